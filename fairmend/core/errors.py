@@ -1,0 +1,102 @@
+"""The exceptions of fairmend.
+
+A message says what was expected, of whom, what came and what to do next, in one line. Each
+exception is also the builtin a caller would catch::
+
+    FairmendError (Exception)
+    ├── UsageError (ValueError)              the request contradicts itself: exit code 2
+    │   └── ParameterError                   a technique's parameter is out of range
+    ├── DataError (ValueError)               the data cannot serve the request
+    │   ├── MissingColumnError               a named column is not there
+    │   ├── UnseenGroupError                 a group that was not there at fit
+    │   └── InsufficientDataError            too few rows, one class, one group, an empty cell
+    ├── UnknownNameError (LookupError)       no such technique, gate, policy, run ...
+    ├── NotFeasibleError (ValueError)        the method has no solution for this data and these settings
+    ├── MissingExtraError (ImportError)      an optional package is needed
+    ├── PluginError (RuntimeError)           a third-party plugin breaks the contract
+    └── RunError (RuntimeError)              a stored run cannot be read, resumed or verified
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FairmendError(Exception):
+    """Base of all errors that fairmend raises on purpose."""
+
+
+class UsageError(FairmendError, ValueError):
+    """The request contradicts itself or names something impossible."""
+
+
+class ParameterError(UsageError):
+    """A parameter of a technique is of the wrong type or out of its range."""
+
+
+class DataError(FairmendError, ValueError):
+    """The data cannot serve the request."""
+
+
+class MissingColumnError(DataError):
+    """A column that the roles name is not in the data."""
+
+
+class UnseenGroupError(DataError):
+    """Rows belong to a group that was not there when the method was fitted."""
+
+
+class InsufficientDataError(DataError):
+    """Too few rows, only one class or group, or an empty cell that the method needs."""
+
+
+class UnknownNameError(FairmendError, LookupError):
+    """Something was asked for by a name that nothing has."""
+
+
+class NotFeasibleError(FairmendError, ValueError):
+    """The method has no solution for this data and these settings."""
+
+
+class MissingExtraError(FairmendError, ImportError):
+    """An optional package is needed; the message names the extra that brings it."""
+
+
+class PluginError(FairmendError, RuntimeError):
+    """A plugin breaks the contract: bad metadata, a stolen id, an import that fails."""
+
+
+class RunError(FairmendError, RuntimeError):
+    """A stored run cannot be read, resumed or verified."""
+
+
+def unknown(kind: str, name: object, known: Iterable[object], hint: str = "") -> UnknownNameError:
+    """Return the error for a name that nothing has, with the close names.
+
+    Parameters
+    ----------
+    kind : str
+        What was looked for, e.g. ``"technique"``.
+    name : object
+        The name that was given.
+    known : iterable
+        All names that would have been right.
+    hint : str
+        What to do to see the choices, e.g. ``"fairmend technique list"``.
+
+    Examples
+    --------
+    >>> str(unknown("technique", "reweighting", ["instance-weighting", "massaging", "reweighing"]))
+    "no technique is called 'reweighting'; did you mean reweighing or instance-weighting?"
+    """
+    choices = [str(k) for k in known]
+    close = difflib.get_close_matches(str(name), choices, n=3, cutoff=0.5)
+    message = f"no {kind} is called {str(name)!r}"
+    if close:
+        message += f"; did you mean {' or '.join(close)}?"
+    elif hint:
+        message += f"; {hint} lists them"
+    elif choices and len(choices) <= 12:
+        message += f"; there are {', '.join(choices)}"
+    return UnknownNameError(message)
