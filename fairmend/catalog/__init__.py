@@ -1,0 +1,1 @@
+"""Knowledge as data: finding kinds, policies, references, measured evidence; and its loaders."""

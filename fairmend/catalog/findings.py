@@ -1,0 +1,17 @@
+"""The finding kinds of the catalogue, contributed like anyone's."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import yaml
+
+from fairmend.core.findings import FindingKind
+from fairmend.core.markers import hookimpl
+
+
+@hookimpl
+def fairmend_finding_kinds() -> list[FindingKind]:
+    """Return the kinds of ``finding_kinds.yaml``."""
+    text = resources.files("fairmend.catalog").joinpath("finding_kinds.yaml").read_text(encoding="utf-8")
+    return [FindingKind(**raw) for raw in yaml.safe_load(text)]

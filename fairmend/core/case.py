@@ -1,0 +1,153 @@
+"""What flows through a pipeline: an immutable case, and the effect of a step on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import clone
+
+from fairmend.core.dataset import Dataset
+from fairmend.core.errors import UsageError
+from fairmend.core.learner import fit_weighted
+from fairmend.core.model import FairModel
+
+if TYPE_CHECKING:
+    from fairmend.core.findings import Finding
+    from fairmend.core.graph import CausalGraph
+    from fairmend.core.vocabulary import Notion
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a step did, and by how much; nothing changed is a result, too.
+
+    Attributes
+    ----------
+    kind : str
+        What was changed (features, weights, rows, labels, model, scores, decisions), or ``"none"``
+        for a step that only looks.
+    share : float
+        Share of the rows it touched.
+    size : float or None
+        Mean absolute change, in the unit that ``detail`` names.
+    detail : mapping
+        The figures behind it, ready for JSON.
+    text : str
+        One sentence for people.
+    """
+
+    kind: str
+    share: float
+    text: str
+    size: float | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def changed_nothing(self) -> bool:
+        """Whether a step that should change something did not."""
+        return self.kind != "none" and self.share == 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {
+            "kind": self.kind,
+            "share": self.share,
+            "size": self.size,
+            "changed_nothing": self.changed_nothing,
+            "text": self.text,
+            "detail": dict(self.detail),
+        }
+
+
+@dataclass(frozen=True)
+class Case:
+    """The state of a pipeline between two steps.
+
+    The test data is not here: no step can read what the final figures are measured on.
+
+    Attributes
+    ----------
+    train, calibration, validation : Dataset
+        What models are trained on, what adjusters are fitted on, and what gates are judged on.
+    learner : unfitted classifier or None
+        Trained by steps that retrain; None where only a fitted model was given.
+    model : FairModel or None
+        The fitted model so far.
+    graph : CausalGraph or None
+        The causal graph, once there is one.
+    findings : tuple of Finding
+        What the audit found.
+    notion : str
+        The fairness notion of the run's target.
+    seed : int
+        Seed of everything random.
+    results : mapping of str to dict
+        What analyses and evaluations found, by slug.
+    """
+
+    train: Dataset
+    calibration: Dataset
+    validation: Dataset
+    learner: Any = None
+    model: FairModel | None = None
+    graph: CausalGraph | None = None
+    findings: tuple[Finding, ...] = ()
+    notion: Notion = "demographic_parity"
+    seed: int = 0
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def replace(self, **changes: Any) -> Case:
+        """Return the case with these fields changed."""
+        return replace(self, **changes)
+
+    def with_result(self, slug: str, result: Mapping[str, Any]) -> Case:
+        """Return the case with one more result."""
+        return replace(self, results={**self.results, slug: result})
+
+    def retrained(self, transformers: tuple[Any, ...] | None = None) -> Case:
+        """Return the case with the learner trained anew on ``train``.
+
+        Parameters
+        ----------
+        transformers : tuple of Preprocessor, optional
+            What turns raw features into those of ``train``; by default those of the model so far.
+
+        Raises
+        ------
+        UsageError
+            There is no learner to train, only a fitted model.
+        """
+        if self.learner is None:
+            raise UsageError(
+                "this step retrains the model, but only a fitted model was given; give a learner, or "
+                "exclude such steps with the constraint retraining=false"
+            )
+        if transformers is None:
+            transformers = self.model.transformers if self.model else ()
+        estimator = fit_weighted(clone(self.learner), self.train.X, self.train.y, self.train.weights)
+        features = self.model.features if self.model else tuple(self.train.X.columns)
+        model = FairModel(
+            features, tuple(self.train.sensitive.columns), estimator, transformers, seed=self.seed
+        )
+        return replace(self, model=model)
+
+    def fitted(self) -> FairModel:
+        """Return the model so far, which must be there.
+
+        Raises
+        ------
+        UsageError
+            No model was trained or given yet.
+        """
+        if self.model is None:
+            raise UsageError("there is no model yet; train one first, or give a fitted one")
+        return self.model
+
+    def decisions_changed(self, after: FairModel) -> float:
+        """Return the share of validation rows whose decision another model changes."""
+        data = self.validation
+        before = self.fitted().predict(data.X, data.sensitive, data.key)
+        return float(np.mean(before != after.predict(data.X, data.sensitive, data.key)))

@@ -1,0 +1,149 @@
+"""Hard limits on what may be recommended; each exclusion has a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fairmend.core.errors import UsageError, unknown
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.vocabulary import LEVELS, NOTIONS, STAGES, TASKS, Level, Notion, Stage, Task
+
+_WORDS = {"true": True, "yes": True, "false": False, "no": False}
+
+
+class Constraints(BaseModel):
+    """What a technique must not need or do; ``None`` and ``True`` leave a choice open.
+
+    Examples
+    --------
+    >>> limits = Constraints.parse(["retraining=false", "max_complexity=low"])
+    >>> limits.retraining, limits.max_complexity
+    (False, 'low')
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retraining: bool | None = Field(default=None, description="false: the model cannot be trained anew")
+    protected_at_prediction: bool | None = Field(
+        default=None, description="false: the protected attribute may not be read for a decision"
+    )
+    protected_at_fit: bool | None = Field(
+        default=None, description="false: the protected attribute is not there at fit either"
+    )
+    randomised: bool | None = Field(default=None, description="false: no decision may be drawn at random")
+    causal_graph: bool | None = Field(default=None, description="false: there is no causal graph")
+    labels: bool | None = Field(default=None, description="false: there are no labels")
+    max_complexity: Level | None = Field(default=None, description="low or medium: nothing harder than this")
+    max_weeks: float | None = Field(default=None, gt=0, description="weeks there are to put it in place")
+    stage: Stage | None = Field(default=None, description="only this stage")
+    task: Task | None = Field(default=None, description="binary, multiclass, regression or ranking")
+    notion: Notion | None = Field(default=None, description="only techniques that work towards this notion")
+    rows: int | None = Field(default=None, ge=1, description="number of rows there are")
+    groups: int | None = Field(default=None, ge=2, description="number of groups there are")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.retraining is False and self.stage in {"pre-processing", "in-processing"}:
+            raise UsageError(
+                f"the constraints contradict each other: {self.stage} always retrains, and retraining=false forbids it"
+            )
+        if self.protected_at_fit is False and self.protected_at_prediction is True:
+            raise UsageError(
+                "the constraints contradict each other: an attribute that is not there at fit cannot be read at prediction"
+            )
+        return self
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any] | Iterable[str] | Constraints | None) -> Constraints:
+        """Return constraints from a mapping or from ``key=value`` words.
+
+        Raises
+        ------
+        UsageError
+            An unknown constraint, a value that it cannot take, or a contradiction.
+        """
+        if isinstance(given, Constraints):
+            return given
+        values: dict[str, Any] = {}
+        pairs = given.items() if isinstance(given, Mapping) else (_pair(word) for word in given or ())
+        for key, value in pairs:
+            name = str(key).replace("-", "_")
+            if name not in cls.model_fields:
+                raise UsageError(str(unknown("constraint", name, cls.model_fields)))
+            parsed = _WORDS.get(value.lower(), value) if isinstance(value, str) else value
+            if name in values and values[name] != parsed:
+                raise UsageError(
+                    f"the constraints contradict each other: {name} is given as {values[name]!r} and as {parsed!r}"
+                )
+            values[name] = parsed
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0]) if first["loc"] else "constraints"
+            raise UsageError(
+                f"constraint {name} must be {_choices(name)}, got {values.get(name)!r}"
+            ) from error
+
+    def reason(self, technique: TechniqueMetadata) -> str | None:
+        """Return why a technique is excluded, or None where it fits."""
+        for broken, why in (
+            (self.stage is not None and technique.stage != self.stage, f"its stage is {technique.stage}"),
+            (self.retraining is False and technique.needs_retraining, "needs retraining"),
+            (
+                self.protected_at_prediction is False and technique.needs_protected_at_prediction,
+                "reads the protected attribute for every decision",
+            ),
+            (
+                self.protected_at_fit is False and technique.needs_protected_at_fit,
+                "reads the protected attribute at fit",
+            ),
+            (self.randomised is False and technique.randomised, "draws decisions at random"),
+            (self.causal_graph is False and technique.needs_graph, "needs a causal graph"),
+            (self.labels is False and technique.needs_labels, "needs labels"),
+            (
+                self.max_complexity is not None
+                and LEVELS.index(technique.complexity) > LEVELS.index(self.max_complexity),
+                f"its complexity is {technique.complexity}",
+            ),
+            (
+                self.max_weeks is not None and technique.duration_weeks[0] > self.max_weeks,
+                f"takes at least {technique.duration_weeks[0]:g} weeks",
+            ),
+            (
+                self.task is not None and self.task not in technique.tasks,
+                f"does not serve the task {self.task}",
+            ),
+            (
+                self.notion is not None and self.notion not in technique.targets,
+                f"does not work towards {self.notion}",
+            ),
+            (
+                self.rows is not None and technique.minimum_rows > self.rows,
+                f"needs at least {technique.minimum_rows} rows",
+            ),
+            (
+                self.groups is not None and self.groups > 2 and "many groups" not in technique.arity,
+                f"serves two groups, there are {self.groups}",
+            ),
+        ):
+            if broken:
+                return why
+        return None
+
+
+def _pair(word: str) -> tuple[str, str]:
+    key, found, value = str(word).partition("=")
+    if not found or not key or not value:
+        raise UsageError(f"a constraint has the form key=value, got {word!r}")
+    return key.strip(), value.strip()
+
+
+def _choices(name: str) -> str:
+    listed = {"stage": STAGES, "task": TASKS, "notion": NOTIONS, "max_complexity": LEVELS}.get(name)
+    if listed:
+        return "one of " + ", ".join(listed)
+    return "a positive number" if name in {"rows", "groups", "max_weeks"} else "true or false"

@@ -1,0 +1,69 @@
+"""What an audit finds: the kinds, a finding, and the record of an audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fairmend.core.roles import Roles
+from fairmend.core.vocabulary import Notion, Severity
+
+
+class FindingKind(BaseModel):
+    """A kind of audit finding: what it means and how people speak of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="name in lower case with hyphens")
+    title: str = Field(description="name as people write it")
+    description: str = Field(description="one or two sentences: what was found, and why it matters")
+    phrases: tuple[str, ...] = Field(default=(), description="other words for it, for the search")
+    notions: tuple[Notion, ...] = Field(default=(), description="fairness notions it speaks against")
+    stages: tuple[str, ...] = Field(default=(), description="stages where it is usually answered, best first")
+
+
+class Finding(BaseModel):
+    """One thing that an audit found, with its evidence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str = Field(description="which kind of finding")
+    severity: Severity = Field(description="how grave; 'insufficient evidence' where support is lacking")
+    attribute: str | None = Field(default=None, description="protected attribute concerned")
+    group: str | None = Field(default=None, description="group that fares worst")
+    reference: str | None = Field(default=None, description="group that fares best")
+    column: str | None = Field(default=None, description="feature concerned")
+    measure: str = Field(description="what was measured")
+    value: float | None = Field(description="its value")
+    interval: tuple[float, float] | None = Field(default=None, description="its confidence interval")
+    support: int = Field(ge=0, description="rows of the smallest cell behind it")
+    threshold: float | None = Field(default=None, description="what it was held against")
+    text: str = Field(description="one sentence for people")
+
+
+class Audit(BaseModel):
+    """The record of an audit: data, roles, measures and findings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(description="number of rows")
+    roles: Roles = Field(description="what each column is for")
+    groups: dict[str, int] = Field(description="rows of each group")
+    subject: str = Field(
+        description="what was audited: labels, given predictions, or a trained reference model"
+    )
+    fingerprint: str = Field(description="SHA-256 of the data")
+    seed: int = Field(description="seed of everything random")
+    measures: dict[str, Any] = Field(description="measures of the subject by name")
+    findings: tuple[Finding, ...] = Field(description="what was found, gravest first")
+    notes: tuple[str, ...] = Field(default=(), description="what was decided on the way")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return self.model_dump(mode="json")
+
+    def kinds(self) -> list[str]:
+        """Return the kinds that were found at any severity, gravest first, each once."""
+        seen = [f.kind for f in self.findings if f.severity not in {"none", "insufficient evidence"}]
+        return list(dict.fromkeys(seen))

@@ -1,0 +1,229 @@
+"""The one contract for groups: several attributes, many values, missing ones, unseen ones.
+
+Every stage turns protected attributes into groups here and nowhere else, so that a group has the
+same name in an audit, in a technique, in a gate and in a report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairmend.core.errors import DataError, MissingColumnError, UnseenGroupError
+
+MISSING = "missing"
+JOIN = " & "
+Unseen = Literal["error", "fallback"]
+
+
+def label_of(value: object) -> str:
+    """Return the name of one attribute value; ``1``, ``1.0`` and ``"1"`` are the same value.
+
+    A column of integers with gaps is read as floats, so the decimal point says nothing.
+
+    Examples
+    --------
+    >>> label_of(1.0), label_of("Female"), label_of(None), label_of(True)
+    ('1', 'Female', 'missing', 'True')
+    """
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return MISSING
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def sensitive_frame(sensitive: Any, n_rows: int | None = None) -> pd.DataFrame:
+    """Return protected attributes as a frame with one column an attribute.
+
+    Parameters
+    ----------
+    sensitive : Series, DataFrame, mapping or array of shape (n,) or (n, k)
+        The attributes, one row a person.
+    n_rows : int, optional
+        How many rows are expected.
+
+    Raises
+    ------
+    DataError
+        When nothing was given, or the number of rows differs.
+    """
+    if sensitive is None:
+        raise DataError("sensitive_features was not given, but this method reads the protected attribute")
+    if isinstance(sensitive, pd.DataFrame):
+        frame = sensitive
+    elif isinstance(sensitive, pd.Series):
+        frame = sensitive.to_frame(name=sensitive.name if sensitive.name is not None else "group")
+    elif isinstance(sensitive, Mapping):
+        frame = pd.DataFrame(dict(sensitive))
+    else:
+        array = np.asarray(sensitive, dtype=None)
+        if array.ndim == 1:
+            frame = pd.DataFrame({"group": array})
+        elif array.ndim == 2:
+            frame = pd.DataFrame(array, columns=[f"group{i}" for i in range(array.shape[1])])
+        else:
+            raise DataError(f"sensitive_features must have one or two dimensions, got {array.ndim}")
+    if frame.shape[1] == 0:
+        raise DataError("sensitive_features has no column; give at least one protected attribute")
+    if n_rows is not None and len(frame) != n_rows:
+        raise DataError(f"sensitive_features has {len(frame)} rows, the data has {n_rows}")
+    return frame
+
+
+def _column_codes(column: pd.Series[Any]) -> tuple[NDArray[np.intp], list[str]]:
+    """Return codes into the sorted labels of one attribute."""
+    codes, uniques = pd.factorize(column, use_na_sentinel=True)
+    labels = [label_of(value) for value in uniques]
+    if (codes < 0).any():
+        codes = np.where(codes < 0, len(labels), codes)
+        labels.append(MISSING)
+    names = sorted(set(labels))
+    place = {name: i for i, name in enumerate(names)}
+    return np.asarray([place[name] for name in labels], dtype=np.intp)[codes], names
+
+
+def encode_groups(sensitive: Any) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Return a code a row and the names of the groups that occur, in alphabetical order.
+
+    Several attributes are crossed: the groups are the combinations that occur.
+
+    Examples
+    --------
+    >>> codes, names = encode_groups({"sex": ["F", "M", "F"], "race": ["B", "W", None]})
+    >>> names
+    ('F & B', 'F & missing', 'M & W')
+    >>> codes.tolist()
+    [0, 2, 1]
+    """
+    frame = sensitive_frame(sensitive)
+    if len(frame) == 0:
+        return np.empty(0, dtype=np.intp), ()
+    combined = np.zeros(len(frame), dtype=np.int64)
+    parts: list[list[str]] = []
+    for name in frame.columns:
+        codes, names = _column_codes(frame[name])
+        combined = combined * len(names) + codes
+        parts.append(names)
+    present, codes = np.unique(combined, return_inverse=True)
+    labels = [_joined(int(cell), parts) for cell in present]
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    place = np.empty(len(labels), dtype=np.intp)
+    place[order] = np.arange(len(labels))
+    return place[codes], tuple(labels[i] for i in order)
+
+
+def _joined(cell: int, parts: list[list[str]]) -> str:
+    names: list[str] = []
+    for choices in reversed(parts):
+        cell, which = divmod(cell, len(choices))
+        names.append(choices[which])
+    return JOIN.join(reversed(names))
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups of some rows.
+
+    Attributes
+    ----------
+    codes : ndarray of int, shape (n,)
+        Place in ``labels``; -1 for a group that was not there at fit.
+    labels : tuple of str
+        Names of the groups, alphabetical.
+    frame : DataFrame, shape (n, k)
+        The attributes as they were given.
+    """
+
+    codes: NDArray[np.intp]
+    labels: tuple[str, ...]
+    frame: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups known at fit."""
+        return len(self.labels)
+
+    def counts(self, weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return the (weighted) number of rows of each group; unseen rows are not counted."""
+        seen = self.codes >= 0
+        use = None if weights is None else weights[seen]
+        return np.bincount(self.codes[seen], weights=use, minlength=self.n_groups).astype(float)
+
+    @classmethod
+    def of(cls, sensitive: Any) -> Groups:
+        """Return the groups that occur in the given attributes."""
+        codes, labels = encode_groups(sensitive)
+        return cls(codes, labels, sensitive_frame(sensitive))
+
+
+class GroupEncoder:
+    """Remember the groups of the fitting data and find them again later.
+
+    Attributes
+    ----------
+    attributes_ : tuple of str
+        Names of the protected attributes, in order.
+    groups_ : tuple of str
+        Names of the groups at fit, alphabetical.
+    """
+
+    attributes_: tuple[str, ...]
+    groups_: tuple[str, ...]
+
+    def fit(self, sensitive: Any, n_rows: int | None = None) -> GroupEncoder:
+        """Remember the groups that occur."""
+        frame = sensitive_frame(sensitive, n_rows)
+        self.attributes_ = tuple(str(c) for c in frame.columns)
+        self.groups_ = encode_groups(frame)[1]
+        return self
+
+    def transform(self, sensitive: Any, n_rows: int | None = None, unseen: Unseen = "error") -> Groups:
+        """Return the groups of new rows in the code of the fitting data.
+
+        Parameters
+        ----------
+        sensitive : see :func:`sensitive_frame`
+            The attributes; a frame may hold them in any column order, and more columns beside.
+        n_rows : int, optional
+            How many rows are expected.
+        unseen : {"error", "fallback"}
+            What to do with a group that was not there at fit: raise, or give the code -1.
+
+        Raises
+        ------
+        UnseenGroupError
+            A group was not there at fit and ``unseen="error"``.
+        MissingColumnError
+            A frame lacks one of the attributes.
+        """
+        frame = sensitive_frame(sensitive, n_rows)
+        if frame.shape[1] > 1 or isinstance(sensitive, pd.DataFrame):
+            absent = [a for a in self.attributes_ if a not in frame.columns]
+            if absent and frame.shape[1] != len(self.attributes_):
+                raise MissingColumnError(
+                    f"sensitive_features lacks {', '.join(absent)}; the method was fitted on "
+                    f"{', '.join(self.attributes_)}"
+                )
+            if not absent:
+                frame = frame[list(self.attributes_)]
+        codes, labels = encode_groups(frame)
+        place = {name: i for i, name in enumerate(self.groups_)}
+        mapping = np.asarray([place.get(name, -1) for name in labels], dtype=np.intp)
+        new = [name for name in labels if name not in place]
+        if new and unseen == "error":
+            rows = int(np.isin(codes, np.flatnonzero(mapping < 0)).sum())
+            raise UnseenGroupError(
+                f"{rows} rows belong to a group that was not there at fit ({', '.join(new[:3])}); known are "
+                f"{', '.join(self.groups_[:8])}; fit with these groups, or set unseen='fallback' where it is offered"
+            )
+        found = mapping[codes] if len(codes) else np.empty(0, dtype=np.intp)
+        return Groups(found, self.groups_, frame)

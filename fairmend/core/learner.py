@@ -1,0 +1,143 @@
+"""Learners for tables: numbers and categories, missing values, unseen categories, sample weights."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.utils.validation import has_fit_parameter
+
+from fairmend.core.errors import DataError, unknown
+
+MOST_CATEGORIES = 250
+Encoding = Literal["ordinal", "one-hot"]
+
+
+def table_encoder(X: pd.DataFrame, encoding: Encoding) -> ColumnTransformer:
+    """Return an unfitted encoder of a table into floats.
+
+    ``ordinal`` suits trees: numbers as they are, categories as codes, gaps as NaN. ``one-hot`` suits
+    linear models: numbers imputed by the median and standardised, categories as indicators, a
+    missing category as a level of its own. A category that was not there at fit counts as missing.
+    """
+    numbers = [c for c in X.columns if pd.api.types.is_numeric_dtype(X[c])]
+    texts = [c for c in X.columns if c not in set(numbers)]
+    if encoding == "ordinal":
+        codes = OrdinalEncoder(
+            handle_unknown="use_encoded_value",
+            unknown_value=np.nan,
+            encoded_missing_value=np.nan,
+            max_categories=MOST_CATEGORIES,
+        )
+        parts: list[tuple[str, Any, list[Any]]] = [
+            ("texts", codes, texts),
+            ("numbers", "passthrough", numbers),
+        ]
+    else:
+        indicators = OneHotEncoder(
+            handle_unknown="infrequent_if_exist", max_categories=50, sparse_output=False
+        )
+        scaled = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+        parts = [("texts", indicators, texts), ("numbers", scaled, numbers)]
+    return ColumnTransformer([p for p in parts if p[2]], sparse_threshold=0.0)
+
+
+class TabularClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier that reads tables as they are and takes sample weights.
+
+    Parameters
+    ----------
+    classifier : scikit-learn classifier
+        The model behind the encoding.
+    encoding : {"ordinal", "one-hot"}
+        How columns become numbers; see :func:`table_encoder`.
+    """
+
+    def __init__(self, classifier: Any = None, encoding: Encoding = "ordinal") -> None:
+        self.classifier = classifier
+        self.encoding = encoding
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the encoding and the classifier."""
+        frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
+        frame = _plain(frame)
+        self.encoder_ = table_encoder(frame, self.encoding)
+        values = self.encoder_.fit_transform(frame)
+        model = HistGradientBoostingClassifier() if self.classifier is None else clone(self.classifier)
+        self.classifier_ = fit_weighted(model, values, y, sample_weight)
+        self.classes_ = self.classifier_.classes_
+        self.n_features_in_ = frame.shape[1]
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class, shape (n, n_classes)."""
+        frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
+        return np.asarray(self.classifier_.predict_proba(self.encoder_.transform(_plain(frame))))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable class."""
+        return np.asarray(self.classes_)[self.predict_proba(X).argmax(axis=1)]
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn booleans into numbers and categories into objects, so that encoders see two kinds only."""
+    casts: dict[Any, Any] = {}
+    for name in frame.columns:
+        dtype = frame[name].dtype
+        if pd.api.types.is_bool_dtype(dtype):
+            casts[name] = float
+        elif isinstance(dtype, pd.CategoricalDtype) or not pd.api.types.is_numeric_dtype(dtype):
+            casts[name] = object
+    out = frame.astype(casts) if casts else frame
+    texts = [c for c, kind in casts.items() if kind is object]
+    return out.assign(**{c: out[c].where(out[c].notna(), np.nan) for c in texts}) if texts else out
+
+
+LEARNERS = ("gradient_boosting", "logistic_regression")
+
+
+def make_learner(name: str = "gradient_boosting", *, seed: int = 0) -> TabularClassifier:
+    """Return a base learner by name: ``gradient_boosting`` or ``logistic_regression``.
+
+    Raises
+    ------
+    UnknownNameError
+        Another name.
+    """
+    if name == "gradient_boosting":
+        return TabularClassifier(
+            HistGradientBoostingClassifier(random_state=seed, early_stopping=False), "ordinal"
+        )
+    if name == "logistic_regression":
+        return TabularClassifier(LogisticRegression(max_iter=1000), "one-hot")
+    raise unknown("learner", name, LEARNERS)
+
+
+def fit_weighted(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    """Fit an estimator with sample weights, also where it is the last step of a scikit-learn pipeline.
+
+    Raises
+    ------
+    DataError
+        Weights were given and the estimator does not take any.
+    """
+    if sample_weight is None:
+        return estimator.fit(X, y)
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        if has_fit_parameter(last, "sample_weight"):
+            return estimator.fit(X, y, **{f"{name}__sample_weight": sample_weight})
+    elif has_fit_parameter(estimator, "sample_weight"):
+        return estimator.fit(X, y, sample_weight=sample_weight)
+    raise DataError(
+        f"{type(estimator).__name__} takes no sample weights; use a learner that does, or a technique that resamples"
+    )

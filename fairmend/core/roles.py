@@ -1,0 +1,84 @@
+"""What each column of a data set is for."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fairmend.core.errors import UsageError
+
+
+class Roles(BaseModel):
+    """What each column is for; a column that no role names is a feature of the model.
+
+    Mediators, resolving variables and proxies are features, too: the roles say how bias may
+    travel through them. Protected attributes are kept out of the model unless
+    ``protected_in_model`` says otherwise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outcome: str = Field(description="column of the label")
+    favorable: str | int | float | bool | None = Field(
+        default=None, description="value of the outcome that people want; 1 or True if nothing is said"
+    )
+    protected: tuple[str, ...] = Field(min_length=1, description="protected attributes")
+    mediators: tuple[str, ...] = Field(
+        default=(), description="features on a causal path from a protected attribute"
+    )
+    resolving: tuple[str, ...] = Field(
+        default=(),
+        description="mediators whose influence is accepted as non-discriminatory (Kilbertus et al. 2017)",
+    )
+    proxies: tuple[str, ...] = Field(
+        default=(), description="features that stand in for a protected attribute"
+    )
+    weights: str | None = Field(default=None, description="column of sample weights")
+    key: str | None = Field(default=None, description="column that identifies a row")
+    ignored: tuple[str, ...] = Field(default=(), description="columns to leave out altogether")
+    protected_in_model: bool = Field(
+        default=False, description="whether the model may read the protected attributes"
+    )
+    cuts: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict, description="upper bounds of the groups of a numeric protected attribute"
+    )
+
+    @model_validator(mode="after")
+    def _one_role_each(self) -> Self:
+        single: dict[str, str] = {}
+        named: list[tuple[str, Any]] = [
+            ("outcome", (self.outcome,)),
+            ("protected", self.protected),
+            ("weights", (self.weights,) if self.weights else ()),
+            ("key", (self.key,) if self.key else ()),
+            ("ignored", self.ignored),
+        ]
+        causal = [("mediators", self.mediators), ("resolving", self.resolving), ("proxies", self.proxies)]
+        for role, columns in named:
+            for column in columns:
+                if column in single:
+                    raise UsageError(
+                        f"column {column!r} is named both as {single[column]} and as {role}; give it one role"
+                    )
+                single[column] = role
+        for role, columns in causal:
+            for column in columns:
+                if column in single:
+                    raise UsageError(
+                        f"column {column!r} is named both as {single[column]} and as {role}; give it one role"
+                    )
+        stray = sorted(set(self.cuts) - set(self.protected))
+        if stray:
+            raise UsageError(
+                f"cut points are given for {', '.join(stray)}, which is not a protected attribute"
+            )
+        return self
+
+    def not_features(self) -> set[str]:
+        """Return the columns that the model does not read."""
+        out = {self.outcome, *self.ignored}
+        out |= {c for c in (self.weights, self.key) if c}
+        if not self.protected_in_model:
+            out |= set(self.protected)
+        return out

@@ -1,0 +1,88 @@
+"""What a step of pre-processing did to the training data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairmend.core.case import Effect
+from fairmend.core.dataset import Dataset
+
+if TYPE_CHECKING:
+    from fairmend.core.stages.preprocessing import Resampled
+
+
+def feature_effect(before: pd.DataFrame, after: pd.DataFrame) -> Effect:
+    """Say which features changed, in how many rows, and by how many standard deviations."""
+    rows = np.zeros(len(before), dtype=bool)
+    detail: dict[str, Any] = {}
+    for name in before.columns:
+        if name not in after.columns:
+            detail[str(name)] = {"share": 1.0, "change_sd": None}
+            rows[:] = True
+            continue
+        old, new = before[name], after[name]
+        moved = ((old != new) & ~(old.isna() & new.isna())).to_numpy()
+        if moved.any():
+            size = None
+            if pd.api.types.is_numeric_dtype(old) and pd.api.types.is_numeric_dtype(new):
+                spread = float(old.std())
+                size = float(np.nanmean(np.abs(new - old))) / spread if spread > 0 else None
+            detail[str(name)] = {"share": float(moved.mean()), "change_sd": size}
+            rows |= moved
+    added = [str(c) for c in after.columns if c not in before.columns]
+    for name in added:
+        detail[name] = {"share": 1.0, "change_sd": None}
+        rows[:] = True
+    sizes = [d["change_sd"] for d in detail.values() if d["change_sd"] is not None]
+    text = (
+        f"Changed {', '.join(detail)} in {rows.mean():.1%} of the rows." if detail else "Changed no feature."
+    )
+    return Effect(
+        "features", float(rows.mean()), text, float(np.mean(sizes)) if sizes else None, {"features": detail}
+    )
+
+
+def weight_effect(train: Dataset, weights: NDArray[np.float64]) -> Effect:
+    """Say how many weights changed, their range, and how many rows they count as (Kish)."""
+    before = np.ones(len(train)) if train.weights is None else train.weights
+    share = float(np.mean(~np.isclose(weights, before, rtol=1e-9)))
+    effective = float(weights.sum() ** 2 / (weights**2).sum())
+    text = (
+        f"Weights from {weights.min():.3g} to {weights.max():.3g}; {len(train)} rows count as {effective:.0f}."
+        if share
+        else "Changed no weight."
+    )
+    detail = {"minimum": float(weights.min()), "maximum": float(weights.max()), "effective_rows": effective}
+    return Effect("weights", share, text, float(np.abs(weights - before).mean()), detail)
+
+
+def row_effect(train: Dataset, rows: Resampled) -> Effect:
+    """Say how many rows were made up, repeated and removed."""
+    kept = np.bincount(rows.origin[rows.origin >= 0], minlength=len(train))
+    synthetic = int((rows.origin < 0).sum())
+    repeated = int(np.maximum(kept - 1, 0).sum())
+    removed = int((kept == 0).sum())
+    touched = synthetic + repeated + removed
+    detail = {
+        "before": len(train),
+        "after": len(rows.y),
+        "synthetic": synthetic,
+        "repeated": repeated,
+        "removed": removed,
+    }
+    text = f"{len(train)} rows became {len(rows.y)}: {synthetic} synthetic, {repeated} repeated, {removed} removed."
+    return Effect("rows", touched / len(train), text, None, detail)
+
+
+def label_effect(train: Dataset, labels: NDArray[Any]) -> Effect:
+    """Say how many labels changed, in which direction."""
+    up = int(((labels == 1) & (train.y == 0)).sum())
+    down = int(((labels == 0) & (train.y == 1)).sum())
+    text = f"{up} labels became favourable and {down} unfavourable, of {len(train)}."
+    return Effect(
+        "labels", (up + down) / len(train), text, None, {"to_favorable": up, "to_unfavorable": down}
+    )

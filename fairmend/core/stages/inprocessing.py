@@ -1,0 +1,104 @@
+"""The in-processing stage: a classifier that is trained to be fair."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from fairmend.core.case import Case, Effect
+from fairmend.core.draws import decide, row_hash
+from fairmend.core.groups import Groups
+from fairmend.core.learner import table_encoder
+from fairmend.core.model import FairModel
+from fairmend.core.stages._shared import prepared
+from fairmend.core.technique import GroupAware, Technique, as_frame, binary_labels, sample_weights
+from fairmend.core.vocabulary import Stage
+
+
+class Inprocessor(ClassifierMixin, GroupAware, Technique):
+    """Base of the in-processing stage: a classifier that is trained to be fair.
+
+    Write ``_fit(X, sensitive, y, sample_weight)`` and ``_predict_proba(X, sensitive)``, the latter with
+    the probability of the favourable class, shape (n,). A randomised rule also writes
+    ``_decision_probability(X, sensitive)``.
+
+    A technique with a parameter ``estimator`` (``needs_base_estimator``) receives ``X`` as a frame as it
+    came; any other receives a float array: numbers standardised, categories as indicators.
+    """
+
+    stage: ClassVar[Stage] = "in-processing"
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
+    __metadata_request__predict: ClassVar[dict[str, bool]] = {"sensitive_features": True}
+    __metadata_request__predict_proba: ClassVar[dict[str, bool]] = {"sensitive_features": True}
+
+    def fit(self, X: Any, y: Any, *, sensitive_features: Any = None, sample_weight: Any = None) -> Self:
+        """Train the classifier.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n, p)
+            Features.
+        y : array of shape (n,)
+            Labels of two classes; the greater one is the favourable one.
+        sensitive_features : Series, DataFrame or array of shape (n,) or (n, k)
+            Protected attributes.
+        sample_weight : array of shape (n,), optional
+            Weights.
+        """
+        self.check_parameters()
+        frame = as_frame(X)
+        labels, self.classes_ = binary_labels(y, len(frame))
+        groups = self._fit_groups(sensitive_features, len(frame))
+        self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
+        self.n_features_in_ = frame.shape[1]
+        values: Any = frame
+        if not self.metadata.needs_base_estimator:
+            self.encoder_ = table_encoder(frame, "one-hot")
+            values = self.encoder_.fit_transform(frame)
+        self._fit(values, groups, labels, sample_weights(sample_weight, len(frame)))
+        return self
+
+    def _read(self, X: Any, sensitive_features: Any) -> tuple[Any, Groups | None]:
+        check_is_fitted(self)
+        frame = as_frame(X, tuple(self.feature_names_in_))
+        values = frame if self.metadata.needs_base_estimator else self.encoder_.transform(frame)
+        return values, self._find_groups(sensitive_features, len(frame))
+
+    def predict_proba(self, X: Any, *, sensitive_features: Any = None) -> NDArray[np.float64]:
+        """Return the probability of each class, shape (n, 2)."""
+        values, groups = self._read(X, sensitive_features)
+        favorable = np.asarray(self._predict_proba(values, groups), dtype=float)
+        return np.column_stack([1 - favorable, favorable])
+
+    def decision_probability(self, X: Any, *, sensitive_features: Any = None) -> NDArray[np.float64]:
+        """Return the probability of a favourable decision, shape (n,)."""
+        values, groups = self._read(X, sensitive_features)
+        return np.asarray(self._decision_probability(values, groups), dtype=float)
+
+    def _decision_probability(self, X: Any, sensitive: Groups | None) -> NDArray[np.float64]:
+        return (np.asarray(self._predict_proba(X, sensitive)) >= 0.5).astype(float)
+
+    def predict(self, X: Any, *, sensitive_features: Any = None) -> NDArray[Any]:
+        """Return a class a row; where the rule is randomised, the same row always gets the same one."""
+        chance = self.decision_probability(X, sensitive_features=sensitive_features)
+        seed = getattr(self, "random_state", None) or 0
+        return self.classes_[decide(chance, row_hash(as_frame(X)), int(seed))]
+
+    def run(self, case: Case) -> tuple[Case, Effect]:
+        """Train on the training data; the new classifier takes the place of the model's estimator."""
+        given = self.get_params(deep=False)
+        extra = {}
+        if self.metadata.needs_base_estimator and given.get("estimator") is None:
+            extra["estimator"] = case.learner
+        technique = prepared(self, case, **extra)
+        train, former = case.train, case.fitted()
+        technique.fit(train.X, train.y, sensitive_features=train.sensitive, sample_weight=train.weights)
+        model = FairModel(former.features, former.attributes, technique, former.transformers, seed=case.seed)
+        share = case.decisions_changed(model)
+        detail = dict(getattr(technique, "diagnostics_", {}))
+        text = f"Trained {self.metadata.name}; it decides {share:.1%} of the validation rows differently."
+        return case.replace(model=model), Effect("model", share, text, None, detail)

@@ -1,0 +1,210 @@
+"""The base of all techniques: a scikit-learn estimator with metadata."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import InvalidParameterError
+
+from fairmend.core.case import Case, Effect
+from fairmend.core.errors import DataError, InsufficientDataError, ParameterError, PluginError, unknown
+from fairmend.core.groups import GroupEncoder, Groups, Unseen
+from fairmend.core.metadata import Adjustment, TechniqueMetadata
+from fairmend.core.vocabulary import Stage
+
+__all__ = ["Adjustment", "Technique", "TechniqueMetadata"]
+
+
+class Technique(BaseEstimator):
+    """A technique: metadata, parameters, and a hook by which a pipeline runs it.
+
+    Subclass the base of a stage, not this class. A technique has ``metadata``, a constructor that
+    only assigns, ``_parameter_constraints`` in the form of scikit-learn, and the private verbs of
+    its stage; the base class of the stage validates and calls them.
+    """
+
+    stage: ClassVar[Stage]
+    metadata: ClassVar[TechniqueMetadata]
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+    exemptions: ClassVar[dict[str, str]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        metadata = cls.__dict__.get("metadata")
+        if metadata is None:
+            return
+        if not isinstance(metadata, TechniqueMetadata):
+            raise PluginError(
+                f"{cls.__qualname__}.metadata must be a TechniqueMetadata, got {type(metadata).__name__}"
+            )
+        if metadata.stage != cls.stage:
+            raise PluginError(
+                f"{cls.__qualname__} is a technique of {cls.stage} by its base class, but its metadata says {metadata.stage}"
+            )
+
+    @classmethod
+    def with_parameters(cls, **parameters: Any) -> Self:
+        """Return an instance with these parameters, checked.
+
+        Raises
+        ------
+        ParameterError
+            An unknown parameter (with the close names), or a value out of its range.
+        """
+        known = cls._get_param_names()
+        for name in parameters:
+            if name not in known:
+                raise ParameterError(str(unknown(f"parameter of {cls.metadata.slug}", name, known)))
+        technique = cls(**parameters)
+        technique.check_parameters()
+        return technique
+
+    def check_parameters(self) -> None:
+        """Check the parameters against their constraints, before any data is touched."""
+        try:
+            self._validate_params()
+        except InvalidParameterError as error:
+            raise ParameterError(str(error)) from error
+
+    def run(self, case: Case) -> tuple[Case, Effect]:
+        """Act on a case and return the new case with the effect; implemented once a stage."""
+        raise NotImplementedError(f"{type(self).__qualname__} must subclass the base class of a stage")
+
+
+def as_frame(X: Any, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
+    """Return features as a frame; the columns of an array are called x0, x1, ...
+
+    Raises
+    ------
+    DataError
+        When X is not two-dimensional, empty, or lacks columns that were there at fit.
+    """
+    if isinstance(X, pd.DataFrame):
+        frame = X
+    else:
+        array = np.asarray(X)
+        if array.ndim != 2:
+            raise DataError(f"X must have two dimensions (rows, features), got {array.ndim}")
+        frame = pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])])
+    if len(frame) == 0:
+        raise DataError("X has no rows")
+    if columns is not None:
+        absent = [c for c in columns if c not in frame.columns]
+        if absent:
+            raise DataError(f"X lacks {', '.join(map(str, absent[:5]))}, which was there at fit")
+        if tuple(frame.columns) != columns:
+            frame = frame[list(columns)]
+    return frame
+
+
+def numeric_columns(X: pd.DataFrame, wanted: Any = None) -> list[str]:
+    """Return the numeric features, all of them or the wanted ones, checked.
+
+    Raises
+    ------
+    DataError
+        A wanted feature is absent or holds text, with an example; or no feature is numeric.
+    """
+    if wanted is None:
+        found = [c for c in X.columns if _is_number(X[c])]
+        if not found:
+            raise DataError("no feature is numeric; name numeric features, or use another technique")
+        return found
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in names:
+        if name not in X.columns:
+            raise DataError(str(unknown("feature", name, [str(c) for c in X.columns])))
+        if not _is_number(X[name]):
+            text = X[name].dropna()
+            bad = text[pd.to_numeric(text, errors="coerce").isna()] if len(text) else text
+            example = f"; {len(bad)} rows such as {bad.iloc[0]!r}" if len(bad) else ""
+            raise DataError(f"feature {name!r} must be numeric, but it holds text{example}")
+    return names
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column)) and not bool(pd.api.types.is_bool_dtype(column))
+
+
+def binary_labels(y: Any, n_rows: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return labels as 0 and 1 (1 is the greater class) with the two classes.
+
+    Raises
+    ------
+    DataError
+        A length that differs, missing labels, or more than two classes.
+    InsufficientDataError
+        One class only.
+    """
+    labels = np.asarray(y)
+    if labels.ndim != 1 or len(labels) != n_rows:
+        raise DataError(f"y must have one value a row ({n_rows}), got shape {labels.shape}")
+    if pd.isna(labels).any():
+        raise DataError(f"y is missing in {int(pd.isna(labels).sum())} rows")
+    classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise InsufficientDataError(f"y has one class only ({classes[0]!r}); two are needed")
+    if len(classes) > 2:
+        raise DataError(f"y has {len(classes)} classes, this method serves two")
+    return codes.astype(np.int64), classes
+
+
+def sample_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    """Return weights as floats, ones if none were given."""
+    if sample_weight is None:
+        return np.ones(n_rows)
+    weights = np.asarray(sample_weight, dtype=float)
+    if weights.shape != (n_rows,):
+        raise DataError(f"sample_weight must have one value a row ({n_rows}), got shape {weights.shape}")
+    if not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
+        raise DataError("sample_weight must be finite, not negative, and not all zero")
+    return weights
+
+
+def probabilities(scores: Any) -> NDArray[np.float64]:
+    """Return scores checked to be probabilities of the favourable outcome."""
+    values = np.asarray(scores, dtype=float)
+    if values.ndim == 2 and values.shape[1] == 2:
+        values = values[:, 1]
+    if values.ndim != 1:
+        raise DataError(f"scores must have one dimension, got shape {values.shape}")
+    if len(values) == 0:
+        raise DataError("there are no scores")
+    if np.isnan(values).any():
+        raise DataError(f"scores are missing in {int(np.isnan(values).sum())} rows")
+    if values.min() < 0 or values.max() > 1:
+        raise DataError(
+            f"scores must be probabilities in [0, 1], got values from {values.min():g} to {values.max():g}"
+        )
+    return values
+
+
+class GroupAware:
+    """Remember the groups at fit and find them again, by the one contract for groups."""
+
+    metadata: ClassVar[TechniqueMetadata]
+
+    def _fit_groups(self, sensitive_features: Any, n_rows: int) -> Groups | None:
+        if not self.metadata.needs_protected_at_fit:
+            return None
+        self.group_encoder_ = GroupEncoder().fit(sensitive_features, n_rows)
+        groups = self.group_encoder_.transform(sensitive_features, n_rows)
+        if groups.n_groups < 2:
+            raise InsufficientDataError(
+                f"{self.metadata.name} compares groups, but all {n_rows} rows are of the group {groups.labels[0]!r}"
+            )
+        if groups.n_groups > 2 and set(self.metadata.arity) == {"binary"}:
+            raise DataError(
+                f"{self.metadata.name} serves two groups; the attributes make {groups.n_groups} ({', '.join(groups.labels[:5])})"
+            )
+        return groups
+
+    def _find_groups(self, sensitive_features: Any, n_rows: int) -> Groups | None:
+        if not self.metadata.needs_protected_at_prediction:
+            return None
+        unseen: Unseen = getattr(self, "unseen", "error")
+        return self.group_encoder_.transform(sensitive_features, n_rows, unseen=unseen)

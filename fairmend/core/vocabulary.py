@@ -1,0 +1,34 @@
+"""The words with a fixed meaning: stages, notions of fairness, tasks, arities, changes, levels."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Stage = Literal["causal", "pre-processing", "in-processing", "post-processing", "evaluation", "operations"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+Notion = Literal[
+    "demographic_parity",
+    "conditional_statistical_parity",
+    "equalized_odds",
+    "equal_opportunity",
+    "predictive_parity",
+    "calibration",
+    "individual_fairness",
+    "counterfactual_fairness",
+    "minimax",
+    "exposure",
+]
+NOTIONS: tuple[Notion, ...] = get_args(Notion)
+
+Task = Literal["binary", "multiclass", "regression", "ranking"]
+TASKS: tuple[Task, ...] = get_args(Task)
+
+Arity = Literal["binary", "many groups", "several attributes", "continuous"]
+Change = Literal["features", "weights", "rows", "labels", "model", "scores", "decisions"]
+
+Level = Literal["low", "medium", "high"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+
+Severity = Literal["none", "low", "medium", "high", "insufficient evidence"]
+Verdict = Literal["passed", "failed", "insufficient evidence"]

@@ -1,0 +1,1 @@
+"""The built-in techniques: one file each, a folder a stage."""

@@ -1,0 +1,11 @@
+"""Techniques that measure predictions."""
+
+from fairmend.core.markers import hookimpl
+
+__all__: list[str] = []
+
+
+@hookimpl
+def fairmend_techniques() -> list[type]:
+    """Return the techniques of this stage."""
+    return [globals()[name] for name in __all__]

@@ -1,0 +1,104 @@
+"""Instance weighting (reweighing), Kamiran & Calders 2012."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
+
+from fairmend.core.errors import InsufficientDataError
+from fairmend.core.groups import Groups
+from fairmend.core.metadata import Adjustment, TechniqueMetadata
+from fairmend.core.stages import Preprocessor
+
+
+def cell_weights(n_ay: NDArray[Any]) -> NDArray[np.float64]:
+    """Return w(a, y) = P(a) P(y) / P(a, y) from the counts of group and label (section 5.3.1).
+
+    Examples
+    --------
+    >>> cell_weights(np.array([[3.0, 1.0], [2.0, 4.0]])).round(4).tolist()
+    [[0.6667, 2.0], [1.5, 0.75]]
+    """
+    n_a = n_ay.sum(axis=1, keepdims=True)
+    n_y = n_ay.sum(axis=0, keepdims=True)
+    return n_a * n_y / (n_ay.sum() * n_ay)
+
+
+class InstanceWeighting(Preprocessor):
+    """Weigh rows so that label and group are independent in the weighted data.
+
+    Parameters
+    ----------
+    strength : float in [0, 1], default=1.0
+        Power on the weights: 1 is the paper's method, 0 changes nothing. Values between are an
+        extension, for a rollback that asks for less.
+
+    Notes
+    -----
+    With n_a rows in group a, n_y with label y and n_ay with both, a row weighs n_a n_y / (n n_ay).
+    The weights sum to n and leave the weighted totals of groups and of labels as they were. Parity
+    of the data does not imply parity of a model's decisions: a flexible model can still find the
+    group in the features.
+
+    References
+    ----------
+    F. Kamiran and T. Calders (2012), "Data preprocessing techniques for classification without
+    discrimination", Knowledge and Information Systems, section 5.3.1, algorithm 3.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=31,
+        slug="instance-weighting",
+        name="Instance weighting (reweighing)",
+        stage="pre-processing",
+        family="reweighting",
+        summary="Gives each combination of group and label the weight that makes label and group independent.",
+        citation="kamiran2012data",
+        addresses=(
+            "outcome-disparity",
+            "base-rate-difference",
+            "representation-imbalance",
+            "class-imbalance",
+            "intersectional-disparity",
+        ),
+        targets=("demographic_parity",),
+        tasks=("binary",),
+        needs_retraining=True,
+        changes=("weights",),
+        minimum_rows=200,
+        complexity="low",
+        duration_weeks=(1, 1),
+        use_when="Favourable labels are rarer in one group, and the learner accepts sample weights.",
+        avoid_when="A combination of group and label has no rows, or the learner ignores sample weights.",
+        questions=(
+            "How can I rebalance the training data without changing any value?",
+            "One group gets the good label less often in my training set; can I weigh the rows?",
+            "Which fix leaves features and labels as they are?",
+        ),
+        adjustments=(Adjustment(parameter="strength", stronger=0.25, minimum=0.0, maximum=1.0),),
+        alternatives=(69,),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "strength": [Interval(Real, 0, 1, closed="both")]
+    }
+
+    def __init__(self, strength: float = 1.0) -> None:
+        self.strength = strength
+
+    def _reweight(
+        self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64], sample_weight: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        cell = sensitive.codes * 2 + y
+        n_ay = np.bincount(cell, weights=sample_weight, minlength=2 * sensitive.n_groups).reshape(-1, 2)
+        if (n_ay == 0).any():
+            group, label = np.argwhere(n_ay == 0)[0]
+            raise InsufficientDataError(
+                f"no row of the group {sensitive.labels[group]!r} has the label {label}, so weights cannot restore "
+                "it; merge groups or leave out this attribute"
+            )
+        return sample_weight * cell_weights(n_ay).ravel()[cell] ** self.strength
