@@ -1,0 +1,472 @@
+"""Measure decisions once: every figure with its interval and its support."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fairmend.core.errors import UsageError, unknown
+from fairmend.core.measure import bootstrap, calibration
+from fairmend.core.measure.bootstrap import Interval, Method
+from fairmend.core.measure.columns import Float, Int
+from fairmend.core.measure.intervals import newcombe, wilson
+from fairmend.core.measure.metrics import (
+    BETWEEN,
+    Form,
+    Metric,
+    Rate,
+    across,
+    contrast,
+    metric,
+    metric_names,
+    reference_place,
+)
+from fairmend.core.measure.tables import GroupTable, ScoreTable
+
+SCORE_STATISTICS: dict[str, Callable[[Float], Float]] = {
+    "expected_calibration_error": calibration.expected_calibration_error,
+    "maximum_calibration_error": calibration.maximum_calibration_error,
+    "brier": calibration.brier,
+}
+RATE_FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "precision",
+    "recall",
+    "selection_rate",
+    "true_positive_rate",
+    "false_positive_rate",
+    "base_rate",
+)
+COMPARISON_FIGURES = (
+    "demographic_parity_ratio",
+    "demographic_parity_difference",
+    "equalized_odds_difference",
+    "equal_opportunity_difference",
+    "average_odds_difference",
+    "predictive_parity_difference",
+)
+_SCORE_FORMS: tuple[Form, ...] = ("difference", "ratio", "group_min", "group_max")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number and what it is worth.
+
+    Attributes
+    ----------
+    value : float
+        The number, NaN where undefined.
+    interval : (float, float) or None
+        Its confidence interval, None where none can be given.
+    support : int
+        Rows it rests on; of a comparison, the rows of all groups together.
+    enough : bool
+        Whether every cell it depends on has at least the minimum number of rows.
+    lacking : tuple of str
+        The groups that have not; a comparison over them says nothing for or against them.
+    worst_group, best_group : str or None
+        Of a comparison, the groups at its two ends, from the point of view of a person decided on.
+    """
+
+    value: float
+    interval: Interval | None
+    support: int
+    enough: bool
+    lacking: tuple[str, ...] = ()
+    worst_group: str | None = None
+    best_group: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figure as plain JSON types; NaN and infinity become null."""
+        written: dict[str, Any] = {
+            "value": _plain(self.value),
+            "interval": None if self.interval is None else [_plain(end) for end in self.interval],
+            "support": int(self.support),
+            "enough": self.enough,
+        }
+        if self.lacking:
+            written["lacking"] = list(self.lacking)
+        if self.worst_group is not None:
+            written |= {"worst_group": self.worst_group, "best_group": self.best_group}
+        return written
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """The figures of one set of decisions.
+
+    Attributes
+    ----------
+    table : GroupTable
+        Counts of group x label x decision.
+    scores : ScoreTable or None
+        Counts of group x score bin x label, where scores were given.
+    level : float
+        Coverage of the intervals.
+    min_support : int
+        Rows that a cell must have.
+    method : {"percentile", "bca"}
+        Kind of bootstrap interval.
+    drawn : ndarray of shape (B, G, 2, 2)
+        Resampled tables.
+    drawn_scores : dict of ndarray of shape (B, G + 1)
+        Resampled calibration figures of each group, then of all rows together.
+    """
+
+    table: GroupTable
+    scores: ScoreTable | None
+    level: float
+    min_support: int
+    method: Method
+    drawn: Float = field(repr=False)
+    drawn_scores: dict[str, Float] = field(repr=False)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Labels of the groups."""
+        return self.table.groups
+
+    def figure(self, name: str, group: str | None = None, *, reference: str = BETWEEN) -> Figure:
+        """Return one figure.
+
+        Parameters
+        ----------
+        name : str
+            Any name that :func:`.metrics.metric` knows, or, where scores were given,
+            ``"expected_calibration_error"``, ``"maximum_calibration_error"`` or ``"brier"``, alone
+            or with a form such as ``"brier_difference"``.
+        group : str, optional
+            The group whose rate is asked for; all rows together otherwise.
+        reference : str
+            What a comparison compares each group with: ``"between_groups"``, ``"to_overall"``,
+            ``"to_best"`` or the label of a group.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such figure or group.
+        UsageError
+            When a comparison is asked of one group, or calibration without scores.
+        """
+        place = None if group is None else self._place(group)
+        statistic, form = _score_figure(name)
+        if statistic is not None:
+            return self._calibration(name, statistic, form, place, reference)
+        try:
+            found = metric(name)
+        except LookupError:
+            raise unknown("figure", name, [*metric_names(), *SCORE_STATISTICS]) from None
+        if found.form is None:
+            return self._rate(found.rates[0], place)
+        if place is not None:
+            raise UsageError(
+                f"{name} compares groups, so {group!r} has none of its own; ask for one of its rates"
+            )
+        return self._comparison(found, reference)
+
+    def by_group(self, name: str) -> dict[str, Figure]:
+        """Return the figure of each group."""
+        return {group: self.figure(name, group) for group in self.groups}
+
+    def contrast(
+        self, name: str, reference: str = "to_best", form: Literal["difference", "ratio"] = "difference"
+    ) -> dict[str, Figure]:
+        """Return each group's rate against a reference, signed, with its interval.
+
+        Parameters
+        ----------
+        name : str
+            A rate, such as ``"true_positive_rate"``.
+        reference : str
+            ``"to_best"``, ``"to_overall"`` or the label of a group.
+        form : {"difference", "ratio"}
+            The group's rate minus, or over, that of the reference.
+        """
+        found = metric(name)
+        if found.form is not None:
+            raise UsageError(f"{name} already compares groups; ask for the contrast of one of its rates")
+        rate, to = found.rates[0], reference_place(self.groups, reference)
+        value, drawn = (
+            contrast(rate.of(counts), rate.of(counts.sum(axis=-3)), form, to, rate.high_is_good)
+            for counts in (self.table.counts, self.drawn)
+        )
+        support = rate.support(self.table.rows)
+        return {
+            group: Figure(
+                float(value[g]),
+                bootstrap.percentile_interval(drawn[:, g], self.level),
+                int(support[g]),
+                bool(support[g] >= self.min_support),
+                self._lacking(support[g : g + 1], [group]),
+            )
+            for g, group in enumerate(self.groups)
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the standard figures as plain JSON types, rates with ``by_group``.
+
+        Calibration figures are there where scores were given. NaN is written as null.
+        """
+        rates = [*RATE_FIGURES, *([] if self.scores is None else ["expected_calibration_error", "brier"])]
+        written: dict[str, Any] = {}
+        for name in rates:
+            by_group = {group: figure.to_json() for group, figure in self.by_group(name).items()}
+            written[name] = self.figure(name).to_json() | {"by_group": by_group}
+        return written | {name: self.figure(name).to_json() for name in COMPARISON_FIGURES}
+
+    def _place(self, group: str) -> int:
+        if group not in self.groups:
+            raise unknown("group", group, self.groups)
+        return self.groups.index(group)
+
+    def _lacking(self, support: Int, groups: Any = None) -> tuple[str, ...]:
+        named = self.groups if groups is None else groups
+        return tuple(group for group, rows in zip(named, support, strict=True) if rows < self.min_support)
+
+    def _rate(self, rate: Rate, place: int | None) -> Figure:
+        """Return a rate of one group, or of all rows together."""
+        part = slice(None) if place is None else slice(place, place + 1)
+        counts = self.table.counts[part].sum(axis=0)
+        value = float(rate.of(counts))
+        support = int(rate.support(self.table.rows[part].sum(axis=0)))
+        if rate.is_proportion and self.table.clusters is None:
+            n = float(_effective_size(rate, counts, self.table.square_weights[part].sum(axis=0)))
+            low, high = wilson(value * n if n else 0.0, n, self.level)
+            interval = (float(low), float(high)) if n else None
+        else:
+            interval = self._interval(value, lambda c: rate.of(c[..., part, :, :].sum(axis=-3)))
+        lacking = () if place is None else self._lacking(np.array([support]), [self.groups[place]])
+        return Figure(value, interval, support, support >= self.min_support, lacking)
+
+    def _comparison(self, found: Metric, reference: str) -> Figure:
+        """Return a comparison over the groups."""
+        to = reference_place(self.groups, reference)
+        counts = self.table.counts
+        value = float(found.of(counts, to))
+        support = np.min([rate.support(self.table.rows) for rate in found.rates], axis=0)
+        lacking = self._lacking(support)
+        pairs = found.extremes(counts)
+        interval = self._interval(value, lambda c: found.of(c, to))
+        worst = best = None
+        if pairs is not None:
+            worst, best = self._ends(found, pairs)
+            if interval is not None and reference == BETWEEN and found.ideal is not None:
+                interval = self._centred(found, pairs, interval)
+        return Figure(value, interval, int(support.sum()), not lacking, lacking, worst, best)
+
+    def _ends(self, found: Metric, pairs: list[tuple[int, int]]) -> tuple[str, str]:
+        """Return the worst-off and the best-off group of the rate that decides the comparison."""
+        sizes = [
+            Metric(rate.name, (rate,), "difference").of_pairs(self.table.counts, [pair])
+            for rate, pair in zip(found.rates, pairs, strict=True)
+        ]
+        decisive = int(np.argmax(sizes))
+        low, high = (self.groups[g] for g in pairs[decisive])
+        return (low, high) if found.rates[decisive].high_is_good else (high, low)
+
+    def _interval(self, value: float, of: Callable[[Float], Float]) -> Interval | None:
+        """Return the bootstrap interval of a figure of the counts."""
+        if math.isnan(value):
+            return None
+        drawn = of(self.drawn)
+        if self.method == "bca":
+            return bootstrap.bca_interval(value, drawn, bootstrap.acceleration(self.table, of), self.level)
+        return bootstrap.percentile_interval(drawn, self.level)
+
+    def _centred(self, found: Metric, pairs: list[tuple[int, int]], interval: Interval) -> Interval:
+        """Return the interval with its fair end set right.
+
+        The replicates of a range lie above it, for they choose their own extreme groups, so that
+        no gap would ever look possible to be 0. The end nearer to fairness is taken from the
+        contrast of the two groups that are extreme in the data. Groups with a rate of 0 or 1 do
+        not vary in replicates; they vary as Newcombe's interval says.
+        """
+        low, high = interval
+        fixed = bootstrap.percentile_interval(found.of_pairs(self.drawn, pairs), self.level)
+        if found.form == "difference":
+            low = low if fixed is None else max(0.0, min(low, fixed[0]))
+        else:
+            high = high if fixed is None else min(1.0, max(high, fixed[1]))
+        for rate in found.rates:
+            if rate.is_proportion and self.table.clusters is None:
+                low, high = self._widened(rate, found.form, low, high)
+        return low, high
+
+    def _widened(self, rate: Rate, form: Form | None, low: float, high: float) -> Interval:
+        """Return the interval widened by what groups with a rate of exactly 0 or 1 may hide."""
+        counts = self.table.counts
+        value = rate.of(counts)
+        known = np.flatnonzero(np.isfinite(value))
+        value = value[known]
+        edge = (value == 0) | (value == 1)
+        if not edge.any():
+            return low, high
+        n = _effective_size(rate, counts, self.table.square_weights)[known]
+        i, j = np.nonzero((edge[:, None] | edge[None, :]) & ~np.eye(len(known), dtype=bool))
+        if form == "difference":
+            _, above = newcombe(value[i] * n[i], n[i], value[j] * n[j], n[j], self.level)
+            return low, max(high, float(above.max()))
+        least, most = wilson(value * n, n, self.level)
+        i, j = i[value[j] > 0], j[value[j] > 0]
+        if not len(i):
+            return 0.0, 1.0
+        return min(low, float((least[i] / most[j]).min())), max(
+            high, float(np.minimum(most[i] / value[j], 1).min())
+        )
+
+    def _calibration(
+        self, name: str, statistic: str, form: Form | None, place: int | None, reference: str
+    ) -> Figure:
+        """Return a calibration figure of a group, of all rows, or over the groups."""
+        if self.scores is None:
+            raise UsageError(f"{name} needs scores; pass y_score to measure()")
+        values = _with_pooled(SCORE_STATISTICS[statistic])(self.scores.sums)
+        drawn = self.drawn_scores[statistic]
+        rows = self.scores.rows.sum(axis=(1, 2))
+        if form is None:
+            at = -1 if place is None else place
+            support = int(rows.sum() if place is None else rows[at])
+            interval = (
+                None if math.isnan(values[at]) else bootstrap.percentile_interval(drawn[:, at], self.level)
+            )
+            lacking = () if place is None else self._lacking(rows[at : at + 1], [self.groups[at]])
+            return Figure(float(values[at]), interval, support, support >= self.min_support, lacking)
+        if place is not None:
+            raise UsageError(f"{name} compares groups; ask for {statistic} of one group")
+        to = reference_place(self.groups, reference)
+        value, replicates = (
+            across(all_[..., :-1], all_[..., -1], form, to, high_is_good=False) for all_ in (values, drawn)
+        )
+        lacking = self._lacking(rows)
+        known = np.isfinite(values[:-1]).sum() >= 2
+        worst = self.groups[int(np.nanargmax(values[:-1]))] if known else None
+        best = self.groups[int(np.nanargmin(values[:-1]))] if known else None
+        interval = None if math.isnan(value) else bootstrap.percentile_interval(replicates, self.level)
+        return Figure(float(value), interval, int(rows.sum()), not lacking, lacking, worst, best)
+
+
+def measure(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    sensitive_features: Any,
+    y_score: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    cluster: ArrayLike | None = None,
+    n_boot: int = 2000,
+    level: float = 0.95,
+    min_support: int = 30,
+    method: Method = "percentile",
+    bins: int = 10,
+    seed: int = 0,
+) -> Measurement:
+    """Measure decisions: rates, their differences between groups, and calibration, with intervals.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Labels, 1 the favourable outcome.
+    y_pred : array-like of shape (n,)
+        Decisions, 1 the favourable one.
+    sensitive_features : Groups, array, Series, DataFrame or mapping, n rows
+        The protected attributes; several are crossed, missing values are a group of their own.
+    y_score : array-like of shape (n,), optional
+        Probabilities of label 1; without them there are no calibration figures.
+    sample_weight : array-like of shape (n,), optional
+        Row weights; an integer weight acts as that many equal rows in every value, while a row
+        stays one draw in the intervals.
+    cluster : array-like of shape (n,), optional
+        Rows of one cluster are resampled together.
+    n_boot : int
+        Bootstrap replicates.
+    level : float
+        Coverage of the intervals, given this model.
+    min_support : int
+        Rows below which a cell is insufficient evidence.
+    method : {"percentile", "bca"}
+        Kind of bootstrap interval. Plain shares of rows take Wilson's interval instead, except
+        where clusters are resampled.
+    bins : int
+        Bins of equal width for calibration.
+    seed : int
+        The same seed gives the same numbers, whatever the order of the rows.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    DataError
+        On labels that are not binary, scores outside [0, 1], missing values, lengths that differ,
+        negative weights.
+    UsageError
+        On settings out of range.
+
+    Notes
+    -----
+    The columns may be those of one Ibis table: ``measure(t.y, t.decision,
+    sensitive_features=t[["sex", "race"]])`` counts inside the engine.
+
+    Examples
+    --------
+    >>> m = measure([1, 0, 1, 0], [1, 0, 1, 1], sensitive_features=["F", "F", "M", "M"])
+    >>> m.figure("demographic_parity_ratio").value, m.figure("demographic_parity_ratio").lacking
+    (0.5, ('F', 'M'))
+    """
+    bootstrap.check_settings(n_boot, level)
+    if method not in ("percentile", "bca"):
+        raise UsageError(f"method must be 'percentile' or 'bca', got {method!r}")
+    table = GroupTable.from_arrays(
+        y_true, y_pred, sensitive_features, sample_weight=sample_weight, cluster=cluster
+    )
+    decisions_rng, scores_rng = bootstrap.generators(seed, 2)
+    drawn = bootstrap.replicates(table, n_boot, decisions_rng)
+    scores, drawn_scores = None, {}
+    if y_score is not None:
+        scores = ScoreTable.from_arrays(
+            y_true, y_score, sensitive_features, sample_weight=sample_weight, cluster=cluster, bins=bins
+        )
+        statistics = {name: _with_pooled(of) for name, of in SCORE_STATISTICS.items()}
+        drawn_scores = bootstrap.score_replicates(scores, n_boot, scores_rng, statistics)
+    return Measurement(table, scores, level, min_support, method, drawn, drawn_scores)
+
+
+def _with_pooled(of: Callable[[Float], Float]) -> Callable[[Float], Float]:
+    """Return the statistic with the value of all rows together after those of the groups."""
+    return lambda sums: np.concatenate([of(sums), of(sums.sum(axis=-3, keepdims=True))], axis=-1)
+
+
+def _score_figure(name: str) -> tuple[str | None, Form | None]:
+    """Return the calibration statistic and the form that a name means, (None, None) if none."""
+    if name in SCORE_STATISTICS:
+        return name, None
+    for form in _SCORE_FORMS:
+        if name.removesuffix(f"_{form}") in SCORE_STATISTICS:
+            return name.removesuffix(f"_{form}"), form
+    return None, None
+
+
+def _effective_size(rate: Rate, counts: Float, square_weights: Float) -> Float:
+    """Return the number of equal rows whose share would vary as much as this weighted share.
+
+    Kish's size of the rows in the denominator where the share is 0 or 1 and cannot vary.
+    """
+    value = rate.of(counts)
+    mask = np.asarray(rate.fractions[0][1], dtype=np.float64)
+    total, squares = (counts * mask).sum(axis=(-2, -1)), (square_weights * mask).sum(axis=(-2, -1))
+    kish = np.divide(total**2, squares, out=np.zeros_like(total), where=squares > 0)
+    variance = rate.variance(counts, square_weights)
+    inner = (value > 0) & (value < 1)
+    return np.where(inner, value * (1 - value) / np.where(inner, variance, 1.0), kish)
+
+
+def _plain(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
