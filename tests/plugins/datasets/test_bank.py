@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
@@ -100,8 +99,8 @@ def test_noise_and_equations_give_back_the_data() -> None:
 def test_effects_add_up_and_agree_with_the_integral_over_the_last_noise() -> None:
     effects = true_effects(n_rows=200_000, random_state=1)
     assert effects.total == pytest.approx(effects.direct + effects.indirect, abs=1e-12)
-    # approved = 1[index + logit(u) > 0], so P(approved | causes) = expit(index); get the index back
-    # from the equation by bisection and average the probability instead of the drawn decision
+    # approved = 1[u < P(approved | causes)]: get the probability back from the equation by bisection
+    # and average it instead of the drawn decision
     rows = 20_000
     worlds = {r: bank(rows, random_state=2, interventions={"race": r}) for r in ("White", "Black")}
     mediators = {
@@ -119,12 +118,12 @@ def approval_probability(frame: pd.DataFrame) -> np.ndarray:
     codes = pd.Categorical(frame["race"], categories=LEVELS["race"]).codes
     causes = [frame[c].to_numpy() for c in ("zip_code", "employment_history", "income", "credit_score")]
     causes += [frame[c].to_numpy() for c in ("loan_amount", "debt_to_income")]
-    low, high = np.full(len(frame), -60.0), np.full(len(frame), 60.0)
+    low, high = np.zeros(len(frame)), np.ones(len(frame))
     for _ in range(40):
         middle = (low + high) / 2
-        yes = EQUATIONS["approved"](codes, *causes, expit(middle)).astype(bool)
-        low, high = np.where(yes, low, middle), np.where(yes, middle, high)
-    return expit(-high)
+        yes = EQUATIONS["approved"](codes, *causes, middle).astype(bool)
+        low, high = np.where(yes, middle, low), np.where(yes, high, middle)
+    return low
 
 
 def test_gender_acts_through_employment_history_alone() -> None:
