@@ -136,7 +136,7 @@ def test_gender_acts_through_employment_history_alone() -> None:
 
 
 def test_rates_of_the_walkthrough() -> None:
-    train, test = bank(20_000, random_state=0), bank(20_000, random_state=1)
+    train, test = bank(20_000, random_state=0), bank(100_000, random_state=1)
     features = train.columns.drop(["application_id", "race", "gender", "approved"])
     model = HistGradientBoostingClassifier(random_state=0).fit(train[features], train["approved"])
     decision = model.predict(test[features])
