@@ -1,8 +1,9 @@
 """Techniques that measure predictions."""
 
 from fairmend.core.markers import hookimpl
+from fairmend.plugins.evaluation._expected_calibration_error import ExpectedCalibrationError
 
-__all__: list[str] = []
+__all__ = ["ExpectedCalibrationError"]
 
 
 @hookimpl

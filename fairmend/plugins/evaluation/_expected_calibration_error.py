@@ -1,0 +1,170 @@
+"""Expected calibration error by group, Naeini, Cooper & Hauskrecht 2015."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fairmend.core.groups import Groups
+from fairmend.core.measure import bootstrap, calibration, holm
+from fairmend.core.measure.columns import Float
+from fairmend.core.measure.evidence import (
+    SETTINGS,
+    WHOLE,
+    given,
+    group_figures,
+    plain,
+    row_weights,
+    score_table,
+    views,
+)
+from fairmend.core.measure.permutation import p_value
+from fairmend.core.measure.tables import ScoreTable
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Evaluator, Evidence
+
+WIDTH: dict[str, Callable[[Float], Float]] = {
+    "expected_calibration_error": calibration.expected_calibration_error,
+    "maximum_calibration_error": calibration.maximum_calibration_error,
+    "mean_calibration_error": calibration.mean_calibration_error,
+}
+MASS: dict[str, Callable[[Float], Float]] = {
+    "expected_calibration_error_equal_mass": calibration.expected_calibration_error
+}
+
+
+def calibrated_draws(table: ScoreTable, n: int, rng: np.random.Generator) -> Float:
+    """Return n expected calibration errors of each group as if its scores were right, shape (n, G).
+
+    In a bin of n_b rows with mean score p_b the labels are drawn as Binomial(n_b, p_b).
+    """
+    n_b = table.rows.sum(axis=-1)
+    p_b = np.clip(table.scores[0].sum(axis=-1) / np.maximum(n_b, 1), 0.0, 1.0)
+    gap = np.abs(rng.binomial(n_b, p_b, size=(n, *n_b.shape)) - n_b * p_b)
+    return gap.sum(axis=-1) / np.maximum(n_b.sum(axis=-1), 1)
+
+
+class ExpectedCalibrationError(Evaluator):
+    """Measure how far scores are from the shares they announce, in each group.
+
+    Parameters
+    ----------
+    bins : int, default=10
+        Number of bins, M.
+    n_boot : int, default=1000
+        Bootstrap replicates, and draws of the chance level.
+    level : float, default=0.95
+        Coverage of the intervals.
+    min_support : int, default=100
+        Rows below which a group is insufficient evidence.
+    random_state : int, default=0
+        Seed.
+
+    Notes
+    -----
+    ECE = sum_b (n_b / n) |share of favourable labels in b - mean score in b|, of the probability of
+    the favourable outcome (not of the more likely label). The bins are the same for all groups, so the
+    error of all rows never exceeds the mean of the groups' errors weighted by their rows; bins of equal
+    mass hold equal numbers of all rows together. Empty bins count for nothing.
+
+    A binned error is above 0 even for right scores, the more the smaller the group: ``by_chance`` is
+    what right scores would give on average, ``p_value`` the chance of an error as large (Holm's
+    correction over the groups in ``p_holm``). The bootstrap interval shares the upward bias.
+    Both need rows of equal weight.
+
+    References
+    ----------
+    M. P. Naeini, G. F. Cooper and M. Hauskrecht (2015), "Obtaining well calibrated probabilities using
+    Bayesian binning", AAAI, the measures ECE and MCE.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=45,
+        slug="expected-calibration-error",
+        name="Expected calibration error by group",
+        stage="evaluation",
+        family="calibration",
+        summary="Compares scores with the share of favourable outcomes they announce, bin by bin in each group.",
+        citation="naeini2015obtaining",
+        addresses=("group-miscalibration",),
+        targets=("calibration",),
+        tasks=("binary",),
+        needs_scores=True,
+        minimum_rows=100,
+        complexity="low",
+        duration_weeks=(0.5, 1),
+        use_when="Decisions lean on scores as probabilities, and a score should mean the same chance in each group.",
+        avoid_when="Only decisions or ranks are at hand, or groups are so small that chance alone makes the error.",
+        questions=(
+            "Does a predicted probability of 70 percent come true 70 percent of the time in every group?",
+            "How do I draw a reliability diagram for each ethnic group?",
+            "Is the risk score too high for women and too low for men?",
+            "Is the calibration error of a small group more than chance?",
+            "Which calibration figures belong in a validation report, ECE or MCE?",
+        ),
+        alternatives=(46,),
+    )
+    reads: ClassVar[tuple[str, ...]] = ("y_true", "y_score", "groups")
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"bins": WHOLE, **SETTINGS}
+
+    def __init__(
+        self,
+        bins: int = 10,
+        n_boot: int = 1000,
+        level: float = 0.95,
+        min_support: int = 100,
+        random_state: int = 0,
+    ) -> None:
+        self.bins = bins
+        self.n_boot = n_boot
+        self.level = level
+        self.min_support = min_support
+        self.random_state = random_state
+
+    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+        everyone = Groups.of(np.full(len(evidence.weights), "all"))
+        overall = self._view(evidence, everyone)["by_group"]["all"]
+        by_attribute = {
+            name: self._view(evidence, groups) for name, groups in views(given(evidence.groups)).items()
+        }
+        text = (
+            f"Expected calibration error {overall['expected_calibration_error']['value']:.3f} over all rows"
+        )
+        for name, view in by_attribute.items():
+            if view["worst_group"] is not None:
+                text += f"; of {name} it is worst for {view['worst_group']} ({view['worst_value']:.3f})"
+        return {"overall": overall, "by_attribute": by_attribute, "bins": self.bins, "text": f"{text}."}
+
+    def _view(self, evidence: Evidence, groups: Groups) -> dict[str, Any]:
+        """Return all figures of the groups of one attribute, or of a crossing."""
+        rngs = bootstrap.generators(self.random_state, 3)
+        width = score_table(evidence, groups, self.bins)
+        mass = score_table(evidence, groups, self.bins, "mass")
+        support = width.rows.sum(axis=(1, 2))
+        figures: dict[str, dict[str, Any]] = {label: {} for label in groups.labels}
+        for table, statistics, rng in ((width, WIDTH, rngs[0]), (mass, MASS, rngs[1])):
+            drawn = bootstrap.score_replicates(table, self.n_boot, rng, statistics)
+            for name, of in statistics.items():
+                for label, figure in group_figures(
+                    groups.labels, of(table.sums), drawn[name], support,
+                    level=self.level, min_support=self.min_support,
+                ).items():  # fmt: skip
+                    figures[label][name] = figure
+        ece = calibration.expected_calibration_error(width.sums)
+        if row_weights(evidence) is None:
+            chance = calibrated_draws(width, self.n_boot, rngs[2])
+            p = np.array([p_value(value, chance[:, g], two_sided=False) for g, value in enumerate(ece)])
+            debiased = calibration.debiased_calibration_error(width.sums)
+            for label, *numbers in zip(groups.labels, chance.mean(axis=0), p, holm(p), debiased, strict=True):
+                names = ("by_chance", "p_value", "p_holm", "debiased_squared_error")
+                figures[label] |= dict(zip(names, numbers, strict=True))
+        enough = np.where(support >= self.min_support, ece, -np.inf)
+        worst = int(enough.argmax()) if np.isfinite(enough).any() else None
+        return plain({
+            "by_group": figures,
+            "worst_group": None if worst is None else groups.labels[worst],
+            "worst_value": None if worst is None else ece[worst],
+            "reliability": calibration.reliability(width),
+        })  # fmt: skip
