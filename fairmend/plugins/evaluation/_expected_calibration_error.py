@@ -8,20 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fairmend.core.groups import Groups
-from fairmend.core.measure import bootstrap, calibration, holm
+from fairmend.core.measure import audit, bootstrap, calibration, holm
 from fairmend.core.measure.columns import Float
-from fairmend.core.measure.evidence import (
-    SETTINGS,
-    WHOLE,
-    given,
-    group_figures,
-    plain,
-    row_weights,
-    score_table,
-    views,
-)
-from fairmend.core.measure.permutation import p_value
-from fairmend.core.measure.tables import ScoreTable
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Evaluator, Evidence
 
@@ -34,16 +22,7 @@ MASS: dict[str, Callable[[Float], Float]] = {
     "expected_calibration_error_equal_mass": calibration.expected_calibration_error
 }
 
-
-def calibrated_draws(table: ScoreTable, n: int, rng: np.random.Generator) -> Float:
-    """Return n expected calibration errors of each group as if its scores were right, shape (n, G).
-
-    In a bin of n_b rows with mean score p_b the labels are drawn as Binomial(n_b, p_b).
-    """
-    n_b = table.rows.sum(axis=-1)
-    p_b = np.clip(table.scores[0].sum(axis=-1) / np.maximum(n_b, 1), 0.0, 1.0)
-    gap = np.abs(rng.binomial(n_b, p_b, size=(n, *n_b.shape)) - n_b * p_b)
-    return gap.sum(axis=-1) / np.maximum(n_b.sum(axis=-1), 1)
+UNWEIGHTED = ("by_chance", "p_value", "p_holm", "debiased_squared_error")
 
 
 class ExpectedCalibrationError(Evaluator):
@@ -107,7 +86,7 @@ class ExpectedCalibrationError(Evaluator):
         alternatives=(46,),
     )
     reads: ClassVar[tuple[str, ...]] = ("y_true", "y_score", "groups")
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"bins": WHOLE, **SETTINGS}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"bins": audit.WHOLE, **audit.SETTINGS}
 
     def __init__(
         self,
@@ -126,9 +105,8 @@ class ExpectedCalibrationError(Evaluator):
     def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
         everyone = Groups.of(np.full(len(evidence.weights), "all"))
         overall = self._view(evidence, everyone)["by_group"]["all"]
-        by_attribute = {
-            name: self._view(evidence, groups) for name, groups in views(given(evidence.groups)).items()
-        }
+        views = audit.views(audit.given(evidence.groups))
+        by_attribute = {name: self._view(evidence, groups) for name, groups in views.items()}
         text = (
             f"Expected calibration error {overall['expected_calibration_error']['value']:.3f} over all rows"
         )
@@ -140,31 +118,25 @@ class ExpectedCalibrationError(Evaluator):
     def _view(self, evidence: Evidence, groups: Groups) -> dict[str, Any]:
         """Return all figures of the groups of one attribute, or of a crossing."""
         rngs = bootstrap.generators(self.random_state, 3)
-        width = score_table(evidence, groups, self.bins)
-        mass = score_table(evidence, groups, self.bins, "mass")
-        support = width.rows.sum(axis=(1, 2))
-        figures: dict[str, dict[str, Any]] = {label: {} for label in groups.labels}
+        width = audit.score_table(evidence, groups, self.bins)
+        figures: dict[str, dict[str, Any]] = {group: {} for group in groups.labels}
+        mass = audit.score_table(evidence, groups, self.bins, "mass")
         for table, statistics, rng in ((width, WIDTH, rngs[0]), (mass, MASS, rngs[1])):
-            drawn = bootstrap.score_replicates(table, self.n_boot, rng, statistics)
-            for name, of in statistics.items():
-                for label, figure in group_figures(
-                    groups.labels, of(table.sums), drawn[name], support,
-                    level=self.level, min_support=self.min_support,
-                ).items():  # fmt: skip
-                    figures[label][name] = figure
-        ece = calibration.expected_calibration_error(width.sums)
-        if row_weights(evidence) is None:
-            chance = calibrated_draws(width, self.n_boot, rngs[2])
-            p = np.array([p_value(value, chance[:, g], two_sided=False) for g, value in enumerate(ece)])
+            found = audit.score_figures(
+                table, statistics, rng, n_boot=self.n_boot, level=self.level, min_support=self.min_support
+            )
+            for group in groups.labels:
+                figures[group] |= found[group]
+        if audit.row_weights(evidence) is None:
+            by_chance, p = audit.chance_level(width, self.n_boot, rngs[2])
             debiased = calibration.debiased_calibration_error(width.sums)
-            for label, *numbers in zip(groups.labels, chance.mean(axis=0), p, holm(p), debiased, strict=True):
-                names = ("by_chance", "p_value", "p_holm", "debiased_squared_error")
-                figures[label] |= dict(zip(names, numbers, strict=True))
-        enough = np.where(support >= self.min_support, ece, -np.inf)
-        worst = int(enough.argmax()) if np.isfinite(enough).any() else None
-        return plain({
+            for group, *numbers in zip(groups.labels, by_chance, p, holm(p), debiased, strict=True):
+                figures[group] |= dict(zip(UNWEIGHTED, numbers, strict=True))
+        ece = {g: f["expected_calibration_error"] for g, f in figures.items()}
+        worst = max((g for g in ece if ece[g].enough), key=lambda g: ece[g].value, default=None)
+        return audit.plain({
             "by_group": figures,
-            "worst_group": None if worst is None else groups.labels[worst],
-            "worst_value": None if worst is None else ece[worst],
+            "worst_group": worst,
+            "worst_value": None if worst is None else ece[worst].value,
             "reliability": calibration.reliability(width),
         })  # fmt: skip

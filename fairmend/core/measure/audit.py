@@ -1,18 +1,20 @@
-"""The evidence of an evaluation as tables: of each protected attribute, and of all of them crossed."""
+"""What evaluators share: evidence as tables of each attribute and of their crossing, figures, JSON."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
+from numpy.random import Generator
 from sklearn.utils._param_validation import Interval
 
 from fairmend.core.groups import JOIN, Groups
-from fairmend.core.measure.bootstrap import percentile_interval
+from fairmend.core.measure import bootstrap, calibration
 from fairmend.core.measure.columns import Float, Int
+from fairmend.core.measure.permutation import p_value
 from fairmend.core.measure.report import Figure
 from fairmend.core.measure.tables import GroupTable, ScoreTable
 
@@ -100,12 +102,75 @@ def group_figures(
     return {
         group: Figure(
             float(values[g]),
-            None if math.isnan(values[g]) else percentile_interval(drawn[:, g], level),
+            None if math.isnan(values[g]) else bootstrap.percentile_interval(drawn[:, g], level),
             int(support[g]),
             bool(support[g] >= min_support),
         )
         for g, group in enumerate(groups)
     }
+
+
+def score_figures(
+    table: ScoreTable,
+    statistics: dict[str, Callable[[Float], Float]],
+    rng: Generator,
+    *,
+    n_boot: int,
+    level: float,
+    min_support: int,
+) -> dict[str, dict[str, Figure]]:
+    """Return figures of each group of a score table: group to name to figure.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        The counts, shape (G, K, 2).
+    statistics : dict of str to callable
+        Functions of :mod:`.calibration`.
+    rng : Generator
+        Source of randomness.
+    n_boot, level, min_support
+        Replicates, coverage of the intervals, rows that a group must have.
+    """
+    drawn = bootstrap.score_replicates(table, n_boot, rng, statistics)
+    support = table.rows.sum(axis=(1, 2))
+    found: dict[str, dict[str, Figure]] = {group: {} for group in table.groups}
+    for name, of in statistics.items():
+        figures = group_figures(
+            table.groups, of(table.sums), drawn[name], support, level=level, min_support=min_support
+        )
+        for group, figure in figures.items():
+            found[group][name] = figure
+    return found
+
+
+def chance_level(table: ScoreTable, n: int, rng: Generator) -> tuple[Float, Float]:
+    """Return what right scores would give: mean and p-value of the calibration error of each group.
+
+    In a bin of n_b rows with mean score p_b the number of favourable labels is drawn as
+    Binomial(n_b, p_b); rows must have equal weights.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        The counts, shape (G, K, 2).
+    n : int
+        Number of draws.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    by_chance, p_value : ndarray of shape (G,)
+        The mean error of right scores, and the chance of an error as large as the one measured.
+    """
+    n_b = table.rows.sum(axis=-1)
+    p_b = np.clip(table.scores[0].sum(axis=-1) / np.maximum(n_b, 1), 0.0, 1.0)
+    gap = np.abs(rng.binomial(n_b, p_b, size=(n, *n_b.shape)) - n_b * p_b).sum(axis=-1)
+    drawn = gap / np.maximum(n_b.sum(axis=-1), 1)
+    measured = calibration.expected_calibration_error(table.sums)
+    p = [p_value(value, drawn[:, g], two_sided=False) for g, value in enumerate(measured)]
+    return drawn.mean(axis=0), np.array(p)
 
 
 def plain(value: Any) -> Any:
