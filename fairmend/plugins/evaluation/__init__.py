@@ -2,8 +2,9 @@
 
 from fairmend.core.markers import hookimpl
 from fairmend.plugins.evaluation._expected_calibration_error import ExpectedCalibrationError
+from fairmend.plugins.evaluation._intersectional_bias_audit import IntersectionalBiasAudit
 
-__all__ = ["ExpectedCalibrationError"]
+__all__ = ["ExpectedCalibrationError", "IntersectionalBiasAudit"]
 
 
 @hookimpl
