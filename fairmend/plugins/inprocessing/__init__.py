@@ -1,8 +1,9 @@
 """Techniques that train a model to be fair."""
 
 from fairmend.core.markers import hookimpl
+from fairmend.plugins.inprocessing._fairness_constrained_lr import FairnessConstrainedLR
 
-__all__: list[str] = []
+__all__ = ["FairnessConstrainedLR"]
 
 
 @hookimpl

@@ -1,0 +1,182 @@
+"""Logistic regression within linear bounds: Newton steps, each an exact quadratic programme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cholesky, null_space, qr, solve_triangular
+from scipy.optimize import nnls
+from scipy.special import expit
+
+from fairmend.core.errors import NotFeasibleError
+
+Array = NDArray[np.float64]
+
+_SUFFICIENT = 1e-4
+"""Share of the decrease predicted by the slope that a step must reach (Armijo)."""
+_SHORTEST = 2.0**-40
+
+
+@dataclass(frozen=True)
+class LogisticLoss:
+    """Weighted mean of the logistic loss with a ridge on all coefficients but the first.
+
+    Attributes
+    ----------
+    design : ndarray of float, shape (n, p)
+        Features; the first column is the constant.
+    y : ndarray, shape (n,)
+        Labels 0 and 1.
+    weights : ndarray of float, shape (n,)
+        Sample weights; only their ratios matter.
+    ridge : float
+        Factor of half the squared coefficients.
+    """
+
+    design: Array
+    y: NDArray[np.int64]
+    weights: Array
+    ridge: float
+
+    def at(self, theta: Array) -> tuple[float, Array]:
+        """Return value and gradient."""
+        margin = self.design @ theta
+        share = self.weights / self.weights.sum()
+        shrunk = self._ridge * theta
+        value = share @ (np.logaddexp(0, margin) - self.y * margin) + shrunk @ theta / 2
+        return float(value), self.design.T @ (share * (expit(margin) - self.y)) + shrunk
+
+    def hessian(self, theta: Array) -> Array:
+        """Return the matrix of second derivatives, shape (p, p)."""
+        p = expit(self.design @ theta)
+        curvature = self.weights / self.weights.sum() * p * (1 - p)
+        return (self.design * curvature[:, None]).T @ self.design + np.diag(self._ridge)
+
+    @property
+    def _ridge(self) -> Array:
+        return np.concatenate([[0.0], np.full(self.design.shape[1] - 1, self.ridge)])
+
+
+@dataclass(frozen=True)
+class BoundedFit:
+    """Where the minimisation ended.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (p,)
+        Coefficients, the constant first.
+    losses : tuple of float
+        The loss at the start and after each step; it never rises.
+    gradient_norm : float
+        Greatest absolute component of the gradient of the Lagrangian.
+    converged : bool
+        Whether ``gradient_norm`` reached the tolerance.
+    """
+
+    theta: Array
+    losses: tuple[float, ...]
+    gradient_norm: float
+    converged: bool
+
+
+def newton_within_bounds(
+    loss: LogisticLoss, D: Array, c: Array, start: Array, *, tolerance: float, max_iter: int
+) -> BoundedFit:
+    """Minimise a logistic loss subject to |D theta| <= c, row by row.
+
+    Every iterate keeps the bounds: a step solves the Newton model of the loss within them, and a
+    part of a step between two points that keep linear bounds keeps them as well.
+
+    Parameters
+    ----------
+    loss : LogisticLoss
+        What to minimise.
+    D : ndarray, shape (k, p)
+        Rows of the bounds; they may depend on each other.
+    c : ndarray, shape (k,)
+        Bounds, not negative; infinity bounds nothing, and 0 leaves the null space of its row.
+    start : ndarray, shape (p,)
+        A point that keeps the bounds.
+    tolerance : float
+        Gradient norm at which to stop.
+    max_iter : int
+        Most Newton steps.
+
+    Raises
+    ------
+    NotFeasibleError
+        The curvature is singular: collinear features, or classes that a line separates, without a ridge.
+    """
+    N = _null_space(D[c == 0], len(start))
+    theta, D, c = N @ (N.T @ start), D[c > 0], c[c > 0]
+    value, gradient = loss.at(theta)
+    losses = [value]
+    for step in range(max_iter + 1):
+        g, H = N.T @ gradient, N.T @ loss.hessian(theta) @ N
+        direction, multipliers = _newton_step(g, H, D @ N, c, D @ theta)
+        residual = float(np.abs(g - N.T @ D.T @ multipliers).max())
+        if residual <= tolerance or step == max_iter:
+            break
+        moved = _descend(loss, theta, value, gradient, N @ direction)
+        if moved is None:
+            break
+        theta, value, gradient = moved
+        losses.append(value)
+    return BoundedFit(theta, tuple(losses), residual, residual <= tolerance)
+
+
+def _null_space(D: Array, width: int) -> Array:
+    """Return an orthonormal basis of {theta: D theta = 0} as columns."""
+    return null_space(D) if len(D) else np.eye(width)
+
+
+def _newton_step(g: Array, H: Array, D: Array, c: Array, at: Array) -> tuple[Array, Array]:
+    """Return the step d of least g'd + d'Hd / 2 with |at + D d| <= c, and the multipliers of the bounds.
+
+    In u = L'd + inv(L) g with H = LL' this is a least-distance problem: the smallest u with
+    G u >= h. Non-negative least squares solves it exactly, also where rows of G depend on each
+    other (C. Lawson & R. Hanson, *Solving Least Squares Problems*, chapter 23, algorithm LDP).
+    """
+    try:
+        L = cholesky(H, lower=True)
+    except LinAlgError as error:
+        raise NotFeasibleError(
+            "the logistic loss has no single minimum (collinear features, or classes that a line separates); "
+            "set a ridge above 0"
+        ) from error
+    newton = solve_triangular(L, g, lower=True)
+    E = solve_triangular(L, D.T, lower=True).T
+    reached = at - E @ newton
+    h = np.concatenate([-c - reached, reached - c])
+    u = np.zeros_like(g)
+    multipliers = np.zeros(len(c))
+    if (h > 0).any():
+        finite = np.flatnonzero(np.isfinite(h))
+        Q, R = qr(E.T, mode="economic")
+        G = np.concatenate([R.T, -R.T])
+        A = np.column_stack([G, h])[finite].T
+        target = np.zeros(len(A))
+        target[-1] = 1.0
+        z = np.zeros(len(h))
+        z[finite] = nnls(A, target, maxiter=100 * A.shape[1])[0]
+        z /= 1 - h[finite] @ z[finite]
+        multipliers = z[: len(c)] - z[len(c) :]
+        u = Q @ (R @ multipliers)
+    return solve_triangular(L, u - newton, lower=True, trans="T"), multipliers
+
+
+def _descend(
+    loss: LogisticLoss, theta: Array, value: float, gradient: Array, direction: Array
+) -> tuple[Array, float, Array] | None:
+    """Return the first point of a halving line search that descends enough, or None where none does."""
+    slope = float(gradient @ direction)
+    length = 1.0
+    while length > _SHORTEST:
+        point = theta + length * direction
+        there, slopes = loss.at(point)
+        if there <= value + _SUFFICIENT * length * slope:
+            return point, there, slopes
+        length /= 2
+    return None
