@@ -1,0 +1,147 @@
+"""The records that a search and a recommendation return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.vocabulary import Stage
+
+
+@dataclass(frozen=True)
+class Result:
+    """A technique that fits.
+
+    Attributes
+    ----------
+    technique_id, slug, name, stage
+        As in the metadata of the technique.
+    score : float
+        How well it fits, between 0 and 1.
+    why : tuple of str
+        Sentences from the catalogue and, in a recommendation, from the audit.
+    citation : str
+        Full reference.
+    """
+
+    technique_id: int | str
+    slug: str
+    name: str
+    stage: Stage
+    score: float
+    why: tuple[str, ...]
+    citation: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {
+            "technique_id": self.technique_id,
+            "slug": self.slug,
+            "name": self.name,
+            "stage": self.stage,
+            "score": self.score,
+            "why": list(self.why),
+            "citation": self.citation,
+        }
+
+
+@dataclass(frozen=True)
+class Ranked(Result):
+    """A technique that a recommendation ranks.
+
+    Attributes
+    ----------
+    findings : tuple of str
+        Kinds of the findings it answers, gravest first.
+    """
+
+    findings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {**super().to_json(), "findings": list(self.findings)}
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A technique that a constraint leaves out.
+
+    Attributes
+    ----------
+    technique_id, slug
+        As in the metadata of the technique.
+    reason : str
+        What stands against it.
+    """
+
+    technique_id: int | str
+    slug: str
+    reason: str
+
+    @classmethod
+    def of(cls, card: TechniqueMetadata, reason: str) -> Excluded:
+        """Return the record for a technique."""
+        return cls(card.technique_id, card.slug, reason)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {"technique_id": self.technique_id, "slug": self.slug, "reason": self.reason}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a question in words.
+
+    Attributes
+    ----------
+    query : str
+        The question.
+    results : tuple of Result
+        Techniques that fit, best first; empty where the question is not about fairness.
+    excluded : tuple of Excluded
+        Techniques that would have been among the results but for a constraint.
+    """
+
+    query: str
+    results: tuple[Result, ...]
+    excluded: tuple[Excluded, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {
+            "query": self.query,
+            "results": [result.to_json() for result in self.results],
+            "excluded": [left_out.to_json() for left_out in self.excluded],
+        }
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What an audit calls for.
+
+    Attributes
+    ----------
+    query : str
+        What was asked, in words: the findings and the notion of fairness.
+    results : tuple of Ranked
+        All techniques that may be used, best first.
+    excluded : tuple of Excluded
+        The others, with what stands against each.
+    """
+
+    query: str
+    results: tuple[Ranked, ...]
+    excluded: tuple[Excluded, ...]
+
+    def by_stage(self, stage: Stage) -> list[Ranked]:
+        """Return the techniques of a stage, best first."""
+        return [result for result in self.results if result.stage == stage]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {
+            "query": self.query,
+            "results": [result.to_json() for result in self.results],
+            "excluded": [left_out.to_json() for left_out in self.excluded],
+        }

