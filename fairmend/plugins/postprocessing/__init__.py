@@ -1,8 +1,25 @@
 """Techniques that change the scores or decisions of a trained model."""
 
 from fairmend.core.markers import hookimpl
+from fairmend.plugins.postprocessing._beta_calibration import BetaCalibration
+from fairmend.plugins.postprocessing._equal_opportunity_thresholds import EqualOpportunityThresholds
+from fairmend.plugins.postprocessing._group_platt_scaling import GroupPlattScaling
+from fairmend.plugins.postprocessing._group_thresholds import GroupThresholds
+from fairmend.plugins.postprocessing._isotonic_calibration import IsotonicCalibration
+from fairmend.plugins.postprocessing._platt_scaling import PlattScaling
+from fairmend.plugins.postprocessing._relaxed_error_parity import RelaxedErrorParity
+from fairmend.plugins.postprocessing._temperature_scaling import TemperatureScaling
 
-__all__: list[str] = []
+__all__ = [
+    "BetaCalibration",
+    "EqualOpportunityThresholds",
+    "GroupPlattScaling",
+    "GroupThresholds",
+    "IsotonicCalibration",
+    "PlattScaling",
+    "RelaxedErrorParity",
+    "TemperatureScaling",
+]
 
 
 @hookimpl

@@ -1,0 +1,116 @@
+"""Beta calibration, Kull, Silva Filho & Flach 2017."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.utils._param_validation import StrOptions
+
+from fairmend.core.calibration import inside, logit, loss_change, rising_fit
+from fairmend.core.errors import NotFeasibleError
+from fairmend.core.groups import Groups
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Postprocessor
+
+
+def beta_fit(
+    s: NDArray[np.float64], y: NDArray[np.int64], weights: NDArray[np.float64], variant: str
+) -> tuple[float, float, float]:
+    """Return a, b >= 0 and c of the map by logistic regression on ln s and -ln(1 - s)."""
+    s, t = inside(s), y.astype(float)
+    if variant == "am":
+        (a,), c = rising_fit(logit(s)[:, None], t, weights)
+        return float(a), float(a), c
+    if variant == "ab":
+        (a, b), _ = rising_fit(
+            np.column_stack([np.log(2 * s), -np.log(2 * (1 - s))]), t, weights, intercept=False
+        )
+        return float(a), float(b), float((a - b) * np.log(2))
+    (a, b), c = rising_fit(np.column_stack([np.log(s), -np.log1p(-s)]), t, weights)
+    return float(a), float(b), c
+
+
+class BetaCalibration(Postprocessor):
+    """Map scores to probabilities by p = 1 / (1 + 1 / (e^c s^a / (1 - s)^b)), the same for everybody.
+
+    Parameters
+    ----------
+    variant : {"abm", "am", "ab"}, default="abm"
+        ``abm`` has all three parameters; ``am`` ties a = b; ``ab`` ties c so that 1/2 stays 1/2.
+
+    Attributes
+    ----------
+    a_, b_, c_ : float
+        The parameters.
+
+    Notes
+    -----
+    Logistic regression without a penalty. A negative a or b is set to 0 and the others are fitted
+    again, as in the paper; where both come out negative the map is constant. The identity (a = b = 1,
+    c = 0) is in the family, so that scores which are calibrated already stay as they are. Scores of 0
+    and 1 are moved inside by 1e-12.
+
+    References
+    ----------
+    M. Kull, T. M. Silva Filho and P. Flach (2017), "Beta calibration: a well-founded and easily
+    implemented improvement on logistic calibration for binary classifiers", AISTATS.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=50,
+        slug="beta-calibration",
+        name="Beta calibration",
+        stage="post-processing",
+        family="calibration",
+        summary="Turns scores into calibrated probabilities with a three-parameter curve made for scores between 0 and 1.",
+        citation="kull2017beta",
+        addresses=("group-miscalibration",),
+        targets=("calibration",),
+        needs_scores=True,
+        needs_protected_at_fit=False,
+        changes=("scores",),
+        keeps_rank_order=True,
+        minimum_rows=200,
+        duration_weeks=(1, 1),
+        use_when="Scores lie between 0 and 1, a logistic curve distorts them, and rows are too few for isotonic regression.",
+        avoid_when="The groups are off in different directions, or the scores separate the labels perfectly.",
+        questions=(
+            "Platt scaling made well calibrated probabilities worse; which curve can leave them alone?",
+            "Our naive Bayes pushes probabilities to the extremes unevenly; how can we pull them back?",
+            "Is there a calibration map between sigmoid and isotonic in flexibility?",
+            "Temperature scaling cannot fix the shift in our scores; what next?",
+        ),
+        alternatives=(49, 47, 48),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"variant": [StrOptions({"abm", "am", "ab"})]}
+
+    def __init__(self, variant: str = "abm") -> None:
+        self.variant = variant
+
+    def _fit(
+        self,
+        scores: NDArray[np.float64],
+        sensitive: Groups | None,
+        y: NDArray[np.int64],
+        sample_weight: NDArray[np.float64],
+    ) -> None:
+        if scores[y == 1].min() >= scores[y == 0].max():
+            raise NotFeasibleError(
+                "every score with label 1 is at least every score with label 0, so beta calibration has no finite "
+                "optimum; use platt-scaling, or more rows that trained no model"
+            )
+        self.a_, self.b_, self.c_ = beta_fit(scores, y, sample_weight, self.variant)
+        self.diagnostics_ = {
+            "a": self.a_,
+            "b": self.b_,
+            "c": self.c_,
+            "against_labels": self.a_ == self.b_ == 0,
+            **loss_change(scores, self._adjust(scores, None), y, sample_weight),
+        }
+
+    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups | None) -> NDArray[np.float64]:
+        s = inside(scores)
+        return expit(self.a_ * np.log(s) - self.b_ * np.log1p(-s) + self.c_)

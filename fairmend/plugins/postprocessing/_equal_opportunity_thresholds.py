@@ -1,0 +1,137 @@
+"""Equality-of-opportunity thresholds, Hardt, Price & Srebro 2016."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fairmend.core.groups import Groups, Unseen
+from fairmend.core.metadata import Adjustment, TechniqueMetadata
+from fairmend.core.roc import (
+    Window,
+    best_positions,
+    decision_probability,
+    mixture_at,
+    require_labels,
+    roc_curves,
+    rule_diagnostics,
+    rule_table,
+)
+from fairmend.core.stages import Postprocessor
+
+
+class EqualOpportunityThresholds(Postprocessor):
+    """Give each group a threshold t_a with P(s >= t_a | y = 1, a) = tau, at the least cost of errors.
+
+    Parameters
+    ----------
+    tolerance : float in [0, 1], default=0.0
+        Greatest difference of true positive rates on the fitting data; 1 lifts the constraint.
+    false_positive_cost, false_negative_cost : float, default=1.0
+        Costs of the errors; where they are equal, accuracy is greatest.
+    tie_breaking : {"none", "randomise"}, default="none"
+        ``randomise`` selects people with the score at the threshold by a draw, which makes the rates
+        equal exactly, in expectation.
+    unseen : {"error", "fallback"}, default="error"
+        A group that was not there at fit: refuse it, or give it the best threshold of all rows.
+
+    Attributes
+    ----------
+    thresholds_, shares_ : ndarray of float, shape (n_groups + 1, k)
+        Thresholds and the shares with which they are used; the last line is for unseen groups.
+
+    Notes
+    -----
+    All values of tau on the fitting data are tried, so the optimum is exact. Without randomisation
+    rates move in steps: a group that has no rate within the tolerance may exceed the lowest one by
+    one favourable row of the coarsest group. False positive rates are left free and stand in
+    ``diagnostics_``. The costs and the tolerance are those of the general loss and of a relaxation;
+    the paper mixes points of the hull, this rule holds one threshold a group.
+
+    References
+    ----------
+    M. Hardt, E. Price and N. Srebro (2016), "Equality of opportunity in supervised learning",
+    NeurIPS, definition 2.2 and the derivation from a score function.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=13,
+        slug="equal-opportunity-thresholds",
+        name="Equality-of-opportunity threshold optimization",
+        stage="post-processing",
+        family="thresholds",
+        summary="Sets a cut-off for each group so that people with the favourable label are selected equally often in all groups.",
+        citation="hardt2016equality",
+        addresses=("error-rate-disparity", "intersectional-disparity"),
+        targets=("equal_opportunity",),
+        needs_scores=True,
+        needs_protected_at_prediction=True,
+        changes=("decisions",),
+        keeps_rank_order=True,
+        minimum_rows=200,
+        duration_weeks=(1, 2),
+        legal_notes=(
+            "Different cut-offs by group read the protected attribute for every decision, which is disparate "
+            "treatment in some jurisdictions; in US credit, ECOA and Regulation B forbid it in most cases. Have "
+            "counsel agree before deployment."
+        ),
+        use_when="Qualified people of one group are turned down more often, labels can be trusted, and decisions may read the group.",
+        avoid_when="Labels carry past discrimination or are missing for the rejected, or the group may not be read at decision time.",
+        questions=(
+            "Deserving applicants from one group are rejected more often than others; what can we change after training?",
+            "How do we equalise recall between groups with thresholds only?",
+            "True positive rates differ between old and young; which cut-offs level them?",
+            "Which rule gives everyone who would repay the same chance of a loan?",
+            "The false negative rate is higher for women; can that be corrected without a new model?",
+        ),
+        adjustments=(Adjustment(parameter="tolerance", stronger=-0.02, minimum=0.0, maximum=0.1),),
+        alternatives=(9, 14),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "tolerance": [Interval(Real, 0, 1, closed="both")],
+        "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
+        "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
+        "tie_breaking": [StrOptions({"none", "randomise"})],
+        "unseen": [StrOptions({"error", "fallback"})],
+    }
+
+    def __init__(
+        self,
+        tolerance: float = 0.0,
+        false_positive_cost: float = 1.0,
+        false_negative_cost: float = 1.0,
+        tie_breaking: str = "none",
+        unseen: Unseen = "error",
+    ) -> None:
+        self.tolerance = tolerance
+        self.false_positive_cost = false_positive_cost
+        self.false_negative_cost = false_negative_cost
+        self.tie_breaking = tie_breaking
+        self.unseen = unseen
+
+    def _fit(
+        self,
+        scores: NDArray[np.float64],
+        sensitive: Groups,
+        y: NDArray[np.int64],
+        sample_weight: NDArray[np.float64],
+    ) -> None:
+        *curves, pooled = roc_curves(scores, sensitive, y, sample_weight)
+        require_labels(curves, sensitive, 1)
+        costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
+        positions = best_positions(
+            [c.tpr for c in curves],
+            costs[:-1],
+            Window(slack=self.tolerance),
+            randomise=self.tie_breaking == "randomise",
+        )
+        mixtures = [mixture_at(x) for x in (*positions, costs[-1].argmin())]
+        self.thresholds_, self.shares_ = rule_table([*curves, pooled], mixtures)
+        self.diagnostics_ = rule_diagnostics(sensitive, curves, mixtures)
+
+    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups) -> NDArray[np.float64]:
+        return decision_probability(scores, sensitive.codes, self.thresholds_, self.shares_)

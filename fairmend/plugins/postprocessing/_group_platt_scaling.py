@@ -1,0 +1,134 @@
+"""Platt scaling in each group: the map of Platt 1999, calibration within groups as in Pleiss et al. 2017."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fairmend.core.calibration import loss_change, margin, platt_fit
+from fairmend.core.groups import Groups, Unseen
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Postprocessor
+
+
+class GroupPlattScaling(Postprocessor):
+    """Map scores to probabilities by a logistic curve in each group, p = sigma(alpha_a s + beta_a).
+
+    Parameters
+    ----------
+    scale : {"logit", "probability"}, default="logit"
+        What s is. ``logit`` reads the margin ln(p / (1 - p)), as Platt does, so that a group whose
+        scores are calibrated already can keep them; ``probability`` reads the score itself, which
+        is another family of maps and does not hold the identity.
+    minimum_per_class : int, default=50
+        A group with fewer rows of either label (their weight, if there are weights) gets the map
+        that is fitted on all rows together.
+    unseen : {"error", "fallback"}, default="error"
+        A group that was not there at fit: refuse it, or give it the map of all rows.
+
+    Attributes
+    ----------
+    slopes_, intercepts_ : ndarray of float, shape (n_groups + 1,)
+        alpha_a and beta_a; the last entry is the map of all rows.
+
+    Notes
+    -----
+    Each curve is fitted by likelihood to the smoothed labels (N+ + 1) / (N+ + 2) and 1 / (N- + 2) of
+    its group. Departure: alpha_a is at least 0. Where the best slope is negative the scores run
+    against the labels; the group's map becomes constant and ``diagnostics_["against_labels"]``
+    names the group. Every group that got the map of all rows is in ``diagnostics_["fallback"]`` with
+    the reason.
+
+    Pleiss et al. assume calibration within groups and show what it costs: with different base rates
+    it excludes equal error rates. Their algorithm is another technique (calibrated equalized odds).
+    Within a group the order of scores stays; between groups it changes, and so may decisions at 1/2.
+
+    References
+    ----------
+    J. Platt (1999), "Probabilistic outputs for support vector machines and comparisons to
+    regularized likelihood methods", section 2.2. G. Pleiss, M. Raghavan, F. Wu, J. Kleinberg
+    and K. Q. Weinberger (2017), "On fairness and calibration", NeurIPS.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=48,
+        slug="group-platt-scaling",
+        name="Group-specific Platt scaling",
+        stage="post-processing",
+        family="calibration",
+        summary="Calibrates the scores of each group with a logistic curve of its own, so that a score means the same risk in every group.",
+        citation="pleiss2017fairness",
+        addresses=("group-miscalibration", "intersectional-disparity"),
+        targets=("calibration",),
+        needs_scores=True,
+        needs_protected_at_prediction=True,
+        changes=("scores",),
+        keeps_rank_order=True,
+        minimum_rows=400,
+        duration_weeks=(1, 2),
+        legal_notes=(
+            "The map reads the protected attribute for every score, which may count as disparate treatment; "
+            "in US credit, ECOA and Regulation B restrict it. Have counsel agree before deployment."
+        ),
+        use_when="The same score stands for a different chance of the outcome in different groups, and each group has some hundred labelled rows.",
+        avoid_when="The protected attribute may not be read at decision time, or equal error rates are the goal.",
+        questions=(
+            "Risk is overstated for one group and right for the others; how do we correct that group alone?",
+            "At equal scores our minority applicants repay more often than the majority; what can be done?",
+            "How can a score of 0.7 come to mean 70 percent for men and for women?",
+            "Expected calibration error is fine overall and bad for Black applicants; which fix?",
+            "Can we calibrate each subgroup separately after training?",
+            "What happens to groups that are too small for a calibration curve of their own?",
+        ),
+        alternatives=(49, 50),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "scale": [StrOptions({"logit", "probability"})],
+        "minimum_per_class": [Interval(Integral, 1, None, closed="left")],
+        "unseen": [StrOptions({"error", "fallback"})],
+    }
+
+    def __init__(self, scale: str = "logit", minimum_per_class: int = 50, unseen: Unseen = "error") -> None:
+        self.scale = scale
+        self.minimum_per_class = minimum_per_class
+        self.unseen = unseen
+
+    def _fit(
+        self,
+        scores: NDArray[np.float64],
+        sensitive: Groups,
+        y: NDArray[np.int64],
+        sample_weight: NDArray[np.float64],
+    ) -> None:
+        s = margin(scores, self.scale)
+        maps, fallback = [], {}
+        pooled = platt_fit(s, y, sample_weight)
+        for code, label in enumerate(sensitive.labels):
+            rows = np.flatnonzero(sensitive.codes == code)
+            t, w = y[rows], sample_weight[rows]
+            n_ay = np.bincount(t, weights=w, minlength=2)
+            if n_ay.min() < self.minimum_per_class:
+                fallback[label] = f"{n_ay[1]:g} rows with label 1 and {n_ay[0]:g} with label 0"
+                maps.append(pooled)
+            else:
+                maps.append(platt_fit(s[rows], t, w))
+        self.slopes_, self.intercepts_ = np.array([*maps, pooled]).T
+        named = list(zip(sensitive.labels, maps, strict=True))
+        self.diagnostics_ = {
+            "slope": {label: alpha for label, (alpha, _) in named},
+            "intercept": {label: beta for label, (_, beta) in named},
+            "fallback": fallback,
+            "against_labels": [label for label, (alpha, _) in named if alpha == 0],
+            **loss_change(scores, self._adjust(scores, sensitive), y, sample_weight),
+        }
+
+    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups) -> NDArray[np.float64]:
+        # The code -1 of an unseen group reads the last entry, the map of all rows.
+        return expit(
+            self.slopes_[sensitive.codes] * margin(scores, self.scale) + self.intercepts_[sensitive.codes]
+        )

@@ -1,0 +1,142 @@
+"""Group thresholds for demographic parity, Corbett-Davies et al. 2017."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fairmend.core.groups import Groups, Unseen
+from fairmend.core.metadata import Adjustment, TechniqueMetadata
+from fairmend.core.roc import (
+    Window,
+    best_positions,
+    decision_probability,
+    mixture_at,
+    roc_curves,
+    rule_diagnostics,
+    rule_table,
+)
+from fairmend.core.stages import Postprocessor
+
+
+class GroupThresholds(Postprocessor):
+    """Give each group a threshold so that selection rates are alike, at the least cost of errors.
+
+    Parameters
+    ----------
+    min_ratio : float in [0, 1], default=1.0
+        Least ratio of the lowest to the highest selection rate on the fitting data. 1 is parity; 0 is
+        the best threshold of each group without a constraint.
+    false_positive_cost, false_negative_cost : float, default=1.0
+        Costs of the errors; where they are equal, accuracy is greatest.
+    tie_breaking : {"none", "randomise"}, default="none"
+        ``randomise`` selects people with the score at the threshold by a draw, which makes every
+        rate attainable.
+    unseen : {"error", "fallback"}, default="error"
+        A group that was not there at fit: refuse it, or give it the best threshold of all rows.
+
+    Attributes
+    ----------
+    thresholds_, shares_ : ndarray of float, shape (n_groups + 1, k)
+        Thresholds and the shares with which they are used; the last line is for unseen groups.
+
+    Notes
+    -----
+    Among rules with parity those with a threshold in each group serve utility best. All values that
+    the lowest selection rate can take are tried, with the best place of every group in the window
+    that it opens, so the optimum is exact. Without randomisation rates move in steps: a group that
+    has no rate in the window may exceed the lowest rate by one row of the coarsest group. Scores
+    in few levels can leave little choice; ``tie_breaking="randomise"`` lifts that. For a positive
+    ``min_ratio`` nobody selected at all is no parity, as the ratio is undefined.
+
+    Departures: the relaxation by ``min_ratio`` is an extension, and labels stand in for the
+    calibrated probabilities of the paper.
+
+    References
+    ----------
+    S. Corbett-Davies, E. Pierson, A. Feller, S. Goel and A. Huq (2017), "Algorithmic decision making
+    and the cost of fairness", KDD, theorem 3.2.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=9,
+        slug="group-thresholds",
+        name="Group-specific thresholds for demographic parity",
+        stage="post-processing",
+        family="thresholds",
+        summary="Sets a cut-off for each group so that all groups are selected at similar rates, losing as little accuracy as possible.",
+        citation="corbettdavies2017algorithmic",
+        addresses=("outcome-disparity", "base-rate-difference", "intersectional-disparity"),
+        targets=("demographic_parity",),
+        needs_scores=True,
+        needs_protected_at_prediction=True,
+        changes=("decisions",),
+        keeps_rank_order=True,
+        minimum_rows=200,
+        duration_weeks=(1, 2),
+        legal_notes=(
+            "Different cut-offs by group read the protected attribute for every decision, which is disparate "
+            "treatment in some jurisdictions; in US credit, ECOA and Regulation B forbid it in most cases. Have "
+            "counsel agree before deployment."
+        ),
+        use_when="Selection rates must meet a ratio such as four fifths, the model stays as it is, and decisions may read the group.",
+        avoid_when="The protected attribute may not be read at decision time, or qualified people of all groups should have equal chances.",
+        questions=(
+            "How do we meet the four-fifths rule without training the model again?",
+            "Which cut-off per group gives men and women the same acceptance rate?",
+            "Approval rates differ by race; what is the cheapest correction in accuracy?",
+            "Can selection rates be brought within 80 percent of each other by moving the decision line only?",
+            "What does demographic parity cost in accuracy for our scores?",
+        ),
+        adjustments=(Adjustment(parameter="min_ratio", stronger=0.05, minimum=0.5, maximum=1.0),),
+        alternatives=(13, 14),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "min_ratio": [Interval(Real, 0, 1, closed="both")],
+        "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
+        "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
+        "tie_breaking": [StrOptions({"none", "randomise"})],
+        "unseen": [StrOptions({"error", "fallback"})],
+    }
+
+    def __init__(
+        self,
+        min_ratio: float = 1.0,
+        false_positive_cost: float = 1.0,
+        false_negative_cost: float = 1.0,
+        tie_breaking: str = "none",
+        unseen: Unseen = "error",
+    ) -> None:
+        self.min_ratio = min_ratio
+        self.false_positive_cost = false_positive_cost
+        self.false_negative_cost = false_negative_cost
+        self.tie_breaking = tie_breaking
+        self.unseen = unseen
+
+    def _fit(
+        self,
+        scores: NDArray[np.float64],
+        sensitive: Groups,
+        y: NDArray[np.int64],
+        sample_weight: NDArray[np.float64],
+    ) -> None:
+        *curves, pooled = roc_curves(scores, sensitive, y, sample_weight)
+        costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
+        window = Window(factor=1 / self.min_ratio) if self.min_ratio > 0 else Window(slack=1.0)
+        positions = best_positions(
+            [c.selection_rate for c in curves],
+            costs[:-1],
+            window,
+            randomise=self.tie_breaking == "randomise",
+            allow_zero=self.min_ratio == 0,
+        )
+        mixtures = [mixture_at(x) for x in (*positions, costs[-1].argmin())]
+        self.thresholds_, self.shares_ = rule_table([*curves, pooled], mixtures)
+        self.diagnostics_ = rule_diagnostics(sensitive, curves, mixtures)
+
+    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups) -> NDArray[np.float64]:
+        return decision_probability(scores, sensitive.codes, self.thresholds_, self.shares_)

@@ -1,0 +1,82 @@
+"""Isotonic calibration, Zadrozny & Elkan 2002."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
+
+from fairmend.core.calibration import loss_change
+from fairmend.core.groups import Groups
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Postprocessor
+
+
+class IsotonicCalibration(Postprocessor):
+    """Map scores to probabilities by the non-decreasing function with the least squared error.
+
+    Attributes
+    ----------
+    knots_, values_ : ndarray of float, shape (k,)
+        Scores at which the map bends, rising, and its value there. Between knots it is linear, beyond
+        the outermost ones constant.
+
+    Notes
+    -----
+    The fit is scikit-learn's pool-adjacent-violators. On the fitting data the map is constant on
+    blocks and equals the share of favourable labels in each; so it creates ties, which move ranks
+    within a block and put thresholds on steps. It may return exactly 0 or 1, which makes a
+    log-loss infinite: the log-losses in ``diagnostics_`` are taken with scores 1e-12 inside.
+
+    References
+    ----------
+    B. Zadrozny and C. Elkan (2002), "Transforming classifier scores into accurate multiclass
+    probability estimates", KDD.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=49,
+        slug="isotonic-calibration",
+        name="Isotonic calibration",
+        stage="post-processing",
+        family="calibration",
+        summary="Turns scores into calibrated probabilities with a rising step function of any shape, the same for everybody.",
+        citation="zadrozny2002transforming",
+        addresses=("group-miscalibration",),
+        targets=("calibration",),
+        needs_scores=True,
+        needs_protected_at_fit=False,
+        changes=("scores",),
+        keeps_rank_order=True,
+        minimum_rows=1000,
+        duration_weeks=(1, 1),
+        use_when="A thousand or more labelled rows are at hand and the reliability curve has no simple shape.",
+        avoid_when="Labelled rows are few, or ties between scores do harm, as in a ranking or a tight cut-off.",
+        questions=(
+            "Sigmoid calibration left our reliability diagram bent; what can follow any monotone shape?",
+            "Is there a calibration without an assumption on the form of the distortion?",
+            "We have thousands of validation cases; which calibrator uses them best?",
+            "How do I pool adjacent violators so that probabilities match frequencies?",
+        ),
+        alternatives=(50, 47, 48),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+    def _fit(
+        self,
+        scores: NDArray[np.float64],
+        sensitive: Groups | None,
+        y: NDArray[np.int64],
+        sample_weight: NDArray[np.float64],
+    ) -> None:
+        isotonic = IsotonicRegression(y_min=0.0, y_max=1.0).fit(scores, y, sample_weight)
+        self.knots_, self.values_ = isotonic.X_thresholds_, isotonic.y_thresholds_
+        self.diagnostics_ = {
+            "levels": len(np.unique(self.values_)),
+            **loss_change(scores, self._adjust(scores, None), y, sample_weight),
+        }
+
+    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups | None) -> NDArray[np.float64]:
+        return np.interp(scores, self.knots_, self.values_)

@@ -1,0 +1,95 @@
+"""Platt scaling, Platt 1999."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.utils._param_validation import StrOptions
+
+from fairmend.core.calibration import loss_change, margin, platt_fit
+from fairmend.core.groups import Groups
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Postprocessor
+
+
+class PlattScaling(Postprocessor):
+    """Map scores to probabilities by one logistic curve, p = sigma(alpha s + beta).
+
+    Parameters
+    ----------
+    scale : {"logit", "probability"}, default="logit"
+        What s is. ``logit`` reads the margin ln(p / (1 - p)), as Platt does, so that a score that
+        is calibrated already can stay as it is; ``probability`` reads the score itself, as
+        scikit-learn does for a model without ``decision_function``.
+
+    Attributes
+    ----------
+    slope_, intercept_ : float
+        alpha and beta.
+
+    Notes
+    -----
+    Fitted by likelihood to the smoothed labels (N+ + 1) / (N+ + 2) and 1 / (N- + 2), which keep the
+    map finite when the scores separate the labels. Departure: alpha is at least 0. Where the
+    best slope is negative the scores run against the labels; instead of turning the order of people
+    around, the map becomes constant and ``diagnostics_["against_labels"]`` says so. Decisions at 1/2
+    may change, since the map moves the crossing.
+
+    References
+    ----------
+    J. Platt (1999), "Probabilistic outputs for support vector machines and comparisons to
+    regularized likelihood methods", section 2.2.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=47,
+        slug="platt-scaling",
+        name="Platt scaling",
+        stage="post-processing",
+        family="calibration",
+        summary="Turns scores into calibrated probabilities with one logistic curve for everybody.",
+        citation="platt1999probabilistic",
+        addresses=("group-miscalibration",),
+        targets=("calibration",),
+        needs_scores=True,
+        needs_protected_at_fit=False,
+        changes=("scores",),
+        keeps_rank_order=True,
+        minimum_rows=100,
+        duration_weeks=(1, 1),
+        use_when="Probabilities are too bold or too timid in the same way for all groups, and labelled rows are few.",
+        avoid_when="The groups are off in different directions, or the distortion is not shaped like an S.",
+        questions=(
+            "The outputs of our support vector machine are not probabilities; how do we get some?",
+            "Which calibration works with only a few hundred labelled cases?",
+            "Predicted risk is overconfident for everyone; what is the simplest correction?",
+            "Can I fit a sigmoid on held-out scores without touching the model?",
+            "How do I calibrate a classifier without reading race or sex?",
+        ),
+        alternatives=(49, 50, 48),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"scale": [StrOptions({"logit", "probability"})]}
+
+    def __init__(self, scale: str = "logit") -> None:
+        self.scale = scale
+
+    def _fit(
+        self,
+        scores: NDArray[np.float64],
+        sensitive: Groups | None,
+        y: NDArray[np.int64],
+        sample_weight: NDArray[np.float64],
+    ) -> None:
+        self.slope_, self.intercept_ = platt_fit(margin(scores, self.scale), y, sample_weight)
+        self.diagnostics_ = {
+            "slope": self.slope_,
+            "intercept": self.intercept_,
+            "against_labels": self.slope_ == 0,
+            **loss_change(scores, self._adjust(scores, None), y, sample_weight),
+        }
+
+    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups | None) -> NDArray[np.float64]:
+        return expit(self.slope_ * margin(scores, self.scale) + self.intercept_)

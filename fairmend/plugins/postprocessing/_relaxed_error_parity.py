@@ -1,0 +1,165 @@
+"""Relaxed error parity by linear programming, Cruz & Hardt 2024."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fairmend.core.groups import Groups, Unseen
+from fairmend.core.metadata import Adjustment, TechniqueMetadata
+from fairmend.core.roc import (
+    RocCurve,
+    decision_probability,
+    mixture_at,
+    parity_program,
+    require_labels,
+    roc_curves,
+    rule_diagnostics,
+    rule_table,
+)
+from fairmend.core.stages import Postprocessor
+
+
+def parity_figures(curves: Sequence[RocCurve], parity: str, norm: str) -> list[list[NDArray[np.float64]]]:
+    """Return the figures along each curve whose range over the groups the tolerance bounds.
+
+    For equalized odds and the maximum norm these are TPR and FPR. For the norm of order 1 they are
+    TPR + FPR and TPR - FPR, since |x| + |y| <= r if and only if |x + y| <= r and |x - y| <= r.
+    """
+    if parity == "equalized_odds":
+        if norm == "1":
+            return [[c.tpr + c.fpr for c in curves], [c.tpr - c.fpr for c in curves]]
+        return [[c.tpr for c in curves], [c.fpr for c in curves]]
+    if parity == "equal_opportunity":
+        return [[c.tpr for c in curves]]
+    if parity == "false_positive_rate":
+        return [[c.fpr for c in curves]]
+    return [[c.selection_rate for c in curves]]
+
+
+class RelaxedErrorParity(Postprocessor):
+    """Find the cheapest thresholds whose error rates differ between groups by at most a tolerance.
+
+    Parameters
+    ----------
+    tolerance : float in [0, 1], default=0.05
+        Greatest difference r between any two groups on the fitting data, in expectation. 0 is the
+        derived predictor of Hardt et al.; 1 gives each group its best threshold.
+    parity : {"equalized_odds", "equal_opportunity", "false_positive_rate", "demographic_parity"}, default="equalized_odds"
+        What is made alike: both error rates, the true or the false positive rate, or the selection rate.
+    norm : {"max", "1"}, default="max"
+        How the differences of TPR and FPR count together under ``equalized_odds``: the larger one, or
+        their sum.
+    false_positive_cost, false_negative_cost : float, default=1.0
+        Costs of the errors; where they are equal, accuracy is greatest.
+    unseen : {"error", "fallback"}, default="error"
+        A group that was not there at fit: refuse it, or give it the best threshold of all rows.
+
+    Attributes
+    ----------
+    thresholds_, shares_ : ndarray of float, shape (n_groups + 1, k)
+        Thresholds and the shares with which they are used; the last line is for unseen groups.
+
+    Notes
+    -----
+    Each group can reach the points under the concave hull of its ROC curve by mixing thresholds.
+    The variables of the program are the shares of the hull's corners; since the exact hull is found
+    in linear time, no points are left out, where the paper's code thins the curve. The norm of order
+    2, which needs a cone program, is not offered. The rule is randomised: two people with the same
+    score and group may be decided differently, the same person never.
+
+    References
+    ----------
+    A. F. Cruz and M. Hardt (2024), "Unprocessing seven years of algorithmic fairness", ICLR. M. Hardt,
+    E. Price and N. Srebro (2016), "Equality of opportunity in supervised learning", NeurIPS.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=14,
+        slug="relaxed-error-parity",
+        name="Relaxed error parity by linear programming",
+        stage="post-processing",
+        family="thresholds",
+        summary="Mixes thresholds in each group by a linear program, so that error rates differ by at most a chosen tolerance.",
+        citation="cruz2024unprocessing",
+        addresses=("error-rate-disparity", "outcome-disparity", "intersectional-disparity"),
+        targets=("equalized_odds", "equal_opportunity", "demographic_parity"),
+        needs_scores=True,
+        needs_protected_at_prediction=True,
+        randomised=True,
+        changes=("decisions",),
+        keeps_rank_order=True,
+        minimum_rows=500,
+        complexity="medium",
+        duration_weeks=(1, 3),
+        legal_notes=(
+            "The rule reads the protected attribute for every decision, which is disparate treatment in some "
+            "jurisdictions; in US credit, ECOA and Regulation B forbid it in most cases. It also draws lots, which "
+            "a person who asks for reasons must be told. Have counsel agree before deployment."
+        ),
+        use_when="Both error rates must come close between groups, full equality costs too much accuracy, and a draw is acceptable.",
+        avoid_when="Decisions may not be drawn at random, or the protected attribute may not be read at decision time.",
+        questions=(
+            "How much accuracy do we buy back if error rates may differ by five points?",
+            "What is the trade-off curve between equalized odds and accuracy for a fixed model?",
+            "Which thresholds bound both the true and the false positive gap at once?",
+            "Is our fair training better than plain training with the best thresholds at the same gap?",
+            "Can a linear program level mistakes across several groups after training?",
+        ),
+        adjustments=(Adjustment(parameter="tolerance", stronger=-0.02, minimum=0.0, maximum=0.2),),
+        alternatives=(13, 9),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "tolerance": [Interval(Real, 0, 1, closed="both")],
+        "parity": [
+            StrOptions({"equalized_odds", "equal_opportunity", "false_positive_rate", "demographic_parity"})
+        ],
+        "norm": [StrOptions({"max", "1"})],
+        "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
+        "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
+        "unseen": [StrOptions({"error", "fallback"})],
+    }
+
+    def __init__(
+        self,
+        tolerance: float = 0.05,
+        parity: str = "equalized_odds",
+        norm: str = "max",
+        false_positive_cost: float = 1.0,
+        false_negative_cost: float = 1.0,
+        unseen: Unseen = "error",
+    ) -> None:
+        self.tolerance = tolerance
+        self.parity = parity
+        self.norm = norm
+        self.false_positive_cost = false_positive_cost
+        self.false_negative_cost = false_negative_cost
+        self.unseen = unseen
+
+    def _fit(
+        self,
+        scores: NDArray[np.float64],
+        sensitive: Groups,
+        y: NDArray[np.int64],
+        sample_weight: NDArray[np.float64],
+    ) -> None:
+        *curves, pooled = roc_curves(scores, sensitive, y, sample_weight)
+        require_labels(curves, sensitive, 0, 1)
+        costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
+        figures = parity_figures(curves, self.parity, self.norm)
+        mixtures = parity_program(curves, figures, self.tolerance, costs[:-1])
+        mixtures.append(mixture_at(int(costs[-1].argmin())))
+        self.thresholds_, self.shares_ = rule_table([*curves, pooled], mixtures)
+        expected = sum(float(c[at] @ w) for c, (at, w) in zip(costs[:-1], mixtures, strict=False))
+        self.diagnostics_ = {
+            **rule_diagnostics(sensitive, curves, mixtures),
+            "expected_cost": expected / sample_weight.sum(),
+        }
+
+    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups) -> NDArray[np.float64]:
+        return decision_probability(scores, sensitive.codes, self.thresholds_, self.shares_)

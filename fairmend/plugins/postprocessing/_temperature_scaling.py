@@ -1,0 +1,101 @@
+"""Temperature scaling, Guo et al. 2017."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.utils._param_validation import Interval
+
+from fairmend.core.calibration import best_temperature, logit, loss_change
+from fairmend.core.errors import ParameterError
+from fairmend.core.groups import Groups
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Postprocessor
+
+
+class TemperatureScaling(Postprocessor):
+    """Soften or sharpen all scores by one number, p = sigma(z / T) with the logit z.
+
+    Parameters
+    ----------
+    lowest, highest : float, default=0.01 and 100.0
+        Bounds of T.
+
+    Attributes
+    ----------
+    temperature_ : float
+        T; above 1 the scores were too bold, below 1 too timid.
+
+    Notes
+    -----
+    T minimises the log-loss, which is convex in 1 / T. Decisions at 1/2 and the order of scores
+    stay. One number cannot correct a shift: the mean score need not meet the base rate, overall or
+    in a group. A bound is reached when the scores separate the labels (T falls) or run against them
+    (T rises); ``diagnostics_["at_bound"]`` says so.
+
+    References
+    ----------
+    C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger (2017), "On calibration of modern neural networks",
+    ICML, section 4.2 (equation 9), for two classes.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=51,
+        slug="temperature-scaling",
+        name="Temperature scaling",
+        stage="post-processing",
+        family="calibration",
+        summary="Divides the logit of every score by one number, so that overconfident probabilities become honest and no decision changes.",
+        citation="guo2017calibration",
+        addresses=("group-miscalibration",),
+        targets=("calibration",),
+        needs_scores=True,
+        needs_protected_at_fit=False,
+        changes=("scores",),
+        keeps_rank_order=True,
+        minimum_rows=100,
+        duration_weeks=(1, 1),
+        use_when="A neural network or a boosted model is overconfident, and decisions must stay as they are.",
+        avoid_when="Scores are too high or too low on average, overall or in one group.",
+        questions=(
+            "Our network says 99 percent and is right in 85 percent of cases; how do we soften it?",
+            "Can I calibrate without changing a single yes or no?",
+            "Which calibrator has only one parameter to fit and to explain?",
+            "How are logits rescaled so that confidence matches accuracy?",
+        ),
+        alternatives=(50, 47, 48),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "lowest": [Interval(Real, 0, None, closed="neither")],
+        "highest": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, lowest: float = 0.01, highest: float = 100.0) -> None:
+        self.lowest = lowest
+        self.highest = highest
+
+    def _fit(
+        self,
+        scores: NDArray[np.float64],
+        sensitive: Groups | None,
+        y: NDArray[np.int64],
+        sample_weight: NDArray[np.float64],
+    ) -> None:
+        if self.lowest >= self.highest:
+            raise ParameterError(
+                f"lowest must be below highest, got {self.lowest:g} and {self.highest:g}; give a range of temperatures"
+            )
+        z = logit(scores)
+        self.temperature_, at_bound = best_temperature(z, y, sample_weight, (self.lowest, self.highest))
+        self.diagnostics_ = {
+            "temperature": self.temperature_,
+            "at_bound": at_bound,
+            **loss_change(scores, self._adjust(scores, None), y, sample_weight),
+        }
+
+    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups | None) -> NDArray[np.float64]:
+        return expit(logit(scores) / self.temperature_)
