@@ -126,8 +126,9 @@ class Decision(_Closed):
 class Change(_Closed):
     """One adjustment of a rollback."""
 
-    action: Literal["adjust", "switch", "skip", "calibrate"] = Field(
-        description="move a parameter, use the next alternative, leave the stage out, or another calibrator"
+    action: Literal["adjust", "switch", "skip", "calibrate", "withhold"] = Field(
+        description="move a parameter, use the next alternative, leave the stage out, use another calibrator, "
+        "or take the protected attributes out of the model"
     )
     direction: Literal["weaker", "stronger"] | None = None
     stage: Place
@@ -168,6 +169,13 @@ class Document(_Closed):
     source: str = ""
 
 
+class Plan(_Closed):
+    """Techniques that a pipeline holds in any case, by id or slug."""
+
+    causal: tuple[int | str, ...] = ()
+    evaluation: tuple[int | str, ...] = ()
+
+
 class Policy(_Closed):
     """Everything by which a run is judged."""
 
@@ -185,7 +193,9 @@ class Policy(_Closed):
     approvals: Literal["at_end", "at_gate"] = Field(
         default="at_end", description="whether a run measures on and waits at the end, or waits at each gate"
     )
-    iterations: int = Field(default=3, ge=1, description="rollbacks of a run in all before it escalates")
+    plan: Plan = Field(
+        default_factory=lambda: Plan(), description="techniques that a pipeline holds in any case"
+    )
     targets: dict[Notion, Check]
     gates: tuple[Gate, ...]
     decisions: tuple[Decision, ...]

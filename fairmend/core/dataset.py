@@ -164,6 +164,10 @@ class Dataset:
             key=None if self.key is None else self.key[rows],
         )
 
+    def without(self, features: Sequence[str]) -> Dataset:
+        """Return the data with these features left out of what a model reads."""
+        return replace(self, X=self.X.drop(columns=list(features)))
+
     def fingerprint(self) -> str:
         """Return a SHA-256 over content, names and order of rows."""
         digest = hashlib.sha256()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,6 +34,7 @@ class Finding(BaseModel):
     group: str | None = Field(default=None, description="group that fares worst")
     reference: str | None = Field(default=None, description="group that fares best")
     column: str | None = Field(default=None, description="feature concerned")
+    column_is: Literal["number", "text"] | None = Field(default=None, description="what that feature holds")
     measure: str = Field(description="what was measured")
     value: float | None = Field(description="its value")
     interval: tuple[float, float] | None = Field(default=None, description="its confidence interval")

@@ -94,6 +94,9 @@ class TechniqueMetadata(BaseModel):
     use_when: str = Field(description="the situation it is made for")
     avoid_when: str = Field(description="the situation it is wrong for")
     questions: tuple[str, ...] = Field(default=(), description="questions of practitioners that it answers")
+    settings: dict[Notion, dict[str, Any]] = Field(
+        default_factory=dict, description="parameters to set for each notion of fairness a run may aim at"
+    )
     adjustments: tuple[Adjustment, ...] = Field(default=(), description="parameters a rollback may change")
     alternatives: tuple[int | str, ...] = Field(
         default=(), description="ids to switch to if it does not work"

@@ -1,0 +1,1 @@
+"""Compose, gate, run and record a pipeline."""

@@ -1,0 +1,138 @@
+"""Credit where it is due: the result with each step left out, and the simplest pipeline that does as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairmend.core.errors import FairmendError
+from fairmend.pipeline.gates import judge_gate, outcome
+from fairmend.pipeline.machine import Machine
+from fairmend.pipeline.record import Variant
+from fairmend.pipeline.spec import Choice
+from fairmend.pipeline.trace import Applied
+
+PLAIN = "plain model"
+POST_ALONE = "post-processing alone"
+FULL = "full"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A variant with what it takes to deploy it."""
+
+    variant: Variant
+    applied: Applied
+    steps: int
+
+
+def ablate(machine: Machine, ran: list[Choice]) -> dict[str, Candidate]:
+    """Return the full pipeline, each step left out, and the two references, all measured alike.
+
+    Parameters
+    ----------
+    machine : Machine
+        After its run.
+    ran : list of Choice
+        The steps of its final passage, in order.
+
+    Notes
+    -----
+    Figures come from the gates' data. The two references are mandatory: the plain model, and
+    post-processing of the plain model alone.
+    """
+    acting = [c for c in ran if _stage(machine, c) != "causal"]
+    causal = [c for c in ran if c not in acting]
+    named: dict[str, list[Choice]] = {FULL: acting}
+    if len(acting) > 1:
+        for choice in acting:
+            named[f"without {choice.slug}"] = [c for c in acting if c is not choice]
+    named[POST_ALONE] = _post_alone(machine, acting)
+    named[PLAIN] = []
+    out: dict[str, Candidate] = {}
+    full = machine.tracer.replay([*causal, *acting])
+    for name, choices in named.items():
+        try:
+            applied = machine.tracer.replay([*causal, *choices])
+        except FairmendError:
+            # A step that cannot stand without the one left out: there is no such variant.
+            continue
+        out[name] = _candidate(machine, name, choices, applied, full)
+    return out
+
+
+def _stage(machine: Machine, choice: Choice) -> str:
+    return machine.registry.card(choice.technique).metadata.stage
+
+
+def _post_alone(machine: Machine, acting: list[Choice]) -> list[Choice]:
+    """Return the post-processing of the final pipeline, or what was planned for the target."""
+    post = [c for c in acting if _stage(machine, c) == "post-processing"]
+    decides = [c for c in post if "decisions" in machine.registry.card(c.technique).metadata.changes]
+    if decides:
+        return post
+    planned = [
+        a.choice for a in machine.plan.of_stage("post-processing") if a.step.when == "target not secure"
+    ]
+    return [*post, *planned]
+
+
+def _candidate(
+    machine: Machine, name: str, choices: list[Choice], applied: Applied, full: Applied
+) -> Candidate:
+    view = machine.view(applied)
+    gate = machine.policy.gate("post-processing")
+    judgements = [
+        j for j in judge_gate(gate, view, machine.policy, machine.functions) if j.measure != "approval"
+    ]
+    gains = machine.judged(full).against(machine.judged(applied))
+    figures = view.current.measurement
+    variant = Variant(
+        name,
+        tuple(c.slug for c in choices),
+        figures.figure("accuracy").value,
+        figures.figure(view.measure_of_target).value,
+        gains["accuracy"].to_json(),
+        gains[view.measure_of_target].to_json(),
+        outcome(judgements) == "passed",
+    )
+    return Candidate(variant, applied, len(choices))
+
+
+def simplest(machine: Machine, candidates: dict[str, Candidate]) -> tuple[str, str]:
+    """Return the name of the pipeline to deploy, and why.
+
+    Among those that pass every required check of the last gate, with the target met as securely as
+    the full pipeline meets it, the one with the fewest steps whose accuracy is within noise of the
+    best; at equal length the more accurate one.
+    """
+    full = candidates[FULL]
+    if not full.variant.passes:
+        return FULL, "the full pipeline is kept"
+    upward = machine.policy.target(machine.spec.notion).upward
+    sound = {
+        name: c
+        for name, c in candidates.items()
+        if c.variant.passes
+        and (name == FULL or machine.secure(machine.view(c.applied)) or _as_fair(c, full, upward))
+    }
+    best = max(sound.values(), key=lambda c: c.variant.accuracy)
+    for name, c in sorted(sound.items(), key=lambda item: (item[1].steps, -item[1].variant.accuracy)):
+        change = machine.judged(c.applied).against(machine.judged(best.applied))["accuracy"]
+        if change.interval is None or change.interval[1] >= 0:
+            if name == FULL:
+                return FULL, "no shorter pipeline passes every required check at this accuracy"
+            return name, (
+                f"{name} passes every required check with {c.steps} steps instead of {full.steps}: accuracy "
+                f"{c.variant.accuracy:.4f} against {full.variant.accuracy:.4f}, {_figure(machine)} "
+                f"{c.variant.fairness:.3f} against {full.variant.fairness:.3f}"
+            )
+    return FULL, "the full pipeline is kept"
+
+
+def _as_fair(candidate: Candidate, full: Candidate, upward: bool) -> bool:
+    a, b = candidate.variant.fairness, full.variant.fairness
+    return a >= b if upward else a <= b
+
+
+def _figure(machine: Machine) -> str:
+    return machine.policy.target(machine.spec.notion).check

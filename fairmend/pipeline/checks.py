@@ -1,0 +1,360 @@
+"""What gates measure: pure functions of a view, each giving a value with its interval and support."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from fairmend.core.measure import Figure
+from fairmend.pipeline.view import View
+
+
+@dataclass(frozen=True)
+class Value:
+    """A measured quantity.
+
+    Attributes
+    ----------
+    value : float or None
+        The estimate; None where there is none. With ``enough`` that means that the question does not
+        arise, as for thresholds where there are none, and passes; without, it is insufficient evidence.
+    interval : (float, float) or None
+        Its confidence interval.
+    support : int
+        Rows behind it.
+    enough : bool
+        Whether every cell behind it has the minimum support.
+    text : str
+        What it is about, e.g. the group or feature at fault.
+    """
+
+    value: float | None
+    interval: tuple[float, float] | None = None
+    support: int = 0
+    enough: bool = True
+    text: str = ""
+
+    @classmethod
+    def of(cls, figure: Figure, text: str = "") -> Value:
+        """Return the value of a measured figure; an undefined figure is insufficient evidence."""
+        lacking = f"too few rows in {', '.join(figure.lacking[:4])}" if figure.lacking else ""
+        ends = f"{figure.worst_group} against {figure.best_group}" if figure.worst_group else ""
+        known = bool(np.isfinite(figure.value))
+        return cls(
+            float(figure.value) if known else None,
+            figure.interval,
+            figure.support,
+            figure.enough and known,
+            "; ".join(t for t in (text, ends, lacking) if t),
+        )
+
+
+CheckFunction = Callable[..., Value]
+
+
+def _figure(name: str) -> CheckFunction:
+    return lambda view: Value.of(view.current.measurement.figure(name))
+
+
+def accuracy_loss(view: View) -> Value:
+    """Loss of accuracy relative to the baseline."""
+    change = view.comparison["accuracy"]
+    ends = change.interval
+    interval = None if ends is None else (-ends[1] / change.before, -ends[0] / change.before)
+    points = f"{change.before:.4f} to {change.after:.4f}, {-change.change * 100:.2f} points"
+    return Value(-change.change / change.before, interval, change.support, change.enough, points)
+
+
+def precision_recall_drop(view: View) -> Value:
+    """Greater relative drop of precision and recall against the baseline."""
+    drops = []
+    for name in ("precision", "recall"):
+        change = view.comparison[name]
+        if change.before > 0 and np.isfinite(change.change):
+            drops.append((-change.change / change.before, name, change))
+    if not drops:
+        return Value(None, None, 0, False, "precision and recall are undefined")
+    drop, name, change = max(drops, key=lambda d: d[0])
+    ends = change.interval
+    interval = None if ends is None else (-ends[1] / change.before, -ends[0] / change.before)
+    return Value(drop, interval, change.support, change.enough, name)
+
+
+def fairness_improvement(view: View) -> Value:
+    """Improvement of the target's figure relative to the baseline."""
+    name, upward = view.measure_of_target, view.target_upward
+    change = view.comparison[name]
+    if not np.isfinite(change.change) or change.before == 0:
+        return Value(None, None, change.support, False, f"{name} is undefined in the baseline")
+    sign = 1 if upward else -1
+    ends = change.interval
+    interval = None
+    if ends is not None:
+        low, high = (sign * e / change.before for e in ends)
+        interval = (min(low, high), max(low, high))
+    text = f"{name} {change.before:.3f} to {change.after:.3f}"
+    if change.lacking:
+        text += f"; too few rows in {', '.join(change.lacking[:4])}"
+    return Value(sign * change.change / change.before, interval, change.support, change.enough, text)
+
+
+RATES_OF = {
+    "demographic_parity": ("selection_rate",),
+    "equal_opportunity": ("true_positive_rate",),
+    "equalized_odds": ("true_positive_rate", "false_positive_rate"),
+}
+
+
+def _rates(view: View) -> tuple[str, ...]:
+    return RATES_OF.get(view.notion, ("selection_rate",))
+
+
+def intersectional_deviation(view: View) -> Value:
+    """Greatest distance of a crossing's rate from the rate of all rows."""
+    worst: Value | None = None
+    lacking: list[str] = []
+    measurement = view.current.measurement
+    for name in _rates(view):
+        whole = measurement.figure(name).value
+        for group, figure in measurement.contrast(name, "to_overall").items():
+            if not figure.enough or not np.isfinite(figure.value):
+                lacking.append(group)
+                continue
+            size = abs(figure.value)
+            if worst is None or size > (worst.value or 0):
+                worst = Value(
+                    size,
+                    _absolute(figure.interval),
+                    figure.support,
+                    True,
+                    f"{group}: {name} {whole + figure.value:.3f}, all {whole:.3f}",
+                )
+    if worst is None:
+        return Value(None, None, 0, False, f"too few rows in {', '.join(dict.fromkeys(lacking))}")
+    if lacking:
+        names = ", ".join(list(dict.fromkeys(lacking))[:4])
+        return Value(
+            worst.value, worst.interval, worst.support, False, f"{worst.text}; too few rows in {names}"
+        )
+    return worst
+
+
+def _absolute(interval: tuple[float, float] | None) -> tuple[float, float] | None:
+    if interval is None:
+        return None
+    low, high = interval
+    if low <= 0 <= high:
+        return (0.0, max(-low, high))
+    return (min(abs(low), abs(high)), max(abs(low), abs(high)))
+
+
+def new_intersectional_disparity(view: View) -> Value:
+    """Growth of the range of rates over all crossings, against the baseline."""
+    growth: list[tuple[float, str]] = []
+    enough, support = True, 0
+    lacking: tuple[str, ...] = ()
+    for name in _rates(view):
+        now = view.current.measurement.figure(f"{name}_difference")
+        then = view.baseline.measurement.figure(f"{name}_difference")
+        enough = enough and now.enough and then.enough
+        lacking = lacking or now.lacking
+        support = now.support
+        if np.isfinite(now.value) and np.isfinite(then.value):
+            growth.append((now.value - then.value, f"range of {name} {then.value:.3f} to {now.value:.3f}"))
+    if not growth:
+        return Value(None, None, support, False, "the rates are undefined")
+    size, text = max(growth)
+    if lacking:
+        text += f"; too few rows in {', '.join(lacking[:4])}"
+    return Value(size, None, support, enough, text)
+
+
+def worst_to_best_shortfall(view: View) -> Value:
+    """How much lower the rate of the worst-off group is than that of the best-off one, relative."""
+    worst: Value | None = None
+    for name in _rates(view):
+        figure = view.current.measurement.figure(f"{name}_ratio")
+        value = Value.of(figure, name)
+        if value.value is None:
+            return value
+        interval = None if value.interval is None else (1 - value.interval[1], 1 - value.interval[0])
+        short = Value(1 - value.value, interval, value.support, value.enough, value.text)
+        if worst is None or (short.value or 0) > (worst.value or 0):
+            worst = short
+    return worst if worst is not None else Value(None, None, 0, False, "no rate")
+
+
+def group_calibration_error(view: View, minimum_support: int = 30) -> Value:
+    """Expected calibration error of the group where it is greatest."""
+    figures = view.current.measurement.by_group("expected_calibration_error")
+    small = [g for g, f in figures.items() if f.support < minimum_support]
+    large = {g: f for g, f in figures.items() if g not in small and np.isfinite(f.value)}
+    if not large:
+        return Value(None, None, 0, False, f"every group has fewer than {minimum_support} rows")
+    group = max(large, key=lambda g: large[g].value)
+    figure = large[group]
+    text = group if not small else f"{group}; fewer than {minimum_support} rows in {', '.join(small[:4])}"
+    return Value(float(figure.value), figure.interval, figure.support, not small, text)
+
+
+def protected_attribute_in_model(view: View) -> Value:
+    """Number of protected attributes among the features that the trained model reads."""
+    read = [a for a in view.case.train.sensitive.columns if a in view.case.fitted().features]
+    return Value(
+        float(len(read)), None, len(view.case.train), True, ", ".join(map(str, read)) or "none is read"
+    )
+
+
+def _of_result(slug_key: str) -> CheckFunction:
+    def check(view: View) -> Value:
+        for slug, result in view.case.results.items():
+            if slug_key in result and result[slug_key] is not None:
+                support = int(result.get("support", len(view.case.train)))
+                return Value(float(result[slug_key]), None, support, True, slug)
+        return Value(None, None, 0, False, "no analysis of the pipeline gives it")
+
+    return check
+
+
+def _pairs(view: View, unchanged: bool) -> Iterable[tuple[str, pd.Series[Any], pd.Series[Any]]]:
+    before, after = view.before.train.X, view.case.train.X
+    for name in before.columns:
+        if name in after.columns and (name not in view.changed or not unchanged):
+            yield str(name), before[name], after[name]
+
+
+def undeclared_feature_shift(view: View) -> Value:
+    """Greatest Kolmogorov-Smirnov distance among features that no step declares it changes.
+
+    Weighted data are compared as weighted distributions; features that are the same to the bit and
+    carry the same weights have the distance 0.
+    """
+    worst, which, p = 0.0, "", 1.0
+    w0, w1 = view.before.train.weights, view.case.train.weights
+    same_weights = w0 is w1
+    for name, old, new in _pairs(view, unchanged=True):
+        if same_weights and len(old) == len(new) and old.equals(new):
+            continue
+        d = _ks(old, new, w0, w1)
+        if d > worst:
+            n = len(old) * len(new) / (len(old) + len(new))
+            worst, which, p = d, name, float(stats.kstwobign.sf(d * np.sqrt(n)))
+    text = f"{which}: D = {worst:.3f}, p = {p:.2g}" if which else "every undeclared feature is the same"
+    return Value(worst, None, len(view.case.train), True, text)
+
+
+def _ks(old: pd.Series[Any], new: pd.Series[Any], w0: Any, w1: Any) -> float:
+    """Return the largest difference of the (weighted) distribution functions of two samples."""
+    joined = pd.concat([old, new], ignore_index=True)
+    numeric = pd.api.types.is_numeric_dtype(joined)
+    codes = pd.factorize(joined, sort=numeric, use_na_sentinel=False)[0]
+    k = int(codes.max()) + 1
+    a = np.bincount(codes[: len(old)], weights=w0, minlength=k).astype(float)
+    b = np.bincount(codes[len(old) :], weights=w1, minlength=k).astype(float)
+    a, b = a / a.sum(), b / b.sum()
+    if numeric:
+        return float(np.abs(np.cumsum(a) - np.cumsum(b)).max())
+    return float(np.abs(a - b).sum() / 2)
+
+
+def new_missing_values(view: View) -> Value:
+    """Missing values that the stage introduced, in all features together."""
+    before, after = view.before.train.X, view.case.train.X
+    per_row = after.isna().sum().sum() / len(after) - before.isna().sum().sum() / len(before)
+    return Value(float(max(0.0, round(per_row * len(after)))), None, len(after), True)
+
+
+def outlier_rate_change(view: View) -> Value:
+    """Greatest change, over numeric features, of the share outside 1.5 quartile ranges."""
+    worst, which = 0.0, "no feature changed"
+    for name, old, new in _pairs(view, unchanged=False):
+        if not pd.api.types.is_numeric_dtype(old) or pd.api.types.is_bool_dtype(old):
+            continue
+        q1, q3 = old.quantile(0.25), old.quantile(0.75)
+        low, high = q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)
+        change = abs(float(((new < low) | (new > high)).mean() - ((old < low) | (old > high)).mean()))
+        if change > worst:
+            worst, which = change, name
+    return Value(worst, None, len(view.case.train), True, which)
+
+
+def _diagnostics(view: View) -> dict[str, Any]:
+    model = view.case.fitted()
+    out: dict[str, Any] = {}
+    for part in model.parts:
+        out.update(getattr(part, "diagnostics_", {}))
+    return out
+
+
+def converged(view: View) -> Value:
+    """1 where every trained part says that it converged; nothing to say passes."""
+    said = _diagnostics(view).get("converged")
+    if said is None:
+        return Value(None, None, 0, True, "the technique reports no convergence")
+    return Value(float(bool(said)), None, len(view.case.train), True)
+
+
+def gradient_norm(view: View) -> Value:
+    """Norm of the gradient at the end of training, where the technique has one."""
+    norm = _diagnostics(view).get("gradient_norm")
+    if norm is None:
+        return Value(None, None, 0, True, "the technique has no gradient")
+    return Value(float(norm), None, len(view.case.train), True)
+
+
+def finite(view: View) -> Value:
+    """1 where every score on the gate's data is a finite number."""
+    return Value(float(np.isfinite(view.current.scores).all()), None, len(view.current.scores), True)
+
+
+def _thresholds(view: View) -> dict[str, float]:
+    found = _diagnostics(view).get("thresholds") or {}
+    return {str(g): float(t) for g, t in found.items() if t is not None and np.isfinite(t)}
+
+
+def _of_thresholds(pick: Callable[[list[float]], float]) -> CheckFunction:
+    def check(view: View) -> Value:
+        thresholds = _thresholds(view)
+        if not thresholds:
+            return Value(None, None, 0, True, "there are no group thresholds")
+        listed = ", ".join(f"{g} {t:.2f}" for g, t in sorted(thresholds.items())[:6])
+        return Value(pick(list(thresholds.values())), None, len(view.case.calibration), True, listed)
+
+    return check
+
+
+CHECKS: dict[str, CheckFunction] = {
+    "demographic_parity_ratio": _figure("demographic_parity_ratio"),
+    "demographic_parity_difference": _figure("demographic_parity_difference"),
+    "equalized_odds_difference": _figure("equalized_odds_difference"),
+    "equal_opportunity_difference": _figure("equal_opportunity_difference"),
+    "predictive_parity_difference": _figure("predictive_parity_difference"),
+    "accuracy": _figure("accuracy"),
+    "balanced_accuracy": _figure("balanced_accuracy"),
+    "f1": _figure("f1"),
+    "expected_calibration_error": _figure("expected_calibration_error"),
+    "group_calibration_error": group_calibration_error,
+    "accuracy_loss": accuracy_loss,
+    "precision_recall_drop": precision_recall_drop,
+    "fairness_improvement": fairness_improvement,
+    "intersectional_deviation": intersectional_deviation,
+    "new_intersectional_disparity": new_intersectional_disparity,
+    "worst_to_best_shortfall": worst_to_best_shortfall,
+    "protected_attribute_in_model": protected_attribute_in_model,
+    "e_value": _of_result("e_value"),
+    "e_value_limit": _of_result("e_value_limit"),
+    "undeclared_feature_shift": undeclared_feature_shift,
+    "new_missing_values": new_missing_values,
+    "outlier_rate_change": outlier_rate_change,
+    "converged": converged,
+    "gradient_norm": gradient_norm,
+    "finite": finite,
+    "threshold_lowest": _of_thresholds(min),
+    "threshold_highest": _of_thresholds(max),
+    "threshold_spread": _of_thresholds(lambda t: max(t) - min(t)),
+}

@@ -1,0 +1,220 @@
+"""Compose: from what an audit found and what is allowed to a pipeline with reasons and alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from fairmend.catalog.policy import Policy, load_policy
+from fairmend.core.constraints import Constraints
+from fairmend.core.errors import UsageError
+from fairmend.core.findings import Audit
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.registry import Registry
+from fairmend.core.vocabulary import Notion, Stage
+from fairmend.pipeline.spec import Choice, PipelineSpec, Step, When, load_spec
+
+if TYPE_CHECKING:
+    from fairmend.index import Recommendation
+
+MOST_ALTERNATIVES = 4
+# A repair at full strength of what the audit found biased; the features of a step are these columns.
+REPAIRS = "features"
+
+
+def compose(
+    audit: Audit,
+    recommendation: Recommendation,
+    *,
+    registry: Registry,
+    policy: str | Policy = "playbook",
+    constraints: Constraints | None = None,
+    notion: Notion = "demographic_parity",
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    name: str = "pipeline",
+) -> PipelineSpec:
+    """Turn recommendations into a pipeline that a person can read and edit.
+
+    Parameters
+    ----------
+    audit : Audit
+        What was found, with the roles of the columns.
+    recommendation : Recommendation
+        The techniques that fit, ranked, from :func:`fairmend.index.recommend`.
+    registry : Registry
+        Where techniques come from.
+    policy : str or Policy
+        By what the run is judged.
+    constraints : Constraints, optional
+        What is allowed.
+    notion : str
+        Fairness notion of the target.
+    learner : str
+        Learner of the baseline and of steps that retrain.
+    seed : int
+        Seed of everything random.
+    name : str
+        What to call the pipeline.
+
+    Raises
+    ------
+    UsageError
+        The policy has no target for the notion, or no technique is left that could reach it.
+    """
+    policy = load_policy(policy)
+    policy.target(notion)
+    allowed = constraints or Constraints()
+    ranked = [_ranked(registry, r.technique_id) for r in recommendation.results]
+    why = {r.technique_id: "; ".join(r.why[:1]) for r in recommendation.results}
+    numeric = tuple(
+        dict.fromkeys(
+            f.column
+            for f in audit.findings
+            if f.kind == "biased-mediator" and f.column and f.column_is == "number"
+        )
+    )
+    composer = _Composer(registry, allowed, notion, why, numeric)
+    steps: list[Step] = [
+        composer.step(m, "causal", "always", ()) for m in composer.planned(policy.plan.causal)
+    ]
+    steps += composer.staged(ranked, "pre-processing", "always", lambda m: True)
+    steps += composer.staged(ranked, "in-processing", "always", lambda m: notion in m.targets)
+    steps += composer.staged(ranked, "post-processing", "calibration poor", _calibrates)
+    steps += composer.staged(
+        ranked,
+        "post-processing",
+        "target not secure",
+        lambda m: "decisions" in m.changes and notion in m.targets,
+    )
+    if not any(s.stage in {"pre-processing", "in-processing", "post-processing"} for s in steps):
+        raise UsageError(
+            f"no technique is left that works towards {notion} under these constraints; relax one of "
+            + ", ".join(f"{k}={v}" for k, v in allowed.model_dump(exclude_none=True).items())
+        )
+    evaluations = tuple(composer.choice(m) for m in composer.planned(policy.plan.evaluation))
+    return PipelineSpec(
+        name=name,
+        roles=audit.roles,
+        notion=notion,
+        policy=policy.policy,
+        learner=learner,
+        constraints=allowed,
+        seed=seed,
+        steps=tuple(steps),
+        evaluations=evaluations,
+        findings=audit.findings,
+    )
+
+
+def _calibrates(metadata: TechniqueMetadata) -> bool:
+    return "scores" in metadata.changes and "calibration" in metadata.targets
+
+
+def _ranked(registry: Registry, technique_id: int | str) -> TechniqueMetadata:
+    return registry.card(technique_id).metadata
+
+
+class _Composer:
+    """Chooses techniques and their parameters by one set of rules."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        allowed: Constraints,
+        notion: Notion,
+        why: dict[int | str, str],
+        features: tuple[str, ...],
+    ) -> None:
+        self.registry = registry
+        self.allowed = allowed
+        self.notion = notion
+        self.why = why
+        self.features = features
+
+    def planned(self, ids: Iterable[int | str]) -> list[TechniqueMetadata]:
+        """Return the techniques that the policy holds in any case, where the constraints allow them."""
+        found = [_ranked(self.registry, i) for i in ids]
+        limits = self.allowed.model_copy(update={"stage": None, "notion": None})
+        return [m for m in found if limits.reason(m) is None]
+
+    def staged(self, ranked: list[TechniqueMetadata], stage: Stage, when: When, wanted: Any) -> list[Step]:
+        """Return the step of a stage: the best technique with its alternatives, or none.
+
+        Among techniques of in-processing those come first that train the user's own learner, since
+        another model class costs accuracy that has nothing to do with fairness.
+        """
+        fit = [m for m in ranked if m.stage == stage and wanted(m)]
+        if stage == "in-processing":
+            fit.sort(key=lambda m: not m.needs_base_estimator)
+        if not fit:
+            return []
+        best, rest = fit[0], fit[1:]
+        named = [m for key in best.alternatives for m in rest if m.technique_id == key]
+        others = [m for m in rest if m not in named]
+        return [self.step(best, stage, when, (*named, *others)[:MOST_ALTERNATIVES])]
+
+    def step(
+        self, metadata: TechniqueMetadata, stage: Stage, when: When, alternatives: Iterable[TechniqueMetadata]
+    ) -> Step:
+        """Return a step with its alternatives."""
+        choice = self.choice(metadata)
+        return Step(
+            **choice.model_dump(),
+            stage=stage,
+            when=when,
+            alternatives=tuple(self.choice(m) for m in alternatives),
+        )
+
+    def choice(self, metadata: TechniqueMetadata) -> Choice:
+        """Return a technique with the parameters that the notion and the findings ask for."""
+        parameters = dict(metadata.settings.get(self.notion, {}))
+        if self.features and "features" in metadata.changes and REPAIRS in self._parameters(metadata):
+            parameters[REPAIRS] = list(self.features)
+        return Choice(
+            technique=metadata.technique_id,
+            slug=metadata.slug,
+            parameters=parameters,
+            reason=self.why.get(metadata.technique_id, "held in any case by the policy"),
+        )
+
+    def _parameters(self, metadata: TechniqueMetadata) -> list[str]:
+        return self.registry.technique(metadata.technique_id)._get_param_names()
+
+
+def check_spec(spec: PipelineSpec, registry: Registry) -> None:
+    """Check a pipeline before any data is touched.
+
+    Raises
+    ------
+    UsageError
+        A technique at the wrong stage, in breach of the constraints, or out of order; all faults are
+        gathered into one message.
+    ParameterError, UnknownNameError
+        A parameter or technique that is not there.
+    """
+    faults: list[str] = []
+    policy = load_policy(spec.policy)
+    policy.target(spec.notion)
+    limits = spec.constraints.model_copy(update={"stage": None, "notion": None})
+    decided = False
+    for step in spec.steps:
+        for choice in (step, *step.alternatives):
+            metadata = registry.card(choice.technique).metadata
+            if metadata.stage != step.stage:
+                faults.append(f"{metadata.slug} is of {metadata.stage}, not of {step.stage}")
+            reason = limits.reason(metadata)
+            if reason:
+                faults.append(f"{metadata.slug} breaks the constraints: it {reason}")
+            registry.technique(choice.technique).with_parameters(**choice.parameters)
+        changes = registry.card(step.technique).metadata.changes
+        if decided and "scores" in changes:
+            faults.append(
+                f"{step.slug} changes scores after decisions were made; calibrate before thresholds"
+            )
+        decided = decided or "decisions" in changes
+    if faults:
+        raise UsageError(f"the pipeline {spec.name} is not sound: " + "; ".join(dict.fromkeys(faults)))
+
+
+__all__ = ["check_spec", "compose", "load_spec"]

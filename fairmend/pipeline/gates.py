@@ -1,0 +1,212 @@
+"""Gates: a policy's checks held against measurements, each passed, failed or insufficient evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from fairmend.catalog.policy import Check, Gate, Policy
+from fairmend.core.errors import unknown
+from fairmend.pipeline.checks import CheckFunction, Value
+from fairmend.pipeline.view import View
+
+GateVerdict = Literal["passed", "failed", "insufficient evidence", "waiting"]
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A recorded decision of a person.
+
+    Attributes
+    ----------
+    gate, role : str
+        What was decided on, and in which role.
+    by : str
+        Name of the person, or ``"assumed"`` for demonstrations.
+    approved : bool
+        The decision.
+    note : str
+        Why.
+    time : str
+        When, in ISO format.
+    """
+
+    gate: str
+    role: str
+    by: str
+    approved: bool
+    note: str = ""
+    time: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict of one check.
+
+    Attributes
+    ----------
+    id : str
+        Gate and check, e.g. ``"gate-4.fairness"``.
+    verdict : str
+        ``passed``, ``failed``, ``insufficient evidence`` or ``waiting``.
+    measure : str
+        What was measured.
+    value, interval, support
+        The figure; support is the number of rows behind it.
+    bound, threshold
+        What it was held against, as text and as a number.
+    level : str
+        ``require`` decides, ``advise`` is reported only.
+    data : str
+        Which part of the data it was measured on.
+    reason, source, reading : str
+        Why, which section it comes from, and how that section is read.
+    """
+
+    id: str
+    verdict: GateVerdict
+    measure: str
+    value: float | None
+    interval: tuple[float, float] | None
+    support: int
+    bound: str
+    threshold: float | None
+    level: str
+    data: str
+    reason: str
+    source: str = ""
+    reading: str = ""
+
+    @property
+    def check(self) -> str:
+        """Id of the check within its gate."""
+        return self.id.rpartition(".")[2]
+
+    @property
+    def decides(self) -> bool:
+        """Whether the verdict stops a deployment."""
+        return self.level == "require"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        raw = asdict(self)
+        raw["interval"] = None if self.interval is None else list(self.interval)
+        return raw
+
+
+def judge(
+    check: Check,
+    view: View,
+    policy: Policy,
+    functions: Mapping[str, CheckFunction],
+    *,
+    gate: str,
+    data: str = "validation",
+    approvals: Mapping[tuple[str, str], Approval] | None = None,
+) -> Judgement:
+    """Hold one check against a view.
+
+    Parameters
+    ----------
+    check : Check
+        The condition.
+    view : View
+        The measurements.
+    policy : Policy
+        For its targets and its rule of evidence.
+    functions : mapping of str to callable
+        The quantities by name.
+    gate : str
+        Id of the gate, for the record.
+    data : str
+        Name of the part that was measured, for the record.
+    approvals : mapping of (gate, role) to Approval
+        The decisions of people so far.
+
+    Raises
+    ------
+    UnknownNameError
+        The check names a quantity that nobody measures.
+    """
+    if check.check == "approval":
+        return _approval(check, gate, approvals or {})
+    bound = policy.target(view.notion) if check.check == "target" else check
+    if bound.check not in functions:
+        raise unknown("gate check", bound.check, functions)
+    value = functions[bound.check](view, **bound.parameters)
+    verdict, reason = _verdict(bound, value, policy.evidence)
+    return Judgement(
+        id=f"{gate}.{check.id}",
+        verdict=verdict,
+        measure=bound.check,
+        value=value.value,
+        interval=value.interval,
+        support=value.support,
+        bound=bound.bound_text(),
+        threshold=bound.threshold,
+        level=check.level,
+        data=data,
+        reason=reason,
+        source=check.source or bound.source,
+        reading=check.reading or bound.reading,
+    )
+
+
+def _verdict(check: Check, value: Value, evidence: str) -> tuple[GateVerdict, str]:
+    if not value.enough:
+        return "insufficient evidence", value.text or "too few rows"
+    if value.value is None:
+        return "passed", f"not applicable: {value.text}"
+    held = check.holds(value.value)
+    if evidence == "interval" and value.interval is not None:
+        end = value.interval[0] if check.upward else value.interval[1]
+        held = held and check.holds(end)
+    return ("passed" if held else "failed"), value.text
+
+
+def _approval(check: Check, gate: str, approvals: Mapping[tuple[str, str], Approval]) -> Judgement:
+    given = {role: approvals.get((gate, role)) for role in check.roles}
+    rejected = [a for a in given.values() if a is not None and not a.approved]
+    open_roles = [role for role, a in given.items() if a is None]
+    verdict: GateVerdict
+    if rejected:
+        verdict = "failed"
+        reason = "; ".join(
+            f"rejected by {a.by} ({a.role}){': ' + a.note if a.note else ''}" for a in rejected
+        )
+    elif open_roles:
+        verdict, reason = "waiting", f"waits for the {', the '.join(open_roles)}"
+    else:
+        verdict = "passed"
+        reason = "; ".join(f"approved by {a.by} ({a.role})" for a in given.values() if a is not None)
+    return Judgement(
+        f"{gate}.{check.id}", verdict, "approval", None, None, 0, "approved", None, check.level, "people", reason,
+        check.source, check.reading,
+    )  # fmt: skip
+
+
+def judge_gate(
+    gate: Gate,
+    view: View,
+    policy: Policy,
+    functions: Mapping[str, CheckFunction],
+    *,
+    data: str = "validation",
+    approvals: Mapping[tuple[str, str], Approval] | None = None,
+) -> list[Judgement]:
+    """Hold all checks of a gate against a view; all verdicts are gathered, then acted on."""
+    return [
+        judge(c, view, policy, functions, gate=gate.id, data=data, approvals=approvals) for c in gate.checks
+    ]
+
+
+def outcome(judgements: list[Judgement]) -> GateVerdict:
+    """Return the verdict of a gate: that of its worst required check."""
+    verdicts = {j.verdict for j in judgements if j.decides}
+    worst_first: tuple[GateVerdict, ...] = ("failed", "insufficient evidence", "waiting")
+    return next((v for v in worst_first if v in verdicts), "passed")

@@ -1,0 +1,217 @@
+"""The record of a run: what was done, measured, decided, and why it ended where it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fairmend.core.case import Case, Effect
+from fairmend.core.measure import Comparison, Measurement
+from fairmend.core.model import FairModel
+from fairmend.pipeline.gates import Approval, Judgement
+from fairmend.pipeline.spec import PipelineSpec
+
+Status = Literal["deployable", "waiting", "escalated", "failed"]
+EXIT_CODES: dict[Status, int] = {"deployable": 0, "waiting": 3, "escalated": 4, "failed": 4}
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step as it went.
+
+    Attributes
+    ----------
+    stage, technique_id, slug, parameters
+        What was run.
+    iteration : int
+        How many rollbacks there had been.
+    status : str
+        ``ran``, ``not needed``, ``failed`` (with the reason in ``text``).
+    text : str
+        What it did, or why not.
+    effect : Effect or None
+        What it changed.
+    seconds : float
+        How long it took.
+    """
+
+    stage: str
+    technique_id: int | str
+    slug: str
+    parameters: dict[str, Any]
+    iteration: int
+    status: Literal["ran", "not needed", "failed"]
+    text: str
+    effect: Effect | None = None
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON; results of analyses stand under ``results``, not here."""
+        effect = None if self.effect is None else self.effect.to_json()
+        if effect is not None and effect["kind"] == "none":
+            effect.pop("detail")
+        return {
+            "stage": self.stage,
+            "technique_id": self.technique_id,
+            "slug": self.slug,
+            "parameters": self.parameters,
+            "iteration": self.iteration,
+            "status": self.status,
+            "text": self.text,
+            "effect": effect,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A decision, rollback or simplification: where the machine went, and why.
+
+    Attributes
+    ----------
+    kind : str
+        ``decision``, ``rollback``, ``simplification`` or ``escalation``.
+    id : str
+        Which one, by the policy.
+    to : str
+        Where it led.
+    reason : str
+        Why.
+    iteration : int
+        How many rollbacks there had been.
+    source : str
+        Section of the policy's source.
+    """
+
+    kind: Literal["decision", "rollback", "simplification", "escalation"]
+    id: str
+    to: str
+    reason: str
+    iteration: int
+    source: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The pipeline with something left out, measured on the gates' data.
+
+    Attributes
+    ----------
+    name : str
+        E.g. ``"without instance-weighting"`` or ``"post-processing alone"``.
+    steps : tuple of str
+        Slugs of its steps.
+    accuracy, fairness : float
+        Accuracy, and the figure of the target.
+    accuracy_change, fairness_change : dict
+        The full pipeline minus this variant, with interval and p-value: what the full one gains.
+    passes : bool
+        Whether every required check of the last gate passes.
+    """
+
+    name: str
+    steps: tuple[str, ...]
+    accuracy: float
+    fairness: float
+    accuracy_change: dict[str, Any]
+    fairness_change: dict[str, Any]
+    passes: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {**self.__dict__, "steps": list(self.steps)}
+
+
+@dataclass
+class RunRecord:
+    """Everything that a run leaves behind.
+
+    Attributes
+    ----------
+    run_id : str
+        Name of the run.
+    status : str
+        ``deployable``, ``waiting``, ``escalated`` or ``failed``.
+    reason : str
+        Why it ended there.
+    spec : PipelineSpec
+        The pipeline.
+    baseline, final : Measurement
+        Figures on the test data, which no step has seen.
+    tests : Comparison
+        Final against baseline on the test data.
+    steps, gates, turns, variants, approvals
+        What happened, in order.
+    options : list of str
+        On escalation: what can be decided, and what each way would cost as measured.
+    notes : list of str
+        What a reader must know.
+    results : dict
+        What analyses and evaluations found, by slug.
+    seconds : dict of str to float
+        Where the time went.
+    model : FairModel
+        The final model.
+    case : Case
+        The case it comes from.
+    """
+
+    run_id: str
+    status: Status
+    reason: str
+    spec: PipelineSpec
+    policy: dict[str, Any]
+    data: dict[str, Any]
+    baseline: Measurement
+    final: Measurement
+    tests: Comparison
+    model: FairModel
+    case: Case
+    steps: list[StepRecord] = field(default_factory=list)
+    gates: list[Judgement] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    variants: list[Variant] = field(default_factory=list)
+    chosen: str = "full"
+    approvals: list[Approval] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    results: dict[str, Any] = field(default_factory=dict)
+    references: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command: 0 deployable, 3 waiting, 4 escalated or failed."""
+        return EXIT_CODES[self.status]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {
+            "run_id": self.run_id,
+            "status": self.status,
+            "reason": self.reason,
+            "notion": self.spec.notion,
+            "policy": self.policy,
+            "data": self.data,
+            "seed": self.spec.seed,
+            "baseline": self.baseline.to_json(),
+            "final": self.final.to_json(),
+            "tests": self.tests.to_json(),
+            "steps": [s.to_json() for s in self.steps],
+            "gates": [g.to_json() for g in self.gates],
+            "turns": [t.to_json() for t in self.turns],
+            "ablation": [v.to_json() for v in self.variants],
+            "chosen": self.chosen,
+            "references": self.references,
+            "approvals": [a.to_json() for a in self.approvals],
+            "options": self.options,
+            "notes": self.notes,
+            "results": self.results,
+            "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
+            "versions": self.versions,
+        }

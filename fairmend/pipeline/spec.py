@@ -1,0 +1,100 @@
+"""A pipeline as data: YAML that a person can read, edit and review."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fairmend.core.constraints import Constraints
+from fairmend.core.dataset import PARTS
+from fairmend.core.errors import UsageError
+from fairmend.core.findings import Finding
+from fairmend.core.roles import Roles
+from fairmend.core.vocabulary import Notion, Stage
+
+When = Literal["always", "target not secure", "calibration poor"]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Choice(_Closed):
+    """A technique with its parameters, and why it was chosen."""
+
+    technique: int | str = Field(description="id in the catalogue, or namespace:name")
+    slug: str = Field(description="its name, for people")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="what differs from its defaults")
+    reason: str = Field(default="", description="why it is here")
+
+
+class Step(Choice):
+    """A choice at its place in the pipeline, with what to switch to."""
+
+    stage: Stage
+    when: When = Field(default="always", description="when the step acts")
+    alternatives: tuple[Choice, ...] = Field(default=(), description="what to switch to, best first")
+
+
+class PipelineSpec(_Closed):
+    """A pipeline: steps with their reasons and alternatives, target, policy, data roles, split and seed."""
+
+    fairmend: Literal[1] = Field(default=1, description="version of this format")
+    name: str = Field(default="pipeline", description="what to call it")
+    roles: Roles
+    notion: Notion = Field(
+        default="demographic_parity", description="notion of fairness that the target speaks of"
+    )
+    policy: str = Field(default="playbook", description="name or file of the policy")
+    learner: str = Field(
+        default="gradient_boosting", description="learner of the baseline and of steps that retrain"
+    )
+    constraints: Constraints = Field(default_factory=Constraints)
+    split: dict[str, float] = Field(default_factory=lambda: dict(PARTS), description="share of each part")
+    seed: int = Field(default=0, ge=0)
+    simplify: bool = Field(
+        default=True, description="whether steps without which the result is as good are left out at the end"
+    )
+    steps: tuple[Step, ...]
+    evaluations: tuple[Choice, ...] = Field(default=(), description="what accompanies the gates")
+    findings: tuple[Finding, ...] = Field(default=(), description="what the audit found")
+
+    def of_stage(self, stage: str) -> tuple[Step, ...]:
+        """Return the steps of a stage, in order."""
+        return tuple(s for s in self.steps if s.stage == stage)
+
+    def to_yaml(self) -> str:
+        """Return the pipeline as YAML, without what is at its default."""
+        raw = self.model_dump(mode="json", exclude_defaults=True)
+        head = {"fairmend": self.fairmend, "name": self.name}
+        return yaml.safe_dump({**head, **raw}, sort_keys=False, allow_unicode=True, width=110)
+
+
+def load_spec(source: str | Path | PipelineSpec) -> PipelineSpec:
+    """Read a pipeline from a YAML file.
+
+    Raises
+    ------
+    UsageError
+        The file is missing, is not YAML, or breaks the schema; the message names the place.
+    """
+    if isinstance(source, PipelineSpec):
+        return source
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(f"there is no pipeline file {path}; make one with fairmend compose")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())[:160]}") from error
+    if not isinstance(raw, dict):
+        raise UsageError(f"{path} is not a pipeline: a mapping was expected")
+    try:
+        return PipelineSpec(**raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{path} is not a sound pipeline at {where}: {first['msg']}") from error

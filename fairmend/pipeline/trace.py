@@ -1,0 +1,82 @@
+"""Apply steps to cases, each at most once: what a pipeline computes is a function of its trace."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fairmend.core.case import Case, Effect
+from fairmend.core.registry import Registry
+from fairmend.pipeline.spec import Choice
+
+Trace = tuple[str, ...]
+
+
+def mark(choice: Choice) -> str:
+    """Return what identifies a step: technique and parameters."""
+    return json.dumps([choice.technique, choice.parameters], sort_keys=True, default=str)
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The outcome of one step.
+
+    Attributes
+    ----------
+    trace : tuple of str
+        The steps so far, this one included.
+    case : Case
+        The case after it.
+    effect : Effect
+        What it changed.
+    seconds : float
+        How long it took when it was computed.
+    """
+
+    trace: Trace
+    case: Case
+    effect: Effect
+    seconds: float
+
+
+class Tracer:
+    """Applies steps; the same steps in the same order are computed once.
+
+    Parameters
+    ----------
+    registry : Registry
+        Where techniques come from.
+    start : Case
+        The case with the baseline model.
+    """
+
+    def __init__(self, registry: Registry, start: Case) -> None:
+        self.registry = registry
+        self.root = Applied((), start, Effect("none", 0.0, "baseline"), 0.0)
+        self._known: dict[Trace, Applied] = {(): self.root}
+
+    def apply(self, after: Applied, choice: Choice) -> Applied:
+        """Return the outcome of one more step.
+
+        Raises
+        ------
+        FairmendError
+            What the technique raises: its parameters, or data that cannot serve it.
+        """
+        trace = (*after.trace, mark(choice))
+        if trace not in self._known:
+            technique: Any = self.registry.technique(choice.technique).with_parameters(**choice.parameters)
+            began = time.perf_counter()
+            case, effect = technique.run(after.case)
+            self._known[trace] = Applied(trace, case, effect, time.perf_counter() - began)
+        return self._known[trace]
+
+    def replay(self, choices: Sequence[Choice]) -> Applied:
+        """Return the outcome of these steps in this order, from the baseline on."""
+        applied = self.root
+        for choice in choices:
+            applied = self.apply(applied, choice)
+        return applied

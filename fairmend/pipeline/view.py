@@ -1,0 +1,128 @@
+"""What a gate may look at: measurements of a stage on data that trained nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairmend.core.case import Case
+from fairmend.core.dataset import Dataset
+from fairmend.core.measure import Comparison, Measurement, compare, measure
+from fairmend.core.model import FairModel
+
+COMPARED = (
+    "accuracy",
+    "f1",
+    "precision",
+    "recall",
+    "demographic_parity_ratio",
+    "demographic_parity_difference",
+    "equalized_odds_difference",
+    "equal_opportunity_difference",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How figures are measured.
+
+    Attributes
+    ----------
+    minimum_support : int
+        Rows that every cell behind a figure must have.
+    n_boot, n_permutations : int
+        Replicates of intervals and tests.
+    seed : int
+        Seed of both.
+    """
+
+    minimum_support: int = 30
+    n_boot: int = 2000
+    n_permutations: int = 10_000
+    seed: int = 0
+
+
+class Judged:
+    """A model's decisions and scores on some data, with their measurement, made once."""
+
+    def __init__(self, model: FairModel, data: Dataset, settings: Settings) -> None:
+        self.model = model
+        self.data = data
+        self.settings = settings
+
+    @cached_property
+    def decisions(self) -> NDArray[np.int64]:
+        """Decisions of 0 and 1."""
+        return self.model.predict(self.data.X, self.data.sensitive, self.data.key)
+
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """Probabilities of the favourable outcome."""
+        return self.model.scores(self.data.X, self.data.sensitive)
+
+    @cached_property
+    def measurement(self) -> Measurement:
+        """The figures."""
+        return measure(
+            self.data.y,
+            self.decisions,
+            sensitive_features=self.data.sensitive,
+            y_score=self.scores,
+            sample_weight=self.data.weights,
+            n_boot=self.settings.n_boot,
+            min_support=self.settings.minimum_support,
+            seed=self.settings.seed,
+        )
+
+    def against(self, before: Judged) -> Comparison:
+        """Return the paired comparison with another model on the same data."""
+        return compare(
+            self.data.y,
+            before.decisions,
+            self.decisions,
+            sensitive_features=self.data.sensitive,
+            sample_weight=self.data.weights,
+            metrics=COMPARED,
+            n_boot=self.settings.n_boot,
+            n_permutations=self.settings.n_permutations,
+            min_support=self.settings.minimum_support,
+            seed=self.settings.seed,
+        )
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything a gate check may look at.
+
+    Attributes
+    ----------
+    baseline, current : Judged
+        The plain model and the model so far, on the same data.
+    before, case : Case
+        The case at the entry of the stage and after it.
+    changed : frozenset of str
+        Features that the steps of the stage declare they change.
+    notion : str
+        Notion of fairness that the run's target speaks of.
+    measure_of_target : str
+        Name of the figure that the target is about.
+    target_upward : bool
+        Whether greater values of it are better.
+    """
+
+    baseline: Judged
+    current: Judged
+    before: Case
+    case: Case
+    changed: frozenset[str]
+    notion: str
+    measure_of_target: str
+    target_upward: bool
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The model so far against the baseline, paired."""
+        return self.current.against(self.baseline)
