@@ -1,0 +1,146 @@
+"""Audit data, or decisions on them: findings with severity, support and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from fairmend.core.dataset import MINIMUM_ROWS, Dataset
+from fairmend.core.errors import InsufficientDataError
+from fairmend.core.findings import Audit, Finding
+from fairmend.core.measure import Measurement, ScoreTable, measure
+from fairmend.core.measure.audit import views
+from fairmend.pipeline.audit.crossing import intersectional_disparity
+from fairmend.pipeline.audit.evidence import Evidence, conclude
+from fairmend.pipeline.audit.gaps import BASE_RATE, ERROR_RATE, OUTCOME, compare_groups, group_miscalibration
+from fairmend.pipeline.audit.imbalance import rarer_outcome, rarer_outcome_in_group, representation
+from fairmend.pipeline.audit.subject import Subject, subject_of
+from fairmend.pipeline.audit.thresholds import Thresholds, thresholds
+
+__all__ = ["audit"]
+
+LABEL_FIGURES = ("base_rate", "selection_rate", "demographic_parity_ratio", "demographic_parity_difference")
+
+
+def audit(
+    data: Dataset,
+    *,
+    predictions: ArrayLike | None = None,
+    scores: ArrayLike | None = None,
+    model: Any = None,
+    learner: str | None = "gradient_boosting",
+    seed: int = 0,
+    n_boot: int = 2000,
+    progress: Callable[[str], None] | None = None,
+) -> Audit:
+    """Audit a data set, and the decisions of a model on it.
+
+    Parameters
+    ----------
+    data : Dataset
+        Features, outcome and protected attributes, at least 100 rows.
+    predictions : array-like of shape (n,), optional
+        Decisions: 0 and 1, where 1 is the favourable one, or values of the outcome column.
+    scores : array-like of shape (n,), optional
+        Probabilities of the favourable outcome; without predictions, 0.5 and more is favourable.
+    model : fitted classifier, optional
+        Asked for its decisions on ``data.X``, instead of predictions and scores.
+    learner : str or None
+        Where neither is given, a reference model of this name decides on each row without having
+        seen it (five folds); with None the recorded outcomes are audited as decisions.
+    seed : int
+        Seed of folds, replicates and permutations; the same seed gives the same audit.
+    n_boot : int
+        Bootstrap replicates of the intervals.
+    progress : callable, optional
+        Told in a few words what is being done.
+
+    Returns
+    -------
+    Audit
+        ``measures`` holds the figures of each protected attribute by its name and, of several, of
+        their crossing, such as ``sex & race``.
+
+    Raises
+    ------
+    InsufficientDataError
+        Fewer than 100 rows, or too few of one outcome to train a reference model.
+    DataError
+        Predictions or scores of another length, missing, or not readable as such.
+    UsageError
+        A model beside predictions or scores, or one without ``predict``.
+    UnknownNameError
+        No learner has this name.
+    """
+    if len(data) < MINIMUM_ROWS:
+        raise InsufficientDataError(f"the data has {len(data)} rows; an audit needs at least {MINIMUM_ROWS}")
+    rules, say = thresholds(), progress or _silent
+    if predictions is None and scores is None and model is None and learner is not None:
+        say(f"training a reference model ({learner})")
+    subject = subject_of(data, predictions, scores, model, learner, seed)
+    say("comparing groups")
+    groups = data.groups
+    measured = {
+        name: measure(
+            data.y,
+            subject.decisions,
+            sensitive_features=part,
+            y_score=subject.scores,
+            sample_weight=data.weights,
+            n_boot=n_boot,
+            min_support=int(rules.minimum_support.value),
+            seed=seed,
+        )
+        for name, part in views(groups).items()
+    }
+    found: list[Evidence | Finding] = [rarer_outcome(next(iter(measured.values())))]
+    for name, part in views(groups).items():
+        found += _of_groups(name, measured[name], data, subject, part, rules, seed)
+    *_, crossing = measured
+    if len(measured) > 1:
+        found += intersectional_disparity(crossing, measured[crossing], groups, errors=not subject.is_label)
+    findings, notes = conclude(found, rules)
+    return Audit(
+        rows=len(data),
+        roles=data.roles,
+        groups={label: int(n) for label, n in zip(groups.labels, groups.counts(), strict=True)},
+        subject=subject.name,
+        fingerprint=data.fingerprint(),
+        seed=seed,
+        measures={name: _figures(one, subject) for name, one in measured.items()},
+        findings=findings,
+        notes=(*data.notes, *subject.notes, *notes),
+    )
+
+
+def _of_groups(
+    attribute: str,
+    measured: Measurement,
+    data: Dataset,
+    subject: Subject,
+    groups: Any,
+    rules: Thresholds,
+    seed: int,
+) -> list[Evidence | Finding]:
+    """Return what comparing the groups of one attribute, or of the crossing, shows."""
+    gaps = (OUTCOME, BASE_RATE) if subject.is_label else (OUTCOME, ERROR_RATE, BASE_RATE)
+    out: list[Evidence | Finding] = []
+    for gap in gaps:
+        out += compare_groups(gap, attribute, measured, seed)
+    if subject.scores is not None:
+        counted = ScoreTable.from_arrays(data.y, subject.scores, groups)
+        out += group_miscalibration(attribute, measured, counted, seed)
+    out.append(representation(attribute, measured, rules))
+    out += rarer_outcome_in_group(attribute, measured)
+    return out
+
+
+def _figures(measured: Measurement, subject: Subject) -> dict[str, Any]:
+    written = measured.to_json()
+    return {name: written[name] for name in LABEL_FIGURES} if subject.is_label else written
+
+
+def _silent(_: str) -> None:
+    """Report nothing."""

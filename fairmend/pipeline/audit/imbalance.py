@@ -1,0 +1,67 @@
+"""Few rows: of a group, or of one of the two outcomes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fairmend.core.measure import Measurement, wilson
+from fairmend.core.measure.report import Figure
+from fairmend.pipeline.audit.evidence import Evidence, Reading
+from fairmend.pipeline.audit.thresholds import Thresholds
+
+
+def representation(attribute: str, measured: Measurement, rules: Thresholds) -> Evidence:
+    """Compare the smallest group with the largest one."""
+    rows = measured.table.rows.sum(axis=(1, 2))
+    least, most = int(np.argmin(rows)), int(np.argmax(rows))
+    few, many = int(rows[least]), int(rows[most])
+    low, high = wilson(few, few + many, measured.level)
+    interval = (float(low / (1 - low)), float(high / (1 - high)))
+    ample = few >= rules.ample_rows.value
+    return Evidence(
+        kind="representation-imbalance",
+        text=f"{measured.groups[least]} has {few} rows, {measured.groups[most]} has {many} ({attribute})",
+        readings=(
+            Reading(
+                "ratio_to_largest_group",
+                few / many,
+                interval,
+                ceiling="low" if ample else "high",
+                is_fact=True,
+            ),
+        ),
+        support=few,
+        attribute=attribute,
+        group=measured.groups[least],
+        reference=measured.groups[most],
+    )
+
+
+def rarer_outcome(measured: Measurement) -> Evidence:
+    """Ask how rare the rarer outcome is among all rows."""
+    return _rarity(measured.figure("base_rate"), "all rows", None, None)
+
+
+def rarer_outcome_in_group(attribute: str, measured: Measurement) -> list[Evidence]:
+    """Ask it of each group with enough rows, and return the group where it is rarest."""
+    figures = [(group, f) for group, f in measured.by_group("base_rate").items() if f.enough]
+    if not figures:
+        return []
+    group, figure = min(figures, key=lambda pair: min(pair[1].value, 1 - pair[1].value))
+    return [_rarity(figure, group, attribute, group)]
+
+
+def _rarity(figure: Figure, where: str, attribute: str | None, group: str | None) -> Evidence:
+    favourable = figure.value <= 0.5
+    share = figure.value if favourable else 1 - figure.value
+    low, high = figure.interval if figure.interval is not None else (0.0, 1.0)
+    interval = (low, high) if favourable else (1 - high, 1 - low)
+    name = "favourable" if favourable else "unfavourable"
+    return Evidence(
+        kind="class-imbalance",
+        text=f"The {name} outcome makes up {share:.1%} of {where}" + (f" ({attribute})" if attribute else ""),
+        readings=(Reading("minority_class_share", share, interval, is_fact=True),),
+        support=figure.support,
+        attribute=attribute,
+        group=group,
+    )

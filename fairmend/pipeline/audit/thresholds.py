@@ -1,0 +1,81 @@
+"""The levels of severity, read from the catalogue."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fairmend.core.vocabulary import LEVELS, Severity
+
+Interval = tuple[float, float]
+
+
+class Bound(BaseModel):
+    """One number that audits go by, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float = Field(description="the number")
+    reason: str = Field(min_length=20, description="why this number")
+
+
+class Levels(BaseModel):
+    """From where on a measure is low, medium and high; falling levels are breached from above."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: float = Field(description="where a disparity begins")
+    medium: float = Field(description="where it calls for action")
+    high: float = Field(description="where it is grave")
+    reason: str = Field(min_length=20, description="why these numbers")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not (self.low < self.medium < self.high or self.low > self.medium > self.high):
+            raise ValueError(f"levels must rise or fall, got {self.low}, {self.medium}, {self.high}")
+        return self
+
+    @property
+    def rising(self) -> bool:
+        """Whether larger is worse."""
+        return self.low < self.high
+
+    def reached(self, value: float, limit: float) -> bool:
+        """Whether a value is at least as bad as a limit; exactly 0.8 keeps the four-fifths rule."""
+        return value >= limit if self.rising else value < limit
+
+    def grade(self, value: float) -> Severity:
+        """Return the gravest level that the value reaches, or ``none``."""
+        reached = [name for name in LEVELS if self.reached(value, getattr(self, name))]
+        return reached[-1] if reached else "none"
+
+    def cleared_by(self, interval: Interval) -> bool:
+        """Whether all of the interval is at least low."""
+        return self.reached(interval[0] if self.rising else interval[1], self.low)
+
+    def open_to(self, interval: Interval) -> bool:
+        """Whether the interval reaches as far as high."""
+        return self.reached(interval[1] if self.rising else interval[0], self.high)
+
+
+class Thresholds(BaseModel):
+    """All that an audit goes by."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minimum_support: Bound
+    significance: Bound
+    ample_rows: Bound
+    leakage_auc: Bound
+    measures: dict[str, Levels]
+
+
+@cache
+def thresholds() -> Thresholds:
+    """Return the thresholds of ``audit_thresholds.yaml``."""
+    text = resources.files("fairmend.catalog").joinpath("audit_thresholds.yaml").read_text(encoding="utf-8")
+    return Thresholds(**yaml.safe_load(text))
