@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from fairmend.core import hookspecs
-from fairmend.core.errors import PluginError, unknown
+from fairmend.core.errors import PluginError, UnknownNameError, unknown
 from fairmend.core.markers import PROJECT
 from fairmend.core.metadata import TechniqueMetadata
 
@@ -161,8 +161,9 @@ class Registry:
             near = sorted((c.metadata for c in cards if isinstance(c.metadata.technique_id, int)),
                           key=lambda m: abs(int(m.technique_id) - int(wanted)))[:3]  # fmt: skip
             close = ", ".join(f"{m.technique_id} ({m.slug})" for m in near)
-            error = unknown("technique", wanted, (), "fairmend technique list")
-            raise type(error)(f"{error}; close ids are {close}")
+            raise UnknownNameError(
+                f"no technique has the id {wanted}; close ids are {close}; fairmend technique list shows all"
+            )
         raise unknown("technique", wanted, known, "fairmend technique list")
 
     def technique(self, technique: int | str) -> type[Technique]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fairmend.core.constraints import Constraints
+from fairmend.core.findings import Audit
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.vocabulary import Stage
+from fairmend.core.vocabulary import Notion, Stage
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,20 @@ class Recommendation:
         All techniques that may be used, best first.
     excluded : tuple of Excluded
         The others, with what stands against each.
+    audit : Audit
+        What was found.
+    constraints : Constraints
+        The hard limits.
+    notion : str
+        Notion of fairness that the repair works towards.
     """
 
     query: str
     results: tuple[Ranked, ...]
     excluded: tuple[Excluded, ...]
+    audit: Audit
+    constraints: Constraints
+    notion: Notion
 
     def by_stage(self, stage: Stage) -> list[Ranked]:
         """Return the techniques of a stage, best first."""

@@ -78,7 +78,8 @@ def recommend(
     weight = _weights(catalogue, found)
     scores = _scores(catalogue, weight, notion)
     nearness = np.round(weight @ vectors(catalogue, chosen).affinity, 3)
-    limits = _limits(constraints or Constraints(), audit)
+    given = constraints or Constraints()
+    limits = _limits(given, audit)
     results: list[Ranked] = []
     excluded: list[Excluded] = []
     for i in np.lexsort((-nearness, -np.round(scores, 4))):
@@ -88,7 +89,7 @@ def recommend(
             results.append(_ranked(card, float(scores[i]), found, notion))
         else:
             excluded.append(Excluded.of(card, reason))
-    return Recommendation(_spoken_query(found, notion), tuple(results), tuple(excluded))
+    return Recommendation(_spoken_query(found, notion), tuple(results), tuple(excluded), audit, given, notion)
 
 
 def _weights(catalogue: Catalogue, found: Sequence[Finding]) -> NDArray[np.float64]:

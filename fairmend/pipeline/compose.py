@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from fairmend.catalog.policy import Policy, load_policy
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
-from fairmend.core.findings import Audit
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
 from fairmend.core.vocabulary import Notion, Stage
@@ -23,13 +22,10 @@ REPAIRS = "features"
 
 
 def compose(
-    audit: Audit,
     recommendation: Recommendation,
     *,
     registry: Registry,
     policy: str | Policy = "playbook",
-    constraints: Constraints | None = None,
-    notion: Notion = "demographic_parity",
     learner: str = "gradient_boosting",
     seed: int = 0,
     name: str = "pipeline",
@@ -38,18 +34,13 @@ def compose(
 
     Parameters
     ----------
-    audit : Audit
-        What was found, with the roles of the columns.
     recommendation : Recommendation
-        The techniques that fit, ranked, from :func:`fairmend.index.recommend`.
+        The techniques that fit, ranked, with the audit, constraints and notion behind them, from
+        :func:`fairmend.index.recommend`.
     registry : Registry
         Where techniques come from.
     policy : str or Policy
         By what the run is judged.
-    constraints : Constraints, optional
-        What is allowed.
-    notion : str
-        Fairness notion of the target.
     learner : str
         Learner of the baseline and of steps that retrain.
     seed : int
@@ -63,8 +54,8 @@ def compose(
         The policy has no target for the notion, or no technique is left that could reach it.
     """
     policy = load_policy(policy)
+    audit, allowed, notion = recommendation.audit, recommendation.constraints, recommendation.notion
     policy.target(notion)
-    allowed = constraints or Constraints()
     ranked = [_ranked(registry, r.technique_id) for r in recommendation.results]
     why = {r.technique_id: "; ".join(r.why[:1]) for r in recommendation.results}
     numeric = tuple(

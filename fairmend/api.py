@@ -1,0 +1,273 @@
+"""The functions for daily use; the command line calls these and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairmend.core.constraints import Constraints
+from fairmend.core.registry import Registry
+from fairmend.core.vocabulary import Notion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fairmend.catalog.policy import Policy
+    from fairmend.core.dataset import Dataset
+    from fairmend.core.findings import Audit
+    from fairmend.core.technique import Technique
+    from fairmend.index import Answer, Recommendation
+    from fairmend.pipeline.gates import Approval
+    from fairmend.pipeline.record import RunRecord
+    from fairmend.pipeline.spec import PipelineSpec
+
+Limits = Constraints | Mapping[str, Any] | Iterable[str] | None
+Observer = Callable[[dict[str, Any]], None]
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """Return what the installed plugins contribute."""
+    return Registry.installed()
+
+
+def catalog() -> list[dict[str, Any]]:
+    """Return id, slug, stage, name and citation of every technique."""
+    from fairmend.catalog.references import cite
+
+    return [
+        {**card.metadata.summary_json(), "citation": cite(card.metadata.citation)}
+        for card in registry().cards()
+    ]
+
+
+def technique(name: int | str) -> type[Technique]:
+    """Return the class of a technique by id or slug.
+
+    Raises
+    ------
+    UnknownNameError
+        There is none; the message names the close ones.
+    """
+    return registry().technique(name)
+
+
+def query(text: str, constraints: Limits = None, top: int = 10) -> Answer:
+    """Return the techniques that answer a question in words.
+
+    Parameters
+    ----------
+    text : str
+        The question.
+    constraints : mapping, iterable of ``key=value`` or Constraints, optional
+        Hard limits; what they exclude is listed with the reason.
+    top : int
+        How many techniques at most.
+    """
+    from fairmend import index
+
+    return index.query(text, registry=registry(), constraints=Constraints.parse(constraints), top=top)
+
+
+def dataset(data: str | Path | pd.DataFrame | Dataset, **roles: Any) -> Dataset:
+    """Return data with the roles of its columns.
+
+    Parameters
+    ----------
+    data : path, DataFrame or Dataset
+        A CSV (also .csv.gz) or Parquet file, or a frame.
+    **roles
+        As in :class:`fairmend.core.roles.Roles`: outcome, favorable, protected, mediators, resolving,
+        proxies, weights, key, ignored, protected_in_model, cuts. One column may stand for a list.
+    """
+    import pandas as pd
+
+    from fairmend.core.dataset import Dataset
+    from fairmend.core.roles import Roles
+
+    if isinstance(data, Dataset):
+        return data
+    several = ("protected", "mediators", "resolving", "proxies", "ignored")
+    given = {k: (v,) if k in several and isinstance(v, str) else v for k, v in roles.items() if v is not None}
+    parsed = Roles(**given)
+    return Dataset.from_frame(data, parsed) if isinstance(data, pd.DataFrame) else Dataset.read(data, parsed)
+
+
+def audit(
+    data: str | Path | pd.DataFrame | Dataset,
+    *,
+    predictions: Any = None,
+    scores: Any = None,
+    model: Any = None,
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    observer: Observer | None = None,
+    **roles: Any,
+) -> Audit:
+    """Find where and how much groups differ, with intervals and support.
+
+    Parameters
+    ----------
+    data, **roles
+        As in :func:`dataset`.
+    predictions, scores : array, optional
+        Decisions and probabilities of an existing model.
+    model : fitted classifier, optional
+        An existing model. Without any of these three a reference model is trained.
+    learner : str
+        Learner of that reference model.
+    seed : int
+        Seed of everything random.
+    observer : callable, optional
+        Told of every event, as it happens.
+    """
+    from fairmend.pipeline.audit import audit as run_audit
+
+    return run_audit(
+        dataset(data, **roles),
+        predictions=predictions,
+        scores=scores,
+        model=model,
+        learner=learner,
+        seed=seed,
+        progress=observer,
+    )
+
+
+def load_audit(source: str | Path | Mapping[str, Any] | Audit) -> Audit:
+    """Return an audit from the JSON file (or mapping) that an audit wrote.
+
+    Raises
+    ------
+    UsageError
+        The file is missing or is not an audit.
+    """
+    import json
+
+    from pydantic import ValidationError
+
+    from fairmend.core.errors import UsageError
+    from fairmend.core.findings import Audit
+
+    if isinstance(source, Audit):
+        return source
+    if not isinstance(source, Mapping):
+        path = Path(source)
+        if not path.is_file():
+            raise UsageError(f"there is no audit file {path}; make one with fairmend audit ... --json")
+        try:
+            source = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UsageError(f"{path} is not JSON: {error}") from error
+    try:
+        return Audit.model_validate(source)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the top"
+        raise UsageError(f"this is not an audit, at {where}: {first['msg']}") from error
+
+
+def recommend(
+    findings: str | Path | Mapping[str, Any] | Audit,
+    constraints: Limits = None,
+    notion: Notion = "demographic_parity",
+) -> Recommendation:
+    """Return the techniques that an audit calls for, best first, and why others are left out.
+
+    Parameters
+    ----------
+    findings : Audit, mapping or path
+        The audit, or the JSON file that it wrote.
+    constraints : as in :func:`query`
+        Hard limits.
+    notion : str
+        Notion of fairness that the repair works towards.
+    """
+    from fairmend import index
+
+    return index.recommend(
+        load_audit(findings), registry=registry(), constraints=Constraints.parse(constraints), notion=notion
+    )
+
+
+def compose(
+    recommendation: Recommendation,
+    *,
+    policy: str | Policy = "playbook",
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    name: str = "pipeline",
+) -> PipelineSpec:
+    """Return a pipeline of the recommended techniques, with reasons, alternatives and gates."""
+    from fairmend.pipeline.compose import compose as compose_pipeline
+
+    return compose_pipeline(
+        recommendation, registry=registry(), policy=policy, learner=learner, seed=seed, name=name
+    )
+
+
+def run(
+    pipeline: str | Path | PipelineSpec | None = None,
+    data: str | Path | pd.DataFrame | Dataset | None = None,
+    *,
+    constraints: Limits = None,
+    notion: Notion = "demographic_parity",
+    policy: str | Policy = "playbook",
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    approvals: Sequence[Approval] = (),
+    assume_approved: bool = False,
+    model: Any = None,
+    observer: Observer | None = None,
+    **roles: Any,
+) -> RunRecord:
+    """Run a pipeline on data; without a pipeline: audit, recommend, compose, and run what comes of it.
+
+    Parameters
+    ----------
+    pipeline : path or PipelineSpec, optional
+        A composed pipeline; its own target, policy, learner and seed hold.
+    data, **roles
+        As in :func:`dataset`; with a pipeline its roles hold unless others are given.
+    constraints, notion, policy, learner, seed
+        What the pipeline is composed from, where none is given.
+    approvals : sequence of Approval
+        Decisions of people so far.
+    assume_approved : bool
+        Take every approval as given and mark the record so; for demonstrations.
+    model : fitted classifier, optional
+        The user's own model, as the baseline.
+    observer : callable, optional
+        Told of every event, as it happens.
+
+    Raises
+    ------
+    FairmendError
+        The pipeline is not sound, or the data cannot serve it.
+    """
+    from fairmend.core.errors import UsageError
+    from fairmend.pipeline.runner import run as run_pipeline
+    from fairmend.pipeline.spec import load_spec
+
+    if data is None:
+        raise UsageError("give the data to run on")
+    if pipeline is not None:
+        spec = load_spec(pipeline)
+        table = dataset(data, **(roles or spec.roles.model_dump()))
+    else:
+        table = dataset(data, **roles)
+        limits = Constraints.parse(constraints)
+        found = audit(table, model=model, learner=learner, seed=seed, observer=observer)
+        spec = compose(recommend(found, limits, notion), policy=policy, learner=learner, seed=seed)
+    return run_pipeline(
+        spec,
+        table,
+        registry=registry(),
+        policy=policy if pipeline is None else None,
+        approvals=approvals,
+        assume_approved=assume_approved,
+        model=model,
+        observer=observer,
+    )
