@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from sklearn.utils._param_validation import Interval
 
+from fairmend.core.errors import unknown
 from fairmend.core.groups import JOIN, Groups
 from fairmend.core.measure import bootstrap, calibration
 from fairmend.core.measure.columns import Float, Int
@@ -53,6 +54,22 @@ def views(groups: Groups) -> dict[str, Groups]:
         return {str(columns[0]): groups}
     alone = {str(column): Groups.of(groups.frame[[column]]) for column in columns}
     return {**alone, JOIN.join(alone): groups}
+
+
+def crossing(groups: Groups, attributes: Sequence[str] | None) -> Groups:
+    """Return the groups of some of the attributes crossed, or of all where none are named.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such attribute.
+    """
+    if not attributes:
+        return groups
+    for name in attributes:
+        if name not in groups.frame.columns:
+            raise unknown("protected attribute", name, groups.frame.columns)
+    return Groups.of(groups.frame[list(attributes)])
 
 
 def row_weights(evidence: Evidence) -> Float | None:

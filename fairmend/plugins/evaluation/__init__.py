@@ -3,9 +3,15 @@
 from fairmend.core.markers import hookimpl
 from fairmend.plugins.evaluation._expected_calibration_error import ExpectedCalibrationError
 from fairmend.plugins.evaluation._intersectional_bias_audit import IntersectionalBiasAudit
+from fairmend.plugins.evaluation._intersectional_evaluation import IntersectionalEvaluation
 from fairmend.plugins.evaluation._pareto_frontier import ParetoFrontier
 
-__all__ = ["ExpectedCalibrationError", "IntersectionalBiasAudit", "ParetoFrontier"]
+__all__ = [
+    "ExpectedCalibrationError",
+    "IntersectionalBiasAudit",
+    "IntersectionalEvaluation",
+    "ParetoFrontier",
+]
 
 
 @hookimpl

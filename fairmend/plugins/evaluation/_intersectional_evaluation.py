@@ -1,0 +1,146 @@
+"""Intersectional fairness evaluation: every metric in every crossing, Buolamwini & Gebru 2018."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from fairmend.core.measure import PairedTable, audit, bootstrap, cells, measure
+from fairmend.core.measure.report import SCORE_STATISTICS
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Evaluator, Evidence
+
+
+class IntersectionalEvaluation(Evaluator):
+    """Measure every crossing of the protected attributes, and find the one that fares worst.
+
+    Parameters
+    ----------
+    metrics : sequence of str, optional
+        Rates such as ``"true_positive_rate"``, and ``"expected_calibration_error"``,
+        ``"maximum_calibration_error"`` and ``"brier"`` where scores are given. By default all that
+        the evidence allows of selection rate, error rates, predictive value, accuracy, calibration error.
+    attributes : sequence of str, optional
+        Attributes to cross; all by default.
+    tolerance : float, default=0.05
+        Deviation from the overall value up to which a cell counts as alike.
+    n_boot : int, default=1000
+        Bootstrap replicates.
+    n_permutations : int, default=5000
+        Permutations of the tests.
+    level : float, default=0.95
+        Coverage of the intervals.
+    min_support : int, default=30
+        Rows below which a cell is insufficient evidence.
+    random_state : int, default=0
+        Seed.
+
+    Notes
+    -----
+    Each cell is held against all rows together; ``mean_of_cells`` counts every cell alike, ``overall``
+    every row. The tests permute rows between cells (error rates within labels), and Holm's correction
+    is over the cells of a metric; ``p_any`` tests the largest deviation, which is large by chance where cells are
+    many. With a ``baseline``, ``change`` gives the paired change of each cell and
+    the cells that left the tolerance. Combinations that no row has are listed, not measured.
+
+    References
+    ----------
+    J. Buolamwini and T. Gebru (2018), "Gender shades: Intersectional accuracy disparities in commercial
+    gender classification", FAT*, section 4.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=109,
+        slug="intersectional-evaluation",
+        name="Intersectional fairness evaluation",
+        stage="evaluation",
+        family="intersectional",
+        summary="Measures every crossing of the protected attributes and names the one that fares worst.",
+        citation="buolamwini2018gender",
+        addresses=("intersectional-disparity", "error-rate-disparity", "outcome-disparity"),
+        targets=("demographic_parity", "equalized_odds", "equal_opportunity", "minimax"),
+        tasks=("binary",),
+        needs_labels=False,
+        minimum_rows=100,
+        complexity="low",
+        duration_weeks=(0.5, 1),
+        use_when="Metrics look fair for each attribute alone, and small crossings may still be treated worse.",
+        avoid_when="Only one protected attribute is known, or most crossings have too few rows to say anything.",
+        questions=(
+            "Which combination of gender and skin colour does the classifier serve worst?",
+            "Has the new model made things worse for some subgroup than the old one did?",
+            "Are all crossings within five points of the average?",
+            "Could the worst subgroup be a fluke of many comparisons?",
+        ),
+        alternatives=(8,),
+    )
+    reads: ClassVar[tuple[str, ...]] = ("y_pred", "groups")
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "metrics": [list, tuple, None],
+        "attributes": [list, tuple, None],
+        "tolerance": [Interval(Real, 0, None, closed="left")],
+        "n_permutations": audit.WHOLE,
+        **audit.SETTINGS,
+    }
+
+    def __init__(
+        self,
+        metrics: list[str] | tuple[str, ...] | None = None,
+        attributes: list[str] | tuple[str, ...] | None = None,
+        tolerance: float = 0.05,
+        n_boot: int = 1000,
+        n_permutations: int = 5000,
+        level: float = 0.95,
+        min_support: int = 30,
+        random_state: int = 0,
+    ) -> None:
+        self.metrics = metrics
+        self.attributes = attributes
+        self.tolerance = tolerance
+        self.n_boot = n_boot
+        self.n_permutations = n_permutations
+        self.level = level
+        self.min_support = min_support
+        self.random_state = random_state
+
+    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+        groups = audit.crossing(audit.given(evidence.groups), self.attributes)
+        names = cells.report_metrics(self.metrics, evidence.y_true is not None, evidence.y_score is not None)
+        decisions, weights = audit.given(evidence.y_pred), audit.row_weights(evidence)
+        labels = np.zeros_like(decisions) if evidence.y_true is None else evidence.y_true
+        scores = evidence.y_score if set(names) & set(SCORE_STATISTICS) else None
+        measured = measure(
+            labels, decisions, sensitive_features=groups, y_score=scores, sample_weight=weights,
+            n_boot=self.n_boot, level=self.level, min_support=self.min_support, seed=self.random_state,
+        )  # fmt: skip
+        rngs = iter(bootstrap.generators(self.random_state, 2 * len(names)))
+        testing: dict[str, Any] = {"tolerance": self.tolerance, "n_permutations": self.n_permutations}
+        reports = {name: cells.cell_report(measured, name, **testing, rng=next(rngs)) for name in names}
+        result: dict[str, Any] = {"metrics": reports, "empty_cells": cells.empty_cells(groups)}
+        if evidence.baseline is not None:
+            table = PairedTable.from_arrays(
+                labels, evidence.baseline, decisions, groups, sample_weight=weights
+            )
+            settings: dict[str, Any] = {
+                "level": self.level,
+                "min_support": self.min_support,
+                "n_boot": self.n_boot,
+            }
+            result["change"] = {
+                name: cells.cell_changes(table, name, **settings, **testing, rng=next(rngs))
+                for name in names
+                if name not in SCORE_STATISTICS
+            }
+        found = {name: r["worst_deviation"] for name, r in reports.items() if r["worst_deviation"]}
+        result["text"] = f"No two of the {groups.n_groups} crossings have enough rows to be compared."
+        if found:
+            name = max(found, key=lambda key: abs(found[key]["value"]))
+            result["text"] = (
+                f"Of {groups.n_groups} crossings, {found[name]['cell']} is farthest from the overall "
+                f"{name.replace('_', ' ')}, by {found[name]['value']:+.3f}."
+            )
+        return audit.plain(result)
