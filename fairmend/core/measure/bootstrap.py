@@ -9,13 +9,14 @@ training.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 from numpy.random import Generator
-from scipy.special import ndtr, ndtri
 
 from fairmend.core.errors import UsageError
+from fairmend.core.measure.atoms import two_points
 from fairmend.core.measure.columns import Float
 from fairmend.core.measure.tables import CountTable, ScoreTable
 
@@ -117,8 +118,6 @@ def _score_atoms(table: ScoreTable) -> tuple[Float, Float]:
     Scores and weights of a cell are each stood for by two values; inside a bin they are taken to be
     independent of each other.
     """
-    from fairmend.core.measure.atoms import two_points
-
     total = np.where(table.counts > 0, table.counts, 1.0)
     size, score = two_points(table.rows, table.scores / total * table.rows)
     if table.moments is None:
@@ -195,10 +194,13 @@ def bca_interval(value: float, drawn: Float, acceleration: float, level: float =
         return None
     below = ((known < value).sum() + 0.5 * (known == value).sum()) / len(known)
     edge = 0.5 / len(known)
-    z0 = ndtri(np.clip(below, edge, 1 - edge))
-    z = ndtri(np.array([(1 - level) / 2, (1 + level) / 2]))
-    low, high = ndtr(z0 + (z0 + z) / (1 - acceleration * (z0 + z)))
-    return _quantiles(drawn, (float(low), float(high)), level)
+    normal = NormalDist()
+    z0 = normal.inv_cdf(min(max(float(below), edge), 1 - edge))
+    low, high = (
+        normal.cdf(z0 + (z0 + z) / (1 - acceleration * (z0 + z)))
+        for z in (normal.inv_cdf((1 - level) / 2), normal.inv_cdf((1 + level) / 2))
+    )
+    return _quantiles(drawn, (low, high), level)
 
 
 def acceleration(table: CountTable, of: Callable[[Float], Float]) -> float:

@@ -7,6 +7,8 @@ groups first, keeping the axis, for the pooled figure.
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -151,8 +153,6 @@ def roc_auc(
 
 
 def _auc(label: Any, score: Float, weight: Float, level: float) -> tuple[float, tuple[float, float] | None]:
-    from scipy.special import expit, logit, ndtri
-
     values, place = np.unique(score, return_inverse=True)
     ones = columns.sums_by(place, weight * label, len(values))
     zeros = columns.sums_by(place, weight * (1 - label), len(values))
@@ -171,8 +171,9 @@ def _auc(label: Any, score: Float, weight: Float, level: float) -> tuple[float, 
             return area, None
         mean_square = float((w * (placement[place[own]] - area) ** 2).sum() / w.sum())
         spread += mean_square / (effective - 1)
-    half = float(ndtri((1 + level) / 2)) * np.sqrt(spread) / (area * (1 - area))
-    return area, (float(expit(logit(area) - half)), float(expit(logit(area) + half)))
+    half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(spread) / (area * (1 - area))
+    centre = math.log(area / (1 - area))
+    return area, ((1 + math.tanh((centre - half) / 2)) / 2, (1 + math.tanh((centre + half) / 2)) / 2)
 
 
 def _scored(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri
 
 from fairmend.core.errors import UsageError
 from fairmend.core.measure.columns import Float
@@ -39,7 +40,7 @@ def wilson(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Flo
     k, n = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
     if (k < 0).any() or (k > n).any():
         raise UsageError("successes must lie between 0 and n; check the order of the arguments")
-    z = float(ndtri((1 + level) / 2))
+    z = NormalDist().inv_cdf((1 + level) / 2)
     size = np.where(n > 0, n, 1.0)
     p = k / size
     centre = (p + z**2 / (2 * size)) / (1 + z**2 / size)
@@ -92,9 +93,9 @@ def minimum_detectable_difference(
     Returns
     -------
     float
-        The difference d, up or down from ``rate``, whichever is smaller, at which the normal
-        approximation of the test with pooled variance has the power asked; NaN when no rate in
-        [0, 1] is far enough.
+        The difference, up or down from ``rate``, at which the normal approximation of the test
+        with pooled variance has the power asked in either direction that [0, 1] has room for; NaN
+        when it has room for none.
 
     Raises
     ------
@@ -110,7 +111,7 @@ def minimum_detectable_difference(
         raise UsageError(f"each group needs at least 1 row, got {n_1} and {n_2}")
     if not (0 <= rate <= 1 and 0 < level < 1 and 0 < power < 1):
         raise UsageError(f"rate, level and power must lie in [0, 1], got {rate}, {level} and {power}")
-    z = float(ndtri((1 + level) / 2))
+    z = NormalDist().inv_cdf((1 + level) / 2)
 
     def chance(gap: float, sign: int) -> float:
         other = rate + sign * gap
@@ -119,7 +120,7 @@ def minimum_detectable_difference(
         alternative = np.sqrt(max(rate * (1 - rate) / n_1 + other * (1 - other) / n_2, 0.0))
         if alternative == 0:
             return 1.0 if gap > z * null else 0.0
-        return float(ndtr((gap - z * null) / alternative))
+        return NormalDist().cdf(float((gap - z * null) / alternative))
 
     found = []
     for sign, room in ((1, 1 - rate), (-1, rate)):
@@ -130,4 +131,4 @@ def minimum_detectable_difference(
             middle = (low + high) / 2
             low, high = (low, middle) if chance(middle, sign) >= power else (middle, high)
         found.append(high)
-    return min(found, default=float("nan"))
+    return max(found, default=float("nan"))

@@ -212,18 +212,6 @@ class Metric:
             parts.append(across(rate.of(counts), overall, self.form, reference, rate.high_is_good))
         return self._joined(parts)
 
-    def of_pairs(self, counts: Float, pairs: Sequence[tuple[int, int]]) -> Float:
-        """Return the comparison with the groups held fixed: for each rate, which is low and which high.
-
-        Unlike :meth:`of` it may change its sign, so its replicates are centred on the estimate.
-        """
-        parts = []
-        for rate, (low, high) in zip(self.rates, pairs, strict=True):
-            values = rate.of(counts)
-            a, b = values[..., low], values[..., high]
-            parts.append(b - a if self.form == "difference" else _quotient(a, b))
-        return self._joined(parts)
-
     def extremes(self, counts: Float) -> list[tuple[int, int]] | None:
         """Return for each rate the groups with the lowest and the highest value, None if undefined."""
         pairs = []

@@ -121,13 +121,14 @@ def permutation_test(
         null = _studentized(found, drawn, drawn_squares)
     else:
         statistic, null = float(found.of(table.counts)), found.of(drawn)
+    known = null[~np.isnan(null)]
     sign = 1.0 if found.form == "difference" else -1.0
     return PermutationResult(
         metric=name,
         statistic=statistic,
         p_value=p_value(sign * statistic, sign * null, two_sided=False),
         n_permutations=n_permutations,
-        critical=float(sign * np.nanquantile(sign * null, 0.95)),
+        critical=float(sign * np.quantile(sign * known, 0.95)) if len(known) else float("nan"),
         studentized=studentized,
     )
 

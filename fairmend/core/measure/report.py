@@ -26,6 +26,7 @@ from fairmend.core.measure.metrics import (
     metric_names,
     reference_place,
 )
+from fairmend.core.measure.ranges import fair_end
 from fairmend.core.measure.tables import GroupTable, ScoreTable
 
 SCORE_STATISTICS: dict[str, Callable[[Float], Float]] = {
@@ -127,6 +128,30 @@ class Measurement:
     method: Method
     drawn: Float = field(repr=False)
     drawn_scores: dict[str, Float] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        table: GroupTable,
+        scores: ScoreTable | None = None,
+        *,
+        n_boot: int = 2000,
+        level: float = 0.95,
+        min_support: int = 30,
+        method: Method = "percentile",
+        seed: int = 0,
+    ) -> Measurement:
+        """Return the figures of tables already counted; the settings are those of :func:`measure`."""
+        bootstrap.check_settings(n_boot, level)
+        if method not in ("percentile", "bca"):
+            raise UsageError(f"method must be 'percentile' or 'bca', got {method!r}")
+        decisions_rng, scores_rng = bootstrap.generators(seed, 2)
+        drawn = bootstrap.replicates(table, n_boot, decisions_rng)
+        drawn_scores = {}
+        if scores is not None:
+            statistics = {name: _with_pooled(of) for name, of in SCORE_STATISTICS.items()}
+            drawn_scores = bootstrap.score_replicates(scores, n_boot, scores_rng, statistics)
+        return cls(table, scores, level, min_support, method, drawn, drawn_scores)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -258,15 +283,19 @@ class Measurement:
         if pairs is not None:
             worst, best = self._ends(found, pairs)
             if interval is not None and reference == BETWEEN and found.ideal is not None:
-                interval = self._centred(found, pairs, interval)
+                interval = self._mended(found, interval)
         return Figure(value, interval, int(support.sum()), not lacking, lacking, worst, best)
 
     def _ends(self, found: Metric, pairs: list[tuple[int, int]]) -> tuple[str, str]:
         """Return the worst-off and the best-off group of the rate that decides the comparison."""
-        sizes = [
-            Metric(rate.name, (rate,), "difference").of_pairs(self.table.counts, [pair])
-            for rate, pair in zip(found.rates, pairs, strict=True)
-        ]
+        values = [rate.of(self.table.counts) for rate in found.rates]
+        if found.form == "ratio":
+            sizes = [
+                -value[low] / value[high] if value[high] else 0.0
+                for value, (low, high) in zip(values, pairs, strict=True)
+            ]
+        else:
+            sizes = [value[high] - value[low] for value, (low, high) in zip(values, pairs, strict=True)]
         decisive = int(np.argmax(sizes))
         low, high = (self.groups[g] for g in pairs[decisive])
         return (low, high) if found.rates[decisive].high_is_good else (high, low)
@@ -280,20 +309,18 @@ class Measurement:
             return bootstrap.bca_interval(value, drawn, bootstrap.acceleration(self.table, of), self.level)
         return bootstrap.percentile_interval(drawn, self.level)
 
-    def _centred(self, found: Metric, pairs: list[tuple[int, int]], interval: Interval) -> Interval:
-        """Return the interval with its fair end set right.
+    def _mended(self, found: Metric, interval: Interval) -> Interval:
+        """Return the interval with its fair end set right, see :mod:`.ranges`.
 
-        The replicates of a range lie above it, for they choose their own extreme groups, so that
-        no gap would ever look possible to be 0. The end nearer to fairness is taken from the
-        contrast of the two groups that are extreme in the data. Groups with a rate of 0 or 1 do
-        not vary in replicates; they vary as Newcombe's interval says.
+        Groups with a rate of 0 or 1 do not vary in replicates; they vary as Newcombe's and Wilson's
+        intervals say.
         """
         low, high = interval
-        fixed = bootstrap.percentile_interval(found.of_pairs(self.drawn, pairs), self.level)
-        if found.form == "difference":
-            low = low if fixed is None else max(0.0, min(low, fixed[0]))
-        else:
-            high = high if fixed is None else min(1.0, max(high, fixed[1]))
+        bound = fair_end(found, self.table.counts, self.drawn, self.level)
+        if bound is not None and found.form == "difference":
+            low = min(low, bound)
+        elif bound is not None:
+            high = max(high, bound)
         for rate in found.rates:
             if rate.is_proportion and self.table.clusters is None:
                 low, high = self._widened(rate, found.form, low, high)
@@ -421,22 +448,14 @@ def measure(
     >>> m.figure("demographic_parity_ratio").value, m.figure("demographic_parity_ratio").lacking
     (0.5, ('F', 'M'))
     """
-    bootstrap.check_settings(n_boot, level)
-    if method not in ("percentile", "bca"):
-        raise UsageError(f"method must be 'percentile' or 'bca', got {method!r}")
-    table = GroupTable.from_arrays(
-        y_true, y_pred, sensitive_features, sample_weight=sample_weight, cluster=cluster
-    )
-    decisions_rng, scores_rng = bootstrap.generators(seed, 2)
-    drawn = bootstrap.replicates(table, n_boot, decisions_rng)
-    scores, drawn_scores = None, {}
+    counting: dict[str, Any] = {"sample_weight": sample_weight, "cluster": cluster}
+    table = GroupTable.from_arrays(y_true, y_pred, sensitive_features, **counting)
+    scores = None
     if y_score is not None:
-        scores = ScoreTable.from_arrays(
-            y_true, y_score, sensitive_features, sample_weight=sample_weight, cluster=cluster, bins=bins
-        )
-        statistics = {name: _with_pooled(of) for name, of in SCORE_STATISTICS.items()}
-        drawn_scores = bootstrap.score_replicates(scores, n_boot, scores_rng, statistics)
-    return Measurement(table, scores, level, min_support, method, drawn, drawn_scores)
+        scores = ScoreTable.from_arrays(y_true, y_score, sensitive_features, bins=bins, **counting)
+    return Measurement.of(
+        table, scores, n_boot=n_boot, level=level, min_support=min_support, method=method, seed=seed
+    )
 
 
 def _with_pooled(of: Callable[[Float], Float]) -> Callable[[Float], Float]:
