@@ -13,6 +13,7 @@ from fairmend.core.dataset import Dataset
 from fairmend.core.errors import UsageError
 from fairmend.core.learner import fit_weighted
 from fairmend.core.model import FairModel
+from fairmend.core.plain import plain
 
 if TYPE_CHECKING:
     from fairmend.core.findings import Finding
@@ -58,7 +59,7 @@ class Effect:
             "size": self.size,
             "changed_nothing": self.changed_nothing,
             "text": self.text,
-            "detail": dict(self.detail),
+            "detail": plain(self.detail),
         }
 
 
@@ -105,7 +106,7 @@ class Case:
 
     def with_result(self, slug: str, result: Mapping[str, Any]) -> Case:
         """Return the case with one more result."""
-        return replace(self, results={**self.results, slug: result})
+        return replace(self, results={**self.results, slug: plain(result)})
 
     def retrained(self, transformers: tuple[Any, ...] | None = None) -> Case:
         """Return the case with the learner trained anew on ``train``.

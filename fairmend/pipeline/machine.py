@@ -13,6 +13,7 @@ from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
 from fairmend.core.errors import FairmendError
 from fairmend.core.registry import Registry
+from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.checks import CheckFunction
 from fairmend.pipeline.gates import Approval, Judgement, judge, judge_gate, outcome
 from fairmend.pipeline.plan import Active, Plan
@@ -76,6 +77,8 @@ class Machine:
         Decisions of people so far.
     observer : callable, optional
         Told of every event, as it happens.
+    checkpoint : Checkpoint, optional
+        Where the outcomes of steps are kept.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Machine:
         settings: Settings,
         approvals: Iterable[Approval] = (),
         observer: Observer | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.spec = spec
         self.policy = policy
@@ -96,7 +100,7 @@ class Machine:
         self.settings = settings
         self.approvals = {(a.gate, a.role): a for a in approvals}
         self.tell: Observer = observer or (lambda event: None)
-        self.tracer = Tracer(registry, start)
+        self.tracer = Tracer(registry, start, checkpoint)
         self.plan = Plan(spec, registry)
         self.baseline = Judged(start.fitted(), start.validation, settings)
         self.applied = self.tracer.root
@@ -339,7 +343,7 @@ class Machine:
             part: getattr(start, part).without(names) for part in ("train", "calibration", "validation")
         }
         fresh = start.replace(**parts, model=None).retrained()
-        self.tracer = Tracer(self.registry, fresh)
+        self.tracer = Tracer(self.registry, fresh)  # not of the stored trace: this case has other features
         self._judged = {(): Judged(fresh.fitted(), fresh.validation, self.settings)}
         self._entry["causal"] = (self.tracer.root, [])
         return f"took {', '.join(map(str, names))} out of the model"

@@ -10,6 +10,7 @@ from typing import Any
 
 from fairmend.core.case import Case, Effect
 from fairmend.core.registry import Registry
+from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.spec import Choice
 
 Trace = tuple[str, ...]
@@ -51,10 +52,13 @@ class Tracer:
         Where techniques come from.
     start : Case
         The case with the baseline model.
+    checkpoint : Checkpoint, optional
+        Where outcomes are kept and looked up, so that a run that was cut off goes on.
     """
 
-    def __init__(self, registry: Registry, start: Case) -> None:
+    def __init__(self, registry: Registry, start: Case, checkpoint: Checkpoint | None = None) -> None:
         self.registry = registry
+        self.checkpoint = checkpoint
         self.root = Applied((), start, Effect("none", 0.0, "baseline"), 0.0)
         self._known: dict[Trace, Applied] = {(): self.root}
 
@@ -67,11 +71,18 @@ class Tracer:
             What the technique raises: its parameters, or data that cannot serve it.
         """
         trace = (*after.trace, mark(choice))
-        if trace not in self._known:
+        if trace in self._known:
+            return self._known[trace]
+        stored = self.checkpoint.get(after, trace) if self.checkpoint else None
+        if stored is not None:
+            self._known[trace] = Applied(trace, *stored)
+        else:
             technique: Any = self.registry.technique(choice.technique).with_parameters(**choice.parameters)
             began = time.perf_counter()
             case, effect = technique.run(after.case)
             self._known[trace] = Applied(trace, case, effect, time.perf_counter() - began)
+            if self.checkpoint:
+                self.checkpoint.put(after, self._known[trace])
         return self._known[trace]
 
     def replay(self, choices: Sequence[Choice]) -> Applied:

@@ -1,0 +1,125 @@
+"""Checkpoints: what each step made, stored as it is made, so that a run that was cut off goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fairmend.core.case import Case, Effect
+from fairmend.core.dataset import Dataset
+from fairmend.core.graph import CausalGraph
+from fairmend.pipeline.artifacts import dump_frame, dump_model, load_frame, load_model
+from fairmend.pipeline.store import RunStore
+
+if TYPE_CHECKING:
+    from fairmend.pipeline.trace import Applied, Trace
+
+SAME = "same as before"
+LABEL, WEIGHT, ATTRIBUTE = "\x00label", "\x00weight", "\x00attribute "
+
+
+class Checkpoint:
+    """The checkpoints of one run.
+
+    Parameters
+    ----------
+    store : RunStore
+        Where they are kept.
+    run_id : str
+        The run.
+    plugins : tuple of str
+        Top-level modules of third-party plugins, whose types a stored model may hold.
+    """
+
+    def __init__(self, store: RunStore, run_id: str, plugins: tuple[str, ...] = ()) -> None:
+        self.store = store
+        self.run_id = run_id
+        self.plugins = plugins
+
+    def put_model(self, model: Any) -> str:
+        """Store a model and return the name of its file."""
+        return self.store.artifacts.put(dump_model(model))
+
+    def get_model(self, name: str) -> Any:
+        """Return a stored model."""
+        return load_model(self.store.artifacts.get(name), self.plugins)
+
+    def baseline(self, start: Case) -> Case:
+        """Return the case with the stored baseline model; a case without one is stored first."""
+        found = self.store.get_step(self.run_id, _key(()))
+        if found is not None:
+            return start.replace(model=self.get_model(found["model"]))
+        fitted = start if start.model is not None else start.retrained()
+        self.store.put_step(self.run_id, _key(()), {"model": self.put_model(fitted.model)})
+        return fitted
+
+    def put(self, before: Applied, after: Applied) -> None:
+        """Store what a step made."""
+        case, former = after.case, before.case
+        graph = None if case.graph is None else case.graph.to_mapping()
+        parts = {
+            "model": SAME if case.model is former.model else self.put_model(case.model),
+            "train": SAME if case.train is former.train else self.store.artifacts.put(_dump(case.train)),
+            "graph": graph,
+            "results": {k: v for k, v in case.results.items() if former.results.get(k) is not v},
+            "effect": after.effect.to_json(),
+            "seconds": after.seconds,
+        }
+        self.store.put_step(self.run_id, _key(after.trace), parts)
+
+    def get(self, before: Applied, trace: Trace) -> tuple[Case, Effect, float] | None:
+        """Return what a step made, None if it did not get there.
+
+        Raises
+        ------
+        RunError
+            A file is missing or was changed.
+        """
+        parts = self.store.get_step(self.run_id, _key(trace))
+        if parts is None:
+            return None
+        case = before.case
+        if parts["model"] != SAME:
+            case = case.replace(model=self.get_model(parts["model"]))
+        if parts["train"] != SAME:
+            case = case.replace(train=_load(self.store.artifacts.get(parts["train"]), before.case.train))
+        if parts["graph"] is not None:
+            case = case.replace(graph=CausalGraph.from_mapping(parts["graph"]))
+        case = case.replace(results={**case.results, **parts["results"]})
+        raw = parts["effect"]
+        effect = Effect(raw["kind"], raw["share"], raw["text"], raw["size"], raw["detail"])
+        return case, effect, parts["seconds"]
+
+
+def _key(trace: Trace) -> str:
+    return hashlib.sha256(json.dumps(trace).encode()).hexdigest()
+
+
+def _dump(data: Dataset) -> bytes:
+    extra: dict[str, Any] = {LABEL: data.y}
+    if data.weights is not None:
+        extra[WEIGHT] = data.weights
+    attributes = {f"{ATTRIBUTE}{name}": data.sensitive[name].to_numpy() for name in data.sensitive.columns}
+    return dump_frame(data.X.reset_index(drop=True).assign(**extra, **attributes))
+
+
+def _load(content: bytes, like: Dataset) -> Dataset:
+    """Return the training data of a step; roles and notes are those of the data before it."""
+    frame = load_frame(content)
+    attributes = [c for c in frame.columns if str(c).startswith(ATTRIBUTE)]
+    sensitive = frame[attributes].rename(columns=lambda c: str(c).removeprefix(ATTRIBUTE)).astype(object)
+    features = [c for c in frame.columns if c not in {LABEL, WEIGHT, *attributes}]
+    weights = frame[WEIGHT].to_numpy(dtype=float) if WEIGHT in frame.columns else None
+    key = like.key if len(frame) == len(like) else None
+    return replace(
+        like,
+        X=frame[features],
+        y=frame[LABEL].to_numpy(dtype=np.int64),
+        sensitive=sensitive,
+        weights=weights,
+        key=key,
+    )
