@@ -1,9 +1,12 @@
 """Techniques that change the data a model is trained on."""
 
 from fairmend.core.markers import hookimpl
+from fairmend.plugins.preprocessing._disparate_impact_remover import DisparateImpactRemover
+from fairmend.plugins.preprocessing._distribution_alignment import DistributionAlignment
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
+from fairmend.plugins.preprocessing._smote import Smote
 
-__all__ = ["InstanceWeighting"]
+__all__ = ["DisparateImpactRemover", "DistributionAlignment", "InstanceWeighting", "Smote"]
 
 
 @hookimpl

@@ -36,7 +36,7 @@ class InstanceWeighting(Preprocessor):
     ----------
     strength : float in [0, 1], default=1.0
         Power on the weights: 1 is the paper's method, 0 changes nothing. Values between are an
-        extension, for a rollback that asks for less.
+        extension, for a rollback that asks for less; they keep the sum of the weights.
 
     Notes
     -----
@@ -81,7 +81,7 @@ class InstanceWeighting(Preprocessor):
             "Which fix leaves features and labels as they are?",
         ),
         adjustments=(Adjustment(parameter="strength", stronger=0.25, minimum=0.0, maximum=1.0),),
-        alternatives=(69,),
+        alternatives=(36, 69),
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "strength": [Interval(Real, 0, 1, closed="both")]
@@ -101,4 +101,5 @@ class InstanceWeighting(Preprocessor):
                 f"no row of the group {sensitive.labels[group]!r} has the label {label}, so weights cannot restore "
                 "it; merge groups or leave out this attribute"
             )
-        return sample_weight * cell_weights(n_ay).ravel()[cell] ** self.strength
+        w = sample_weight * cell_weights(n_ay).ravel()[cell] ** self.strength
+        return w * (sample_weight.sum() / w.sum())

@@ -1,0 +1,38 @@
+"""The dependence of features as a Gaussian copula: correlations of normal scores, and chains between them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+RIDGE = 1e-6
+FloatArray = NDArray[np.float64]
+
+
+def correlation(z: FloatArray, prior: FloatArray, rows_of_prior: int) -> FloatArray:
+    """Return the correlation of normal scores (n, p), shrunk towards a prior worth some rows."""
+    known = np.nan_to_num(z - np.nanmean(z, axis=0))  # a missing score counts as the middle one
+    spread = known.std(axis=0)
+    standard = known / np.where(spread > 0, spread, 1)
+    r = standard.T @ standard / len(z)
+    np.fill_diagonal(r, 1)
+    return np.asarray((len(z) * r + rows_of_prior * prior) / (len(z) + rows_of_prior))
+
+
+def chain(r_group: FloatArray, r_pooled: FloatArray) -> FloatArray:
+    """Return the lower triangular M = L L_a^{-1} that gives scores of one correlation another one.
+
+    Row j is the chain rule at feature j: take out what the features before it explain in the group,
+    scale the residual, put back what they explain among all.
+    """
+    ridge = RIDGE * np.eye(len(r_group))
+    l_group, l_pooled = np.linalg.cholesky(r_group + ridge), np.linalg.cholesky(r_pooled + ridge)
+    return np.asarray(l_pooled @ np.linalg.inv(l_group))
+
+
+def chained(z: FloatArray, chains: FloatArray, codes: NDArray[np.intp]) -> FloatArray:
+    """Return the scores after the chain of their group, NaN where missing, shape (n, p)."""
+    w = np.empty_like(z)
+    for a in np.unique(codes):
+        w[codes == a] = np.nan_to_num(z[codes == a]) @ chains[a].T
+    return np.where(np.isnan(z), np.nan, w.round(10))  # rounded, so that equal rows stay tied

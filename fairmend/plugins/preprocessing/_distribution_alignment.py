@@ -1,0 +1,161 @@
+"""Distribution alignment by univariate and chained quantile maps, Johndrow & Lum 2019."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fairmend.core.copula import chain, chained, correlation
+from fairmend.core.draws import row_hash, uniform_by_row
+from fairmend.core.groups import Groups, Unseen
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.quantiles import FloatArray, Law, group_laws, group_ranks, numbers
+from fairmend.core.stages import Preprocessor
+from fairmend.core.technique import numeric_columns
+
+
+class DistributionAlignment(Preprocessor):
+    """Give numeric features the same joint law in every group, that of all rows together.
+
+    Parameters
+    ----------
+    features : list of str or None, default=None
+        Features to align, in the order of the chain; None takes all numeric ones in their order. The
+        first is changed least.
+    method : {"chained", "univariate"}, default="chained"
+        Align each feature given those before it, or each by itself, which leaves the joint law of
+        the features different between groups.
+    ties : {"together", "spread"}, default="together"
+        Rows of the same value and group share a mid-rank, or are spread over the places that they
+        share, by a draw fixed for each row, as the paper does for discrete features.
+    unseen : {"error", "fallback"}, default="error"
+        What to do with groups that were not there at fit, or had fewer than 5 values of a feature:
+        raise, or rank their rows among all rows, which leaves their values as they are.
+    random_state : int or None, default=None
+        Seed of the draws of ``ties="spread"``.
+
+    Attributes
+    ----------
+    features_ : list of str
+        Features that are aligned, in the order of the chain.
+    diagnostics_ : dict
+        Under ``"small_groups"``, the groups ranked among all rows, by feature.
+
+    Notes
+    -----
+    Univariate: with F_a the law of a feature in group a and F that of all rows, x becomes
+    F^{-1}(F_a(x)). Chained: F_a and F are laws given the features before it, so that the aligned
+    features have the joint law of all rows in every group. The paper leaves the model of these
+    conditional laws open; here they are those of a Gaussian copula: normal scores of the within-group
+    ranks, a linear map between the correlations of group and pool, and ranks of the result. The law
+    of each feature is then aligned whatever the copula; dependence is aligned as far as correlation of
+    scores tells it. Small groups borrow the pooled correlation, worth twice as many rows as there are
+    features.
+
+    The order within a group is kept by the univariate map and for the first feature of the chain.
+    Aligned columns are floats. Missing values stay missing; later features of the row are aligned as
+    if they were at the group's median. Values beyond those of the fit are clipped at its ends.
+
+    References
+    ----------
+    J. E. Johndrow and K. Lum (2019), "An algorithm for removing sensitive information: Application to
+    race-independent recidivism prediction", Annals of Applied Statistics 13(1), section 3.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=74,
+        slug="distribution-alignment",
+        name="Distribution alignment (univariate and chained quantile maps)",
+        stage="pre-processing",
+        family="transformation",
+        summary="Maps the features of each group to the joint distribution of all rows, one feature after the other given those before.",
+        citation="johndrow2019algorithm",
+        addresses=("biased-mediator", "proxy-variable", "outcome-disparity"),
+        targets=("demographic_parity",),
+        tasks=("binary", "multiclass", "regression", "ranking"),
+        needs_labels=False,
+        needs_protected_at_prediction=True,
+        needs_retraining=True,
+        changes=("features",),
+        minimum_rows=500,
+        complexity="low",
+        duration_weeks=(1, 2),
+        legal_notes="Reads the protected attribute for every decision and maps equal raw values differently by group; disparate treatment in some jurisdictions.",
+        use_when="Several numeric features together give the group away, also after each was repaired by itself.",
+        avoid_when="Groups are small, features are categories, or the protected attribute may not be read at decision time.",
+        questions=(
+            "How do I remove what a combination of columns tells about race, not just each column?",
+            "The repaired features still predict the group jointly; what removes the rest?",
+            "Can I make the inputs independent of sex so that any model trained on them is neutral?",
+            "Which quantile map brings each group's measurements to the distribution of the whole population?",
+        ),
+        alternatives=(69, 31),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "features": ["array-like", str, None],
+        "method": [StrOptions({"chained", "univariate"})],
+        "ties": [StrOptions({"together", "spread"})],
+        "unseen": [StrOptions({"error", "fallback"})],
+        "random_state": [Interval(Integral, 0, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        features: Sequence[str] | str | None = None,
+        method: str = "chained",
+        ties: str = "together",
+        unseen: Unseen = "error",
+        random_state: int | None = None,
+    ) -> None:
+        self.features = features
+        self.method = method
+        self.ties = ties
+        self.unseen = unseen
+        self.random_state = random_state
+
+    def _fit(self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64] | None) -> None:
+        self.features_ = numeric_columns(X, self.features)
+        fallback = self.unseen == "fallback"
+        self.laws_, small = group_laws(X, self.features_, sensitive, fallback=fallback)
+        self.diagnostics_ = {"small_groups": small}
+        if self.method == "chained":
+            everyone = np.full(len(X), -1)
+            z, z_pooled = self._scores(X, sensitive.codes), self._scores(X, everyone)
+            p, rows = z.shape[1], [sensitive.codes == a for a in range(sensitive.n_groups)]
+            r_pooled = correlation(z_pooled, np.eye(p), 0)
+            r_groups = [correlation(z[r], r_pooled, 2 * p) for r in rows]
+            self.chains_ = np.stack([*(chain(r, r_pooled) for r in r_groups), np.eye(p)])
+            w, w_pooled = chained(z, self.chains_, sensitive.codes), chained(z_pooled, self.chains_, everyone)
+            self.chained_laws_ = [
+                [*(Law.of(w[r, j]) for r in rows), Law.of(w_pooled[:, j])] for j in range(p)
+            ]
+
+    def _transform(self, X: pd.DataFrame, sensitive: Groups) -> pd.DataFrame:
+        numeric_columns(X, self.features_)
+        u = self._ranks(X, sensitive.codes)
+        if self.method == "chained":
+            w = chained(ndtri(u), self.chains_, sensitive.codes)
+            pairs = zip(w.T, self.chained_laws_, strict=True)
+            u = np.column_stack([group_ranks(x, laws, sensitive.codes) for x, laws in pairs])
+        out = X.copy()
+        for j, name in enumerate(self.features_):
+            out[name] = self.laws_[name][-1].quantile(u[:, j])
+        return out
+
+    def _ranks(self, X: pd.DataFrame, codes: NDArray[np.intp]) -> FloatArray:
+        hashes = row_hash(X) if self.ties == "spread" else None
+        u = np.empty((len(X), len(self.features_)))
+        for j, name in enumerate(self.features_):
+            within = None if hashes is None else uniform_by_row(hashes, (self.random_state or 0) + j)
+            u[:, j] = group_ranks(numbers(X[name]), self.laws_[name], codes, within)
+        return u
+
+    def _scores(self, X: pd.DataFrame, codes: NDArray[np.intp]) -> FloatArray:
+        return np.asarray(ndtri(self._ranks(X, codes)))

@@ -1,0 +1,158 @@
+"""SMOTE by group and class, Chawla et al. 2002."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fairmend.core.encoding import decoded, encoded, numeric_mask
+from fairmend.core.errors import InsufficientDataError, MissingExtraError
+from fairmend.core.groups import Groups
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.quantiles import FloatArray
+from fairmend.core.stages import Preprocessor, Resampled
+
+
+def wanted_counts(n_ay: NDArray[np.int64], target: str) -> NDArray[np.int64]:
+    """Return how many rows each cell of group and label should have, never fewer than it has.
+
+    Examples
+    --------
+    >>> wanted_counts(np.array([[6, 2], [1, 3]]), "all_equal").tolist()
+    [[6, 6], [6, 6]]
+    >>> wanted_counts(np.array([[6, 2], [1, 3]]), "class_balance").tolist()
+    [[6, 6], [3, 3]]
+    """
+    most = n_ay.max() if target == "all_equal" else n_ay.max(axis=1, keepdims=True)
+    return np.broadcast_to(most, n_ay.shape).copy()
+
+
+def sampler(numeric: NDArray[np.bool_], **settings: Any) -> Any:
+    """Return the sampler of imbalanced-learn for these kinds of features."""
+    try:
+        from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
+    except ImportError as error:
+        raise MissingExtraError("SMOTE needs imbalanced-learn: pip install 'fairmend[resampling]'") from error
+    if numeric.all():
+        return SMOTE(**settings)
+    return SMOTENC(np.flatnonzero(~numeric).tolist(), **settings) if numeric.any() else SMOTEN(**settings)
+
+
+class Smote(Preprocessor):
+    """Fill up rare combinations of group and label with rows made up between neighbours of the same kind.
+
+    Parameters
+    ----------
+    target : {"class_balance", "all_equal"}, default="class_balance"
+        Make both labels as frequent as the more frequent one of them in each group, or make all
+        combinations of group and label as frequent as the most frequent one. The second multiplies
+        small groups, and with many groups the data.
+    k_neighbors : int, default=5
+        Neighbours among which the second end of a segment is drawn.
+    random_state : int or None, default=None
+        Seed of the draws.
+
+    Notes
+    -----
+    A row x_i of a cell, one of its k nearest rows x_nn of the cell and u from U(0, 1) make
+    x_i + u (x_nn - x_i). Distances are taken on standardised numbers; categories, booleans and texts
+    take the most frequent value among the neighbours, and add to the distance (SMOTE-NC; SMOTE-N where
+    no feature is numeric). imbalanced-learn does the work.
+
+    The paper balances two classes. Cells of group and label are an extension that aims at no
+    particular notion of fairness. A cell of k rows or fewer uses all of its other rows as neighbours;
+    a single row is repeated. The rows given come first and stay as they are; integers become floats,
+    since made-up rows take values between. A made-up row has the protected attributes of its cell and
+    the mean weight of it; weights do not count in the target. The share of favourable labels changes, so
+    that probabilities need calibration afterwards.
+
+    References
+    ----------
+    N. V. Chawla, K. W. Bowyer, L. O. Hall and W. P. Kegelmeyer (2002), "SMOTE: Synthetic minority
+    over-sampling technique", Journal of Artificial Intelligence Research 16, sections 4.2 and 6.1.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=36,
+        slug="smote",
+        name="SMOTE by group and class",
+        stage="pre-processing",
+        family="resampling",
+        summary="Adds synthetic rows to rare combinations of group and label, each between two similar rows of the same combination.",
+        citation="chawla2002smote",
+        addresses=("class-imbalance", "representation-imbalance", "base-rate-difference"),
+        tasks=("binary",),
+        needs_retraining=True,
+        changes=("rows",),
+        minimum_rows=200,
+        complexity="low",
+        duration_weeks=(1, 2),
+        extras=("resampling",),
+        use_when="Favourable labels are rare in a group, the learner takes no sample weights, and the features are mostly numeric.",
+        avoid_when="A combination of group and label has only a handful of rows, numbers are missing, or calibrated probabilities are needed as they come.",
+        questions=(
+            "There are hardly any positive examples for one group; can I create more?",
+            "How do I oversample a minority group without only copying its rows?",
+            "Synthetic rows for rare approvals among women: which method makes them?",
+            "Our learner ignores sample weights; how else can I balance classes inside each group?",
+            "Can neighbours be interpolated to enlarge a small class?",
+        ),
+        alternatives=(31,),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "target": [StrOptions({"class_balance", "all_equal"})],
+        "k_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "random_state": [Interval(Integral, 0, None, closed="left"), None],
+    }
+
+    def __init__(
+        self, target: str = "class_balance", k_neighbors: int = 5, random_state: int | None = None
+    ) -> None:
+        self.target = target
+        self.k_neighbors = k_neighbors
+        self.random_state = random_state
+
+    def _resample(
+        self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64], sample_weight: FloatArray
+    ) -> Resampled:
+        cell = sensitive.codes * 2 + y
+        n_ay = np.bincount(cell, minlength=2 * sensitive.n_groups)
+        if (n_ay == 0).any():
+            group, label = divmod(int(np.argmin(n_ay)), 2)
+            raise InsufficientDataError(
+                f"no row of the group {sensitive.labels[group]!r} has the label {label}, so there is nothing to "
+                "interpolate; merge groups or leave out this attribute"
+            )
+        extra = wanted_counts(n_ay.reshape(-1, 2), self.target).ravel() - n_ay
+        numeric, Z = numeric_mask(X), encoded(X)
+        middle = np.where(numeric, Z.mean(axis=0), 0)
+        spread = np.where(numeric & (Z.std(axis=0) > 0), Z.std(axis=0), 1)
+        Z = (Z - middle) / spread
+        k = np.minimum(self.k_neighbors, n_ay - 1)
+        single = np.flatnonzero((extra > 0) & (k == 0))
+        repeats = np.repeat([np.flatnonzero(cell == c)[0] for c in single], extra[single]).astype(np.intp)
+        made, made_cell = [np.empty((0, Z.shape[1]))], [cell[repeats]]
+        for size in np.unique(k[(extra > 0) & (k > 0)]):
+            counts = {c: n_ay[c] + extra[c] for c in np.flatnonzero((extra > 0) & (k == size))}
+            smote = sampler(
+                numeric, sampling_strategy=counts, k_neighbors=int(size), random_state=self.random_state
+            )
+            rows, cells = smote.fit_resample(Z, cell)
+            made.append(rows[len(X) :] * spread + middle)
+            made_cell.append(cells[len(X) :])
+        cells = np.concatenate(made_cell)
+        member = np.unique(cell, return_index=True)[1]
+        weight = np.bincount(cell, weights=sample_weight) / n_ay
+        people = [sensitive.frame, sensitive.frame.iloc[member[cells]]]
+        return Resampled(
+            pd.concat([X, X.iloc[repeats], decoded(np.concatenate(made), X)], ignore_index=True),
+            pd.concat(people, ignore_index=True),
+            np.concatenate([y, cells % 2]),
+            np.concatenate([sample_weight, weight[cells]]),
+            np.concatenate([np.arange(len(X)), repeats, np.full(len(cells) - len(repeats), -1)]),
+        )
