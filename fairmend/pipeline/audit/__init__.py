@@ -12,11 +12,15 @@ from fairmend.core.errors import InsufficientDataError
 from fairmend.core.findings import Audit, Finding
 from fairmend.core.measure import Measurement, ScoreTable, measure
 from fairmend.core.measure.audit import views
+from fairmend.pipeline.audit.cautions import cautions, leaks
 from fairmend.pipeline.audit.crossing import intersectional_disparity
 from fairmend.pipeline.audit.evidence import Evidence, conclude
+from fairmend.pipeline.audit.features import binned, rates_by_bin
 from fairmend.pipeline.audit.gaps import BASE_RATE, ERROR_RATE, OUTCOME, compare_groups, group_miscalibration
 from fairmend.pipeline.audit.imbalance import rarer_outcome, rarer_outcome_in_group, representation
-from fairmend.pipeline.audit.subject import Subject, subject_of
+from fairmend.pipeline.audit.mediators import biased_mediators
+from fairmend.pipeline.audit.proxies import proxies
+from fairmend.pipeline.audit.subject import Subject, folds_of, subject_of
 from fairmend.pipeline.audit.thresholds import Thresholds, thresholds
 
 __all__ = ["audit"]
@@ -101,7 +105,9 @@ def audit(
     *_, crossing = measured
     if len(measured) > 1:
         found += intersectional_disparity(crossing, measured[crossing], groups, errors=not subject.is_label)
-    findings, notes = conclude(found, rules)
+    say("looking for mediators and proxies")
+    about_features, cautions_ = _of_features(data, rules, seed)
+    findings, notes = conclude([*found, *about_features], rules)
     return Audit(
         rows=len(data),
         roles=data.roles,
@@ -111,7 +117,7 @@ def audit(
         seed=seed,
         measures={name: _figures(one, subject) for name, one in measured.items()},
         findings=findings,
-        notes=(*data.notes, *subject.notes, *notes),
+        notes=(*data.notes, *subject.notes, *cautions_, *notes),
     )
 
 
@@ -128,13 +134,36 @@ def _of_groups(
     gaps = (OUTCOME, BASE_RATE) if subject.is_label else (OUTCOME, ERROR_RATE, BASE_RATE)
     out: list[Evidence | Finding] = []
     for gap in gaps:
-        out += compare_groups(gap, attribute, measured, seed)
+        out += compare_groups(gap, attribute, measured, rules, seed)
     if subject.scores is not None:
         counted = ScoreTable.from_arrays(data.y, subject.scores, groups)
         out += group_miscalibration(attribute, measured, counted, seed)
     out.append(representation(attribute, measured, rules))
     out += rarer_outcome_in_group(attribute, measured)
     return out
+
+
+def _of_features(data: Dataset, rules: Thresholds, seed: int) -> tuple[list[Evidence], list[str]]:
+    """Return what the features show about each attribute, and what to be cautious about."""
+    features = {str(name): binned(data.X[name]) for name in data.X.columns}
+    features = {name: feature for name, feature in features.items() if feature.n_bins > 1}
+    folds = folds_of(data.y, seed)
+    rates = {name: rates_by_bin(feature, data.y, folds)[:, 1] for name, feature in features.items()}
+    leaking = leaks(data.y, rates, rules)
+    notes = cautions(data.X, leaking)
+    if data.roles.resolving:
+        notes.append(
+            f"Resolving variables were not asked for bias or as proxies: {', '.join(data.roles.resolving)}."
+        )
+    if not data.roles.mediators:
+        notes.append("No mediators are declared; biased mediators were looked for by association.")
+    honest = {name: feature for name, feature in features.items() if name not in leaking}
+    out: list[Evidence] = []
+    for attribute in data.roles.protected:
+        known = {name: feature for name, feature in honest.items() if name != attribute}
+        out += biased_mediators(attribute, data, known, {name: rates[name] for name in known}, rules, seed)
+        out += proxies(attribute, data, features, rules, seed)
+    return out, notes
 
 
 def _figures(measured: Measurement, subject: Subject) -> dict[str, Any]:

@@ -89,7 +89,10 @@ def lacking(
         measure=measure,
         value=None,
         support=support,
-        text=f"Nothing can be said about {named} ({attribute}): too few {what} (the fewest: {support}).",
+        text=(
+            f"Nothing can be said on {kind.replace('-', ' ')} for {named} ({attribute}): "
+            f"too few {what} (the fewest: {support})."
+        ),
     )
 
 
@@ -100,7 +103,7 @@ def conclude(found: Sequence[Evidence | Finding], rules: Thresholds) -> tuple[tu
     of that kind, over all attributes, groups and columns, stays below the significance level.
     """
     evidence = [one for one in found if isinstance(one, Evidence)]
-    kept = [one for one in found if isinstance(one, Finding)]
+    kept: list[Finding] = []
     optional: dict[tuple[str, str | None], list[Finding]] = defaultdict(list)
     for one, p in zip(evidence, _corrected(evidence), strict=True):
         finding = _finding(one, p, rules)
@@ -116,6 +119,7 @@ def conclude(found: Sequence[Evidence | Finding], rules: Thresholds) -> tuple[tu
         kept += raised[:MOST_OF_A_KIND] or ([] if (kind, attribute) in told else findings[:1])
         if more := [str(f.column or f.group) for f in raised[MOST_OF_A_KIND:]]:
             notes.append(f"{len(more)} more findings of {kind} for {attribute}: {', '.join(more[:20])}.")
+    kept += [one for one in found if isinstance(one, Finding)]
     return tuple(sorted(kept, key=gravity)), notes
 
 
@@ -125,7 +129,7 @@ def gravity(finding: Finding) -> tuple[int, str, str, float, str, str]:
         -ORDER.index(finding.severity),
         finding.kind,
         finding.attribute or "",
-        -abs(finding.value or 0.0),
+        math.inf if finding.value is None else -finding.value,
         finding.column or "",
         finding.group or "",
     )
@@ -193,5 +197,5 @@ def _verdict(level: Severity, levels: Levels, value: float) -> str:
     if level != "insufficient evidence":
         return ""
     if math.isfinite(value) and levels.grade(value) != "none":
-        return "; this may be chance"
-    return "; there are too few rows to rule out a grave disparity"
+        return f"; that it is beyond {levels.low:g} is not sure"
+    return "; too few rows to rule out a grave disparity"

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairmend.core.findings import Finding
-from fairmend.core.measure import GroupTable, Measurement, ScoreTable, holm, metric, permutation_test
+from fairmend.core.measure import GroupTable, Measurement, ScoreTable, metric, permutation_test
 from fairmend.core.measure.audit import chance_level
 from fairmend.core.measure.bootstrap import generators
 from fairmend.pipeline.audit.evidence import Evidence, Reading, lacking
+from fairmend.pipeline.audit.thresholds import Thresholds
 
 DRAWS = 10_000
 """Permutations of a test, and draws of scores that are right."""
@@ -80,35 +81,71 @@ ERROR_RATE = Gap(
 BASE_RATE = Gap("base-rate-difference", "base_rate_difference", ("base_rate_difference",), "rows", _outcomes)
 
 
-def compare_groups(gap: Gap, attribute: str, measured: Measurement, seed: int) -> list[Evidence | Finding]:
-    """Compare the groups that have enough rows, and name those that have not."""
+def compare_groups(
+    gap: Gap, attribute: str, measured: Measurement, rules: Thresholds, seed: int
+) -> list[Evidence | Finding]:
+    """Compare the groups that have enough rows, and name those that have not.
+
+    Where the interval of the largest gap leaves open whether there is any, for one of the two groups
+    is small, the smaller groups are set aside one by one until a gap is sure; the p-value is
+    multiplied by the number of comparisons looked at.
+    """
     support = np.min([rate.support(measured.table.rows) for rate in metric(gap.tested).rates], axis=0)
-    keep = np.flatnonzero(support >= measured.min_support)
-    few = [group for g, group in enumerate(measured.groups) if g not in keep]
+    enough = np.flatnonzero(support >= measured.min_support)
+    few = [group for g, group in enumerate(measured.groups) if g not in enough]
     out: list[Evidence | Finding] = []
     if few:
         out.append(lacking(gap.kind, attribute, few, int(support.min()), gap.cells, gap.tested))
-    if len(keep) < 2:
+    if len(enough) < 2:
         return out
-    part = among(measured, keep)
-    figures = {name: part.figure(name) for name in gap.measures}
-    known = {name: f for name, f in figures.items() if np.isfinite(f.value)}
-    worst, best = (str(g) for g in (figures[gap.tested].worst_group, figures[gap.tested].best_group))
+    largest_first = enough[np.argsort(-support[enough], kind="stable")]
+    looks = [_look(gap, measured, np.sort(largest_first[:size])) for size in range(len(enough), 1, -1)]
+    chosen = next((i for i, look in enumerate(looks) if look.is_sure(rules)), 0)
+    look = looks[chosen]
+    test = permutation_test(look.part.table, gap.tested, n_permutations=DRAWS, studentized=True, seed=seed)
     out.append(
         Evidence(
             kind=gap.kind,
-            text=f"{gap.text(part, worst, best)} ({attribute})",
-            readings=tuple(Reading(name, f.value, f.interval) for name, f in known.items()),
-            support=int(support[keep].min()),
-            p_value=permutation_test(
-                part.table, gap.tested, n_permutations=DRAWS, studentized=True, seed=seed
-            ).p_value,
+            text=f"{gap.text(look.part, look.worst, look.best)} ({attribute})",
+            readings=look.readings,
+            support=int(support[look.keep].min()),
+            p_value=min(1.0, test.p_value * (chosen + 1)),
             attribute=attribute,
-            group=worst,
-            reference=best,
+            group=look.worst,
+            reference=look.best,
         )
     )
     return out
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A comparison of some of the groups."""
+
+    keep: NDArray[np.intp]
+    part: Measurement
+    readings: tuple[Reading, ...]
+    worst: str
+    best: str
+
+    def is_sure(self, rules: Thresholds) -> bool:
+        """Whether the interval of some reading is bad from end to end."""
+        return any(
+            r.interval is not None and rules.measures[r.measure].cleared_by(r.interval) for r in self.readings
+        )
+
+
+def _look(gap: Gap, measured: Measurement, keep: NDArray[np.intp]) -> Look:
+    part = among(measured, keep)
+    figures = {name: part.figure(name) for name in gap.measures}
+    tested = figures[gap.tested]
+    return Look(
+        keep,
+        part,
+        tuple(Reading(name, f.value, f.interval) for name, f in figures.items() if np.isfinite(f.value)),
+        str(tested.worst_group),
+        str(tested.best_group),
+    )
 
 
 def among(measured: Measurement, keep: NDArray[np.intp]) -> Measurement:
@@ -130,7 +167,7 @@ def among(measured: Measurement, keep: NDArray[np.intp]) -> Measurement:
 def group_miscalibration(
     attribute: str, measured: Measurement, counted: ScoreTable, seed: int
 ) -> list[Evidence | Finding]:
-    """Ask of each group whether a score of p means a chance of p; the group where it least does counts.
+    """Ask of each group with enough rows whether a score of p means a chance of p.
 
     Parameters
     ----------
@@ -145,36 +182,29 @@ def group_miscalibration(
     """
     kind, name = "group-miscalibration", "expected_calibration_error"
     rows = counted.rows.sum(axis=(1, 2))
-    keep = np.flatnonzero(rows >= measured.min_support)
-    few = [group for g, group in enumerate(measured.groups) if g not in keep]
+    few = [group for group, n in zip(measured.groups, rows, strict=True) if n < measured.min_support]
     out: list[Evidence | Finding] = []
     if few:
         out.append(lacking(kind, attribute, few, int(rows.min()), "rows", name))
-    if not len(keep):
-        return out
-    plain = np.array([measured.figure(name, measured.groups[g]).value for g in keep])
-    drawn = measured.drawn_scores[name][:, keep]
-    debiased = np.maximum(2 * plain - drawn.mean(axis=0), 0.0)
-    low, high = np.maximum(2 * plain - np.quantile(drawn, [0.975, 0.025], axis=0), 0.0)
     (rng,) = generators(seed, 1)
-    p_values = holm(chance_level(counted, DRAWS, rng)[1][keep])
-    at = int(np.argmax(debiased))
-    group = measured.groups[keep[at]]
-    value = float(debiased[at])
-    out.append(
-        Evidence(
-            kind=kind,
-            text=(
-                f"Scores mean least what they say for {group} ({attribute}): "
-                f"the mean distance of score and share of favourable outcomes is {plain[at]:.3f} before debiasing"
-            ),
-            readings=(
-                Reading(f"debiased_{name}", value, (float(min(low[at], value)), float(max(high[at], value)))),
-            ),
-            support=int(rows[keep[at]]),
-            p_value=float(p_values[at]),
-            attribute=attribute,
-            group=group,
+    p_values = chance_level(counted, DRAWS, rng)[1]
+    for g, group in enumerate(measured.groups):
+        if group in few:
+            continue
+        plain, drawn = measured.figure(name, group).value, measured.drawn_scores[name][:, g]
+        value = max(2 * plain - float(np.nanmean(drawn)), 0.0)
+        low, high = (max(2 * plain - float(end), 0.0) for end in np.nanquantile(drawn, [0.975, 0.025]))
+        reading = Reading(f"debiased_{name}", value, (min(low, value), max(high, value)))
+        out.append(
+            Evidence(
+                kind=kind,
+                text=f"Scores for {group} ({attribute}) lie {plain:.3f} from the shares of favourable outcomes, before debiasing",
+                readings=(reading,),
+                support=int(rows[g]),
+                p_value=float(p_values[g]),
+                attribute=attribute,
+                group=group,
+                optional=True,
+            )
         )
-    )
     return out

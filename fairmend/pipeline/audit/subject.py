@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
 
 from fairmend.core.dataset import Dataset, stratified_places
 from fairmend.core.errors import DataError, InsufficientDataError, UsageError
 from fairmend.core.groups import label_of
-from fairmend.core.learner import fit_weighted, make_learner
+from fairmend.core.learner import fit_weighted, make_learner, split_learner
 from fairmend.core.measure.columns import probabilities
 from fairmend.core.model import FairModel
 
@@ -62,13 +63,9 @@ def subject_of(
         return _given(data, predictions, None if scores is None else _scores(scores, len(data)))
     if learner is None:
         return Subject("labels", data.y, is_label=True)
-    fitted = cross_fitted(
-        make_learner(learner, seed=seed),
-        data.X,
-        data.y,
-        folds_of(data.groups.codes * 2 + data.y, seed),
-        data.weights,
-    )[:, 1]
+    encoder, classifier = split_learner(make_learner(learner, seed=seed))
+    folds = folds_of(data.groups.codes * 2 + data.y, seed)
+    fitted = cross_fitted(classifier, encoder.fit_transform(data.X), data.y, folds, data.weights)[:, 1]
     note = f"The reference model ({learner}) decided on each row without having seen it ({FOLDS} folds)."
     return Subject("a trained reference model", (fitted >= 0.5).astype(np.int64), fitted, notes=(note,))
 
@@ -80,8 +77,8 @@ def folds_of(strata: NDArray[Any], seed: int, n_folds: int = FOLDS) -> NDArray[n
 
 
 def cross_fitted(
-    learner: Any,
-    X: pd.DataFrame,
+    classifier: Any,
+    X: NDArray[Any],
     y: NDArray[Any],
     folds: NDArray[np.int64],
     weights: NDArray[np.float64] | None = None,
@@ -103,8 +100,8 @@ def cross_fitted(
                 f"a model cannot be trained and tested with {rarest} rows of the rarer outcome; "
                 "more of them are needed, or decisions of a model of yours (predictions=)"
             )
-        model = fit_weighted(learner, X.iloc[seen], y[seen], None if weights is None else weights[seen])
-        out[held] = model.predict_proba(X.iloc[held])
+        weight = None if weights is None else weights[seen]
+        out[held] = fit_weighted(clone(classifier), X[seen], y[seen], weight).predict_proba(X[held])
     return out
 
 

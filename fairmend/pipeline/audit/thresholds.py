@@ -71,6 +71,7 @@ class Thresholds(BaseModel):
     significance: Bound
     ample_rows: Bound
     leakage_auc: Bound
+    partial_r2: Bound
     measures: dict[str, Levels]
 
 
