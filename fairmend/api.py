@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fairmend.pipeline.gates import Approval
     from fairmend.pipeline.record import RunRecord
     from fairmend.pipeline.spec import PipelineSpec
+    from fairmend.pipeline.store import RunStore
 
 Limits = Constraints | Mapping[str, Any] | Iterable[str] | None
 Observer = Callable[[dict[str, Any]], None]
@@ -132,7 +133,7 @@ def audit(
         model=model,
         learner=learner,
         seed=seed,
-        progress=observer,
+        progress=None if observer is None else lambda text: observer({"event": "audit", "text": text}),
     )
 
 
@@ -221,6 +222,7 @@ def run(
     assume_approved: bool = False,
     model: Any = None,
     observer: Observer | None = None,
+    store: RunStore | None = None,
     **roles: Any,
 ) -> RunRecord:
     """Run a pipeline on data; without a pipeline: audit, recommend, compose, and run what comes of it.
@@ -241,6 +243,8 @@ def run(
         The user's own model, as the baseline.
     observer : callable, optional
         Told of every event, as it happens.
+    store : RunStore, optional
+        Where the run is kept, so that it can be resumed, approved, verified and deployed.
 
     Raises
     ------
@@ -250,6 +254,7 @@ def run(
     from fairmend.core.errors import UsageError
     from fairmend.pipeline.runner import run as run_pipeline
     from fairmend.pipeline.spec import load_spec
+    from fairmend.pipeline.stored import begin
 
     if data is None:
         raise UsageError("give the data to run on")
@@ -261,13 +266,14 @@ def run(
         limits = Constraints.parse(constraints)
         found = audit(table, model=model, learner=learner, seed=seed, observer=observer)
         spec = compose(recommend(found, limits, notion), policy=policy, learner=learner, seed=seed)
-    return run_pipeline(
-        spec,
-        table,
-        registry=registry(),
-        policy=policy if pipeline is None else None,
-        approvals=approvals,
-        assume_approved=assume_approved,
-        model=model,
-        observer=observer,
-    )
+    settings: dict[str, Any] = {
+        "registry": registry(),
+        "policy": policy if pipeline is None else None,
+        "assume_approved": assume_approved,
+        "model": model,
+        "observer": observer,
+    }
+    if store is None:
+        return run_pipeline(spec, table, approvals=approvals, **settings)
+    path = data if isinstance(data, (str, Path)) else None
+    return begin(spec, table, store=store, path=path, **settings)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fairmend.index import Recommendation
 
 MOST_ALTERNATIVES = 4
-# A repair at full strength of what the audit found biased; the features of a step are these columns.
+# A technique with this parameter is given the columns that the audit found biased.
 REPAIRS = "features"
 
 

@@ -19,6 +19,7 @@ from fairmend.core.learner import make_learner
 from fairmend.core.model import FairModel
 from fairmend.core.registry import Registry
 from fairmend.pipeline.ablation import FULL, PLAIN, POST_ALONE, Candidate, ablate, simplest
+from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.checks import CHECKS, CheckFunction
 from fairmend.pipeline.compose import check_spec
 from fairmend.pipeline.gates import Approval, Judgement, judge_gate, outcome
@@ -42,6 +43,8 @@ def run(
     observer: Observer | None = None,
     n_boot: int = 2000,
     n_permutations: int = 10_000,
+    run_id: str | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> RunRecord:
     """Run a pipeline.
 
@@ -65,6 +68,10 @@ def run(
         Told of every event, as it happens.
     n_boot, n_permutations : int
         Replicates of intervals and tests.
+    run_id : str, optional
+        Name of the run; a new one if nothing is given.
+    checkpoint : Checkpoint, optional
+        Where the outcomes of steps are kept and looked up.
 
     Returns
     -------
@@ -87,11 +94,16 @@ def run(
     parts = data.split(spec.split, seed=spec.seed)
     test = parts.pop("test")
     start = _baseline(spec, parts, model)
+    start = (
+        checkpoint.baseline(start)
+        if checkpoint
+        else (start if start.model is not None else start.retrained())
+    )
     tell({"event": "baseline", "rows": {**{k: len(v) for k, v in parts.items()}, "test": len(test)}})
     fitted = time.perf_counter()
 
     functions: dict[str, CheckFunction] = {**CHECKS, **registry.named("fairmend_gates")}
-    machine = Machine(spec, judged_by, start, registry, functions, settings, approvals, observer)
+    machine = Machine(spec, judged_by, start, registry, functions, settings, approvals, observer, checkpoint)
     ending = machine.run()
     machine_done = time.perf_counter()
 
@@ -106,7 +118,7 @@ def run(
     status, reason, options = _status(ending, verdicts, machine.gates, judged_by)
     evaluations = _evaluate(machine, judge, final, candidates)
     record = RunRecord(
-        run_id=f"run-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        run_id=run_id or new_run_id(),
         status=status,
         reason=reason,
         spec=spec,
@@ -141,8 +153,13 @@ def run(
     return record
 
 
+def new_run_id() -> str:
+    """Return a name for a run: when it began, and a random part."""
+    return f"run-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
 def _baseline(spec: PipelineSpec, parts: dict[str, Dataset], model: Any) -> Case:
-    """Capture the baseline before anything else: the user's model, or the learner on the plain data."""
+    """Return the case that a run begins with; the user's model, where one is given, is its baseline."""
     learner = (
         None
         if spec.constraints.retraining is False and model is not None
@@ -158,7 +175,7 @@ def _baseline(spec: PipelineSpec, parts: dict[str, Dataset], model: Any) -> Case
         seed=spec.seed,
     )
     if model is None:
-        return case.retrained()
+        return case
     features = tuple(getattr(model, "feature_names_in_", parts["train"].X.columns))
     attributes = tuple(parts["train"].sensitive.columns)
     return case.replace(model=FairModel(features, attributes, model, seed=spec.seed))

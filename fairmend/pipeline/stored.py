@@ -1,0 +1,286 @@
+"""Runs that are kept: begin, go on after a cut, approve, verify, predict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairmend.catalog.policy import Policy, load_policy
+from fairmend.core.dataset import Dataset, read_table
+from fairmend.core.errors import RunError, UsageError, unknown
+from fairmend.core.estimator import FairPipeline
+from fairmend.core.registry import Registry
+from fairmend.core.roles import Roles
+from fairmend.pipeline.artifacts import dump_frame, load_frame
+from fairmend.pipeline.checkpoint import Checkpoint
+from fairmend.pipeline.gates import Approval
+from fairmend.pipeline.machine import Observer
+from fairmend.pipeline.record import RunRecord
+from fairmend.pipeline.runner import new_run_id, run
+from fairmend.pipeline.spec import PipelineSpec
+from fairmend.pipeline.store import RunStore, StoredRun
+
+
+def begin(
+    spec: PipelineSpec,
+    data: Dataset,
+    *,
+    store: RunStore,
+    registry: Registry,
+    path: str | Path | None = None,
+    policy: str | Policy | None = None,
+    assume_approved: bool = False,
+    model: Any = None,
+    observer: Observer | None = None,
+    n_boot: int = 2000,
+    n_permutations: int = 10_000,
+) -> RunRecord:
+    """Run a pipeline and keep the run.
+
+    Parameters
+    ----------
+    spec, data, registry, policy, assume_approved, model, observer, n_boot, n_permutations
+        As for :func:`fairmend.pipeline.runner.run`.
+    store : RunStore
+        Where the run is kept.
+    path : str or Path, optional
+        The file that the data come from; it is read again to go on. Without one the data are kept.
+    """
+    run_id = new_run_id()
+    checkpoint = Checkpoint(store, run_id, plugin_modules(registry))
+    judged_by = load_policy(policy or spec.policy)
+    request = {
+        "pipeline": spec.model_dump(mode="json"),
+        "policy": judged_by.model_dump(mode="json"),
+        "data": {
+            "path": None if path is None else str(Path(path).resolve()),
+            "frame": None if path is not None else store.artifacts.put(_dump(data)),
+            "roles": data.roles.model_dump(mode="json"),
+            "sha256": data.fingerprint(),
+        },
+        "assume_approved": assume_approved,
+        "model": None if model is None else checkpoint.put_model(model),
+        "n_boot": n_boot,
+        "n_permutations": n_permutations,
+    }
+    store.create(run_id, request)
+    return _work(store.run(run_id), data, model, store, registry, observer)
+
+
+def resume(
+    run_id: str, *, store: RunStore, registry: Registry, observer: Observer | None = None
+) -> RunRecord:
+    """Go on with a run that was cut off or waits; finished steps are read, not computed.
+
+    Raises
+    ------
+    RunError
+        The data changed since the run began, or a stored result is missing.
+    """
+    stored = store.run(run_id)
+    about = stored.request["data"]
+    roles = Roles(**about["roles"])
+    if about["path"] is not None:
+        data = Dataset.from_frame(read_table(about["path"]), roles)
+    else:
+        grouped = roles.model_copy(update={"cuts": {}})  # the stored frame holds groups, already cut
+        data = Dataset.from_frame(load_frame(store.artifacts.get(about["frame"])), grouped)
+        data = replace(data, roles=roles)
+    if data.fingerprint() != about["sha256"]:
+        raise RunError(
+            f"the data of {stored.run_id} changed since it began ({about['path']}); begin a new run"
+        )
+    checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
+    model = None if stored.request["model"] is None else checkpoint.get_model(stored.request["model"])
+    return _work(stored, data, model, store, registry, observer)
+
+
+def _work(
+    stored: StoredRun,
+    data: Dataset,
+    model: Any,
+    store: RunStore,
+    registry: Registry,
+    observer: Observer | None,
+) -> RunRecord:
+    request = stored.request
+    checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
+    with store.lock(stored.run_id):
+        record = run(
+            PipelineSpec(**request["pipeline"]),
+            data,
+            registry=registry,
+            policy=Policy(**request["policy"]),
+            approvals=store.approvals(stored.run_id),
+            assume_approved=request["assume_approved"],
+            model=model,
+            observer=_written(store, stored.run_id, observer),
+            n_boot=request["n_boot"],
+            n_permutations=request["n_permutations"],
+            run_id=stored.run_id,
+            checkpoint=checkpoint,
+        )
+        deployed = FairPipeline.of_model(record.model, data)
+        store.finish(stored.run_id, record.status, record.to_json(), checkpoint.put_model(deployed))
+    return record
+
+
+def _written(store: RunStore, run_id: str, observer: Observer | None) -> Observer:
+    """Return an observer that writes each event as a line of JSON before it tells the given one."""
+    path = store.folder / "events" / f"{run_id}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def tell(event: dict[str, Any]) -> None:
+        line = json.dumps(
+            {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **event}, default=str
+        )
+        with path.open("a", encoding="utf-8") as handle:
+            handle.write(line + "\n")
+        if observer is not None:
+            observer(event)
+
+    return tell
+
+
+def approve(
+    store: RunStore, run_id: str, *, gate: str, role: str, by: str, approved: bool, note: str = ""
+) -> StoredRun:
+    """Record a person's decision on a gate of a run.
+
+    Raises
+    ------
+    UnknownNameError
+        No such run, gate, or role at that gate.
+    UsageError
+        No name was given, or the run's approvals were assumed.
+    """
+    stored = store.run(run_id)
+    if not by.strip():
+        raise UsageError("an approval needs the name of the person who gives it")
+    if stored.request["assume_approved"]:
+        raise UsageError(
+            f"the approvals of {stored.run_id} were assumed; begin a run without --assume-approved"
+        )
+    policy = Policy(**stored.request["policy"])
+    roles = {g.id: [r for c in g.checks for r in c.roles] for g in policy.gates}
+    roles = {g: r for g, r in roles.items() if r}
+    if gate not in roles:
+        raise unknown("gate with approvals", gate, roles)
+    if role not in roles[gate]:
+        raise unknown(f"role at {gate}", role, roles[gate])
+    store.approve(stored.run_id, Approval(gate, role, by.strip(), approved, note))
+    return store.run(stored.run_id)
+
+
+def verify(store: RunStore, run_id: str) -> dict[str, Any]:
+    """Check the log of a run, the record it names, and every file behind it.
+
+    Returns
+    -------
+    dict
+        Number of log entries and files, and the hash of the last entry, to be kept elsewhere.
+
+    Raises
+    ------
+    RunError
+        Something was changed or is missing.
+    """
+    stored = store.run(run_id)
+    entries = store.entries(stored.run_id)
+    ended = [e for e in entries if e["what"] == "ended"]
+    if ended:
+        last = ended[-1]
+        if stored.result is None or (stored.status, stored.model) != (last["status"], last["model"]):
+            raise RunError(f"the record of {stored.run_id} does not agree with its log")
+    names = [n for n in (stored.model, stored.request["model"], stored.request["data"]["frame"]) if n]
+    for name in names:
+        store.artifacts.get(name)
+    return {
+        "run_id": stored.run_id,
+        "entries": len(entries),
+        "files": len(names),
+        "head": entries[-1]["hash"],
+    }
+
+
+def load_deployed(store: RunStore, run_id: str, registry: Registry) -> FairPipeline:
+    """Return the fitted rule of a run.
+
+    Raises
+    ------
+    RunError
+        The run has not ended, or its file is missing or was changed.
+    """
+    stored = store.run(run_id)
+    if stored.model is None:
+        raise RunError(
+            f"{stored.run_id} has not ended, so it has no rule yet; go on with fairmend resume {stored.run_id}"
+        )
+    return Checkpoint(store, stored.run_id, plugin_modules(registry)).get_model(stored.model)
+
+
+def predict(store: RunStore, run_id: str, frame: pd.DataFrame, registry: Registry) -> pd.DataFrame:
+    """Return score and decision of a run's rule for new rows.
+
+    Parameters
+    ----------
+    store : RunStore
+        Where the run is kept.
+    run_id : str
+        The run.
+    frame : DataFrame
+        The features, the protected attributes where the rule reads them, and the row key if there is one.
+    registry : Registry
+        What is installed.
+
+    Returns
+    -------
+    DataFrame
+        ``score``, the probability of the favourable outcome, and ``decision``, 1 the favourable one.
+    """
+    stored = store.run(run_id)
+    rule = load_deployed(store, run_id, registry)
+    roles = Roles(**stored.request["data"]["roles"])
+    sensitive = None
+    if rule.reads_protected:
+        absent = [a for a in roles.protected if a not in frame.columns]
+        if absent:
+            raise UsageError(f"the rule reads {', '.join(absent)} for every decision, and the data lacks it")
+        sensitive = frame[list(roles.protected)]
+    key = frame[roles.key].to_numpy() if roles.key is not None and roles.key in frame.columns else None
+    out = pd.DataFrame(
+        {
+            "score": rule.predict_proba(frame, sensitive_features=sensitive)[:, 1],
+            "decision": rule.predict(frame, sensitive_features=sensitive, key=key).astype(np.int64),
+        },
+        index=frame.index,
+    )
+    if key is not None:
+        out.insert(0, str(roles.key), key)
+    return out
+
+
+def plugin_modules(registry: Registry) -> tuple[str, ...]:
+    """Return the top-level modules of the installed third-party plugins."""
+    third: Iterable[str] = (p.module.partition(":")[0].partition(".")[0] for p in registry.plugins)
+    return tuple(sorted({m for m in third if m != "fairmend"}))
+
+
+def _dump(data: Dataset) -> bytes:
+    """Return the data with their columns as they would come from a file."""
+    frame = data.frame
+    roles = data.roles
+    favorable = roles.favorable
+    frame[roles.outcome] = np.where(data.y == 1, str(favorable), f"not {favorable}")
+    if roles.weights is not None and data.weights is not None:
+        frame[roles.weights] = data.weights
+    if roles.key is not None and data.key is not None:
+        frame[roles.key] = data.key
+    return dump_frame(frame.reset_index(drop=True))
