@@ -21,11 +21,11 @@ from fairmend.index.passages import Catalogue, Passage
 from fairmend.index.store import Vectors, topic_texts, vectors
 
 DENSE, LEXICAL, STRUCTURE = 0.60, 0.40, 0.15  # weights of the three kinds of evidence
-BEST = 0.7  # weight of a technique's best passage; the rest goes to the mean of its best three
+BEST = 0.8  # weight of a technique's best passage; the rest goes to the mean of its best three
 NEARER = 0.0  # how much nearer to the field than to everyday matters a text must be
 NAMED = 0.45  # share of its words in one card at which a text is on topic whatever its meaning
 RELEVANT = 0.18  # least score of a result
-KIND = 0.35  # least nearness of a finding kind that an answer speaks of
+KIND = 0.35  # nearness at which a text begins to speak of a finding kind
 LATER = 0.1  # what each later stage of a finding kind's list loses
 
 _ID = re.compile(r"^(?:(?:technique|method|id|nr|no|number)\b\.?\s*)?#?\s*(\d{1,4})\s*[.?]?$", re.IGNORECASE)
@@ -47,9 +47,10 @@ class Evidence:
     passage : ndarray of int
         Position of the technique's nearest passage.
     kinds : ndarray, shape (kinds,)
-        How far the text speaks of each kind of finding.
+        Nearness of each kind of finding; 1 where the text says its words.
     inside, outside : float
-        Nearness to the field, and to everyday matters.
+        Nearness to the field (mean of the nearest passage and the nearest text on the field or a
+        kind, for one passage of many may be near by accident), and to everyday matters.
     """
 
     dense: NDArray[np.float64]
@@ -104,10 +105,12 @@ class Index:
         return Evidence(
             dense=dense,
             lexical=self.lexicon.scores(text),
-            structure=(self._addresses * kinds[:, None]).max(axis=0, initial=0),
+            structure=(self._addresses * np.clip((kinds - KIND) / (1 - KIND), 0, 1)[:, None]).max(
+                axis=0, initial=0
+            ),
             passage=passage,
             kinds=kinds,
-            inside=float(max(near.max(initial=0), kinds.max(initial=0), topic[:field].max())),
+            inside=float(near.max(initial=0) + max(kinds.max(initial=0), topic[:field].max())) / 2,
             outside=float(topic[field:].max()),
         )
 
@@ -151,7 +154,7 @@ class Index:
         return BEST * best[:, 0] + (1 - BEST) * best.mean(axis=1), order[starts]
 
     def _kinds(self, text: str, vector: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return how far a text speaks of each kind: by meaning, or fully where it says its words."""
+        """Return the nearness of each kind: by meaning, or 1 where the text says its words."""
         words = set(stems(text))
         said = np.array([len(phrase) > 1 and phrase <= words for phrase in self._phrases], dtype=float)
         near = np.maximum(self.vectors.kinds @ vector[0], said)
@@ -169,7 +172,7 @@ class Index:
         addressed = np.flatnonzero(self._addresses[:, i])
         if len(addressed):
             kind = addressed[np.argmax(evidence.kinds[addressed])]
-            if evidence.kinds[kind] >= KIND:
+            if evidence.kinds[kind] > KIND:
                 found = self.catalogue.kinds[kind]
                 why.append(f"{card.name} addresses the finding {found.title.lower()}: {found.description}")
         if passage.part != "use_when":
