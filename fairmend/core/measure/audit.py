@@ -15,8 +15,8 @@ from fairmend.core.errors import unknown
 from fairmend.core.groups import JOIN, Groups
 from fairmend.core.measure import bootstrap, calibration
 from fairmend.core.measure.columns import Float, Int
+from fairmend.core.measure.figures import Figure
 from fairmend.core.measure.permutation import p_value
-from fairmend.core.measure.report import Figure
 from fairmend.core.measure.tables import GroupTable, ScoreTable
 
 if TYPE_CHECKING:

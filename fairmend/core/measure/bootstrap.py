@@ -57,7 +57,7 @@ def replicates(table: CountTable, n_boot: int, rng: Generator) -> Float:
     """
     shape = table.rows.shape
     if table.clusters is not None:
-        sums = [draw @ table.clusters for draw in _cluster_draws(table.clusters.shape[0], n_boot, rng)]
+        sums = [draw @ table.clusters for draw in unit_draws(table.clusters.shape[0], n_boot, rng)]
         return np.concatenate(sums).reshape(n_boot, *shape)
     size, value = table.atoms()
     probability = size.ravel() / size.sum()
@@ -99,7 +99,7 @@ def score_replicates(
 def _score_draws(table: ScoreTable, n_boot: int, rng: Generator) -> Iterator[Float]:
     shape = table.rows.shape
     if table.clusters is not None:
-        for draw in _cluster_draws(table.clusters.shape[0], n_boot, rng):
+        for draw in unit_draws(table.clusters.shape[0], n_boot, rng):
             yield (draw @ table.clusters).reshape(-1, 3, *shape)
         return
     amounts, size = _score_atoms(table)
@@ -133,15 +133,13 @@ def _score_atoms(table: ScoreTable) -> tuple[Float, Float]:
     return amounts.reshape(3, -1), share.ravel()
 
 
-def _cluster_draws(n_clusters: int, n_boot: int, rng: Generator) -> Iterator[Float]:
-    """Yield how often each cluster is drawn, in blocks of replicates, shape (B', K)."""
-    for part in _chunks(n_boot, n_clusters):
+def unit_draws(n_units: int, n_boot: int, rng: Generator) -> Iterator[Float]:
+    """Yield how often each of K rows or clusters is drawn, in blocks of replicates, shape (B', K)."""
+    for part in _chunks(n_boot, n_units):
         block = part.stop - part.start
-        drawn = rng.integers(n_clusters, size=(block, n_clusters)) + np.arange(block)[:, None] * n_clusters
+        drawn = rng.integers(n_units, size=(block, n_units)) + np.arange(block)[:, None] * n_units
         yield (
-            np.bincount(drawn.ravel(), minlength=block * n_clusters)
-            .reshape(block, n_clusters)
-            .astype(np.float64)
+            np.bincount(drawn.ravel(), minlength=block * n_units).reshape(block, n_units).astype(np.float64)
         )
 
 

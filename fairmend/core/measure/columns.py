@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairmend.core.errors import DataError, InsufficientDataError
 from fairmend.core.groups import encode_groups
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -188,3 +191,10 @@ def same_length(**columns: Any) -> int:
 def sums_by(place: NDArray[np.integer[Any]], values: Float, n_places: int) -> Float:
     """Return the sum of the values at each place, shape (n_places,)."""
     return np.bincount(place, weights=values, minlength=n_places).astype(np.float64, copy=False)
+
+
+def sparse_sums(row: NDArray[Any], column: NDArray[Any], values: Float, shape: tuple[int, int]) -> csr_array:
+    """Return a sparse array holding the sum of the values at each (row, column)."""
+    from scipy.sparse import coo_array
+
+    return coo_array((values, (row, column)), shape=shape).tocsr()

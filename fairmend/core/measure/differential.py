@@ -14,7 +14,7 @@ import numpy as np
 from fairmend.core.groups import JOIN, Groups, encode_groups
 from fairmend.core.measure import bootstrap
 from fairmend.core.measure.columns import Float, Int
-from fairmend.core.measure.report import Figure
+from fairmend.core.measure.figures import Figure
 
 
 def log_probabilities(n_sy: Float, alpha: float) -> Float:

@@ -316,6 +316,20 @@ def _quotient(a: Float, b: Float) -> Float:
         return np.asarray(a / b)
 
 
+def split_form(name: str) -> tuple[str, Form | None]:
+    """Return what a name compares and how; the form is None where it compares nothing.
+
+    Examples
+    --------
+    >>> split_form("brier_group_max"), split_form("brier")
+    (('brier', 'group_max'), ('brier', None))
+    """
+    for form in _FORMS:
+        if name.endswith(f"_{form}"):
+            return name.removesuffix(f"_{form}"), form
+    return name, None
+
+
 @cache
 def metric(name: str) -> Metric:
     """Return the metric of a name.
@@ -338,15 +352,12 @@ def metric(name: str) -> Metric:
     """
     if _ALIASES.get(name, name) in RATES:
         return Metric(name, (RATES[_ALIASES.get(name, name)],))
-    for form in _FORMS:
-        stem = name.removesuffix(f"_{form}")
-        if stem == name:
-            continue
-        if stem in _NOTIONS:
-            rates, mean = _NOTIONS[stem]
-            return Metric(name, tuple(RATES[rate] for rate in rates), form, mean)
-        if _ALIASES.get(stem, stem) in RATES:
-            return Metric(name, (RATES[_ALIASES.get(stem, stem)],), form)
+    stem, form = split_form(name)
+    if form is not None and stem in _NOTIONS:
+        rates, mean = _NOTIONS[stem]
+        return Metric(name, tuple(RATES[rate] for rate in rates), form, mean)
+    if form is not None and _ALIASES.get(stem, stem) in RATES:
+        return Metric(name, (RATES[_ALIASES.get(stem, stem)],), form)
     raise unknown("metric", name, metric_names())
 
 

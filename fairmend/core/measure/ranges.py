@@ -75,19 +75,20 @@ def _scaled(found: Metric, values: Float) -> Float:
 
 def _competing(replicates: list[Float], every_rate: bool) -> list[tuple[int, int, int]]:
     """Return (rate, group, group) of the pairs that are the extreme one in some replicates."""
+    n_groups = replicates[0].shape[1]
     ranges, pairs = [], []
     for values in replicates:
         known = np.isfinite(values)
         low = np.where(known, values, np.inf).argmin(axis=1)
         high = np.where(known, values, -np.inf).argmax(axis=1)
         rows = np.arange(len(values))
-        ranges.append(np.where(known.sum(axis=1) >= 2, values[rows, high] - values[rows, low], -np.inf))
-        pairs.append(np.stack([np.minimum(low, high), np.maximum(low, high)]))
+        ranges.append(np.where(low != high, values[rows, high] - values[rows, low], -np.inf))
+        pairs.append(np.minimum(low, high) * n_groups + np.maximum(low, high))
     decisive: NDArray[np.intp] = np.argmax(ranges, axis=0)
     found = []
     for r, pair in enumerate(pairs):
-        chosen = (np.isfinite(ranges[r]) & (pair[0] < pair[1])) & (every_rate | (decisive == r))
-        both, times = np.unique(pair[:, chosen], axis=1, return_counts=True)
-        often = times >= _COMPETES * len(replicates[r])
-        found += [(r, int(low), int(high)) for low, high in both[:, often].T]
+        chosen = np.isfinite(ranges[r]) & (every_rate | (decisive == r))
+        times = np.bincount(pair[chosen], minlength=n_groups**2)
+        often = np.flatnonzero(times >= max(_COMPETES * len(pair), 1))
+        found += [(r, int(cell) // n_groups, int(cell) % n_groups) for cell in often]
     return found

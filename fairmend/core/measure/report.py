@@ -14,17 +14,18 @@ from fairmend.core.errors import UsageError, unknown
 from fairmend.core.measure import bootstrap, calibration
 from fairmend.core.measure.bootstrap import Interval, Method
 from fairmend.core.measure.columns import Float, Int
+from fairmend.core.measure.figures import Figure, GroupStatistic
 from fairmend.core.measure.intervals import newcombe, wilson
 from fairmend.core.measure.metrics import (
     BETWEEN,
     Form,
     Metric,
     Rate,
-    across,
     contrast,
     metric,
     metric_names,
     reference_place,
+    split_form,
 )
 from fairmend.core.measure.ranges import fair_end
 from fairmend.core.measure.tables import GroupTable, ScoreTable
@@ -53,50 +54,6 @@ COMPARISON_FIGURES = (
     "average_odds_difference",
     "predictive_parity_difference",
 )
-_SCORE_FORMS: tuple[Form, ...] = ("difference", "ratio", "group_min", "group_max")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured number and what it is worth.
-
-    Attributes
-    ----------
-    value : float
-        The number, NaN where undefined.
-    interval : (float, float) or None
-        Its confidence interval, None where none can be given.
-    support : int
-        Rows it rests on; of a comparison, the rows of all groups together.
-    enough : bool
-        Whether every cell it depends on has at least the minimum number of rows.
-    lacking : tuple of str
-        The groups that have not; a comparison over them says nothing for or against them.
-    worst_group, best_group : str or None
-        Of a comparison, the groups at its two ends, from the point of view of a person decided on.
-    """
-
-    value: float
-    interval: Interval | None
-    support: int
-    enough: bool
-    lacking: tuple[str, ...] = ()
-    worst_group: str | None = None
-    best_group: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the figure as plain JSON types; NaN and infinity become null."""
-        written: dict[str, Any] = {
-            "value": _plain(self.value),
-            "interval": None if self.interval is None else [_plain(end) for end in self.interval],
-            "support": int(self.support),
-            "enough": self.enough,
-        }
-        if self.lacking:
-            written["lacking"] = list(self.lacking)
-        if self.worst_group is not None:
-            written |= {"worst_group": self.worst_group, "best_group": self.best_group}
-        return written
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,8 +138,8 @@ class Measurement:
             When a comparison is asked of one group, or calibration without scores.
         """
         place = None if group is None else self._place(group)
-        statistic, form = _score_figure(name)
-        if statistic is not None:
+        statistic, form = split_form(name)
+        if statistic in SCORE_STATISTICS:
             return self._calibration(name, statistic, form, place, reference)
         try:
             found = metric(name)
@@ -233,6 +190,19 @@ class Measurement:
             )
             for g, group in enumerate(self.groups)
         }
+
+    def statistic(self, of: Callable[[Float], Float]) -> Figure:
+        """Return any other figure of the counts, with its bootstrap interval.
+
+        Parameters
+        ----------
+        of : callable
+            Counts of shape (..., G, 2, 2) to values of shape (...), such as
+            :func:`.inequality.theil_index` or :func:`.inequality.between_group_entropy`.
+        """
+        value = float(of(self.table.counts))
+        lacking = self._lacking(self.table.rows.sum(axis=(1, 2)))
+        return Figure(value, self._interval(value, of), self.table.n_rows, not lacking, lacking)
 
     def to_json(self) -> dict[str, Any]:
         """Return the standard figures as plain JSON types, rates with ``by_group``.
@@ -354,29 +324,18 @@ class Measurement:
         """Return a calibration figure of a group, of all rows, or over the groups."""
         if self.scores is None:
             raise UsageError(f"{name} needs scores; pass y_score to measure()")
-        values = _with_pooled(SCORE_STATISTICS[statistic])(self.scores.sums)
-        drawn = self.drawn_scores[statistic]
-        rows = self.scores.rows.sum(axis=(1, 2))
-        if form is None:
-            at = -1 if place is None else place
-            support = int(rows.sum() if place is None else rows[at])
-            interval = (
-                None if math.isnan(values[at]) else bootstrap.percentile_interval(drawn[:, at], self.level)
-            )
-            lacking = () if place is None else self._lacking(rows[at : at + 1], [self.groups[at]])
-            return Figure(float(values[at]), interval, support, support >= self.min_support, lacking)
-        if place is not None:
+        if form is not None and place is not None:
             raise UsageError(f"{name} compares groups; ask for {statistic} of one group")
-        to = reference_place(self.groups, reference)
-        value, replicates = (
-            across(all_[..., :-1], all_[..., -1], form, to, high_is_good=False) for all_ in (values, drawn)
+        statistics = GroupStatistic(
+            self.groups,
+            _with_pooled(SCORE_STATISTICS[statistic])(self.scores.sums),
+            self.drawn_scores[statistic],
+            self.scores.rows.sum(axis=(1, 2)),
+            self.level,
+            self.min_support,
+            high_is_good=False,
         )
-        lacking = self._lacking(rows)
-        known = np.isfinite(values[:-1]).sum() >= 2
-        worst = self.groups[int(np.nanargmax(values[:-1]))] if known else None
-        best = self.groups[int(np.nanargmin(values[:-1]))] if known else None
-        interval = None if math.isnan(value) else bootstrap.percentile_interval(replicates, self.level)
-        return Figure(float(value), interval, int(rows.sum()), not lacking, lacking, worst, best)
+        return statistics.single(place) if form is None else statistics.compared(form, reference)
 
 
 def measure(
@@ -463,16 +422,6 @@ def _with_pooled(of: Callable[[Float], Float]) -> Callable[[Float], Float]:
     return lambda sums: np.concatenate([of(sums), of(sums.sum(axis=-3, keepdims=True))], axis=-1)
 
 
-def _score_figure(name: str) -> tuple[str | None, Form | None]:
-    """Return the calibration statistic and the form that a name means, (None, None) if none."""
-    if name in SCORE_STATISTICS:
-        return name, None
-    for form in _SCORE_FORMS:
-        if name.removesuffix(f"_{form}") in SCORE_STATISTICS:
-            return name.removesuffix(f"_{form}"), form
-    return None, None
-
-
 def _effective_size(rate: Rate, counts: Float, square_weights: Float) -> Float:
     """Return the number of equal rows whose share would vary as much as this weighted share.
 
@@ -485,7 +434,3 @@ def _effective_size(rate: Rate, counts: Float, square_weights: Float) -> Float:
     variance = rate.variance(counts, square_weights)
     inner = (value > 0) & (value < 1)
     return np.where(inner, value * (1 - value) / np.where(inner, variance, 1.0), kish)
-
-
-def _plain(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fairmend.core.errors import UsageError
 from fairmend.core.measure import columns, engine
@@ -259,7 +259,7 @@ class ScoreTable:
             ones = np.ones(n_rows) if weight is None else weight
             amounts = np.concatenate([ones, ones * score, ones * score**2])
             places = np.concatenate([cell, cell + size, cell + 2 * size])
-            together = _cluster_cells(np.tile(members[0], 3), places, amounts, (members[1], 3 * size))
+            together = columns.sparse_sums(np.tile(members[0], 3), places, amounts, (members[1], 3 * size))
         return cls(labels, edges, rows, scores, moments, together)
 
 
@@ -285,7 +285,7 @@ def _count(
     together = None
     if members is not None:
         amounts = np.ones(len(cell)) if weight is None else weight
-        together = _cluster_cells(members[0], cell, amounts, (members[1], size))
+        together = columns.sparse_sums(members[0], cell, amounts, (members[1], size))
     return labels, rows, moments, together
 
 
@@ -308,10 +308,3 @@ def _edges(bins: int | Sequence[float], score: Float | None) -> Float:
         return np.linspace(0.0, 1.0, int(bins) + 1)
     inner = np.unique(np.quantile(score, np.linspace(0, 1, int(bins) + 1)[1:-1]))
     return np.concatenate([[0.0], inner[(inner > 0) & (inner < 1)], [1.0]])
-
-
-def _cluster_cells(cluster: Int, cell: NDArray[np.intp], amounts: Float, shape: tuple[int, int]) -> csr_array:
-    """Return the weight of each cluster in each cell."""
-    from scipy.sparse import coo_array
-
-    return coo_array((amounts, (cluster, cell)), shape=shape).tocsr()

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 
 from fairmend.core.measure import audit, bootstrap, differential
 from fairmend.core.measure.differential import epsilon, log_probabilities
-from fairmend.core.measure.report import Figure
+from fairmend.core.measure.figures import Figure
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Evaluator, Evidence
 
