@@ -1,8 +1,9 @@
 """Techniques that look at causes."""
 
 from fairmend.core.markers import hookimpl
+from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
 
-__all__: list[str] = []
+__all__ = ["SensitivityAnalysis"]
 
 
 @hookimpl

@@ -1,0 +1,129 @@
+"""Sensitivity analysis of group contrasts: robustness values (Cinelli & Hazlett 2020) and E-values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, ClassVar
+
+from sklearn.utils._param_validation import Interval
+
+from fairmend.core.contrasts import attribute_contrasts
+from fairmend.core.dataset import Dataset
+from fairmend.core.graph import CausalGraph
+from fairmend.core.graph_sources import fitted_graph, standard_graph
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import CausalAnalysis
+
+
+class SensitivityAnalysis(CausalAnalysis):
+    """Ask how strong a hidden confounder would have to be to explain a group's disadvantage away.
+
+    Parameters
+    ----------
+    covariates : sequence of str, optional
+        Columns to adjust for. By default the graph decides: causes of the outcome that the attribute
+        does not influence, if they close all backdoor paths, else the smallest set that does.
+    reference : mapping of str to str, optional
+        Attribute to the group that the others are compared with; by default its largest group.
+    q : float, default=1.0
+        Share of the estimate that is to be explained away.
+    alpha : float, default=0.05
+        Level of the tests; intervals cover 1 - alpha.
+    multiples : sequence of float, default=(1.0, 2.0, 3.0)
+        How many times as strong as a measured covariate a hidden confounder is supposed to be.
+    min_support : int, default=30
+        Rows below which a group is insufficient evidence.
+
+    Notes
+    -----
+    The effect is that of a linear probability model on the rows of a group and its reference. Two
+    quantities are given, each under its own name, for they live on different scales. The *robustness
+    value* is the share of residual variance of both group and outcome that a confounder must explain
+    (all of the estimate; or enough to make it insignificant at alpha). The *E-value* (VanderWeele and Ding) is
+    the risk ratio that it must have with both, for the estimate and for the confidence limit nearer
+    1. ``e_value`` and ``e_value_limit`` of the whole are the smallest of all contrasts.
+
+    "Effect of race" is short for what a change of all that the attribute sets going would do; it needs an
+    interpretation that a graph cannot give. Sample weights are not used.
+
+    References
+    ----------
+    C. Cinelli and C. Hazlett (2020), "Making sense of sensitivity: Extending omitted variable bias",
+    JRSS B, sections 4.1 to 4.4. T. VanderWeele and P. Ding (2017), "Sensitivity analysis in
+    observational research: Introducing the E-value", Annals of Internal Medicine.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=56,
+        slug="sensitivity-analysis",
+        name="Sensitivity analysis of a causal effect (robustness value)",
+        stage="causal",
+        family="sensitivity",
+        summary="Says how strong a hidden confounder must be to explain a group's disadvantage away.",
+        citation="cinelli2020making",
+        addresses=("outcome-disparity", "base-rate-difference", "biased-mediator"),
+        targets=("counterfactual_fairness", "demographic_parity"),
+        tasks=("binary",),
+        minimum_rows=100,
+        complexity="low",
+        duration_weeks=(0.5, 1),
+        use_when="A disparity is called an effect of a protected attribute, and something unmeasured might be behind it.",
+        avoid_when="The question is how large the disparity is, whatever its cause; then no causal claim needs defending.",
+        questions=(
+            "Could something we did not measure explain why this group is approved less often?",
+            "How robust is our causal claim against unobserved confounding?",
+            "What is the E-value of the racial gap, and does it clear the gate?",
+            "Would a confounder as strong as education wipe the gender effect out?",
+            "How do I defend an adjusted estimate before a sceptical reviewer?",
+        ),
+        alternatives=(62,),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "covariates": [list, tuple, None],
+        "reference": [dict, None],
+        "q": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, 1, closed="neither")],
+        "multiples": [list, tuple],
+        "min_support": [Interval(Real, 2, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        covariates: list[str] | tuple[str, ...] | None = None,
+        reference: Mapping[str, str] | None = None,
+        q: float = 1.0,
+        alpha: float = 0.05,
+        multiples: list[float] | tuple[float, ...] = (1.0, 2.0, 3.0),
+        min_support: int = 30,
+    ) -> None:
+        self.covariates = covariates
+        self.reference = reference
+        self.q = q
+        self.alpha = alpha
+        self.multiples = multiples
+        self.min_support = min_support
+
+    def _analyse(self, data: Dataset, graph: CausalGraph | None) -> Mapping[str, Any]:
+        graph = fitted_graph(standard_graph(data) if graph is None else graph, data)
+        found = [
+            contrast
+            for attribute in data.roles.protected
+            for contrast in attribute_contrasts(
+                data, attribute, graph, covariates=self.covariates, min_support=self.min_support,
+                reference=(self.reference or {}).get(attribute),
+                q=self.q, alpha=self.alpha, multiples=self.multiples,
+            )
+        ]  # fmt: skip
+        rated = [contrast for contrast in found if contrast["e_value"] is not None]
+        if not rated:
+            text = f"None of {len(found)} contrasts has rows enough for an E-value."
+            return {"contrasts": found, "e_value": None, "e_value_limit": None, "text": text}
+        weakest = min(rated, key=lambda contrast: (contrast["e_value_limit"], contrast["e_value"]))
+        text = (
+            f"Least robust of {len(rated)} contrasts: {weakest['group']} against {weakest['reference']} differ by "
+            f"{weakest['estimate']:+.3f} (robustness value {weakest['robustness_value']:.3f}, E-value "
+            f"{weakest['e_value']:.2f}, of the confidence limit {weakest['e_value_limit']:.2f})."
+        )
+        worst = {key: min(contrast[key] for contrast in rated) for key in ("e_value", "e_value_limit")}
+        return {"contrasts": found, **worst, "text": text}
