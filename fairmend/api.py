@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairmend.core.constraints import Constraints
+from fairmend.core.errors import UsageError
 from fairmend.core.registry import Registry
 from fairmend.core.vocabulary import Notion
 
@@ -55,6 +57,50 @@ def technique(name: int | str) -> type[Technique]:
     return registry().technique(name)
 
 
+def plugins() -> list[dict[str, Any]]:
+    """Return name, source, version, number of techniques and health of every plugin."""
+    found = registry()
+    numbers = Counter(card.plugin for card in found.cards())
+    for hook in ("fairmend_finding_kinds", "fairmend_gates", "fairmend_encoders", "fairmend_datasets"):
+        found.collect(hook)
+    return [
+        {
+            "name": plugin.name,
+            "source": plugin.source,
+            "version": plugin.version,
+            "techniques": numbers[plugin.name],
+            "health": found.problems.get(plugin.name, "ok"),
+        }
+        for plugin in found.plugins
+    ]
+
+
+def example(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
+    """Return an example data set with its roles.
+
+    Parameters
+    ----------
+    name : str
+        ``"bank"``, or what a plugin contributes.
+    rows : int
+        How many rows to draw.
+    seed : int
+        Seed of the draw.
+
+    Raises
+    ------
+    UnknownNameError
+        No data set has this name.
+    """
+    from fairmend.core.errors import unknown
+
+    loaders = registry().named("fairmend_datasets")
+    if name not in loaders:
+        raise unknown("example data set", name, loaders)
+    drawn = loaders[name](n_rows=rows, random_state=seed)
+    return dataset(drawn["frame"], **drawn["roles"])
+
+
 def query(text: str, constraints: Limits = None, top: int = 10) -> Answer:
     """Return the techniques that answer a question in words.
 
@@ -87,12 +133,13 @@ def dataset(data: str | Path | pd.DataFrame | Dataset, **roles: Any) -> Dataset:
 
     from fairmend.core.dataset import Dataset
     from fairmend.core.roles import Roles
+    from fairmend.core.validation import validated
 
     if isinstance(data, Dataset):
         return data
     several = ("protected", "mediators", "resolving", "proxies", "ignored")
     given = {k: (v,) if k in several and isinstance(v, str) else v for k, v in roles.items() if v is not None}
-    parsed = Roles(**given)
+    parsed = validated(Roles, given, "the roles of the columns")
     return Dataset.from_frame(data, parsed) if isinstance(data, pd.DataFrame) else Dataset.read(data, parsed)
 
 
@@ -113,8 +160,9 @@ def audit(
     ----------
     data, **roles
         As in :func:`dataset`.
-    predictions, scores : array, optional
-        Decisions and probabilities of an existing model.
+    predictions, scores : array or str, optional
+        Decisions and probabilities of an existing model; in words a column of the data, or
+        ``FILE:COLUMN`` of a file with the same rows.
     model : fitted classifier, optional
         An existing model. Without any of these three a reference model is trained.
     learner : str
@@ -147,27 +195,21 @@ def load_audit(source: str | Path | Mapping[str, Any] | Audit) -> Audit:
     """
     import json
 
-    from pydantic import ValidationError
-
-    from fairmend.core.errors import UsageError
     from fairmend.core.findings import Audit
+    from fairmend.core.validation import validated
 
     if isinstance(source, Audit):
         return source
-    if not isinstance(source, Mapping):
-        path = Path(source)
-        if not path.is_file():
-            raise UsageError(f"there is no audit file {path}; make one with fairmend audit ... --json")
-        try:
-            source = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UsageError(f"{path} is not JSON: {error}") from error
+    if isinstance(source, Mapping):
+        return validated(Audit, source, "the audit")
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(f"there is no audit file {path}; make one with fairmend audit ... --json")
     try:
-        return Audit.model_validate(source)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the top"
-        raise UsageError(f"this is not an audit, at {where}: {first['msg']}") from error
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}") from error
+    return validated(Audit, raw, str(path))
 
 
 def recommend(
@@ -251,7 +293,6 @@ def run(
     FairmendError
         The pipeline is not sound, or the data cannot serve it.
     """
-    from fairmend.core.errors import UsageError
     from fairmend.pipeline.runner import run as run_pipeline
     from fairmend.pipeline.spec import load_spec
     from fairmend.pipeline.stored import begin

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fairmend.core.errors import UsageError, unknown
+from fairmend.core.validation import validated
 from fairmend.core.vocabulary import Notion
 
 Place = Literal["causal", "pre-processing", "in-processing", "post-processing"]
@@ -290,7 +291,7 @@ def load_policy(name: str | Path | Policy) -> Policy:
     """
     if isinstance(name, Policy):
         return name
-    return _validated(_raw(str(name), ()), str(name))
+    return validated(Policy, _raw(str(name), ()), f"policy {name}")
 
 
 def _raw(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
@@ -328,12 +329,3 @@ def _has_ids(value: Any) -> bool:
     return (
         isinstance(value, list) and bool(value) and all(isinstance(v, Mapping) and "id" in v for v in value)
     )
-
-
-def _validated(raw: Mapping[str, Any], name: str) -> Policy:
-    try:
-        return Policy(**raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"policy {name} is not sound at {where or 'the top'}: {first['msg']}") from error

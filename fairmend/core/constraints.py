@@ -83,7 +83,10 @@ class Constraints(BaseModel):
             return cls(**values)
         except ValidationError as error:
             first = error.errors()[0]
-            name = str(first["loc"][0]) if first["loc"] else "constraints"
+            cause = first.get("ctx", {}).get("error")
+            if isinstance(cause, UsageError):
+                raise cause from error
+            name = str(first["loc"][0])
             raise UsageError(
                 f"constraint {name} must be {_choices(name)}, got {values.get(name)!r}"
             ) from error

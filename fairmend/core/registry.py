@@ -176,9 +176,8 @@ class Registry:
         cards: dict[int | str, Card] = {}
         for plugin in self.plugins:
             mark = fingerprint(plugin.module)
-            entry = next(
-                (k[plugin.name] for k in known if k.get(plugin.name, {}).get("fingerprint") == mark), None
-            )
+            entries = (k.get(plugin.name, {}) for k in known)
+            entry = next((e for e in entries if mark is not None and e.get("fingerprint") == mark), None)
             if entry is None:
                 entry = self._ask(plugin, mark)
                 if entry is not None and mark is not None:

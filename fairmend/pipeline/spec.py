@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fairmend.core.constraints import Constraints
 from fairmend.core.dataset import PARTS
 from fairmend.core.errors import UsageError
 from fairmend.core.findings import Finding
 from fairmend.core.roles import Roles
+from fairmend.core.validation import validated
 from fairmend.core.vocabulary import Notion, Stage
 
 When = Literal["always", "target not secure", "calibration poor"]
@@ -92,9 +93,4 @@ def load_spec(source: str | Path | PipelineSpec) -> PipelineSpec:
         raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())[:160]}") from error
     if not isinstance(raw, dict):
         raise UsageError(f"{path} is not a pipeline: a mapping was expected")
-    try:
-        return PipelineSpec(**raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path} is not a sound pipeline at {where}: {first['msg']}") from error
+    return validated(PipelineSpec, raw, str(path))
