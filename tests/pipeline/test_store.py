@@ -1,0 +1,118 @@
+"""The run store: whole files or none, verified reads, an unbroken log."""
+
+from __future__ import annotations
+
+import sqlite3
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from fairmend.core.errors import RunError, UnknownNameError
+from fairmend.pipeline.artifacts import Artifacts, dump_frame, dump_model, load_frame, load_model
+from fairmend.pipeline.gates import Approval
+from fairmend.pipeline.store import RunStore
+
+
+@pytest.fixture
+def store(tmp_path) -> RunStore:
+    out = RunStore(tmp_path / "home")
+    out.create("run-1", {"assume_approved": False})
+    return out
+
+
+def test_a_frame_comes_back_to_the_bit():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "float": rng.normal(size=50) / 3,
+            "int": rng.integers(0, 9, 50),
+            "bool": rng.random(50) > 0.5,
+            "text": pd.Series(rng.choice(["a", "ü", None], 50), dtype="str"),
+            "mixed": pd.Series(["x", None] * 25, dtype=object),
+            "gaps": np.where(rng.random(50) > 0.5, np.nan, 0.1),
+        }
+    )
+    pd.testing.assert_frame_equal(load_frame(dump_frame(frame)), frame)
+    assert dump_frame(frame) == dump_frame(frame.copy())
+
+
+def test_content_is_verified_when_it_is_read(tmp_path):
+    artifacts = Artifacts(tmp_path)
+    name = artifacts.put(b"weights")
+    assert artifacts.put(b"weights") == name
+    assert artifacts.get(name) == b"weights"
+    (tmp_path / name[:2] / name).write_bytes(b"other")
+    with pytest.raises(RunError, match="was changed after it was written"):
+        artifacts.get(name)
+    (tmp_path / name[:2] / name).unlink()
+    with pytest.raises(RunError, match="is missing"):
+        artifacts.get(name)
+
+
+def test_a_model_of_an_unknown_module_is_not_loaded():
+    assert load_model(dump_model(LogisticRegression(C=2.0))).C == 2.0
+    with pytest.raises(RunError, match="belongs to no installed plugin"):
+        load_model(dump_model(Fraction(1, 3)))
+    assert load_model(dump_model(Fraction(1, 3)), plugins=["fractions"]) == Fraction(1, 3)
+
+
+def test_the_log_is_a_chain(store):
+    store.log("run-1", {"what": "note", "text": "one"})
+    store.approve("run-1", Approval("gate-1", "domain expert", "A. Person", True, "sound"))
+    entries = store.entries("run-1")
+    assert [e["what"] for e in entries] == ["created", "note", "approval"]
+    with sqlite3.connect(store.folder / "runs.sqlite") as db:
+        db.execute("UPDATE log SET entry = replace(entry, 'one', 'two') WHERE place = 1")
+    with pytest.raises(RunError, match="changed at entry 2 of 3"):
+        store.entries("run-1")
+
+
+def test_an_entry_that_was_taken_out_is_noticed(store):
+    store.log("run-1", {"what": "note"})
+    store.log("run-1", {"what": "note"})
+    with sqlite3.connect(store.folder / "runs.sqlite") as db:
+        db.execute("DELETE FROM log WHERE place = 1")
+    with pytest.raises(RunError, match="changed at entry 2"):
+        store.entries("run-1")
+
+
+def test_the_last_decision_of_a_role_holds(store):
+    for approved in (False, True):
+        store.approve("run-1", Approval("gate-1", "domain expert", "A. Person", approved))
+    assert [a.approved for a in store.approvals("run-1")] == [True]
+
+
+def test_a_run_is_worked_on_by_one_process(store):
+    with (
+        store.lock("run-1"),
+        pytest.raises(RunError, match="being run by another process"),
+        store.lock("run-1"),
+    ):
+        pass
+    with store.lock("run-1"):
+        pass
+
+
+def test_unknown_runs_name_those_there_are(store):
+    with pytest.raises(UnknownNameError, match="did you mean run-1"):
+        store.run("run-2")
+    assert store.run("latest").run_id == "run-1"
+
+
+def test_a_store_of_a_newer_version_is_left_alone(store):
+    with sqlite3.connect(store.folder / "runs.sqlite") as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(RunError, match="written by a newer fairmend"):
+        RunStore(store.folder)
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="cannot be made"):
+        RunStore(tmp_path / "file" / "home")
+    artifacts = Artifacts(tmp_path / "file")
+    with pytest.raises(RunError, match="cannot be stored"):
+        artifacts.put(b"x")
