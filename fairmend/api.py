@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fairmend.core.findings import Audit
     from fairmend.core.technique import Technique
     from fairmend.index import Answer, Recommendation
+    from fairmend.pipeline.alone import Alone
     from fairmend.pipeline.gates import Approval
     from fairmend.pipeline.record import RunRecord
     from fairmend.pipeline.spec import PipelineSpec
@@ -55,6 +56,98 @@ def technique(name: int | str) -> type[Technique]:
         There is none; the message names the close ones.
     """
     return registry().technique(name)
+
+
+def describe(name: int | str) -> dict[str, Any]:
+    """Return what a technique says of itself, its parameters, and its full reference.
+
+    Raises
+    ------
+    UnknownNameError
+        There is none; the message names the close ones.
+    """
+    from inspect import signature
+
+    from sklearn.utils._param_validation import make_constraint
+
+    from fairmend.catalog.references import cite
+
+    card = registry().card(name)
+    found = card.load()
+    return {
+        **card.metadata.model_dump(mode="json"),
+        "citation": cite(card.metadata.citation),
+        "plugin": card.plugin,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "default": parameter.default,
+                "accepts": " or ".join(
+                    str(make_constraint(c))
+                    for c in found._parameter_constraints.get(parameter.name, ["anything"])
+                ),
+            }
+            for parameter in signature(found).parameters.values()
+        ],
+    }
+
+
+def run_technique(
+    name: int | str,
+    data: str | Path | pd.DataFrame,
+    *,
+    features: Sequence[str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    predictions: str | None = None,
+    scores: str | None = None,
+    graph: str | Path | None = None,
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    output: str | Path | None = None,
+    **roles: Any,
+) -> Alone:
+    """Run one technique alone on a table.
+
+    Parameters
+    ----------
+    name : int or str
+        Id or slug.
+    data, **roles
+        As in :func:`dataset`; a change of features needs no outcome.
+    features, parameters, predictions, scores, graph, learner, seed
+        As in :func:`fairmend.pipeline.alone.run_alone`.
+    output : path, optional
+        Where to write the table (CSV or Parquet), or the figures as JSON where there is no table.
+    """
+    import json
+
+    import pandas as pd
+
+    from fairmend.core.dataset import read_table
+    from fairmend.core.files import check_table_name, write_table, write_text
+    from fairmend.pipeline.alone import run_alone
+
+    found = technique(name)
+    makes_table = found.stage in ("pre-processing", "in-processing", "post-processing")
+    if output is not None and makes_table:
+        check_table_name(output)
+    done = run_alone(
+        found,
+        data if isinstance(data, pd.DataFrame) else read_table(data),
+        roles=roles,
+        features=features,
+        parameters=parameters,
+        predictions=predictions,
+        scores=scores,
+        graph=graph,
+        learner=learner,
+        seed=seed,
+    )
+    if output is not None and done.table is not None:
+        write_table(output, done.table)
+    elif output is not None:
+        write_text(output, json.dumps(done.to_json(), indent=2, ensure_ascii=False) + "\n")
+    return done
 
 
 def plugins() -> list[dict[str, Any]]:

@@ -124,7 +124,7 @@ class Dataset:
         _check_columns(frame, roles)
         frame = frame.reset_index(drop=True)
         y, favorable = _outcome(frame[roles.outcome], roles)
-        sensitive, cuts, notes = _sensitive(frame, roles)
+        sensitive, cuts, notes = protected_groups(frame, roles.protected, roles.cuts)
         roles = roles.model_copy(update={"favorable": favorable, "cuts": cuts})
         X = frame[[c for c in frame.columns if c not in roles.not_features()]]
         if X.shape[1] == 0:
@@ -276,17 +276,26 @@ def _outcome(column: pd.Series[Any], roles: Roles) -> tuple[NDArray[np.int64], A
     return (labels == wanted).to_numpy().astype(np.int64), wanted
 
 
-def _sensitive(
-    frame: pd.DataFrame, roles: Roles
+def protected_groups(
+    frame: pd.DataFrame, protected: Sequence[str], given_cuts: Mapping[str, tuple[float, ...]]
 ) -> tuple[pd.DataFrame, dict[str, tuple[float, ...]], list[str]]:
+    """Return protected attributes as group names, the cut points of numeric ones, and what was decided.
+
+    Raises
+    ------
+    InsufficientDataError
+        An attribute without a single value, or with one group only.
+    DataError
+        Cut points for an attribute that is not a number.
+    """
     out: dict[str, pd.Series[Any]] = {}
     cuts: dict[str, tuple[float, ...]] = {}
     notes: list[str] = []
-    for name in roles.protected:
+    for name in protected:
         column = frame[name]
         if column.isna().all():
             raise InsufficientDataError(f"the protected attribute {name!r} has no value at all")
-        edges = roles.cuts.get(name)
+        edges = given_cuts.get(name)
         is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
         if edges is None and is_number and column.nunique() > MOST_GROUPS_OF_A_NUMBER:
             edges = tuple(float(q) for q in np.unique(column.quantile([0.25, 0.5, 0.75])))

@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from fairmend.core.markers import hookimpl
 from fairmend.plugins.datasets._bank import bank, bank_graph, bank_roles, true_effects
 
 __all__ = ["bank", "bank_graph", "bank_roles", "true_effects"]
+
+
+@hookimpl
+def fairmend_datasets() -> dict[str, Callable[..., Any]]:
+    """Return the bank with its roles and its graph."""
+    return {"bank": _bank_example}
+
+
+def _bank_example(n_rows: int, random_state: int) -> dict[str, Any]:
+    frame = bank(n_rows, random_state=random_state)
+    return {"frame": frame, "roles": bank_roles(), "graph": bank_graph()}

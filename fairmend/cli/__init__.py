@@ -1,0 +1,88 @@
+"""The command line: options, one call of the Python API, one printer.
+
+Commands are imported when they are called for, so that a listing starts at once. Exit codes: 0 done
+and deployable; 1 an error; 2 usage; 3 waits for approval; 4 escalated or a gate failed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from fairmend.core.errors import FairmendError, UsageError, unknown
+
+COMMANDS = {
+    "query": ("fairmend.cli.discover", "Find techniques for a question in plain words."),
+    "audit": ("fairmend.cli.audit", "Find where and how much groups differ in data or decisions."),
+    "recommend": ("fairmend.cli.discover", "Rank the techniques that an audit calls for."),
+    "compose": ("fairmend.cli.pipelines", "Compose a pipeline from an audit, as YAML."),
+    "run": ("fairmend.cli.pipelines", "Run a pipeline on data: gates, decisions, rollbacks, verdict."),
+    "demo": ("fairmend.cli.pipelines", "Run the whole way on an invented bank whose bias is known."),
+    "technique": ("fairmend.cli.techniques", "List, show and run single techniques."),
+    "plugin": ("fairmend.cli.plugins", "Show what is installed, and how it fares."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is asked for, or say which names are close."""
+        if args and args[0] not in COMMANDS:
+            raise click.UsageError(str(unknown("command", args[0], COMMANDS, "fairmend --help")))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="fairmend")
+def root() -> None:
+    """Turn a fairness audit into a fix that can be shown to work."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; errors become one line on stderr."""
+    try:
+        code = root.main(list(arguments), prog_name="fairmend", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        return _failed(error.format_message(), error.exit_code)
+    except click.Abort:
+        return _failed("interrupted", 130)
+    except FairmendError as error:
+        return _failed(str(error), 2 if isinstance(error, UsageError) else 1)
+    except BrokenPipeError:
+        # The reader has gone, as with `fairmend technique list | head`; nothing is left to tell it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def _failed(message: str, code: int) -> int:
+    print(f"fairmend: error: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,65 @@
+"""Audit data, or decisions on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fairmend import api
+from fairmend.cli.options import learner_option, required, role_options, roles_of, seed_option
+from fairmend.cli.output import as_json, err, out, print_json, to_json
+from fairmend.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from fairmend.core.findings import Audit
+
+
+@click.command()
+@click.argument("data", metavar="DATA")
+@role_options
+@click.option("--predictions", metavar="[FILE:]COLUMN", help="Decisions of an existing model.")
+@click.option("--scores", metavar="[FILE:]COLUMN", help="Its probabilities of the favourable outcome.")
+@learner_option
+@seed_option
+@click.option("--output", "-o", metavar="FILE", help="Write the audit there, as JSON.")
+@as_json
+def audit(data: str, output: str | None, as_json: bool, **options: Any) -> None:
+    """Find where and how much groups differ, in data or in the decisions of a model.
+
+    Without --predictions or --scores a reference model is trained, and its decisions on rows that it
+    has not seen are audited.
+    """
+    from fairmend.core.files import write_text
+
+    roles = required(roles_of(options))
+    with Progress(err()) as progress:
+        found = api.audit(data, observer=progress.tell, **options, **roles)
+    if output is not None:
+        write_text(output, to_json(found.to_json()) + "\n")
+        err().print(f"wrote {output}")
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_audit(found)
+
+
+def print_audit(found: Audit) -> None:
+    """Print the findings, gravest first, and what was decided on the way."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = out()
+    console.print(f"{found.rows:,} rows; {found.subject}; favourable: {found.roles.favorable}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("severity", "finding", "what was found"):
+        table.add_column(title, overflow="fold")
+    shown = [f for f in found.findings if f.severity != "none"]
+    for finding in shown:
+        table.add_row(finding.severity, finding.kind, escape(finding.text))
+    console.print(table)
+    if not shown:
+        console.print("Nothing was found at these thresholds.")
+    for note in found.notes:
+        console.print(f"Note: {escape(note)}")

@@ -1,0 +1,76 @@
+"""Search the catalogue, and rank techniques for an audit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from fairmend import api
+from fairmend.cli.options import constraint_option, notion_option
+from fairmend.cli.output import as_json, out, print_json
+from fairmend.core.vocabulary import STAGES, Notion
+
+if TYPE_CHECKING:
+    from fairmend.index import Answer, Recommendation
+
+top_option = click.option(
+    "--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many techniques at most."
+)
+
+
+@click.command()
+@click.argument("text")
+@click.option("--stage", type=click.Choice(STAGES), help="Only this stage.")
+@constraint_option
+@top_option
+@as_json
+def query(text: str, stage: str | None, constraints: tuple[str, ...], top: int, as_json: bool) -> None:
+    """Find techniques for a question in plain words.
+
+    Constraints are hard limits; whatever they leave out is listed with the reason.
+    """
+    limits = (*constraints, f"stage={stage}") if stage else constraints
+    answer = api.query(text, constraints=limits, top=top)
+    if as_json:
+        print_json(answer.to_json())
+    else:
+        print_answer(answer)
+
+
+@click.command()
+@click.option("--findings", required=True, metavar="AUDIT", help="JSON file that an audit wrote.")
+@constraint_option
+@notion_option
+@click.option("--top", type=click.IntRange(min=1), help="How many techniques to print at most.")
+@as_json
+def recommend(
+    findings: str, constraints: tuple[str, ...], notion: Notion, top: int | None, as_json: bool
+) -> None:
+    """Rank the techniques that an audit calls for."""
+    found = api.recommend(findings, constraints=constraints, notion=notion)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_answer(found, top)
+
+
+def print_answer(answer: Answer | Recommendation, top: int | None = None) -> None:
+    """Print techniques with their reasons, then what was left out."""
+    from rich.markup import escape
+    from rich.padding import Padding
+
+    console = out()
+    if not answer.results:
+        console.print("No technique of the catalogue answers this.")
+    for place, result in enumerate(answer.results[:top], start=1):
+        console.print(
+            f"[bold]{place:>2}. {escape(result.name)}[/bold]  "
+            f"[dim]{result.technique_id} · {result.stage} · score {result.score:.2f}[/dim]"
+        )
+        for sentence in (*result.why, result.citation):
+            console.print(Padding(escape(sentence), (0, 0, 0, 4)))
+    if answer.excluded:
+        console.print("\n[bold]Left out[/bold]")
+        for left_out in answer.excluded:
+            console.print(f"    {left_out.slug} ({left_out.technique_id}): {escape(left_out.reason)}")

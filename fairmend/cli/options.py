@@ -1,0 +1,127 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+from fairmend.core.errors import UsageError
+from fairmend.core.vocabulary import NOTIONS
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Names(click.ParamType):
+    """Column names, separated by commas."""
+
+    name = "columns"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the names."""
+        if isinstance(value, tuple):
+            return value
+        names = tuple(name.strip() for name in str(value).split(","))
+        if not all(names):
+            self.fail(f"column names separated by commas were expected, got {value!r}", param, ctx)
+        return names
+
+
+NAMES = Names()
+
+ROLES = (
+    click.option("--outcome", metavar="COLUMN", help="Column of the outcome."),
+    click.option("--favorable", metavar="VALUE", help="Value of the outcome that people want."),
+    click.option("--protected", type=NAMES, metavar="A,B", help="Protected attributes."),
+    click.option("--mediators", type=NAMES, metavar="A,B", help="Features on a causal path from them."),
+    click.option("--resolving", type=NAMES, metavar="A,B", help="Mediators whose influence is accepted."),
+    click.option("--proxies", type=NAMES, metavar="A,B", help="Features that stand in for them."),
+    click.option("--ignore", type=NAMES, metavar="A,B", help="Columns to leave out altogether."),
+    click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
+    click.option("--key", metavar="COLUMN", help="Column that identifies a row."),
+    click.option(
+        "--cut",
+        "cuts",
+        multiple=True,
+        metavar="COLUMN=N,N",
+        help="Upper bounds of the groups of a numeric attribute, e.g. age=25.",
+    ),
+)
+constraint_option = click.option(
+    "--constraint",
+    "-c",
+    "constraints",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Hard limit, e.g. retraining=false.",
+)
+notion_option = click.option(
+    "--notion",
+    type=click.Choice(NOTIONS),
+    default="demographic_parity",
+    show_default=True,
+    help="Notion of fairness to work towards.",
+)
+policy_option = click.option(
+    "--policy",
+    default="playbook",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Gates, decisions and rollbacks.",
+)
+learner_option = click.option(
+    "--learner", default="gradient_boosting", show_default=True, help="Learner of the baseline."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random."
+)
+
+
+def role_options(command: Command) -> Command:
+    """Add the options that say what each column is for."""
+    for option in reversed(ROLES):
+        command = option(command)
+    return command
+
+
+def roles_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the roles out of a command's options, those that were given."""
+    given = {
+        "outcome": options.pop("outcome"),
+        "favorable": options.pop("favorable"),
+        "protected": options.pop("protected"),
+        "mediators": options.pop("mediators"),
+        "resolving": options.pop("resolving"),
+        "proxies": options.pop("proxies"),
+        "ignored": options.pop("ignore"),
+        "weights": options.pop("weights"),
+        "key": options.pop("key"),
+        "cuts": cuts_of(options.pop("cuts")) or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def required(roles: dict[str, Any]) -> dict[str, Any]:
+    """Return the roles, which must name outcome and protected attributes."""
+    for name in ("outcome", "protected"):
+        if name not in roles:
+            raise click.UsageError(f"give --{name}: without it there is nothing to compare")
+    return roles
+
+
+def cuts_of(words: Iterable[str]) -> dict[str, tuple[float, ...]]:
+    """Return cut points from words of the form ``age=25`` or ``age=25,60``."""
+    out: dict[str, tuple[float, ...]] = {}
+    for word in words:
+        name, found, bounds = word.partition("=")
+        try:
+            numbers = tuple(float(b) for b in bounds.split(","))
+        except ValueError:
+            numbers = ()
+        if not found or not name or not numbers:
+            raise UsageError(f"--cut takes COLUMN=NUMBER[,NUMBER], got {word!r}")
+        out[name] = numbers
+    return out

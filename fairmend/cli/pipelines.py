@@ -1,0 +1,160 @@
+"""Compose pipelines and run them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fairmend import api
+from fairmend.cli.options import (
+    constraint_option,
+    learner_option,
+    notion_option,
+    policy_option,
+    required,
+    role_options,
+    roles_of,
+    seed_option,
+)
+from fairmend.cli.output import as_json, err, out, print_json
+from fairmend.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from fairmend.pipeline.record import RunRecord
+
+report_option = click.option(
+    "--report", metavar="FOLDER", help="Write the validation report, its plots and the record there."
+)
+
+
+@click.command()
+@click.option("--findings", required=True, metavar="AUDIT", help="JSON file that an audit wrote.")
+@constraint_option
+@notion_option
+@policy_option
+@learner_option
+@seed_option
+@click.option("--name", default="pipeline", show_default=True, help="What to call the pipeline.")
+@click.option("--output", "-o", metavar="FILE", help="Write the pipeline there; else it is printed.")
+@as_json
+def compose(
+    findings: str,
+    constraints: tuple[str, ...],
+    notion: Any,
+    output: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Compose a pipeline from an audit: steps with reasons and alternatives, as YAML to read and edit."""
+    from fairmend.core.files import write_text
+
+    spec = api.compose(api.recommend(findings, constraints=constraints, notion=notion), **options)
+    if output is not None:
+        write_text(output, spec.to_yaml())
+        err().print(f"wrote {output}: {', '.join(step.slug for step in spec.steps)}")
+    if as_json:
+        print_json(spec.model_dump(mode="json"))
+    elif output is None:
+        click.echo(spec.to_yaml(), nl=False)
+
+
+@click.command()
+@click.argument("pipeline", required=False)
+@click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
+@role_options
+@constraint_option
+@notion_option
+@policy_option
+@learner_option
+@seed_option
+@click.option(
+    "--assume-approved",
+    is_flag=True,
+    help="Take every approval as given and mark the record so; for demonstrations.",
+)
+@report_option
+@as_json
+@click.pass_context
+def run(
+    ctx: click.Context, pipeline: str | None, data: str, report: str | None, as_json: bool, **options: Any
+) -> int:
+    """Run a pipeline on data; without one: audit, recommend, compose, and run what comes of it.
+
+    Exit codes: 0 deployable; 1 an error; 2 usage; 3 waits for an approval; 4 escalated, or a gate failed.
+    """
+    roles = roles_of(options)
+    if pipeline is None:
+        roles = required(roles)
+    else:
+        _only_of_the_pipeline(ctx)
+    with Progress(err()) as progress:
+        record = api.run(pipeline, data, observer=progress.tell, **options, **roles)
+    return finish(record, report, as_json)
+
+
+def _only_of_the_pipeline(ctx: click.Context) -> None:
+    """Refuse options that a composed pipeline has settled already."""
+    for name in ("constraints", "notion", "learner", "seed", "policy"):
+        if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+            option = name.removesuffix("s") if name == "constraints" else name
+            raise click.UsageError(
+                f"--{option} is settled by the pipeline; edit the file, or leave the pipeline out"
+            )
+
+
+@click.command()
+@click.option(
+    "--rows", type=click.IntRange(min=100), default=20_000, show_default=True, help="Applications to draw."
+)
+@constraint_option
+@notion_option
+@policy_option
+@learner_option
+@seed_option
+@click.option(
+    "--assume-approved/--wait-for-approval",
+    default=True,
+    show_default=True,
+    help="Take every approval as given, or end where people must decide.",
+)
+@report_option
+@as_json
+def demo(rows: int, report: str | None, as_json: bool, **options: Any) -> int:
+    """Run the whole way on an invented bank whose bias is known; no data is needed."""
+    with Progress(err()) as progress:
+        example = api.example("bank", rows=rows, seed=options["seed"])
+        record = api.run(None, example, observer=progress.tell, **options)
+    return finish(record, report, as_json)
+
+
+def finish(record: RunRecord, report: str | None, as_json: bool) -> int:
+    """Write and print what a run leaves behind, and return its exit code."""
+    if report is not None:
+        from fairmend.reports import write_report
+
+        err().print(f"wrote {write_report(record, report)}")
+    if as_json:
+        print_json(record.to_json())
+    else:
+        print_record(record)
+    return record.exit_code
+
+
+def print_record(record: RunRecord) -> None:
+    """Print the verdict table, where the run ended and why, and on escalation the options."""
+    from rich.markup import escape
+
+    from fairmend.reports import verdict_table
+
+    console = out()
+    console.print(verdict_table(record.baseline, record.final, record.tests))
+    console.print(f"[bold]{record.status}[/bold]: {escape(record.reason)}")
+    if record.options:
+        console.print("Options:")
+    for option in record.options:
+        console.print(f"  - {escape(option)}")
+    for note in record.notes:
+        console.print(f"Note: {escape(note)}")
+    if any(a.by == "assumed" for a in record.approvals):
+        console.print("Note: approvals were assumed for this demonstration; nobody has given them.")

@@ -1,0 +1,111 @@
+"""Live progress on stderr: a line for each thing done, and a clock for what is being done."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress as Bars
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+MARKS = {
+    "passed": "[green]passed[/green]",
+    "failed": "[red]failed[/red]",
+    "insufficient evidence": "[yellow]insufficient evidence[/yellow]",
+    "waiting": "[yellow]waiting[/yellow]",
+}
+
+
+class Progress:
+    """Print the events of an audit or a run as they come.
+
+    On a terminal, what is under way stands below them with a clock; elsewhere there are plain lines.
+
+    Parameters
+    ----------
+    console : Console
+        Where to print.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.began = time.perf_counter()
+        self.bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bars.add_task("starting")
+
+    def __enter__(self) -> Self:
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bars.stop()
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Show an event."""
+        show = getattr(self, f"_{event['event'].replace('-', '_')}", None)
+        if show is not None:
+            show(event)
+
+    def _line(self, text: str) -> None:
+        elapsed = time.perf_counter() - self.began
+        self.console.print(f"[dim]{elapsed:6.1f} s[/dim]  {text}", soft_wrap=True)
+
+    def _now(self, text: str) -> None:
+        self.bars.update(self.task, description=text)
+
+    def _audit(self, event: dict[str, Any]) -> None:
+        self._now(event["text"])
+        self._line(f"audit: {escape(event['text'])}")
+
+    def _baseline(self, event: dict[str, Any]) -> None:
+        rows = ", ".join(f"{part} {n:,}" for part, n in event["rows"].items())
+        self._line(f"baseline: model fitted; rows: {rows}")
+
+    def _stage(self, event: dict[str, Any]) -> None:
+        again = f" (iteration {event['iteration']})" if event["iteration"] else ""
+        self._now(event["stage"])
+        self._line(f"[bold]{event['stage']}[/bold]{again}")
+
+    def _step_start(self, event: dict[str, Any]) -> None:
+        self._now(f"{event['stage']}: {event['slug']}")
+
+    def _step(self, event: dict[str, Any]) -> None:
+        seconds = f" [dim]({event['seconds']:.1f} s)[/dim]" if event["status"] == "ran" else ""
+        self._line(f"  step {event['slug']}: {event['status']}; {escape(event['text'])}{seconds}")
+        self._now(f"{event['stage']}: gate")
+
+    def _gate(self, event: dict[str, Any]) -> None:
+        self._line(
+            f"  {event['gate']} {MARKS[event['verdict']]}: {event['title']}; accuracy {event['accuracy']:.4f}, "
+            f"{event['measure']} {event['fairness']:.3f}"
+        )
+        for check in event["checks"]:
+            if check["verdict"] != "passed" and check["level"] == "require":
+                figure = "" if check["value"] is None else f" {check['value']:.3f} ({check['bound']})"
+                reason = f": {escape(check['reason'])}" if check["reason"] else ""
+                self._line(f"    {check['id']} {MARKS[check['verdict']]}{figure}{reason}")
+
+    def _decision(self, event: dict[str, Any]) -> None:
+        self._line(f"  {event['id']}: to {event['to']}; {escape(event['reason'])}")
+
+    _rollback = _decision
+    _escalation = _decision
+
+    def _simplification(self, event: dict[str, Any]) -> None:
+        self._line(f"ablation: {escape(event['reason'])}")
+        self._now("final figures on the test data")
+
+    def _done(self, event: dict[str, Any]) -> None:
+        self._line(f"[bold]{event['status']}[/bold]: {escape(event['reason'])}")

@@ -1,0 +1,152 @@
+"""List, show and run single techniques."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from fairmend import api
+from fairmend.cli.options import NAMES, learner_option, role_options, roles_of, seed_option
+from fairmend.cli.output import as_json, err, out, print_json
+from fairmend.core.errors import UsageError
+from fairmend.core.vocabulary import STAGES
+
+
+@click.group()
+def technique() -> None:
+    """List, show and run single techniques."""
+
+
+@technique.command("list")
+@click.option("--stage", type=click.Choice(STAGES), help="Only this stage.")
+@as_json
+def list_(stage: str | None, as_json: bool) -> None:
+    """List the techniques that are installed."""
+    entries = [entry for entry in api.catalog() if stage in (None, entry["stage"])]
+    if as_json:
+        print_json(entries)
+        return
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("id", justify="right")
+    for title in ("slug", "stage", "name"):
+        table.add_column(title, overflow="fold")
+    for entry in entries:
+        table.add_row(str(entry["technique_id"]), entry["slug"], entry["stage"], escape(entry["name"]))
+    out().print(table)
+
+
+@technique.command()
+@click.argument("name", metavar="ID")
+@as_json
+def show(name: str, as_json: bool) -> None:
+    """Show what a technique does, needs and changes; ID is its number or slug."""
+    described = api.describe(name)
+    if as_json:
+        print_json(described)
+        return
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = out()
+    console.print(
+        f"[bold]{escape(described['name'])}[/bold]  [dim]{described['technique_id']} · {described['slug']}[/dim]"
+    )
+    console.print(escape(described["summary"]))
+    table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    shown = {
+        k: v
+        for k, v in described.items()
+        if k not in {"name", "technique_id", "slug", "summary", "parameters"}
+    }
+    for key, value in shown.items():
+        if value not in (None, "", [], {}):
+            table.add_row(key.replace("_", " "), escape(_text(value)))
+    for parameter in described["parameters"]:
+        table.add_row(
+            f"-p {parameter['name']}", escape(f"default {parameter['default']!r}; {parameter['accepts']}")
+        )
+    console.print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return (
+            "\n".join(_text(v) for v in value)
+            if any(len(str(v)) > 30 for v in value)
+            else ", ".join(map(_text, value))
+        )
+    if isinstance(value, dict):
+        return "; ".join(f"{k}: {_text(v)}" for k, v in value.items())
+    return str(value)
+
+
+@technique.command("run")
+@click.argument("name", metavar="ID")
+@click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
+@role_options
+@click.option(
+    "--features", type=NAMES, metavar="A,B", help="Features that it acts on; all if none are named."
+)
+@click.option(
+    "--param", "-p", "words", multiple=True, metavar="NAME=VALUE", help="Parameter of the technique."
+)
+@click.option("--predictions", metavar="[FILE:]COLUMN", help="Decisions of an existing model.")
+@click.option("--scores", metavar="[FILE:]COLUMN", help="Its probabilities of the favourable outcome.")
+@click.option("--graph", metavar="FILE", help="Causal graph: JSON, YAML or Graphviz.")
+@learner_option
+@seed_option
+@click.option("--output", "-o", metavar="FILE", help="Write the result there: a table, or JSON for figures.")
+@as_json
+def run_(
+    name: str, data: str, words: tuple[str, ...], output: str | None, as_json: bool, **options: Any
+) -> None:
+    """Run one technique alone; ID is its number or slug.
+
+    Pre-processing writes the table as changed. In- and post-processing train on a seeded split and
+    write score and decision of each row that trained nothing. Evaluation and causal analysis print
+    what they find.
+    """
+    roles = roles_of(options)
+    done = api.run_technique(name, data, parameters=parameters_of(words), output=output, **options, **roles)
+    if output is not None:
+        err().print(f"wrote {output}")
+    if as_json:
+        print_json(done.to_json())
+        return
+    from rich.markup import escape
+
+    console = out()
+    console.print(escape(done.text))
+    if done.before is not None and done.after is not None and done.tests is not None:
+        from fairmend.reports import verdict_table
+
+        console.print(verdict_table(done.before, done.after, done.tests))
+    elif done.figures:
+        console.print_json(json.dumps(done.figures, allow_nan=False))
+
+
+def parameters_of(words: tuple[str, ...]) -> dict[str, Any]:
+    """Return parameters from words of the form ``name=value``; a value is read as YAML reads it."""
+    import yaml
+
+    out: dict[str, Any] = {}
+    for word in words:
+        name, found, text = word.partition("=")
+        if not found or not name:
+            raise UsageError(f"a parameter has the form name=value, got {word!r}")
+        try:
+            out[name] = float(text) if "e" in text.lower() and "." not in text else yaml.safe_load(text)
+        except (ValueError, yaml.YAMLError):
+            out[name] = text
+    return out

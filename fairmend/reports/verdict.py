@@ -1,0 +1,133 @@
+"""The verdict table: baseline against final on the test data, each figure with its interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fairmend.core.measure import Comparison, Figure, Measurement
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+OVERALL = {
+    "accuracy": "Accuracy",
+    "demographic_parity_ratio": "Demographic parity ratio",
+    "demographic_parity_difference": "Demographic parity difference",
+    "equalized_odds_difference": "Equalized-odds gap",
+    "equal_opportunity_difference": "Equal-opportunity gap",
+    "expected_calibration_error": "Calibration error (ECE)",
+}
+BY_GROUP = {"expected_calibration_error": "ECE", "selection_rate": "Selection rate"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure before and after.
+
+    Attributes
+    ----------
+    name : str
+        Which figure, in English.
+    before, after : Figure
+        Of the baseline and of the final rule, on the same rows.
+    p_value : float or None
+        Of the paired permutation test of no change, where there is one.
+    of_group : bool
+        Whether it is the figure of one group.
+    """
+
+    name: str
+    before: Figure
+    after: Figure
+    p_value: float | None = None
+    of_group: bool = False
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Name, both figures with intervals, p-value and support, as text."""
+        support = f"{self.after.support:,}" + ("" if self.after.enough else " (too few)")
+        return self.name, figure_text(self.before), figure_text(self.after), p_text(self.p_value), support
+
+
+def verdict_rows(before: Measurement, after: Measurement, tests: Comparison) -> list[Row]:
+    """Return the rows of the verdict table: figures over all groups, then those of each group."""
+    has_scores = before.scores is not None and after.scores is not None
+    rows = [
+        Row(title, before.figure(name), after.figure(name), _p(tests, name))
+        for name, title in OVERALL.items()
+        if has_scores or "calibration" not in name
+    ]
+    for name, title in BY_GROUP.items():
+        if has_scores or "calibration" not in name:
+            rows += [
+                Row(f"{title}: {group}", before.figure(name, group), after.figure(name, group), of_group=True)
+                for group in after.groups
+            ]
+    return rows
+
+
+def verdict_table(before: Measurement, after: Measurement, tests: Comparison) -> Table:
+    """Return the verdict as a table for a terminal.
+
+    Parameters
+    ----------
+    before, after : Measurement
+        Baseline and final rule on the same rows.
+    tests : Comparison
+        The paired comparison of both.
+    """
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    level = f"{after.level:.0%}"
+    table = Table(
+        title=f"Baseline against final on {tests.table.n_rows:,} test rows, with {level} intervals",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("", overflow="fold")
+    for title in ("baseline", "final", "p of change", "rows"):
+        table.add_column(title, justify="right", no_wrap=True)
+    was_of_group = False
+    for row in verdict_rows(before, after, tests):
+        if row.of_group and not was_of_group:
+            table.add_section()
+        was_of_group = row.of_group
+        table.add_row(*(escape(cell) for cell in row.cells))
+    return table
+
+
+def figure_text(figure: Figure) -> str:
+    """Return a figure with its interval, or that it is not defined.
+
+    Examples
+    --------
+    >>> figure_text(Figure(0.8025, (0.709, 0.907), 6513, True))
+    '0.803 [0.709, 0.907]'
+    """
+    if figure.value != figure.value:
+        return "not defined"
+    if figure.interval is None:
+        return f"{figure.value:.3f}"
+    low, high = figure.interval
+    return f"{figure.value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def p_text(p_value: float | None) -> str:
+    """Return a p-value as people write it.
+
+    Examples
+    --------
+    >>> p_text(0.0001), p_text(0.0321), p_text(None)
+    ('< 0.001', '0.032', '')
+    """
+    if p_value is None or p_value != p_value:
+        return ""
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _p(tests: Comparison, name: str) -> float | None:
+    return tests.changes[name].p_value if name in tests.changes else None
