@@ -13,6 +13,8 @@ from fairmend.core.errors import NotFeasibleError
 EDGE = 1e-12
 MOST_STEPS = 100
 PRECISION = 1e-10
+PERFECT = 1e-8
+ROUNDING = 1e-13
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +56,7 @@ def loss_change(before: Floats, after: Floats, y: NDArray[np.int64], weights: Fl
 def logistic_fit(Z: Floats, t: Floats, weights: Floats) -> Floats:
     """Return theta that minimises the log-loss of sigma(Z theta) against t, without a penalty.
 
-    Newton's method; a step is halved until the loss does not rise.
+    Newton's method; a step is halved until the loss does not rise, but for rounding.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ def logistic_fit(Z: Floats, t: Floats, weights: Floats) -> Floats:
     Raises
     ------
     NotFeasibleError
-        There is no finite optimum.
+        The scores separate the labels, so that there is no finite optimum.
     """
     w = weights / weights.sum()
 
@@ -80,25 +82,24 @@ def logistic_fit(Z: Floats, t: Floats, weights: Floats) -> Floats:
     current = loss(eta)
     scale = np.maximum(w @ np.abs(Z), 1.0)
     for _ in range(MOST_STEPS):
+        if current <= PERFECT:
+            break
         p = expit(eta)
         gradient = Z.T @ (w * (p - t))
         if (np.abs(gradient) <= PRECISION * scale).all():
             return theta
         hessian = Z.T @ (Z * (w * p * (1 - p))[:, None])
         step = np.linalg.lstsq(hessian, gradient, rcond=None)[0]
-        while True:
-            moved = theta - step
-            eta = Z @ moved
-            following = loss(eta)
-            if following <= current or np.abs(step).max() <= PRECISION:
-                break
+        while (reached := loss(eta := Z @ (theta - step))) > current + ROUNDING and np.abs(
+            step
+        ).max() > PRECISION:
             step /= 2
-        if np.abs(step).max() <= PRECISION * max(1.0, float(np.abs(theta).max())):
-            return moved
-        theta, current = moved, following
+        theta, current = theta - step, reached
+        if np.abs(step).max() <= PRECISION:
+            return theta
     raise NotFeasibleError(
-        f"the logistic map did not converge in {MOST_STEPS} steps, as happens when the scores separate the labels; "
-        "give more rows, or use platt-scaling, whose targets keep the map finite"
+        "the scores separate the labels, so the logistic map has no finite optimum; give more rows that trained "
+        "no model, or use platt-scaling, whose targets keep the map finite"
     )
 
 

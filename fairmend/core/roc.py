@@ -7,7 +7,7 @@ higher score within its group.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from fairmend.core.groups import Groups
 NOBODY = float(np.nextafter(1.0, 2.0))
 ROUNDING = 1e-12
 LEAST_SHARE = 1e-9
+BLOCKS = 1024
 
 Floats = NDArray[np.float64]
 Mixture = tuple[NDArray[np.intp], Floats]
@@ -169,7 +170,8 @@ def best_positions(
 ) -> Floats:
     """Return the place on each group's curve at the least total cost with all rates in one window.
 
-    Every value that the least rate can take at the optimum is tried, so the answer is exact.
+    Every value that the least rate can take at the optimum is tried, but for those that a bound
+    rules out, so the answer is exact.
 
     Parameters
     ----------
@@ -197,41 +199,60 @@ def best_positions(
     if not allow_zero:
         least = least[least > 0]
     row = 0.0 if randomise else max(float(np.median(np.diff(r)[np.diff(r) > 0])) for r in rates)
-    total = np.zeros(len(least))
-    for r, cost in zip(rates, costs, strict=True):
-        total += _least_cost(r, cost, least, window, row, randomise)[0]
-    chosen = least[[total.argmin()]]
-    return np.array(
-        [
-            _least_cost(r, cost, chosen, window, row, randomise)[1][0]
-            for r, cost in zip(rates, costs, strict=True)
-        ]
-    )
+
+    def total(least: Floats, top: Floats, row: float) -> Floats:
+        return np.sum([_least_cost(*pair, least, top, row, randomise) for pair in pairs], axis=0)
+
+    pairs = list(zip(rates, costs, strict=True))
+    least = least[_promising(least, window, row, total)]
+    chosen = least[[total(least, window.top(least), row).argmin()]]
+    return np.array([_place(*pair, chosen, window.top(chosen), row, randomise) for pair in pairs])
 
 
-def _least_cost(
-    r: Floats, cost: Floats, least: Floats, window: Window, row: float, randomise: bool
-) -> tuple[Floats, Floats]:
-    """Return the least cost of one group for each least rate, and its place (for a single one)."""
-    top = np.minimum(window.top(least), 1.0)
+def _promising(
+    least: Floats, window: Window, row: float, total: Callable[[Floats, Floats, float], Floats]
+) -> NDArray[np.bool_]:
+    """Tell which least rates may be optimal: a block's widest window must beat the best narrow one."""
+    first = np.arange(0, len(least), max(1, len(least) // BLOCKS))
+    size = np.diff(np.append(first, len(least)))
+    found = total(least[first], window.top(least[first]), row).min()
+    bound = total(least[first], window.top(least[first + size - 1]) + row, 0.0)
+    return np.repeat(bound <= found * (1 + ROUNDING), size)
+
+
+def _reach(r: Floats, least: Floats, top: Floats, row: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the range of places with a rate in each window, or within one row of its foot if none is."""
     start = np.searchsorted(r, least - ROUNDING)
     stop = np.searchsorted(r, top + ROUNDING, side="right")
-    if row:
-        stop = np.where(stop > start, stop, np.searchsorted(r, least + row + ROUNDING, side="right"))
-    best = -range_maximum(-cost, start, stop)
-    place = np.full(len(least), np.nan)
-    if len(least) == 1 and stop[0] > start[0]:
-        place[0] = start[0] + cost[start[0] : stop[0]].argmin()
+    empty = np.flatnonzero(stop <= start)
+    stop[empty] = np.searchsorted(r, least[empty] + row + ROUNDING, side="right")
+    return start, stop
+
+
+def _between(r: Floats, rate: Floats) -> Floats:
+    """Return the place, with its fraction, at which the curve has each rate."""
+    right = np.clip(np.searchsorted(r, np.minimum(rate, 1.0)), 1, len(r) - 1)
+    run = r[right] - r[right - 1]
+    part = np.divide(rate - r[right - 1], run, out=np.zeros(len(rate)), where=run > 0)
+    return right - 1 + np.clip(part, 0.0, 1.0)
+
+
+def _least_cost(r: Floats, cost: Floats, least: Floats, top: Floats, row: float, randomise: bool) -> Floats:
+    """Return the least cost of one group in each window; infinity where it has no place."""
+    best = -range_maximum(-cost, *_reach(r, least, top, row))
     if randomise:
         for rate in (least, top):
-            right = np.clip(np.searchsorted(r, rate), 1, len(r) - 1)
-            run = r[right] - r[right - 1]
-            part = np.divide(rate - r[right - 1], run, out=np.zeros(len(rate)), where=run > 0)
-            mixed = cost[right - 1] + part * (cost[right] - cost[right - 1])
-            better = mixed < best - ROUNDING
-            best = np.where(better, mixed, best)
-            place = np.where(better, right - 1 + part, place)
-    return best, place
+            best = np.minimum(best, np.interp(_between(r, rate), np.arange(len(r)), cost))
+    return best
+
+
+def _place(r: Floats, cost: Floats, least: Floats, top: Floats, row: float, randomise: bool) -> float:
+    """Return the place of the least cost of one group in one window."""
+    (start,), (stop,) = _reach(r, least, top, row)
+    places = np.arange(start, stop, dtype=float)
+    if randomise:
+        places = np.concatenate([places, _between(r, least), _between(r, top)])
+    return float(places[np.interp(places, np.arange(len(r)), cost).argmin()])
 
 
 def mixture_at(position: float) -> Mixture:
@@ -342,9 +363,9 @@ def decision_probability(
 
 
 def rule_diagnostics(
-    groups: Groups, curves: Sequence[RocCurve], mixtures: Sequence[Mixture]
+    groups: Groups, curves: Sequence[RocCurve], mixtures: Sequence[Mixture], costs: Sequence[Floats]
 ) -> dict[str, Any]:
-    """Return thresholds and expected rates by group on the fitting data, ready for JSON.
+    """Return thresholds, expected rates and cost a row on the fitting data, ready for JSON.
 
     ``thresholds`` holds the one with the greatest share; ``mixtures`` is there if a group has several.
     """
@@ -364,4 +385,6 @@ def rule_diagnostics(
     ):
         values = {name: float(getattr(c, attribute)[at] @ w) for name, c, (at, w) in named}
         out[figure] = {name: None if np.isnan(value) else value for name, value in values.items()}
-    return out
+    rows = sum(float(c.tp[-1] + c.fp[-1]) for _, c, _ in named)
+    cost = sum(float(cost[at] @ w) for (_, _, (at, w)), cost in zip(named, costs, strict=False))
+    return {**out, "expected_cost": cost / rows}

@@ -9,16 +9,13 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.core.calibration import inside, logit, loss_change, rising_fit
-from fairmend.core.errors import NotFeasibleError
+from fairmend.core.calibration import Floats, inside, logit, loss_change, rising_fit
 from fairmend.core.groups import Groups
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Postprocessor
 
 
-def beta_fit(
-    s: NDArray[np.float64], y: NDArray[np.int64], weights: NDArray[np.float64], variant: str
-) -> tuple[float, float, float]:
+def beta_fit(s: Floats, y: NDArray[np.int64], weights: Floats, variant: str) -> tuple[float, float, float]:
     """Return a, b >= 0 and c of the map by logistic regression on ln s and -ln(1 - s)."""
     s, t = inside(s), y.astype(float)
     if variant == "am":
@@ -91,17 +88,8 @@ class BetaCalibration(Postprocessor):
         self.variant = variant
 
     def _fit(
-        self,
-        scores: NDArray[np.float64],
-        sensitive: Groups | None,
-        y: NDArray[np.int64],
-        sample_weight: NDArray[np.float64],
+        self, scores: Floats, sensitive: Groups | None, y: NDArray[np.int64], sample_weight: Floats
     ) -> None:
-        if scores[y == 1].min() >= scores[y == 0].max():
-            raise NotFeasibleError(
-                "every score with label 1 is at least every score with label 0, so beta calibration has no finite "
-                "optimum; use platt-scaling, or more rows that trained no model"
-            )
         self.a_, self.b_, self.c_ = beta_fit(scores, y, sample_weight, self.variant)
         self.diagnostics_ = {
             "a": self.a_,
@@ -111,6 +99,6 @@ class BetaCalibration(Postprocessor):
             **loss_change(scores, self._adjust(scores, None), y, sample_weight),
         }
 
-    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups | None) -> NDArray[np.float64]:
+    def _adjust(self, scores: Floats, sensitive: Groups | None) -> Floats:
         s = inside(scores)
         return expit(self.a_ * np.log(s) - self.b_ * np.log1p(-s) + self.c_)

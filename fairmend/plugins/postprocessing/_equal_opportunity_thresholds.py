@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fairmend.core.groups import Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.roc import (
+    Floats,
     Window,
     best_positions,
     decision_probability,
@@ -113,13 +114,7 @@ class EqualOpportunityThresholds(Postprocessor):
         self.tie_breaking = tie_breaking
         self.unseen = unseen
 
-    def _fit(
-        self,
-        scores: NDArray[np.float64],
-        sensitive: Groups,
-        y: NDArray[np.int64],
-        sample_weight: NDArray[np.float64],
-    ) -> None:
+    def _fit(self, scores: Floats, sensitive: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
         *curves, pooled = roc_curves(scores, sensitive, y, sample_weight)
         require_labels(curves, sensitive, 1)
         costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
@@ -129,9 +124,9 @@ class EqualOpportunityThresholds(Postprocessor):
             Window(slack=self.tolerance),
             randomise=self.tie_breaking == "randomise",
         )
-        mixtures = [mixture_at(x) for x in (*positions, costs[-1].argmin())]
+        mixtures = [mixture_at(x) for x in (*positions, int(costs[-1].argmin()))]
         self.thresholds_, self.shares_ = rule_table([*curves, pooled], mixtures)
-        self.diagnostics_ = rule_diagnostics(sensitive, curves, mixtures)
+        self.diagnostics_ = rule_diagnostics(sensitive, curves, mixtures, costs)
 
-    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups) -> NDArray[np.float64]:
+    def _adjust(self, scores: Floats, sensitive: Groups) -> Floats:
         return decision_probability(scores, sensitive.codes, self.thresholds_, self.shares_)

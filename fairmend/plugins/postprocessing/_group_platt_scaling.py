@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.calibration import loss_change, margin, platt_fit
+from fairmend.core.calibration import Floats, loss_change, margin, platt_fit
 from fairmend.core.groups import Groups, Unseen
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Postprocessor
@@ -98,13 +98,7 @@ class GroupPlattScaling(Postprocessor):
         self.minimum_per_class = minimum_per_class
         self.unseen = unseen
 
-    def _fit(
-        self,
-        scores: NDArray[np.float64],
-        sensitive: Groups,
-        y: NDArray[np.int64],
-        sample_weight: NDArray[np.float64],
-    ) -> None:
+    def _fit(self, scores: Floats, sensitive: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
         s = margin(scores, self.scale)
         maps, fallback = [], {}
         pooled = platt_fit(s, y, sample_weight)
@@ -127,7 +121,7 @@ class GroupPlattScaling(Postprocessor):
             **loss_change(scores, self._adjust(scores, sensitive), y, sample_weight),
         }
 
-    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups) -> NDArray[np.float64]:
+    def _adjust(self, scores: Floats, sensitive: Groups) -> Floats:
         # The code -1 of an unseen group reads the last entry, the map of all rows.
         return expit(
             self.slopes_[sensitive.codes] * margin(scores, self.scale) + self.intercepts_[sensitive.codes]

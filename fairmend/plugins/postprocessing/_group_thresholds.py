@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fairmend.core.groups import Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.roc import (
+    Floats,
     Window,
     best_positions,
     decision_probability,
@@ -28,9 +29,10 @@ class GroupThresholds(Postprocessor):
 
     Parameters
     ----------
-    min_ratio : float in [0, 1], default=1.0
+    min_ratio : float in [0, 1], default=0.9
         Least ratio of the lowest to the highest selection rate on the fitting data. 1 is parity; 0 is
-        the best threshold of each group without a constraint.
+        the best threshold of each group without a constraint. The default leaves room above four
+        fifths for the difference between the fitting data and new data.
     false_positive_cost, false_negative_cost : float, default=1.0
         Costs of the errors; where they are equal, accuracy is greatest.
     tie_breaking : {"none", "randomise"}, default="none"
@@ -105,7 +107,7 @@ class GroupThresholds(Postprocessor):
 
     def __init__(
         self,
-        min_ratio: float = 1.0,
+        min_ratio: float = 0.9,
         false_positive_cost: float = 1.0,
         false_negative_cost: float = 1.0,
         tie_breaking: str = "none",
@@ -117,13 +119,7 @@ class GroupThresholds(Postprocessor):
         self.tie_breaking = tie_breaking
         self.unseen = unseen
 
-    def _fit(
-        self,
-        scores: NDArray[np.float64],
-        sensitive: Groups,
-        y: NDArray[np.int64],
-        sample_weight: NDArray[np.float64],
-    ) -> None:
+    def _fit(self, scores: Floats, sensitive: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
         *curves, pooled = roc_curves(scores, sensitive, y, sample_weight)
         costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
         window = Window(factor=1 / self.min_ratio) if self.min_ratio > 0 else Window(slack=1.0)
@@ -134,9 +130,9 @@ class GroupThresholds(Postprocessor):
             randomise=self.tie_breaking == "randomise",
             allow_zero=self.min_ratio == 0,
         )
-        mixtures = [mixture_at(x) for x in (*positions, costs[-1].argmin())]
+        mixtures = [mixture_at(x) for x in (*positions, int(costs[-1].argmin()))]
         self.thresholds_, self.shares_ = rule_table([*curves, pooled], mixtures)
-        self.diagnostics_ = rule_diagnostics(sensitive, curves, mixtures)
+        self.diagnostics_ = rule_diagnostics(sensitive, curves, mixtures, costs)
 
-    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups) -> NDArray[np.float64]:
+    def _adjust(self, scores: Floats, sensitive: Groups) -> Floats:
         return decision_probability(scores, sensitive.codes, self.thresholds_, self.shares_)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from fairmend.core.calibration import loss_change
+from fairmend.core.calibration import Floats, loss_change
 from fairmend.core.groups import Groups
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Postprocessor
@@ -65,11 +65,7 @@ class IsotonicCalibration(Postprocessor):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
     def _fit(
-        self,
-        scores: NDArray[np.float64],
-        sensitive: Groups | None,
-        y: NDArray[np.int64],
-        sample_weight: NDArray[np.float64],
+        self, scores: Floats, sensitive: Groups | None, y: NDArray[np.int64], sample_weight: Floats
     ) -> None:
         isotonic = IsotonicRegression(y_min=0.0, y_max=1.0).fit(scores, y, sample_weight)
         self.knots_, self.values_ = isotonic.X_thresholds_, isotonic.y_thresholds_
@@ -78,5 +74,5 @@ class IsotonicCalibration(Postprocessor):
             **loss_change(scores, self._adjust(scores, None), y, sample_weight),
         }
 
-    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups | None) -> NDArray[np.float64]:
+    def _adjust(self, scores: Floats, sensitive: Groups | None) -> Floats:
         return np.interp(scores, self.knots_, self.values_)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.core.calibration import loss_change, margin, platt_fit
+from fairmend.core.calibration import Floats, loss_change, margin, platt_fit
 from fairmend.core.groups import Groups
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Postprocessor
@@ -77,11 +77,7 @@ class PlattScaling(Postprocessor):
         self.scale = scale
 
     def _fit(
-        self,
-        scores: NDArray[np.float64],
-        sensitive: Groups | None,
-        y: NDArray[np.int64],
-        sample_weight: NDArray[np.float64],
+        self, scores: Floats, sensitive: Groups | None, y: NDArray[np.int64], sample_weight: Floats
     ) -> None:
         self.slope_, self.intercept_ = platt_fit(margin(scores, self.scale), y, sample_weight)
         self.diagnostics_ = {
@@ -91,5 +87,5 @@ class PlattScaling(Postprocessor):
             **loss_change(scores, self._adjust(scores, None), y, sample_weight),
         }
 
-    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups | None) -> NDArray[np.float64]:
+    def _adjust(self, scores: Floats, sensitive: Groups | None) -> Floats:
         return expit(self.slope_ * margin(scores, self.scale) + self.intercept_)

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fairmend.core.groups import Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.roc import (
+    Floats,
     RocCurve,
     decision_probability,
     mixture_at,
@@ -24,22 +25,23 @@ from fairmend.core.roc import (
 )
 from fairmend.core.stages import Postprocessor
 
+RATES = {
+    "equalized_odds": ("tpr", "fpr"),
+    "equal_opportunity": ("tpr",),
+    "false_positive_rate": ("fpr",),
+    "demographic_parity": ("selection_rate",),
+}
 
-def parity_figures(curves: Sequence[RocCurve], parity: str, norm: str) -> list[list[NDArray[np.float64]]]:
+
+def parity_figures(curves: Sequence[RocCurve], parity: str, norm: str) -> list[list[Floats]]:
     """Return the figures along each curve whose range over the groups the tolerance bounds.
 
-    For equalized odds and the maximum norm these are TPR and FPR. For the norm of order 1 they are
-    TPR + FPR and TPR - FPR, since |x| + |y| <= r if and only if |x + y| <= r and |x - y| <= r.
+    These are the rates themselves; for both error rates and the norm of order 1 they are TPR + FPR
+    and TPR - FPR, since |x| + |y| <= r if and only if |x + y| <= r and |x - y| <= r.
     """
-    if parity == "equalized_odds":
-        if norm == "1":
-            return [[c.tpr + c.fpr for c in curves], [c.tpr - c.fpr for c in curves]]
-        return [[c.tpr for c in curves], [c.fpr for c in curves]]
-    if parity == "equal_opportunity":
-        return [[c.tpr for c in curves]]
-    if parity == "false_positive_rate":
-        return [[c.fpr for c in curves]]
-    return [[c.selection_rate for c in curves]]
+    if parity == "equalized_odds" and norm == "1":
+        return [[c.tpr + c.fpr for c in curves], [c.tpr - c.fpr for c in curves]]
+    return [[getattr(c, rate) for c in curves] for rate in RATES[parity]]
 
 
 class RelaxedErrorParity(Postprocessor):
@@ -98,9 +100,9 @@ class RelaxedErrorParity(Postprocessor):
         complexity="medium",
         duration_weeks=(1, 3),
         legal_notes=(
-            "The rule reads the protected attribute for every decision, which is disparate treatment in some "
-            "jurisdictions; in US credit, ECOA and Regulation B forbid it in most cases. It also draws lots, which "
-            "a person who asks for reasons must be told. Have counsel agree before deployment."
+            "The rule reads the protected attribute for every decision, which is disparate treatment in some jurisdictions; "
+            "in US credit, ECOA and Regulation B forbid it in most cases. It also draws lots, which a person who asks "
+            "for reasons must be told. Have counsel agree before deployment."
         ),
         use_when="Both error rates must come close between groups, full equality costs too much accuracy, and a draw is acceptable.",
         avoid_when="Decisions may not be drawn at random, or the protected attribute may not be read at decision time.",
@@ -116,9 +118,7 @@ class RelaxedErrorParity(Postprocessor):
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "tolerance": [Interval(Real, 0, 1, closed="both")],
-        "parity": [
-            StrOptions({"equalized_odds", "equal_opportunity", "false_positive_rate", "demographic_parity"})
-        ],
+        "parity": [StrOptions(set(RATES))],
         "norm": [StrOptions({"max", "1"})],
         "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
         "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
@@ -141,25 +141,15 @@ class RelaxedErrorParity(Postprocessor):
         self.false_negative_cost = false_negative_cost
         self.unseen = unseen
 
-    def _fit(
-        self,
-        scores: NDArray[np.float64],
-        sensitive: Groups,
-        y: NDArray[np.int64],
-        sample_weight: NDArray[np.float64],
-    ) -> None:
+    def _fit(self, scores: Floats, sensitive: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
         *curves, pooled = roc_curves(scores, sensitive, y, sample_weight)
         require_labels(curves, sensitive, 0, 1)
         costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
         figures = parity_figures(curves, self.parity, self.norm)
-        mixtures = parity_program(curves, figures, self.tolerance, costs[:-1])
-        mixtures.append(mixture_at(int(costs[-1].argmin())))
+        fair = parity_program(curves, figures, self.tolerance, costs[:-1])
+        mixtures = [*fair, mixture_at(int(costs[-1].argmin()))]
         self.thresholds_, self.shares_ = rule_table([*curves, pooled], mixtures)
-        expected = sum(float(c[at] @ w) for c, (at, w) in zip(costs[:-1], mixtures, strict=False))
-        self.diagnostics_ = {
-            **rule_diagnostics(sensitive, curves, mixtures),
-            "expected_cost": expected / sample_weight.sum(),
-        }
+        self.diagnostics_ = rule_diagnostics(sensitive, curves, mixtures, costs)
 
-    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups) -> NDArray[np.float64]:
+    def _adjust(self, scores: Floats, sensitive: Groups) -> Floats:
         return decision_probability(scores, sensitive.codes, self.thresholds_, self.shares_)

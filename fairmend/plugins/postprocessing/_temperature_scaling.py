@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.calibration import best_temperature, logit, loss_change
+from fairmend.core.calibration import Floats, best_temperature, logit, loss_change
 from fairmend.core.errors import ParameterError
 from fairmend.core.groups import Groups
 from fairmend.core.metadata import TechniqueMetadata
@@ -79,11 +79,7 @@ class TemperatureScaling(Postprocessor):
         self.highest = highest
 
     def _fit(
-        self,
-        scores: NDArray[np.float64],
-        sensitive: Groups | None,
-        y: NDArray[np.int64],
-        sample_weight: NDArray[np.float64],
+        self, scores: Floats, sensitive: Groups | None, y: NDArray[np.int64], sample_weight: Floats
     ) -> None:
         if self.lowest >= self.highest:
             raise ParameterError(
@@ -97,5 +93,5 @@ class TemperatureScaling(Postprocessor):
             **loss_change(scores, self._adjust(scores, None), y, sample_weight),
         }
 
-    def _adjust(self, scores: NDArray[np.float64], sensitive: Groups | None) -> NDArray[np.float64]:
+    def _adjust(self, scores: Floats, sensitive: Groups | None) -> Floats:
         return expit(logit(scores) / self.temperature_)
