@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from typing import Any
+
 import pandas as pd
 import pytest
+from scipy.stats import ks_2samp
 
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
+from fairmend.core.groups import Groups
 from fairmend.core.learner import make_learner
 from fairmend.core.roles import Roles
 
@@ -14,7 +20,9 @@ from fairmend.core.roles import Roles
 @pytest.fixture(scope="session")
 def adult_data(adult: pd.DataFrame) -> Dataset:
     """Six groups of sex and race, 12,000 rows, five numeric features and a category that tells the sex."""
-    common = adult[adult["race"].isin(["White", "Black", "Asian-Pac-Islander"])].sample(12_000, random_state=0)
+    common = adult[adult["race"].isin(["White", "Black", "Asian-Pac-Islander"])].sample(
+        12_000, random_state=0
+    )
     left_out = ("education", "marital-status", "native-country", "capital-loss", "workclass", "occupation")
     roles = Roles(outcome="income", favorable=">50K", protected=("sex", "race"), ignored=left_out)
     return Dataset.from_frame(common, roles)
@@ -28,3 +36,25 @@ def adult_case(adult_data: Dataset) -> Case:
         parts["train"], parts["calibration"], parts["validation"], make_learner("logistic_regression"), seed=3
     )
     return case.retrained()
+
+
+@pytest.fixture(scope="session")
+def by_group() -> Callable[[pd.DataFrame, Any], list[pd.DataFrame]]:
+    """Split a frame into the rows of each group."""
+
+    def split(X: pd.DataFrame, sensitive: Any) -> list[pd.DataFrame]:
+        groups = Groups.of(sensitive)
+        return [X[groups.codes == a] for a in range(groups.n_groups)]
+
+    return split
+
+
+@pytest.fixture(scope="session")
+def largest_ks() -> Callable[[list[pd.DataFrame], str], float]:
+    """Measure the largest Kolmogorov-Smirnov distance between two groups on one feature."""
+
+    def measure(parts: list[pd.DataFrame], name: str) -> float:
+        pairs = itertools.combinations([part[name].dropna() for part in parts], 2)
+        return max(float(ks_2samp(a, b, method="asymp").statistic) for a, b in pairs)
+
+    return measure

@@ -58,7 +58,7 @@ def test_label_and_group_become_independent_and_margins_stay(adult_data: Dataset
 @pytest.mark.data
 def test_mean_difference_of_german_credit_vanishes(german: pd.DataFrame) -> None:
     # The figure before is that of AIF360's tutorial on credit scoring, which draws its training rows so.
-    train = german.iloc[np.random.RandomState(0).permutation(1000)[:700]]  # noqa: NPY002
+    train = german.iloc[np.random.RandomState(0).permutation(1000)[:700]]
     older, y = (train["age"] >= 25).to_numpy(), (train["credit"] == 1).to_numpy().astype(int)
     w = InstanceWeighting().reweight(train[["age"]], y, sensitive_features=older)
 
@@ -91,9 +91,7 @@ def test_worked_by_hand() -> None:
 def test_missing_values_are_a_group_of_their_own() -> None:
     y = [0, 0, 0, 1, 0, 0, 1, 1, 1, 1]
     named = InstanceWeighting().reweight(np.zeros((10, 1)), y, sensitive_features=list("aaaabbbbbb"))
-    gaps = InstanceWeighting().reweight(
-        np.zeros((10, 1)), y, sensitive_features=[None] * 4 + ["b"] * 6
-    )
+    gaps = InstanceWeighting().reweight(np.zeros((10, 1)), y, sensitive_features=[None] * 4 + ["b"] * 6)
     np.testing.assert_array_equal(named, gaps)
 
 
