@@ -79,7 +79,7 @@ def standard_graph(data: Dataset) -> CausalGraph:
 
 
 def fitted_graph(graph: CausalGraph, data: Dataset) -> CausalGraph:
-    """Return a graph checked against a data set, with nodes for the protected attributes and the outcome.
+    """Return a graph checked against a data set, with nodes for attributes, resolving columns and outcome.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def fitted_graph(graph: CausalGraph, data: Dataset) -> CausalGraph:
     UsageError
         The outcome causes other columns.
     """
-    nodes = dict.fromkeys((*graph.nodes, *data.roles.protected, data.roles.outcome))
+    nodes = dict.fromkeys((*graph.nodes, *data.roles.protected, *data.roles.resolving, data.roles.outcome))
     graph = CausalGraph.from_edges(graph.edges, nodes=nodes, hidden=graph.hidden)
     graph.validate([str(column) for column in data.frame.columns], data.roles.outcome)
     return graph

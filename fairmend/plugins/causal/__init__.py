@@ -1,9 +1,10 @@
 """Techniques that look at causes."""
 
 from fairmend.core.markers import hookimpl
+from fairmend.plugins.causal._causal_graph_construction import CausalGraphConstruction
 from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
 
-__all__ = ["SensitivityAnalysis"]
+__all__ = ["CausalGraphConstruction", "SensitivityAnalysis"]
 
 
 @hookimpl

@@ -40,12 +40,12 @@ class SensitivityAnalysis(CausalAnalysis):
     The effect is that of a linear probability model on the rows of a group and its reference. Two
     quantities are given, each under its own name, for they live on different scales. The *robustness
     value* is the share of residual variance of both group and outcome that a confounder must explain
-    (all of the estimate; or enough to make it insignificant at alpha). The *E-value* (VanderWeele and Ding) is
-    the risk ratio that it must have with both, for the estimate and for the confidence limit nearer
-    1. ``e_value`` and ``e_value_limit`` of the whole are the smallest of all contrasts.
+    to take the estimate away, or, with alpha, its significance. The *E-value* (VanderWeele and Ding)
+    is the risk ratio that it must have with both, for the estimate and for the confidence limit
+    nearer 1. ``e_value`` and ``e_value_limit`` of the whole are the smallest of all contrasts.
 
-    "Effect of race" is short for what a change of all that the attribute sets going would do; it needs an
-    interpretation that a graph cannot give. Sample weights are not used.
+    "Effect of race" is short for what a change of all that the attribute sets going would do; it needs
+    an interpretation that a graph cannot give. Sample weights are not used.
 
     References
     ----------

@@ -1,0 +1,135 @@
+"""Causal graph construction for fairness analysis, Kusner, Loftus, Russell & Silva 2017."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sklearn.utils._param_validation import Interval
+
+from fairmend.core.contrasts import regressors
+from fairmend.core.dataset import Dataset
+from fairmend.core.graph import CausalGraph
+from fairmend.core.graph_sources import fitted_graph, read_graph, standard_graph
+from fairmend.core.interventions import contradictions, failed_claims, intervention_points
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import CausalAnalysis
+
+
+class CausalGraphConstruction(CausalAnalysis):
+    """Build the causal graph, read every column's role off it, and hold it against the data.
+
+    Parameters
+    ----------
+    edges : sequence of edges, mapping, CausalGraph or path, optional
+        The graph: pairs (cause, effect) or triples with a provenance, a mapping, or a .json or .dot
+        file. By default the graph that the analysis is given, else the standard graph of the roles:
+        protected attributes act on the outcome directly and through mediators, resolving variables
+        and proxies; covariates act on mediators and outcome.
+    alpha : float, default=0.05
+        Level of the tests, after Holm's correction.
+    min_effect : float in [0, 1], default=0.05
+        Strength of dependence from which a test counts; in many rows any dependence is significant.
+    max_implications : int, default=300
+        Independences to test at most.
+
+    Notes
+    -----
+    A predictor that reads only columns that no protected attribute influences is counterfactually
+    fair whatever the equations are (Lemma 1): these are the ``safe_predictors``; of columns that are not
+    in the graph nothing is said (``not_in_graph``). A confounder of an attribute is an ancestor of it;
+    columns that an attribute influences are mediators or proxies, never confounders.
+
+    Data can deny a graph, never prove it: a missing edge claims an independence, which is tested; an
+    edge claims nothing. The tests are linear where columns are numbers. Declared mediators and
+    proxies that the graph denies are listed; a declared resolving variable that no attribute
+    influences is refused. Sample weights enter the base rates only.
+
+    References
+    ----------
+    M. J. Kusner, J. Loftus, C. Russell and R. Silva (2017), "Counterfactual fairness", NeurIPS, sections
+    3 and 4. N. Kilbertus et al. (2017), "Avoiding discrimination through causal reasoning", NeurIPS,
+    for resolving variables and proxies.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=53,
+        slug="causal-graph-construction",
+        name="Causal graph construction for fairness analysis",
+        stage="causal",
+        family="graphs",
+        summary="Turns assumed causes into the role of every column, tests them, and names where to intervene.",
+        citation="kusner2017counterfactual",
+        addresses=("biased-mediator", "proxy-variable", "outcome-disparity", "base-rate-difference"),
+        targets=("counterfactual_fairness",),
+        tasks=("binary",),
+        minimum_rows=100,
+        complexity="medium",
+        duration_weeks=(2, 3),
+        use_when="People who know the field can say what causes what, and a fix should act where the bias enters.",
+        avoid_when="Nobody can defend the arrows, or only the size of the disparity matters and not its path.",
+        questions=(
+            "By which route does race reach the decision, and where should we step in?",
+            "Which features are mediators, which are proxies, and which may a model read safely?",
+            "What has to be adjusted for to estimate the effect of gender?",
+            "Does our data contradict the diagram that the experts drew?",
+            "Should we fix the data, the training or the thresholds first?",
+            "How do I write down and check our assumptions about cause and effect?",
+        ),
+        alternatives=(52,),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "edges": [list, tuple, dict, str, Path, CausalGraph, None],
+        "alpha": [Interval(Real, 0, 1, closed="neither")],
+        "min_effect": [Interval(Real, 0, 1, closed="both")],
+        "max_implications": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self, edges: Any = None, alpha: float = 0.05, min_effect: float = 0.05, max_implications: int = 300
+    ) -> None:
+        self.edges = edges
+        self.alpha = alpha
+        self.min_effect = min_effect
+        self.max_implications = max_implications
+
+    def _analyse(self, data: Dataset, graph: CausalGraph | None) -> Mapping[str, Any]:
+        source = "given" if graph is not None else "roles"
+        if self.edges is not None:
+            graph, source = read_graph(self.edges), "edges"
+        graph = fitted_graph(standard_graph(data) if graph is None else graph, data)
+        outcome, resolving = data.roles.outcome, data.roles.resolving
+        joint = graph.roles(data.roles.protected, outcome, resolving=resolving)
+        by_attribute = {}
+        for attribute in data.roles.protected:
+            accepted = [name for name in resolving if name in graph.descendants(attribute)]
+            by_attribute[attribute] = graph.roles(attribute, outcome, resolving=accepted).to_mapping()
+        frame, notes = regressors(data.frame, graph.nodes)
+        levels = {"alpha": self.alpha, "min_effect": self.min_effect}
+        claims = failed_claims(graph, frame, most=self.max_implications, **levels)
+        points = intervention_points(data, frame, graph, **levels)
+        stages = list(dict.fromkeys(point["stage"] for point in points if point["supported"]))
+        safe = [name for name in joint.non_descendants if name not in data.roles.not_features()]
+        text = (
+            f"{len(graph.nodes)} columns, {len(graph.edges)} edges: {len(joint.mediators)} mediators, "
+            f"{len(safe)} safe predictors; the data deny {len(claims['failed'])} of {claims['tested']} tested claims; "
+            f"interventions are supported in {', '.join(stages) or 'no stage'}."
+        )
+        return {
+            "graph": graph,
+            "source": source,
+            "dag": graph.to_mapping(),
+            "dot": graph.to_dot(),
+            "roles": joint.to_mapping(),
+            "by_attribute": by_attribute,
+            "safe_predictors": safe,
+            "not_in_graph": [str(name) for name in data.X.columns if name not in graph.nodes],
+            "contradictions": contradictions(data, joint),
+            "implications": claims,
+            "intervention_points": points,
+            "strategy": "hybrid" if len(stages) > 1 else (stages or ["none"])[0],
+            "notes": notes,
+            "text": text,
+        }

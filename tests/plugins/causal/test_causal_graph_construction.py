@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairmend.core.case import Case
+from fairmend.core.dataset import Dataset
+from fairmend.core.errors import DataError, MissingColumnError, ParameterError, UnknownNameError, UsageError
+from fairmend.core.graph import CausalGraph
+from fairmend.core.roles import Roles
+from fairmend.plugins.causal import CausalGraphConstruction
+
+
+def drawn(network: nx.DiGraph, n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Draw linear data from a graph; a and b are groups, y is the outcome."""
+    values: dict[str, np.ndarray] = {}
+    for node in nx.topological_sort(network):
+        total = rng.normal(size=n) + sum((values[p] for p in network.predecessors(node)), np.zeros(n))
+        values[node] = (total > np.median(total)).astype(float) if node in "aby" else total
+    return pd.DataFrame({name: values[name] for name in network}).astype({"a": int, "b": int, "y": int})
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_roles_of_random_graphs_agree_with_networkx_and_true_graphs_stand(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    order = [*rng.permutation(["a", "b", "u", "v", "w", "x"]).tolist(), "y"]
+    network = nx.DiGraph()
+    network.add_nodes_from(order)
+    network.add_edges_from(
+        (order[i], order[j]) for i in range(7) for j in range(i + 1, 7) if rng.random() < 0.4
+    )
+    data = Dataset.from_frame(drawn(network, 1500, rng), Roles(outcome="y", protected=("a", "b")))
+    graph = {"nodes": order, "edges": [list(edge) for edge in network.edges]}
+    result = CausalGraphConstruction(edges=graph, alpha=0.001).analyse(data)
+    for attribute in ("a", "b"):
+        roles = result["by_attribute"][attribute]
+        below = nx.descendants(network, attribute)
+        assert set(roles["descendants"]) == below
+        assert set(roles["mediators"]) == {n for n in below if n != "y" and nx.has_path(network, n, "y")}
+        assert set(roles["non_descendants"]) == set(order) - below - {attribute, "y"}
+        assert set(roles["confounders"]) <= nx.ancestors(network, attribute)
+    joint = set().union(*(nx.descendants(network, a) for a in "ab"))
+    assert set(result["safe_predictors"]) == {"u", "v", "w", "x"} - joint
+    for claim in result["implications"]["failed"]:
+        # where groups and outcome are cut at their medians, only claims between plain numbers are exactly linear
+        assert {claim["x"], claim["y"], *claim["given"]} & {"a", "b", "y"}
+        assert claim["effect"] < 0.35
+
+
+def test_the_true_graph_of_the_bank_is_not_denied_and_names_the_points_of_the_playbook(
+    bank_data: Dataset, true_graph: CausalGraph
+) -> None:
+    result = CausalGraphConstruction().analyse(bank_data, true_graph)
+    assert result["source"] == "given"
+    assert result["graph"].edges == true_graph.edges
+    assert result["implications"]["tested"] == result["implications"]["implied"] > 40
+    assert result["implications"]["failed"] == []
+    assert result["contradictions"] == []
+    assert result["safe_predictors"] == ["age", "loan_amount", "debt_to_income"]
+    assert result["by_attribute"]["race"]["confounders"] == []  # nothing causes race, so nothing confounds it
+    assert result["by_attribute"]["race"]["adjustment_sets"] == [[]]
+    assert result["by_attribute"]["gender"]["resolving"] == ["employment_history"]
+    points = {
+        (p["stage"], p["attribute"], p["column"]): p["supported"] for p in result["intervention_points"]
+    }
+    assert points["pre-processing", "race", "credit_score"]
+    assert points["in-processing", "race", "zip_code"]
+    assert points["post-processing", "race", None]
+    assert not points["post-processing", "gender", None]
+    assert not any(column == "employment_history" for _, _, column in points)  # accepted, so nothing to mend
+    assert result["strategy"] == "hybrid"
+
+
+def test_a_missing_edge_is_found_and_the_strongest_denial_comes_first(
+    bank_data: Dataset, true_graph: CausalGraph
+) -> None:
+    wrong = [
+        list(e) for e in true_graph.edges if e[:2] not in {("income", "credit_score"), ("race", "education")}
+    ]
+    failed = CausalGraphConstruction(edges=wrong).analyse(bank_data)["implications"]["failed"]
+    pairs = [{claim["x"], claim["y"]} for claim in failed]
+    assert {"income", "credit_score"} in pairs
+    assert {"race", "education"} in pairs
+    effects = [claim["effect"] for claim in failed]
+    assert effects == sorted(effects, reverse=True)
+    assert all(claim["p_holm"] < 0.05 for claim in failed)
+    deaf = CausalGraphConstruction(edges=wrong, min_effect=0.99).analyse(bank_data)
+    assert deaf["implications"]["failed"] == []
+    few = CausalGraphConstruction(edges=wrong, max_implications=3).analyse(bank_data)
+    assert few["implications"]["tested"] == 3
+
+
+def test_without_edges_the_roles_give_the_standard_graph(bank_data: Dataset) -> None:
+    result = CausalGraphConstruction(max_implications=0).analyse(bank_data)
+    assert result["source"] == "roles"
+    assert {edge["provenance"] for edge in result["dag"]["edges"]} == {"role"}
+    assert result["roles"]["resolving"] == ["employment_history"]
+    assert set(result["roles"]["mediators"]) == {
+        "education", "income", "credit_score", "employment_history", "zip_code", "redlining"
+    }  # fmt: skip
+
+
+def test_worked_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    sex = rng.integers(0, 2, 400)
+    taste = sex + rng.normal(size=400)
+    score = sex + rng.normal(size=400)
+    frame = pd.DataFrame({"sex": sex, "score": score, "taste": taste, "luck": rng.normal(size=400)})
+    frame["hired"] = (score + frame["luck"] > 0.5).astype(int)
+    data = Dataset.from_frame(frame, Roles(outcome="hired", protected=("sex",)))
+    edges = [("sex", "score"), ("sex", "taste"), ("score", "hired"), ("luck", "hired")]
+    result = CausalGraphConstruction(edges=edges).analyse(data)
+    roles = result["by_attribute"]["sex"]
+    assert roles["mediators"] == ["score"]
+    assert roles["proxy_candidates"] == ["score", "taste"]
+    assert roles["non_descendants"] == ["luck"]
+    stages = {p["column"]: (p["stage"], p["supported"]) for p in result["intervention_points"]}
+    assert stages["score"] == ("pre-processing", True)
+    assert stages["taste"] == ("in-processing", False)  # it tells the sex, but the outcome does not follow it
+    rates = result["intervention_points"][-1]["evidence"][0]["base_rates"]
+    assert rates["1"] == pytest.approx(frame.loc[frame["sex"] == 1, "hired"].mean())
+
+
+@pytest.mark.parametrize("form", ["list", "mapping", "json list", "json mapping", "dot"])
+def test_reads_every_form_of_a_graph(
+    form: str, bank_data: Dataset, true_graph: CausalGraph, tmp_path: Path
+) -> None:
+    mapping: dict[str, Any] = true_graph.to_mapping()
+    listed = [list(edge) for edge in true_graph.edges]
+    source: Any = {"list": listed, "mapping": mapping}.get(form)
+    if source is None:
+        source = tmp_path / f"graph.{'dot' if form == 'dot' else 'json'}"
+        text = (
+            true_graph.to_dot() if form == "dot" else json.dumps(listed if form == "json list" else mapping)
+        )
+        source.write_text(text, encoding="utf-8")
+        source = str(source)
+    result = CausalGraphConstruction(edges=source, max_implications=0).analyse(bank_data)
+    assert set(result["graph"].edges) == set(true_graph.edges)
+    assert result["source"] == "edges"
+    assert CausalGraph.from_dot(result["dot"]).edges == result["graph"].edges
+    result.pop("graph")
+    json.dumps(result, allow_nan=False)
+
+
+def test_refuses_graphs_that_cannot_be(bank_data: Dataset, tmp_path: Path) -> None:
+    def build(edges: Any) -> Any:
+        return CausalGraphConstruction(edges=edges).analyse(bank_data)
+
+    with pytest.raises(UsageError, match="no cycle"):
+        build([("race", "income"), ("income", "education"), ("education", "income")])
+    with pytest.raises(MissingColumnError, match="incme"):
+        build([("race", "incme")])
+    with pytest.raises(UsageError, match="must not cause"):
+        build([("approved", "income")])
+    with pytest.raises(UsageError, match="resolving variable must be influenced"):
+        build([("race", "income")])  # nothing leads to employment_history, which is declared resolving
+    with pytest.raises(DataError, match="no such file"):
+        build(tmp_path / "nowhere.json")
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match=r"neither \.dot nor JSON"):
+        build(tmp_path / "bad.json")
+    with pytest.raises(ParameterError, match="edges"):
+        CausalGraphConstruction.with_parameters(edges=3)
+
+
+def test_declared_roles_that_the_graph_denies_are_listed(bank_data: Dataset) -> None:
+    edges = [("gender", "employment_history"), ("race", "zip_code"), ("employment_history", "approved"),
+             ("education", "approved"), ("race", "credit_score")]  # fmt: skip
+    found = CausalGraphConstruction(edges=edges, max_implications=0).analyse(bank_data)["contradictions"]
+    assert [text.split()[0] for text in found] == ["education", "income", "credit_score", "redlining"]
+
+
+def test_an_attribute_outside_the_graph_influences_nothing(bank_data: Dataset) -> None:
+    edges = [("gender", "employment_history"), ("employment_history", "approved")]
+    result = CausalGraphConstruction(edges=edges, max_implications=0).analyse(bank_data)
+    assert result["by_attribute"]["race"]["descendants"] == []
+    assert "credit_score" in result["not_in_graph"]
+    assert result["safe_predictors"] == []
+    with pytest.raises(UnknownNameError):
+        result["graph"].roles("wealth", "approved")
+
+
+def test_the_graph_joins_the_case(case: Case, true_graph: CausalGraph) -> None:
+    after, effect = CausalGraphConstruction(edges=true_graph).run(case)
+    assert after.graph is not None
+    assert set(after.graph.edges) == set(true_graph.edges)
+    result = after.results["causal-graph-construction"]
+    assert "graph" not in result
+    assert effect.kind == "none"
+    assert effect.text == result["text"]
+    assert after.train is case.train
+    again, _ = CausalGraphConstruction().run(after)
+    assert again.results["causal-graph-construction"]["source"] == "given"
+
+
+@pytest.mark.data
+def test_gaps_and_many_levels_of_adult_are_met(adult: pd.DataFrame) -> None:
+    columns = [
+        "sex",
+        "race",
+        "age",
+        "workclass",
+        "education-num",
+        "hours-per-week",
+        "native-country",
+        "income",
+    ]
+    frame = adult[columns].iloc[:5000].assign(age=lambda f: f["age"].astype(float).mask(f.index % 7 == 0))
+    roles = Roles(
+        outcome="income", favorable=">50K", protected=("sex", "race"), mediators=("hours-per-week",)
+    )
+    result = CausalGraphConstruction().analyse(Dataset.from_frame(frame, roles))
+    assert "median" in result["notes"]["age"]
+    assert result["implications"]["tested"] == result["implications"]["implied"]
+    assert any(c["claim"].startswith("race _||_ native-country") for c in result["implications"]["failed"])
