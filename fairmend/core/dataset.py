@@ -26,7 +26,7 @@ from fairmend.core.roles import Roles
 
 MINIMUM_ROWS = 100
 MOST_GROUPS_OF_A_NUMBER = 10
-PARTS: Mapping[str, float] = {"train": 0.5, "calibration": 0.15, "validation": 0.15, "test": 0.2}
+PARTS: Mapping[str, float] = {"train": 0.45, "calibration": 0.2, "validation": 0.15, "test": 0.2}
 
 
 def read_table(path: str | Path) -> pd.DataFrame:

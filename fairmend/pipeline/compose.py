@@ -62,7 +62,10 @@ def compose(
         dict.fromkeys(
             f.column
             for f in audit.findings
-            if f.kind == "biased-mediator" and f.column and f.column_is == "number"
+            if f.kind == "biased-mediator"
+            and f.severity in {"medium", "high"}
+            and f.column
+            and f.column_is == "number"
         )
     )
     composer = _Composer(registry, allowed, notion, why, numeric)
@@ -130,14 +133,8 @@ class _Composer:
         return [m for m in found if limits.reason(m) is None]
 
     def staged(self, ranked: list[TechniqueMetadata], stage: Stage, when: When, wanted: Any) -> list[Step]:
-        """Return the step of a stage: the best technique with its alternatives, or none.
-
-        Among techniques of in-processing those come first that train the user's own learner, since
-        another model class costs accuracy that has nothing to do with fairness.
-        """
+        """Return the step of a stage: the best technique with its alternatives, or none."""
         fit = [m for m in ranked if m.stage == stage and wanted(m)]
-        if stage == "in-processing":
-            fit.sort(key=lambda m: not m.needs_base_estimator)
         if not fit:
             return []
         best, rest = fit[0], fit[1:]

@@ -77,7 +77,7 @@ class Judged:
             seed=self.settings.seed,
         )
 
-    def against(self, before: Judged) -> Comparison:
+    def against(self, before: Judged, n_permutations: int | None = None) -> Comparison:
         """Return the paired comparison with another model on the same data."""
         return compare(
             self.data.y,
@@ -87,7 +87,7 @@ class Judged:
             sample_weight=self.data.weights,
             metrics=COMPARED,
             n_boot=self.settings.n_boot,
-            n_permutations=self.settings.n_permutations,
+            n_permutations=n_permutations or self.settings.n_permutations,
             min_support=self.settings.minimum_support,
             seed=self.settings.seed,
         )
@@ -124,5 +124,5 @@ class View:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """The model so far against the baseline, paired."""
-        return self.current.against(self.baseline)
+        """The model so far against the baseline, paired; gates read its intervals, not its p-values."""
+        return self.current.against(self.baseline, n_permutations=1)
