@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairmend.core.dataset import MINIMUM_ROWS, Dataset
@@ -116,9 +117,17 @@ def audit(
         fingerprint=data.fingerprint(),
         seed=seed,
         measures={name: _figures(one, subject) for name, one in measured.items()},
-        findings=findings,
+        findings=tuple(_with_column_kind(finding, data) for finding in findings),
         notes=(*data.notes, *subject.notes, *cautions_, *notes),
     )
+
+
+def _with_column_kind(finding: Finding, data: Dataset) -> Finding:
+    """Return the finding with what its feature holds, so that a repair can tell numbers from texts."""
+    if finding.column is None or finding.column not in data.X.columns:
+        return finding
+    held = "number" if pd.api.types.is_numeric_dtype(data.X[finding.column]) else "text"
+    return finding.model_copy(update={"column_is": held})
 
 
 def _of_groups(
@@ -137,7 +146,7 @@ def _of_groups(
         out += compare_groups(gap, attribute, measured, rules, seed)
     if subject.scores is not None:
         counted = ScoreTable.from_arrays(data.y, subject.scores, groups)
-        out += group_miscalibration(attribute, measured, counted, seed)
+        out += group_miscalibration(attribute, measured, counted, rules, seed)
     out.append(representation(attribute, measured, rules))
     out += rarer_outcome_in_group(attribute, measured)
     return out
