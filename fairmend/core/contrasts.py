@@ -26,12 +26,12 @@ from fairmend.core.dataset import Dataset
 from fairmend.core.errors import InsufficientDataError, unknown
 from fairmend.core.graph import CausalGraph
 from fairmend.core.groups import Groups
-from fairmend.core.regression import LinearFit, LinearSystem
+from fairmend.core.regression import Coefficient, LinearSystem
 
 MOST_LEVELS = 50
 OTHER = "other levels"
 FIGURES = (
-    "estimate", "se", "t", "dof", "interval", "partial_r2", "robustness_value", "robustness_value_alpha",
+    "estimate", "se", "t", "dof", "sigma2", "interval", "partial_r2", "robustness_value", "robustness_value_alpha",
     "risk_ratio", "risk_ratio_interval", "e_value", "e_value_limit",
 )  # fmt: skip
 
@@ -103,6 +103,7 @@ def adjusted_contrast(
     treatment: str,
     covariates: Sequence[str] = (),
     *,
+    beside: Sequence[str] = (),
     q: float = 1.0,
     alpha: float = 0.05,
     multiples: Sequence[float] = (1.0, 2.0, 3.0),
@@ -117,6 +118,8 @@ def adjusted_contrast(
         Numeric columns, or columns with two levels.
     covariates : sequence of str
         Further regressors, each of them a benchmark.
+    beside : sequence of str
+        Regressors that are no benchmarks, such as the indicators of other groups.
     q : float
         Share of the estimate that the robustness value is to explain away.
     alpha : float
@@ -127,7 +130,7 @@ def adjusted_contrast(
     Returns
     -------
     dict
-        ``estimate``, ``se``, ``t``, ``dof``, ``interval``, ``partial_r2``, ``robustness_value``,
+        ``estimate``, ``se``, ``t``, ``dof``, ``sigma2`` (residual variance), ``interval``, ``partial_r2``, ``robustness_value``,
         ``robustness_value_alpha`` and ``bounds`` (covariate, k, r2dz, r2yz, estimate, se, t).
 
     Raises
@@ -137,19 +140,22 @@ def adjusted_contrast(
     """
     from scipy.special import stdtrit
 
-    fit = system.regress(outcome, [*covariates, treatment])  # last, so that what they determine is dropped
+    fit = system.regress(outcome, [*beside, *covariates, treatment])  # last, so that what they determine is dropped
     effect = fit.coefficients.get(system.design[system.places[treatment][0]])
     if effect is None or fit.dof < 2 or not effect.std_error > 0:
         raise InsufficientDataError(
             f"the effect of {treatment!r} cannot be told: the covariates determine it, or {outcome!r} does not vary"
         )
     half = -float(stdtrit(effect.dof, alpha / 2)) * effect.std_error
-    bounds = benchmark_bounds(system, outcome, treatment, covariates, multiples=multiples)
+    bounds = benchmark_bounds(
+        system, outcome, treatment, [*beside, *covariates], benchmarks=covariates, multiples=multiples
+    )
     return {
         "estimate": effect.estimate,
         "se": effect.std_error,
         "t": effect.t_value,
         "dof": effect.dof,
+        "sigma2": fit.rss / fit.dof,
         "interval": [effect.estimate - half, effect.estimate + half],
         "partial_r2": float(partial_r2(effect.t_value, effect.dof)),
         "robustness_value": float(robustness_value(effect.t_value, effect.dof, q)),
@@ -170,20 +176,28 @@ def adjusted_contrast(
 
 
 def standardised_risk_ratio(
-    fit: LinearFit, treatment: str, y: NDArray[Any], treated: NDArray[np.bool_], *, confidence: float = 0.95
+    effect: Coefficient,
+    sigma2: float,
+    y: NDArray[Any],
+    treated: NDArray[np.bool_],
+    *,
+    adjusted: bool,
+    confidence: float = 0.95,
 ) -> RiskRatio:
     """Return the ratio of the rates if all people were treated and if none were.
 
     Parameters
     ----------
-    fit : LinearFit
-        Linear regression of y on the treatment, and covariates if any.
-    treatment : str
-        Design column of the treatment.
+    effect : Coefficient
+        Of the treatment, in a linear regression of y with a constant (or an indicator) for each group.
+    sigma2 : float
+        Residual variance of that regression.
     y : ndarray of int, shape (n,)
-        The outcome, 0 or 1.
+        The outcome, 0 or 1, of the treated and the reference.
     treated : ndarray of bool, shape (n,)
         Who is treated.
+    adjusted : bool
+        Whether the regression has covariates.
     confidence : float
         Coverage of the interval.
 
@@ -195,71 +209,103 @@ def standardised_risk_ratio(
     Notes
     -----
     With coefficient b, the rate without treatment is r0 = mean(y) - b mean(treated), with it r1 = r0 + b,
-    whatever the covariates, since the residuals sum to 0. The interval is normal on the log scale
-    by the delta method: given the covariates, mean(y) and b are uncorrelated. Without covariates the
-    two rates are those of the groups, and their interval that of :func:`.causal.risk_ratio`.
+    whatever the covariates, since the residuals of each group sum to 0. The interval is normal on the
+    log scale by the delta method: given the covariates, mean(y) and b are uncorrelated. Without
+    covariates the two rates are those of the groups, and their interval that of
+    :func:`.causal.risk_ratio`.
     """
-    n, mean, share = len(y), float(y.mean()), float(treated.mean())
-    if len(fit.coefficients) == 1:
+    if not adjusted:
         counts = float(y[treated].sum()), int(treated.sum()), float(y[~treated].sum()), int((~treated).sum())
         return risk_ratio(*counts, confidence=confidence)
-    b = fit.coefficients[treatment]
-    r0 = mean - b.estimate * share
-    r1 = r0 + b.estimate
-    if min(r0, r1) <= 0:
-        raise InsufficientDataError(f"a risk ratio needs rates above 0; got {r1:.3g} and {r0:.3g}")
-    of_mean = fit.rss / fit.dof / n * (1 / r1 - 1 / r0) ** 2
-    of_b = (b.std_error * ((1 - share) / r1 + share / r0)) ** 2
     from scipy.special import ndtri
 
+    n, share = len(y), float(treated.mean())
+    r0 = float(y.mean()) - effect.estimate * share
+    r1 = r0 + effect.estimate
+    if min(r0, r1) <= 0:
+        raise InsufficientDataError(f"a risk ratio needs rates above 0; got {r1:.3g} and {r0:.3g}")
+    of_mean = sigma2 / n * (1 / r1 - 1 / r0) ** 2
+    of_b = (effect.std_error * ((1 - share) / r1 + share / r0)) ** 2
     half = float(ndtri((1 + confidence) / 2)) * math.sqrt(of_mean + of_b)
     return RiskRatio(r1 / r0, r1 / r0 * math.exp(-half), r1 / r0 * math.exp(half))
 
 
-def group_contrast(
+def group_contrasts(
     frame: pd.DataFrame,
     outcome: str,
-    treated: NDArray[np.bool_],
-    covariates: Sequence[str],
+    groups: Groups,
+    reference: str,
+    covariates: Sequence[str] = (),
     *,
+    min_support: int = 30,
     q: float = 1.0,
     alpha: float = 0.05,
     multiples: Sequence[float] = (1.0, 2.0, 3.0),
-) -> dict[str, Any]:
-    """Return :func:`adjusted_contrast` of a group with its E-values.
+) -> list[dict[str, Any]]:
+    """Return :func:`adjusted_contrast` of every group with a reference group, with its E-values.
+
+    All groups share one regression, with an indicator for each but the reference.
 
     Parameters
     ----------
     frame : DataFrame, n rows
-        Outcome (0 or 1) and covariates of a group and its reference, see :func:`regressors`.
+        Outcome (0 or 1) and covariates, see :func:`regressors`.
     outcome : str
         Column of the outcome.
-    treated : ndarray of bool, shape (n,)
-        Who is in the group.
+    groups : Groups
+        Of the n rows.
+    reference : str
+        Label of the reference group.
     covariates, q, alpha, multiples
         See :func:`adjusted_contrast`.
+    min_support : int
+        Rows that a group and its reference must have.
 
     Returns
     -------
-    dict
-        As :func:`adjusted_contrast`, and ``risk_ratio``, ``risk_ratio_interval``, ``e_value`` and
-        ``e_value_limit`` (of the limit nearer 1), None where a rate is 0.
-
-    Raises
-    ------
-    InsufficientDataError
-        See :func:`adjusted_contrast`.
+    list of dict
+        ``group``, ``reference``, the figures of :func:`adjusted_contrast`, ``risk_ratio``,
+        ``risk_ratio_interval``, ``e_value``, ``e_value_limit`` (of the limit nearer 1), ``support`` (rows
+        of the smaller group) and ``status``: "measured", or why there are no figures. The last four
+        figures are None where a rate is 0.
     """
-    name = "the group"
-    joined = frame.assign(**{name: treated.astype(float)})
-    system = LinearSystem.from_frame(joined, [outcome, name, *covariates])
-    found = adjusted_contrast(system, outcome, name, covariates, q=q, alpha=alpha, multiples=multiples)
-    fit = system.regress(outcome, [*covariates, name])
+    against = groups.labels.index(reference)
+    names = {g: f"is {label}" for g, label in enumerate(groups.labels) if g != against}
+    indicators = {name: (groups.codes == g).astype(float) for g, name in names.items()}
+    joined = pd.concat([frame, pd.DataFrame(indicators, index=frame.index)], axis=1)
+    system = LinearSystem.from_frame(joined, [outcome, *names.values(), *covariates])
+    size, y = groups.counts().astype(int), frame[outcome].to_numpy()
+    found = []
+    for g, name in names.items():
+        support = int(min(size[g], size[against]))
+        figures: dict[str, Any] = {**dict.fromkeys(FIGURES), "bounds": []}
+        status = "insufficient evidence" if support < min_support else "measured"
+        if status == "measured":
+            others = [other for other in names.values() if other != name]
+            try:
+                figures |= adjusted_contrast(
+                    system, outcome, name, covariates, beside=others, q=q, alpha=alpha, multiples=multiples
+                )
+                rows = np.isin(groups.codes, (g, against))
+                figures |= _e_values(figures, y[rows], groups.codes[rows] == g, bool(covariates), alpha)
+            except InsufficientDataError as error:
+                status = str(error)
+        found.append({"group": groups.labels[g], "reference": reference, **figures, "support": support, "status": status})
+    return found
+
+
+def _e_values(
+    figures: dict[str, Any], y: NDArray[Any], treated: NDArray[np.bool_], adjusted: bool, alpha: float
+) -> dict[str, Any]:
+    """Return the risk ratio of a contrast and its E-values; nothing where a rate is 0."""
+    effect = Coefficient(figures["estimate"], figures["se"], figures["dof"])
     try:
-        ratio = standardised_risk_ratio(fit, name, frame[outcome].to_numpy(), treated, confidence=1 - alpha)
+        ratio = standardised_risk_ratio(
+            effect, figures["sigma2"], y, treated, adjusted=adjusted, confidence=1 - alpha
+        )
     except InsufficientDataError:
-        return found | dict.fromkeys(("risk_ratio", "risk_ratio_interval", "e_value", "e_value_limit"))
-    return found | {
+        return {}
+    return {
         "risk_ratio": ratio.value,
         "risk_ratio_interval": [ratio.lower, ratio.upper],
         "e_value": float(e_value(ratio.value)),
@@ -279,7 +325,7 @@ def attribute_contrasts(
     alpha: float = 0.05,
     multiples: Sequence[float] = (1.0, 2.0, 3.0),
 ) -> list[dict[str, Any]]:
-    """Return :func:`group_contrast` of each group of an attribute with a reference group.
+    """Return :func:`group_contrasts` of an attribute, adjusted as a causal graph says.
 
     Parameters
     ----------
@@ -301,9 +347,7 @@ def attribute_contrasts(
     Returns
     -------
     list of dict
-        ``attribute``, ``group``, ``reference``, the figures (None where there are none), ``support`` (rows
-        of the smaller group), ``status`` ("measured", or why not), ``covariates``, ``identified``
-        and ``notes``.
+        As :func:`group_contrasts`, with ``attribute``, ``covariates``, ``identified`` and ``notes``.
 
     Raises
     ------
@@ -321,36 +365,11 @@ def attribute_contrasts(
         identified = graph.is_adjustment_set(inside, attribute, outcome)
     ready, notes = regressors(frame, (outcome, *chosen))
     groups = Groups.of(data.sensitive[[attribute]])
-    size = groups.counts().astype(int)
-    base = groups.labels[int(size.argmax())] if reference is None else reference
+    base = groups.labels[int(groups.counts().argmax())] if reference is None else reference
     if base not in groups.labels:
         raise unknown(f"group of {attribute}", base, groups.labels)
-    against = groups.labels.index(base)
-    found = []
-    for g in range(groups.n_groups):
-        if g == against:
-            continue
-        rows = np.isin(groups.codes, (g, against))
-        support = int(min(size[g], size[against]))
-        figures: dict[str, Any] = {**dict.fromkeys(FIGURES), "bounds": []}
-        status = "insufficient evidence"
-        if support >= min_support:
-            try:
-                figures = group_contrast(
-                    ready[rows],
-                    outcome,
-                    groups.codes[rows] == g,
-                    chosen,
-                    q=q,
-                    alpha=alpha,
-                    multiples=multiples,
-                )
-                status = "measured"
-            except InsufficientDataError as error:
-                status = str(error)
-        found.append(
-            {"attribute": attribute, "group": groups.labels[g], "reference": base, **figures}
-            | {"support": support, "status": status}
-            | {"covariates": list(chosen), "identified": identified, "notes": notes}
-        )
-    return found
+    found = group_contrasts(
+        ready, outcome, groups, base, chosen, min_support=min_support, q=q, alpha=alpha, multiples=multiples
+    )
+    context = {"covariates": list(chosen), "identified": identified, "notes": notes}
+    return [{"attribute": attribute, **contrast, **context} for contrast in found]

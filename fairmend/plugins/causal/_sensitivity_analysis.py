@@ -37,7 +37,7 @@ class SensitivityAnalysis(CausalAnalysis):
 
     Notes
     -----
-    The effect is that of a linear probability model on the rows of a group and its reference. Two
+    The effect is that of a linear probability model with an indicator for each group. Two
     quantities are given, each under its own name, for they live on different scales. The *robustness
     value* is the share of residual variance of both group and outcome that a confounder must explain
     to take the estimate away, or, with alpha, its significance. The *E-value* (VanderWeele and Ding)
