@@ -164,25 +164,28 @@ def _finding(one: Evidence, p: float | None, rules: Thresholds) -> Finding:
         interval=reading.interval,
         support=one.support,
         threshold=limit,
-        text=f"{one.text} ({_figures(reading)}){_verdict(level, levels, reading.value)}.",
+        text=f"{one.text} ({_figures(reading)}){_verdict(level, levels, reading)}.",
     )
 
 
 def severity(levels: Levels, reading: Reading, significant: bool) -> Severity:
-    """Return the severity of one reading.
+    """Return the severity of one reading: the gravest level that all of its interval reaches.
 
-    A level needs an interval that clears ``low`` and a significant test. A value that reaches none
-    is ``none`` only if the interval leaves out a grave disparity; both failing, nothing is known.
+    Where only the value reaches one, or the test is not significant, the evidence is insufficient. A
+    value that reaches none is ``none`` only if the interval leaves out a grave disparity.
     """
     if not math.isfinite(reading.value) or reading.interval is None:
         return "insufficient evidence"
-    level = min(levels.grade(reading.value), reading.ceiling, key=ORDER.index)
+    seen = min(levels.grade(reading.value), reading.ceiling, key=ORDER.index)
     if reading.is_fact:
-        return level
-    if level == "none":
-        open_end = reading.ceiling == "high" and levels.open_to(reading.interval)
-        return "insufficient evidence" if open_end else "none"
-    return level if significant and levels.cleared_by(reading.interval) else "insufficient evidence"
+        return seen
+    if seen == "none":
+        is_open = reading.ceiling == "high" and levels.open_to(reading.interval)
+        return "insufficient evidence" if is_open else "none"
+    sure = levels.supported_by(reading.interval)
+    if sure == "none" or not significant:
+        return "insufficient evidence"
+    return min(sure, reading.ceiling, key=ORDER.index)
 
 
 def _figures(reading: Reading) -> str:
@@ -193,9 +196,14 @@ def _figures(reading: Reading) -> str:
     return f"{name} {reading.value:.3f}, 95 % interval {low:.3f} to {high:.3f}"
 
 
-def _verdict(level: Severity, levels: Levels, value: float) -> str:
-    if level != "insufficient evidence":
+def _verdict(level: Severity, levels: Levels, reading: Reading) -> str:
+    """Return why the evidence is insufficient, as the end of a sentence."""
+    if level != "insufficient evidence" or reading.interval is None:
         return ""
-    if math.isfinite(value) and levels.grade(value) != "none":
+    if reading.ceiling == "insufficient evidence":
+        return "; that the groups differ in it is not sure"
+    if levels.supported_by(reading.interval) != "none":
+        return "; among so many tests this may be chance"
+    if levels.grade(reading.value) != "none":
         return f"; that it is beyond {levels.low:g} is not sure"
     return "; too few rows to rule out a grave disparity"

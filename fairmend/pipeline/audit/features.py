@@ -113,7 +113,8 @@ def probe(features: Iterable[Binned], rows: Int, classes: Int, folds: Int, seed:
     """
     read = list(features)
     small = HistGradientBoostingClassifier(
-        max_iter=30,
+        max_iter=20,
+        learning_rate=0.2,
         max_leaf_nodes=15,
         early_stopping=False,
         categorical_features=[feature.values is None for feature in read],

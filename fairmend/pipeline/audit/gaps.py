@@ -15,8 +15,9 @@ from fairmend.core.measure.bootstrap import generators
 from fairmend.pipeline.audit.evidence import Evidence, Reading, lacking
 from fairmend.pipeline.audit.thresholds import Thresholds
 
-DRAWS = 10_000
-"""Permutations of a test, and draws of scores that are right."""
+PERMUTATIONS = 10_000
+RIGHT_SCORES = 4_000
+"""Draws of outcomes that agree with the scores."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ def compare_groups(
     looks = [_look(gap, measured, np.sort(largest_first[:size])) for size in range(len(enough), 1, -1)]
     chosen = next((i for i, look in enumerate(looks) if look.is_sure(rules)), 0)
     look = looks[chosen]
-    test = permutation_test(look.part.table, gap.tested, n_permutations=DRAWS, studentized=True, seed=seed)
+    test = permutation_test(
+        look.part.table, gap.tested, n_permutations=PERMUTATIONS, studentized=True, seed=seed
+    )
     out.append(
         Evidence(
             kind=gap.kind,
@@ -131,7 +134,8 @@ class Look:
     def is_sure(self, rules: Thresholds) -> bool:
         """Whether the interval of some reading is bad from end to end."""
         return any(
-            r.interval is not None and rules.measures[r.measure].cleared_by(r.interval) for r in self.readings
+            r.interval is not None and rules.measures[r.measure].supported_by(r.interval) != "none"
+            for r in self.readings
         )
 
 
@@ -165,7 +169,7 @@ def among(measured: Measurement, keep: NDArray[np.intp]) -> Measurement:
 
 
 def group_miscalibration(
-    attribute: str, measured: Measurement, counted: ScoreTable, seed: int
+    attribute: str, measured: Measurement, counted: ScoreTable, rules: Thresholds, seed: int
 ) -> list[Evidence | Finding]:
     """Ask of each group with enough rows whether a score of p means a chance of p.
 
@@ -182,12 +186,14 @@ def group_miscalibration(
     """
     kind, name = "group-miscalibration", "expected_calibration_error"
     rows = counted.rows.sum(axis=(1, 2))
-    few = [group for group, n in zip(measured.groups, rows, strict=True) if n < measured.min_support]
+    few = [
+        group for group, n in zip(measured.groups, rows, strict=True) if n < rules.calibration_support.value
+    ]
     out: list[Evidence | Finding] = []
     if few:
         out.append(lacking(kind, attribute, few, int(rows.min()), "rows", name))
     (rng,) = generators(seed, 1)
-    p_values = chance_level(counted, DRAWS, rng)[1]
+    p_values = chance_level(counted, RIGHT_SCORES, rng)[1]
     for g, group in enumerate(measured.groups):
         if group in few:
             continue

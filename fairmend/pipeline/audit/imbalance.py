@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairmend.core.measure import Measurement, wilson
-from fairmend.core.measure.report import Figure
+from fairmend.core.measure import Figure, Measurement, wilson
 from fairmend.pipeline.audit.evidence import Evidence, Reading
 from fairmend.pipeline.audit.thresholds import Thresholds
 

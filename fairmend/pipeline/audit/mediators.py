@@ -16,6 +16,7 @@ from fairmend.core.measure import newcombe
 from fairmend.core.measure.bootstrap import generators, percentile_interval
 from fairmend.core.measure.columns import Float, Int, sums_by
 from fairmend.core.regression import LinearSystem
+from fairmend.core.vocabulary import Severity
 from fairmend.pipeline.audit.evidence import ORDER, Evidence, Reading, severity
 from fairmend.pipeline.audit.features import Binned
 from fairmend.pipeline.audit.thresholds import Thresholds
@@ -79,7 +80,7 @@ def biased_mediators(
 
     What a feature carries is the gap in outcomes less the gap that is left between people in the
     same bin of it (the coefficient of the group in a regression on group and bins). Its severity
-    needs both: a feature that differs, and a part of the gap that goes with it.
+    needs both: it is at most one level above that of the difference between the groups.
 
     Parameters
     ----------
@@ -111,8 +112,7 @@ def biased_mediators(
     out = []
     for name, rng in zip(asked, generators(seed, len(asked)), strict=True):
         carried, p_value, differs = _measured(pair, features[name], rng)
-        graded = [severity(rules.measures[r.measure], r, significant=True) for r in differs]
-        ceiling = max(graded, key=ORDER.index)
+        ceiling = _ceiling(differs, rules)
         if not declared and carried.value >= rules.measures[CARRIED].low:
             share, chance = _beside_others(data.y, name, outcome_rates)
             p_value = max(p_value, chance)
@@ -132,6 +132,14 @@ def biased_mediators(
             )
         )
     return out
+
+
+def _ceiling(differs: list[Reading], rules: Thresholds) -> Severity:
+    """Return the severity that a feature can reach that differs this much."""
+    graded = (severity(rules.measures[r.measure], r, significant=True) for r in differs)
+    gravest = max(graded, key=ORDER.index)
+    raised: dict[Severity, Severity] = {"low": "medium", "medium": "high"}
+    return raised.get(gravest, gravest)
 
 
 def _pair(attribute: str, data: Dataset, min_support: int) -> Pair | None:

@@ -15,6 +15,7 @@ from fairmend.pipeline.audit.subject import folds_of
 from fairmend.pipeline.audit.thresholds import Thresholds
 
 KIND = "proxy-variable"
+FOLDS = 3
 
 
 def proxies(
@@ -39,7 +40,7 @@ def proxies(
         rows = np.sort(np.random.default_rng(seed).choice(rows, PROBE_ROWS, replace=False))
     present, classes = np.unique(groups.codes[rows], return_inverse=True)
     labels = [groups.labels[g] for g in present]
-    folds = folds_of(classes, seed)
+    folds = folds_of(classes, seed, FOLDS)
     out: list[Evidence] = []
     for name, feature in features.items():
         if name in data.roles.resolving:

@@ -53,9 +53,9 @@ class Levels(BaseModel):
         reached = [name for name in LEVELS if self.reached(value, getattr(self, name))]
         return reached[-1] if reached else "none"
 
-    def cleared_by(self, interval: Interval) -> bool:
-        """Whether all of the interval is at least low."""
-        return self.reached(interval[0] if self.rising else interval[1], self.low)
+    def supported_by(self, interval: Interval) -> Severity:
+        """Return the gravest level that all of the interval reaches, or ``none``."""
+        return self.grade(interval[0] if self.rising else interval[1])
 
     def open_to(self, interval: Interval) -> bool:
         """Whether the interval reaches as far as high."""
@@ -70,6 +70,7 @@ class Thresholds(BaseModel):
     minimum_support: Bound
     significance: Bound
     ample_rows: Bound
+    calibration_support: Bound
     leakage_auc: Bound
     partial_r2: Bound
     measures: dict[str, Levels]
