@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def interpolate(x: FloatArray, knots: FloatArray, heights: FloatArray) -> FloatA
     return out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Law:
     """The empirical law of a sample, kept as its distinct values and how often each occurs.
 
@@ -70,22 +69,22 @@ class Law:
         """Number of rows."""
         return int(self.counts.sum())
 
-    @cached_property
+    @property
     def first(self) -> FloatArray:
         """Place of the first row of each value, shape (m,)."""
         return (np.cumsum(self.counts) - self.counts + 0.5) / self.n
 
-    @cached_property
+    @property
     def last(self) -> FloatArray:
         """Place of the last row of each value, shape (m,)."""
         return (np.cumsum(self.counts) - 0.5) / self.n
 
-    @cached_property
+    @property
     def middle(self) -> FloatArray:
         """Mid-rank of each value, shape (m,)."""
         return (self.first + self.last) / 2
 
-    @cached_property
+    @property
     def knots(self) -> tuple[FloatArray, FloatArray]:
         """Places and values between which the quantile function is linear."""
         tied = self.counts > 1
@@ -170,6 +169,10 @@ def group_laws(
     return out, small
 
 
+def _present(codes: NDArray[np.intp]) -> NDArray[np.intp]:
+    return np.flatnonzero(np.bincount(codes + 1)) - 1
+
+
 def group_ranks(
     x: FloatArray, laws: list[Law], codes: NDArray[np.intp], within: FloatArray | None = None
 ) -> FloatArray:
@@ -178,7 +181,32 @@ def group_ranks(
     The code -1, an unseen group, finds the last law, which is that of all rows.
     """
     u = np.empty(len(x))
-    for a in np.unique(codes):
+    for a in _present(codes):
         rows = codes == a
         u[rows] = laws[a].rank(x[rows], None if within is None else within[rows])
     return u
+
+
+def transport(
+    x: FloatArray,
+    laws: list[Law],
+    codes: NDArray[np.intp],
+    target: tuple[FloatArray, FloatArray],
+    within: FloatArray | None = None,
+) -> FloatArray:
+    """Return the value that a target law has at the place of each value in its group, shape (n,).
+
+    Parameters
+    ----------
+    x, laws, codes, within
+        As in :func:`group_ranks`.
+    target : tuple of ndarray
+        Places and values between which the quantile function of the target is linear, as ``Law.knots``.
+    """
+    if within is not None:
+        return interpolate(group_ranks(x, laws, codes, within), *target)
+    out = np.empty(len(x))
+    for a in _present(codes):
+        rows = codes == a
+        out[rows] = interpolate(x[rows], laws[a].values, np.interp(laws[a].middle, *target))
+    return out

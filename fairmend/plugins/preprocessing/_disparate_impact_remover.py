@@ -14,14 +14,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fairmend.core.draws import row_hash, uniform_by_row
 from fairmend.core.groups import Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.quantiles import FloatArray, Law, group_laws, group_ranks, interpolate, numbers
+from fairmend.core.quantiles import FloatArray, Law, group_laws, numbers, transport
 from fairmend.core.stages import Preprocessor
 from fairmend.core.technique import numeric_columns
 
 
 def target_quantiles(laws: Sequence[Law], choice: str) -> tuple[FloatArray, FloatArray]:
     """Return places u and F_A^{-1}(u), the median over groups a of F_a^{-1}(u) (section 5)."""
-    u = np.unique(np.concatenate([law.knots[0] for law in laws]))
+    u = np.sort(np.concatenate([law.knots[0] for law in laws]))
     quantiles = np.stack([law.quantile(u) for law in laws])
     if choice == "median" and len(laws) == 2:  # the same as below, without the slow sort
         return u, quantiles.mean(axis=0)
@@ -173,8 +173,7 @@ class DisparateImpactRemover(Preprocessor):
         for place, name in enumerate(numeric_columns(X, self.features_), start=1):
             x = numbers(X[name])
             within = uniform_by_row(hashes, seed + place) if self.ties == "spread" else None
-            u = group_ranks(x, self.laws_[name], sensitive.codes, within)
-            repaired = interpolate(u, *self.targets_[name])
+            repaired = transport(x, self.laws_[name], sensitive.codes, self.targets_[name], within)
             if self.partial == "geometric":
                 out[name] = geometric(x, repaired, self.repair_level)
             else:

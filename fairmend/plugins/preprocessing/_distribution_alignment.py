@@ -16,7 +16,7 @@ from fairmend.core.copula import chain, chained, correlation
 from fairmend.core.draws import row_hash, uniform_by_row
 from fairmend.core.groups import Groups, Unseen
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.quantiles import FloatArray, Law, group_laws, group_ranks, numbers
+from fairmend.core.quantiles import FloatArray, Law, group_laws, group_ranks, numbers, transport
 from fairmend.core.stages import Preprocessor
 from fairmend.core.technique import numeric_columns
 
@@ -138,24 +138,23 @@ class DistributionAlignment(Preprocessor):
             ]
 
     def _transform(self, X: pd.DataFrame, sensitive: Groups) -> pd.DataFrame:
-        numeric_columns(X, self.features_)
-        u = self._ranks(X, sensitive.codes)
+        out, codes = X.copy(), sensitive.codes
+        features, laws, draws = numeric_columns(X, self.features_), [*self.laws_.values()], self._draws(X)
+        columns = [numbers(X[name]) for name in features]
         if self.method == "chained":
-            w = chained(ndtri(u), self.chains_, sensitive.codes)
-            pairs = zip(w.T, self.chained_laws_, strict=True)
-            u = np.column_stack([group_ranks(x, laws, sensitive.codes) for x, laws in pairs])
-        out = X.copy()
-        for j, name in enumerate(self.features_):
-            out[name] = self.laws_[name][-1].quantile(u[:, j])
+            columns = [*chained(self._scores(X, codes), self.chains_, codes).T]
+            laws, draws = self.chained_laws_, [None] * len(features)
+        for name, x, own, draw in zip(features, columns, laws, draws, strict=True):
+            out[name] = transport(x, own, codes, self.laws_[name][-1].knots, draw)
         return out
 
-    def _ranks(self, X: pd.DataFrame, codes: NDArray[np.intp]) -> FloatArray:
-        hashes = row_hash(X) if self.ties == "spread" else None
-        u = np.empty((len(X), len(self.features_)))
-        for j, name in enumerate(self.features_):
-            within = None if hashes is None else uniform_by_row(hashes, (self.random_state or 0) + j)
-            u[:, j] = group_ranks(numbers(X[name]), self.laws_[name], codes, within)
-        return u
+    def _draws(self, X: pd.DataFrame) -> list[FloatArray | None]:
+        if self.ties == "together":
+            return [None] * len(self.features_)
+        hashes, seed = row_hash(X), self.random_state or 0
+        return [uniform_by_row(hashes, seed + j) for j in range(len(self.features_))]
 
     def _scores(self, X: pd.DataFrame, codes: NDArray[np.intp]) -> FloatArray:
-        return np.asarray(ndtri(self._ranks(X, codes)))
+        pairs = zip(self.features_, self._draws(X), strict=True)
+        ranks = [group_ranks(numbers(X[name]), self.laws_[name], codes, draw) for name, draw in pairs]
+        return np.asarray(ndtri(np.column_stack(ranks)))
