@@ -63,7 +63,6 @@ class InstanceWeighting(Preprocessor):
             "outcome-disparity",
             "base-rate-difference",
             "representation-imbalance",
-            "class-imbalance",
             "intersectional-disparity",
         ),
         targets=("demographic_parity",),

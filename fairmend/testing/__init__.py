@@ -1,0 +1,66 @@
+"""The public conformance suite: what every technique must do, checked by behaviour.
+
+Two lines in a test file of a plugin::
+
+    from fairmend.testing import parametrize_with_checks
+
+    @parametrize_with_checks([MyTechnique])
+    def test_conformance(technique, check):
+        check(technique)
+
+or, without pytest, ``check_technique(MyTechnique)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fairmend.core.technique import Technique
+from fairmend.testing.suite import Check, Outcome, checks_for, conformance
+
+__all__ = ["Check", "Outcome", "check_technique", "checks_for", "conformance", "parametrize_with_checks"]
+
+
+def check_technique(technique: type[Technique]) -> list[Outcome]:
+    """Run every check that applies to a technique.
+
+    Parameters
+    ----------
+    technique : type
+        The class.
+
+    Returns
+    -------
+    list of Outcome
+        One a check: passed or exempt.
+
+    Raises
+    ------
+    AssertionError
+        At least one check failed; the message names each with its reason.
+    """
+    outcomes = conformance(technique)
+    failed = [o for o in outcomes if o.status == "failed"]
+    if failed:
+        lines = "\n".join(f"  {o.check}: {o.message}" for o in failed)
+        raise AssertionError(
+            f"{technique.__qualname__} fails {len(failed)} of {len(outcomes)} checks:\n{lines}"
+        )
+    return outcomes
+
+
+def parametrize_with_checks(techniques: Iterable[type[Technique]]) -> Any:
+    """Return a pytest decorator that runs each check of each technique as a test of its own.
+
+    The test takes ``technique`` and ``check`` and calls ``check(technique)``. Exemptions that the class
+    states are strict: a check that is exempt and passes fails the test.
+    """
+    import pytest
+
+    pairs = [
+        pytest.param(technique, check, id=f"{technique.__name__}-{check.name}")
+        for technique in techniques
+        for check in checks_for(technique)
+    ]
+    return pytest.mark.parametrize(("technique", "check"), pairs)

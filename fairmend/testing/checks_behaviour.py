@@ -1,0 +1,335 @@
+"""Checks of behaviour: seeds, inputs, order, names, weights, honesty of the declared needs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import NotFittedError
+
+from fairmend.core.case import Case
+from fairmend.core.dataset import Dataset
+from fairmend.core.learner import TabularClassifier
+from fairmend.core.stages import Evaluator, Inprocessor, Postprocessor, Preprocessor
+from fairmend.core.technique import Technique
+from fairmend.testing.driving import applied, differ, evaluate, instance, leaves, outputs, sensitive_for
+from fairmend.testing.problems import Problem, problem
+from fairmend.testing.suite import check
+
+
+def _acts(t: type[Technique]) -> bool:
+    return issubclass(t, (Preprocessor, Inprocessor, Postprocessor))
+
+
+def _looks(t: type[Technique]) -> bool:
+    return t.metadata.stage in {"causal", "evaluation"}
+
+
+def _runs(t: type[Technique]) -> bool:
+    return t.metadata.stage != "operations"
+
+
+def _reads_candidates(t: type[Technique]) -> bool:
+    return issubclass(t, Evaluator) and "candidates" in t.reads
+
+
+def _applies_later(t: type[Technique]) -> bool:
+    return issubclass(t, (Inprocessor, Postprocessor)) or hasattr(t, "_transform")
+
+
+def _reads_weights(t: type[Technique]) -> bool:
+    return issubclass(t, (Inprocessor, Postprocessor)) or hasattr(t, "_reweight")
+
+
+@check("The same seed gives the same result.", _runs)
+def check_same_seed_same_result(technique: type[Technique]) -> None:
+    p = problem()
+    fault = differ(outputs(instance(technique), p), outputs(instance(technique), p), 1e-12)
+    assert fault is None, fault
+
+
+@check("Inputs are never modified.", _runs)
+def check_inputs_unmodified(technique: type[Technique]) -> None:
+    p = copy.deepcopy(problem())
+    outputs(instance(technique), p)
+    for name, before in vars(problem()).items():
+        after = getattr(p, name)
+        same = after.equals(before) if isinstance(after, pd.DataFrame) else np.array_equal(after, before)
+        assert same, f"{name} was modified"
+
+
+@check(
+    "Row order does not matter.",
+    lambda t: _runs(t) and not hasattr(t, "_resample") and not _reads_candidates(t),
+)
+def check_row_order(technique: type[Technique]) -> None:
+    p = problem()
+    order = np.random.default_rng(1).permutation(len(p.y))
+    shuffled = p.with_(
+        X=p.X.iloc[order].reset_index(drop=True),
+        y=p.y[order],
+        sensitive=p.sensitive.iloc[order].reset_index(drop=True),
+        scores=p.scores[order],
+    )
+    a, b = outputs(instance(technique), p), outputs(instance(technique), shuffled)
+    if hasattr(technique, "_reweight") or hasattr(technique, "_relabel"):
+        a = {k: v[order] for k, v in a.items()}
+    fault = differ(a, b, _tolerance(technique))
+    assert fault is None, f"after the rows were shuffled {fault}"
+
+
+def _tolerance(technique: type[Technique]) -> float:
+    return 2e-3 if issubclass(technique, Inprocessor) else 1e-6
+
+
+@check("The order of columns does not matter.", lambda t: issubclass(t, (Preprocessor, Inprocessor)))
+def check_column_order(technique: type[Technique]) -> None:
+    p = problem()
+    names = list(p.X.columns)[::-1]
+    turned = p.with_(X=p.X[names], X_new=p.X_new[names])
+    a, b = outputs(instance(technique), p), outputs(instance(technique), turned)
+    if (
+        "features" in a
+        and a["features"].shape == b["features"].shape
+        and a["features"].shape[1] == len(names)
+    ):
+        b = {**b, "features": b["features"][:, ::-1]}
+    fault = differ(a, b, _tolerance(technique))
+    assert fault is None, f"with the columns in another order {fault}"
+
+
+@check("The names of groups do not matter.", _runs)
+def check_group_names(technique: type[Technique]) -> None:
+    p = problem()
+    names = {"a": "zebra", "b": "aardvark"}
+    renamed = p.with_(sensitive=p.sensitive.replace(names), sensitive_new=p.sensitive_new.replace(names))
+    a, b = outputs(instance(technique), p), outputs(instance(technique), renamed)
+    tolerance = _tolerance(technique)
+    if _looks(technique):
+        # Intervals are drawn group by group, so that another order of groups gives other draws.
+        a, b, tolerance = _by_value(a), _by_value(b), 0.05
+    fault = differ(a, b, tolerance)
+    assert fault is None, f"with other names of the same groups {fault}"
+
+
+def _by_value(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the sizes of the figures in order: names, order and sign of a contrast may change with the groups' names."""
+    sizes = np.sort(np.abs(np.concatenate(list(result.values())))) if result else np.empty(0)
+    return {"figures": sizes}
+
+
+@check("Integer weights act as repeated rows.", _reads_weights)
+def check_integer_weights(technique: type[Technique]) -> None:
+    p = problem()
+    weight = np.random.default_rng(2).integers(1, 4, len(p.y))
+    rows = np.repeat(np.arange(len(p.y)), weight)
+    repeated = p.with_(
+        X=p.X.iloc[rows].reset_index(drop=True),
+        y=p.y[rows],
+        sensitive=p.sensitive.iloc[rows].reset_index(drop=True),
+        scores=p.scores[rows],
+    )
+    a = outputs(instance(technique), p, sample_weight=weight)
+    b = outputs(instance(technique), repeated)
+    if hasattr(technique, "_reweight"):
+        a = {"weights": np.repeat(a["weights"] / weight, weight)}
+    fault = differ(a, b, _tolerance(technique))
+    assert fault is None, f"with repeated rows instead of weights {fault}"
+
+
+@check("Before it is fitted, it says so.", _applies_later)
+def check_unfitted_raises(technique: type[Technique]) -> None:
+    try:
+        applied(instance(technique), problem())
+    except NotFittedError:
+        return
+    raise AssertionError("an unfitted technique must raise scikit-learn's NotFittedError")
+
+
+@check(
+    "A technique that needs no protected attribute at prediction gives the same without it and with another one.",
+    lambda t: _applies_later(t) and not t.metadata.needs_protected_at_prediction,
+)
+def check_protected_withheld(technique: type[Technique]) -> None:
+    p = problem()
+    fitted = instance(technique)
+    before = outputs(fitted, p)
+    assert differ(before, applied(fitted, p)) is None
+    other = p.with_(sensitive_new=p.sensitive_new.iloc[::-1].reset_index(drop=True))
+    kept = set(_learned(fitted))
+    fault = differ(before, applied(fitted, other))
+    assert fault is None, f"with the attribute permuted {fault}"
+    assert set(_learned(fitted)) == kept, "prediction learned something new"
+
+
+def _learned(fitted: Any) -> list[str]:
+    return [name for name in vars(fitted) if name.endswith("_")]
+
+
+@check(
+    "A technique that declares no need of labels, or of the protected attribute, never reads them.",
+    lambda t: _acts(t) and (not t.metadata.needs_labels or not t.metadata.needs_protected_at_fit),
+)
+def check_declared_needs(technique: type[Technique]) -> None:
+    p = problem()
+    rng = np.random.default_rng(3)
+    before = outputs(instance(technique), p)
+    if not technique.metadata.needs_labels and not issubclass(technique, Inprocessor):
+        fault = differ(before, outputs(instance(technique), p.with_(y=rng.permutation(p.y))))
+        assert fault is None, f"with other labels {fault}"
+    if not technique.metadata.needs_protected_at_fit:
+        moved = p.sensitive.iloc[rng.permutation(len(p.y))].reset_index(drop=True)
+        fault = differ(before, outputs(instance(technique), p.with_(sensitive=moved)))
+        assert fault is None, f"with another protected attribute {fault}"
+
+
+@check(
+    "Labels of the data to be scored are never read, and a later row never changes an earlier one.",
+    _applies_later,
+)
+def check_no_leakage(technique: type[Technique]) -> None:
+    p = problem()
+    fitted = instance(technique)
+    whole = outputs(fitted, p)
+    fault = differ(whole, applied(fitted, p.with_(y_new=1 - p.y_new)))
+    assert fault is None, f"with other labels of the new rows {fault}"
+    half = len(p.y_new) // 2
+    part = p.with_(
+        X_new=p.X_new.iloc[:half], sensitive_new=p.sensitive_new.iloc[:half], scores_new=p.scores_new[:half]
+    )
+    fault = differ({k: v[:half] for k, v in whole.items()}, applied(fitted, part))
+    assert fault is None, f"scored without the rows that follow {fault}"
+
+
+@check("What is changed is what the metadata declares, and a run reports it.", _acts)
+def check_changes_declared(technique: type[Technique]) -> None:
+    case = case_of(problem())
+    made = instance(technique)
+    after, effect = made.run(case)
+    declared = set(technique.metadata.changes)
+    assert effect.kind in declared, f"the effect is on {effect.kind}, declared are {sorted(declared)}"
+    train, former = after.train, case.train
+    if "rows" not in declared:
+        assert len(train) == len(former), "the number of rows changed"
+        if "features" not in declared:
+            assert train.X.equals(former.X), "features changed, and the metadata does not say so"
+        elif "features" in made.get_params(deep=False):
+            _only_named_features(technique, former.X)
+        if "labels" not in declared:
+            assert np.array_equal(train.y, former.y), "labels changed, and the metadata does not say so"
+        if "weights" not in declared:
+            assert train.weights is former.weights, "weights changed, and the metadata does not say so"
+    if not issubclass(technique, Postprocessor):
+        return
+    fitted = after.fitted()
+    data = after.validation
+    scores_changed = not np.allclose(
+        fitted.scores(data.X, data.sensitive), case.fitted().scores(data.X, data.sensitive)
+    )
+    assert not scores_changed or "scores" in declared, "scores changed, and the metadata does not say so"
+
+
+def _only_named_features(technique: type[Technique], X: pd.DataFrame) -> None:
+    p = problem()
+    made = instance(technique, features=["mediator"])
+    out = made.fit_transform(p.X, p.y, sensitive_features=p.sensitive)
+    for name in X.columns:
+        if name != "mediator":
+            assert out[name].equals(p.X[name]), f"{name} changed, and only 'mediator' was named"
+
+
+def case_of(p: Problem) -> Case:
+    """Return a case with a baseline model: half of the new rows for calibration, half for validation."""
+    from sklearn.linear_model import LogisticRegression
+
+    later: Dataset = p.dataset(new=True)
+    half = np.arange(len(later)) % 2 == 0
+    learner = TabularClassifier(LogisticRegression(max_iter=500), "one-hot")
+    start = Case(
+        p.dataset(),
+        later.take(np.flatnonzero(half)),
+        later.take(np.flatnonzero(~half)),
+        learner=learner,
+        seed=0,
+    )
+    return start.retrained()
+
+
+@check(
+    "Rank order is kept where the metadata says so.",
+    lambda t: t.metadata.keeps_rank_order and _applies_later(t),
+)
+def check_keeps_rank_order(technique: type[Technique]) -> None:
+    p = problem()
+    groups = p.sensitive_new["group"].to_numpy()
+    result = outputs(instance(technique), p)
+    if "score" in result:
+        pairs = [("the scores", p.scores_new, result["score"])]
+    elif "decision" in result:
+        pairs = [("the scores", p.scores_new, result["decision"])]
+    else:
+        numeric = [i for i, c in enumerate(p.X_new.columns) if pd.api.types.is_numeric_dtype(p.X_new[c])]
+        before = p.X_new.to_numpy()
+        pairs = [
+            (str(p.X_new.columns[i]), before[:, i].astype(float), result["features"][:, i]) for i in numeric
+        ]
+    for name, old, new in pairs:
+        for group in np.unique(groups):
+            rows = groups == group
+            order = np.argsort(old[rows], kind="stable")
+            assert (np.diff(np.asarray(new)[rows][order]) >= -1e-9).all(), (
+                f"the order of {name} changed within {group}"
+            )
+
+
+@check(
+    "Decisions are certain, or the metadata says that they are drawn.",
+    lambda t: issubclass(t, (Inprocessor, Postprocessor)),
+)
+def check_randomised_declared(technique: type[Technique]) -> None:
+    decision = outputs(instance(technique), problem()).get("decision")
+    if decision is None or technique.metadata.randomised:
+        return
+    certain = np.isin(decision, (0.0, 1.0))
+    assert certain.all(), f"{int((~certain).sum())} decisions are uncertain, and the metadata does not say so"
+
+
+@check("Results are finite and in range.", _runs)
+def check_results_in_range(technique: type[Technique]) -> None:
+    if _looks(technique):
+        made = instance(technique)
+        result = evaluate(made, problem()) if isinstance(made, Evaluator) else None
+        assert result is None or leaves(result), "the evaluation gives no figure"
+        return
+    for name, values in outputs(instance(technique), problem()).items():
+        assert np.isfinite(np.asarray(values, dtype=float)).all(), f"{name} holds values that are not finite"
+        if name in {"probability", "decision", "score"}:
+            assert ((values >= 0) & (values <= 1)).all(), f"{name} leaves [0, 1]"
+        if name == "weights":
+            assert (values >= 0).all(), "a weight is negative"
+            assert values.sum() > 0, "all weights are zero"
+
+
+@check("Saved and loaded without pickle, it gives the same.", _applies_later)
+def check_persistence(technique: type[Technique]) -> None:
+    import skops.io
+
+    p = problem()
+    fitted = instance(technique)
+    before = outputs(fitted, p)
+    content = skops.io.dumps(fitted)
+    back = skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
+    fault = differ(before, applied(back, p), 1e-12)
+    assert fault is None, f"after saving and loading {fault}"
+
+
+@check("With sensitive_features by name it works as in Fairlearn.", lambda t: issubclass(t, Inprocessor))
+def check_predict_classes(technique: type[Technique]) -> None:
+    p = problem()
+    words = np.asarray(["bad", "good"])[p.y]
+    fitted = instance(technique).fit(p.X, words, sensitive_features=p.sensitive)
+    found = fitted.predict(p.X_new, **sensitive_for(fitted, p.sensitive_new))
+    assert set(np.unique(found)) <= {"bad", "good"}, "predict must give the classes of y"
+    assert list(fitted.classes_) == ["bad", "good"]

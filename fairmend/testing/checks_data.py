@@ -1,0 +1,200 @@
+"""Checks of hard data: kinds of attributes, unseen and empty groups, one class, few and many rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairmend.core.errors import FairmendError, InsufficientDataError, UnseenGroupError
+from fairmend.core.stages import Inprocessor, Postprocessor, Preprocessor
+from fairmend.core.technique import Technique
+from fairmend.testing.checks_behaviour import _applies_later, _looks, _reads_candidates, _runs, _tolerance
+from fairmend.testing.driving import applied, differ, instance, outputs
+from fairmend.testing.problems import Problem, problem
+from fairmend.testing.suite import check
+
+
+def _groups(t: type[Technique]) -> bool:
+    return _runs(t) and not _reads_candidates(t)
+
+
+@check("Groups written as text, number, boolean or category are the same groups.", _groups)
+def check_attribute_types(technique: type[Technique]) -> None:
+    p = problem(groups=("0", "1"))
+    first = outputs(instance(technique), p)
+    kinds: dict[str, Any] = {
+        "int": lambda s: s.astype(int),
+        "float": lambda s: s.astype(float),
+        "category": lambda s: s.astype("category"),
+    }
+    for name, cast in kinds.items():
+        other = p.with_(
+            sensitive=p.sensitive.assign(group=cast(p.sensitive["group"])),
+            sensitive_new=p.sensitive_new.assign(group=cast(p.sensitive_new["group"])),
+        )
+        fault = differ(first, outputs(instance(technique), other), _tolerance(technique))
+        assert fault is None, f"with groups as {name} {fault}"
+    true = p.with_(
+        sensitive=p.sensitive.assign(group=p.sensitive["group"] == "1"),
+        sensitive_new=p.sensitive_new.assign(group=p.sensitive_new["group"] == "1"),
+    )
+    outputs(instance(technique), true)
+
+
+@check(
+    "Missing values of the attribute are a group of their own.",
+    lambda t: _groups(t) and "many groups" in t.metadata.arity,
+)
+def check_missing_group(technique: type[Technique]) -> None:
+    p = problem(groups=("a", "b", "c"))
+    gaps = p.with_(
+        sensitive=p.sensitive.assign(group=p.sensitive["group"].where(p.sensitive["group"] != "c", None)),
+        sensitive_new=p.sensitive_new.assign(
+            group=p.sensitive_new["group"].where(p.sensitive_new["group"] != "c", None)
+        ),
+    )
+    a, b = outputs(instance(technique), p), outputs(instance(technique), gaps)
+    if _looks(technique):
+        assert b, "nothing was found"
+        return
+    fault = differ(a, b, _tolerance(technique))
+    assert fault is None, f"with missing values in place of a third group {fault}"
+
+
+@check("Many groups are served, or refused in words.", _groups)
+def check_many_groups(technique: type[Technique]) -> None:
+    p = problem(groups=("a", "b", "c", "d"), n=1200)
+    _served(technique, p, "many groups" in technique.metadata.arity, "four groups")
+
+
+@check("Several attributes are crossed.", lambda t: _groups(t) and "several attributes" in t.metadata.arity)
+def check_several_attributes(technique: type[Technique]) -> None:
+    _served(technique, problem(second=True, n=1200), True, "two attributes")
+
+
+def _served(technique: type[Technique], p: Problem, declared: bool, what: str) -> None:
+    try:
+        result = outputs(instance(technique), p)
+    except FairmendError as error:
+        assert not declared, f"{what} are declared and refused: {error}"
+        return
+    for name, values in result.items():
+        if not _looks(technique):
+            assert np.isfinite(np.asarray(values, dtype=float)).all(), f"{name} is not finite with {what}"
+
+
+@check(
+    "A group that was not there at fit is an error that names it.",
+    lambda t: _applies_later(t) and t.metadata.needs_protected_at_prediction,
+)
+def check_unseen_group(technique: type[Technique]) -> None:
+    p = problem()
+    fitted = instance(technique)
+    outputs(fitted, p)
+    strange = p.sensitive_new.copy()
+    strange.iloc[0, 0] = "never seen"
+    try:
+        applied(fitted, p.with_(sensitive_new=strange))
+    except UnseenGroupError as error:
+        assert "never seen" in str(error), "the error must name the group"
+    else:
+        raise AssertionError("a row of an unseen group was treated as one of another group")
+    if "unseen" in technique._get_param_names():
+        lenient = instance(technique, unseen="fallback")
+        outputs(lenient, p)
+        result = applied(lenient, p.with_(sensitive_new=strange))
+        assert all(np.isfinite(v.astype(float)).all() for v in result.values()), "the fallback is not finite"
+
+
+@check("A group without one of the classes is served or refused in words.", _groups)
+def check_empty_cell(technique: type[Technique]) -> None:
+    p = problem(groups=("a", "b", "c"))
+    y = np.where(p.sensitive["group"] == "c", 0, p.y)
+    _calm(technique, p.with_(y=y), "a group without a favourable label")
+
+
+@check(
+    "One class only is an error in words.",
+    lambda t: issubclass(t, (Preprocessor, Inprocessor, Postprocessor)) and t.metadata.needs_labels,
+)
+def check_one_class(technique: type[Technique]) -> None:
+    p = problem()
+    try:
+        outputs(instance(technique), p.with_(y=np.zeros_like(p.y)))
+    except InsufficientDataError:
+        return
+    raise AssertionError("labels of one class only must raise InsufficientDataError")
+
+
+@check(
+    "One group only is an error in words.",
+    lambda t: issubclass(t, (Preprocessor, Inprocessor, Postprocessor)) and t.metadata.needs_protected_at_fit,
+)
+def check_one_group(technique: type[Technique]) -> None:
+    p = problem()
+    alone = p.sensitive.assign(group="a")
+    try:
+        outputs(instance(technique), p.with_(sensitive=alone, sensitive_new=alone))
+    except InsufficientDataError:
+        return
+    raise AssertionError("rows of one group only must raise InsufficientDataError")
+
+
+@check("Constant and repeated columns are harmless.", lambda t: issubclass(t, (Preprocessor, Inprocessor)))
+def check_degenerate_columns(technique: type[Technique]) -> None:
+    p = problem()
+    more = p.with_(
+        X=p.X.assign(constant=1.0, twin=p.X["skill"]),
+        X_new=p.X_new.assign(constant=1.0, twin=p.X_new["skill"]),
+    )
+    for name, values in outputs(instance(technique), more).items():
+        assert np.isfinite(np.asarray(values, dtype=float)).all(), f"{name} is not finite"
+
+
+@check(
+    "Missing feature values are served or refused in words.",
+    lambda t: issubclass(t, (Preprocessor, Inprocessor)),
+)
+def check_missing_features(technique: type[Technique]) -> None:
+    p = problem()
+    rng = np.random.default_rng(5)
+    holes = p.X.copy()
+    holes["skill"] = holes["skill"].where(rng.random(len(holes)) > 0.1)
+    holes["place"] = holes["place"].where(rng.random(len(holes)) > 0.1, None)
+    _calm(technique, p.with_(X=holes), "missing feature values")
+
+
+@check("Ten rows are served or refused in words.", _groups)
+def check_ten_rows(technique: type[Technique]) -> None:
+    p = problem()
+    few = np.r_[np.flatnonzero(p.y == 0)[:5], np.flatnonzero(p.y == 1)[:5]]
+    small = p.with_(
+        X=p.X.iloc[few].reset_index(drop=True),
+        y=p.y[few],
+        sensitive=p.sensitive.iloc[few].reset_index(drop=True),
+        scores=p.scores[few],
+    )
+    _calm(technique, small, "ten rows")
+
+
+@check("Ten thousand rows are served.", _groups)
+def check_ten_thousand_rows(technique: type[Technique]) -> None:
+    result = outputs(instance(technique), problem(n=10_000))
+    assert result, "nothing came out"
+
+
+def _calm(technique: type[Technique], p: Problem, what: str) -> None:
+    """Assert that a technique either works or raises an error of fairmend that says what is wrong."""
+    try:
+        result = outputs(instance(technique), p)
+    except FairmendError as error:
+        assert "\n" not in str(error), f"the error for {what} has more than one line"
+        return
+    if _looks(technique):
+        return
+    for name, values in result.items():
+        if name == "features" and p.X.isna().to_numpy().any():
+            continue
+        assert not pd.isna(np.asarray(values, dtype=float)).any(), f"{name} holds NaN for {what}"

@@ -1,0 +1,140 @@
+"""Checks of effect: on planted bias the targeted figure improves beyond chance, at a bounded cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairmend.core.case import Case
+from fairmend.core.measure import compare
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.model import FairModel
+from fairmend.core.stages import Evaluator, Inprocessor, Postprocessor, Preprocessor
+from fairmend.core.technique import Technique
+from fairmend.testing.checks_behaviour import case_of
+from fairmend.testing.driving import differ, evaluate, instance, leaves
+from fairmend.testing.problems import PLANTED, problem
+from fairmend.testing.suite import check
+
+ROWS = 4000
+DEAREST = 0.15  # points of accuracy that a correction may cost on planted data
+FIGURES = {
+    "demographic_parity": "demographic_parity_difference",
+    "equal_opportunity": "equal_opportunity_difference",
+    "equalized_odds": "equalized_odds_difference",
+}
+ERRORS = ("equalized_odds", "equal_opportunity")
+
+
+def _acts_on_planted(t: type[Technique]) -> bool:
+    return issubclass(t, (Preprocessor, Inprocessor, Postprocessor)) and bool(
+        set(t.metadata.addresses) & set(PLANTED)
+    )
+
+
+@check(
+    "On planted bias of each kind that it addresses, the targeted figure improves beyond chance.",
+    _acts_on_planted,
+)
+def check_effect(technique: type[Technique]) -> None:
+    faults = []
+    for kind in technique.metadata.addresses:
+        if kind in PLANTED:
+            fault = _fault(technique, kind)
+            if fault:
+                faults.append(f"{kind}: {fault}")
+    assert not faults, "; ".join(faults)
+
+
+def _fault(technique: type[Technique], kind: str) -> str | None:
+    case = case_of(problem(n=ROWS, **PLANTED[kind]))
+    notion = _notion(technique.metadata, kind)
+    made = instance(technique, **technique.metadata.settings.get(notion, {}))  # type: ignore[call-overload]
+    after, effect = made.run(case)
+    if effect.changed_nothing:
+        return "it changed nothing"
+    before, now = case.fitted(), after.fitted()
+    cost = _accuracy(case, before) - _accuracy(case, now)
+    if cost > DEAREST:
+        return f"it costs {cost:.3f} of accuracy"
+    if notion == "calibration":
+        low, high = _calibration_gain(case, before, now)
+        name = "calibration error of the worst group"
+    else:
+        name = "recall" if notion == "rare class" else FIGURES[notion]
+        low, high = _gain(case, before, now, name)
+    if low <= 0:
+        return f"the gain in {name} is not beyond chance ({low:.3f} to {high:.3f})"
+    return None
+
+
+def _notion(metadata: TechniqueMetadata, kind: str) -> str:
+    """Return which notion a finding of this kind is held against for this technique."""
+    targets = set(metadata.targets)
+    if kind == "group-miscalibration" or targets == {"calibration"}:
+        return "calibration"
+    if kind == "class-imbalance":
+        return "rare class"
+    if kind == "error-rate-disparity" and targets & set(ERRORS):
+        return next(n for n in ERRORS if n in targets)
+    return next((n for n in FIGURES if n in targets), "demographic_parity")
+
+
+def _decisions(case: Case, model: FairModel) -> NDArray[np.int64]:
+    data = case.validation
+    return model.predict(data.X, data.sensitive)
+
+
+def _accuracy(case: Case, model: FairModel) -> float:
+    return float((_decisions(case, model) == case.validation.y).mean())
+
+
+def _gain(case: Case, before: FairModel, now: FairModel, name: str) -> tuple[float, float]:
+    data = case.validation
+    change = compare(
+        data.y,
+        _decisions(case, before),
+        _decisions(case, now),
+        sensitive_features=data.sensitive,
+        metrics=[name],
+        n_permutations=1,
+        min_support=1,
+    )[name]
+    low, high = change.interval or (0.0, 0.0)
+    return (low, high) if name == "recall" else (-high, -low)
+
+
+def _calibration_gain(case: Case, before: FairModel, now: FairModel) -> tuple[float, float]:
+    """Return the interval of the fall in calibration error of the group that is worst before."""
+    data = case.validation
+    scores = [m.scores(data.X, data.sensitive) for m in (before, now)]
+    groups = data.groups
+    errors = [_error(data.y[groups.codes == g], scores[0][groups.codes == g]) for g in range(groups.n_groups)]
+    rows = np.flatnonzero(groups.codes == int(np.argmax(errors)))
+    rng = np.random.default_rng(0)
+    falls = []
+    for _ in range(300):
+        drawn = rng.choice(rows, len(rows))
+        falls.append(_error(data.y[drawn], scores[0][drawn]) - _error(data.y[drawn], scores[1][drawn]))
+    low, high = np.quantile(falls, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _error(y: NDArray[Any], score: NDArray[np.float64]) -> float:
+    place = np.minimum((score * 10).astype(int), 9)
+    gaps = np.bincount(place, weights=score - y, minlength=10)
+    return float(np.abs(gaps).sum() / max(len(y), 1))
+
+
+@check(
+    "An evaluation tells biased predictions from fair ones.",
+    lambda t: issubclass(t, Evaluator) and "candidates" not in t.reads,
+)
+def check_sees_bias(technique: type[Technique]) -> None:
+    biased = leaves(evaluate(instance(technique), problem(n=ROWS, gap=1.5, tilt=1.0)))
+    fair = leaves(evaluate(instance(technique), problem(n=ROWS, gap=0.0)))
+    assert differ(biased, fair, 1e-3) is not None, (
+        "the figures are the same for biased and for fair predictions"
+    )

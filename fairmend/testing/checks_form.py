@@ -1,0 +1,150 @@
+"""Checks of form: metadata, documentation, parameters, imports."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fairmend.core.errors import ParameterError
+from fairmend.core.technique import Technique
+from fairmend.testing.driving import instance
+from fairmend.testing.suite import check
+
+HEAVY = {
+    "aif360", "causallearn", "cvxpy", "dowhy", "fairlearn", "faiss", "imblearn", "lightgbm", "optuna", "ot",
+    "sentence_transformers", "tensorflow", "torch", "xgboost",
+}  # fmt: skip
+YEAR = re.compile(r"\(\d{4}\)|\b(19|20)\d{2}\b")
+
+
+@check("The metadata tells what the technique is for and when it is found.")
+def check_metadata_complete(technique: type[Technique]) -> None:
+    metadata = technique.metadata
+    assert len(metadata.questions) >= 2, (
+        "give at least two questions that it answers: the search finds it by them"
+    )
+    assert metadata.addresses or metadata.targets, (
+        "say which findings it addresses or which notions it targets"
+    )
+    assert metadata.name != metadata.slug, "name is for people, slug for programs"
+    if metadata.needs_protected_at_prediction:
+        assert metadata.legal_notes, (
+            "a rule that reads the protected attribute for decisions needs legal_notes"
+        )
+    if metadata.adjustments:
+        known = technique._get_param_names()
+        for adjustment in metadata.adjustments:
+            assert adjustment.parameter in known, (
+                f"adjustment of {adjustment.parameter!r}, which is no parameter"
+            )
+
+
+@check("The citation resolves: a key of the bibliography, or a full reference with a year.")
+def check_citation_resolves(technique: type[Technique]) -> None:
+    citation = technique.metadata.citation
+    if isinstance(technique.metadata.technique_id, int):
+        from fairmend.catalog.references import cite
+
+        assert YEAR.search(cite(citation)), f"{citation!r} has no year"
+    else:
+        assert YEAR.search(citation), f"{citation!r} is not a full reference: name authors, year and title"
+        assert len(citation) > 15, f"{citation!r} is not a full reference: name authors, year and title"
+
+
+@check("Parameters, constraints and the docstring name the same things.")
+def check_parameters_documented(technique: type[Technique]) -> None:
+    parameters = set(technique._get_param_names())
+    constrained = set(technique._parameter_constraints)
+    assert constrained == parameters, f"constraints and parameters differ: {sorted(constrained ^ parameters)}"
+    text = inspect.getdoc(technique) or ""
+    section = re.search(r"Parameters\n-+\n(.*?)(\n\n[A-Z][A-Za-z ]+\n-+\n|\Z)", text, re.S)
+    listed = re.findall(r"^(\w+(?:, \w+)*) :", section.group(1), re.M) if section else []
+    named = {name.strip() for item in listed for name in item.split(",")}
+    assert named == parameters, (
+        f"the docstring's Parameters and the constructor differ: {sorted(named ^ parameters)}"
+    )
+
+
+@check("The constructor assigns and does nothing else.")
+def check_constructor_only_assigns(technique: type[Technique]) -> None:
+    signature = inspect.signature(technique.__init__)
+    for name, parameter in signature.parameters.items():
+        if name == "self":
+            continue
+        assert parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD), (
+            f"{name} is not a named parameter"
+        )
+        assert parameter.default is not parameter.empty, f"{name} has no default"
+    sentinel = {name: object() for name in technique._get_param_names()}
+    made = technique(**sentinel)
+    for name, value in sentinel.items():
+        assert getattr(made, name) is value, f"the constructor changes or checks {name}; check at fit instead"
+    extra = set(vars(made)) - set(sentinel)
+    assert not extra, f"the constructor sets {sorted(extra)} beside its parameters"
+
+
+@check("clone and set_params work as in scikit-learn.")
+def check_clone_and_set_params(technique: type[Technique]) -> None:
+    made = instance(technique)
+    copy = clone(made)
+    assert copy is not made
+    assert set(copy.get_params(deep=False)) == set(made.get_params(deep=False))
+    for name, value in made.get_params(deep=False).items():
+        assert copy.set_params(**{name: value}) is copy
+
+
+@check(
+    "A parameter out of its range is refused before any data is touched.",
+    lambda t: bool(t._parameter_constraints),
+)
+def check_bad_parameters(technique: type[Technique]) -> None:
+    instance(technique).check_parameters()
+    for name, allowed in technique._parameter_constraints.items():
+        bad = _outside(allowed)
+        if bad is None:
+            continue
+        try:
+            instance(technique, **{name: bad}).check_parameters()
+        except ParameterError:
+            continue
+        raise AssertionError(f"{name}={bad!r} is out of its range and was accepted")
+
+
+def _outside(allowed: list[Any]) -> Any:
+    if any(
+        a in ("boolean", "no_validation") or a in (str, object, dict, list)
+        for a in allowed
+        if not isinstance(a, (Interval, StrOptions))
+    ):
+        return None
+    intervals = [a for a in allowed if isinstance(a, Interval)]
+    if intervals:
+        lows = [i.left for i in intervals if i.left is not None and np.isfinite(i.left)]
+        if len(lows) == len(intervals):
+            kind = intervals[0].type
+            low = min(lows)
+            return int(low) - 7 if kind is Integral else float(low) - 7.5 if kind is Real else None
+        return None
+    if any(isinstance(a, StrOptions) for a in allowed):
+        return "no such option"
+    return None
+
+
+@check("Importing the module loads no optional or heavy package.")
+def check_import_is_free(technique: type[Technique]) -> None:
+    source = inspect.getsource(inspect.getmodule(technique))  # type: ignore[arg-type]
+    for node in ast.parse(source).body:
+        names = []
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module]
+        heavy = [n for n in names if n.partition(".")[0] in HEAVY]
+        assert not heavy, f"{heavy[0]} is imported with the module; import it where it is used"

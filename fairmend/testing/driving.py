@@ -1,0 +1,160 @@
+"""One way to run any technique and to compare what comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from fairmend.core.graph import CausalGraph
+from fairmend.core.learner import TabularClassifier
+from fairmend.core.stages import (
+    CausalAnalysis,
+    Evaluator,
+    Inprocessor,
+    Operation,
+    Postprocessor,
+    Preprocessor,
+)
+from fairmend.core.technique import Technique
+from fairmend.testing.problems import Problem
+
+Outputs = dict[str, NDArray[Any]]
+
+
+def instance(technique: type[Technique], **changes: Any) -> Any:
+    """Return an instance that is quick to run: the class's own test parameters, a small learner, a seed."""
+    given: dict[str, Any] = dict(getattr(technique, "test_parameters", dict)())
+    names = technique._get_param_names()
+    if "random_state" in names:
+        given.setdefault("random_state", 0)
+    if technique.metadata.needs_base_estimator and "estimator" in names:
+        given.setdefault("estimator", TabularClassifier(LogisticRegression(max_iter=500), "one-hot"))
+    given.update({k: v for k, v in changes.items() if k in names})
+    return technique(**given)
+
+
+def sensitive_for(technique: Any, sensitive: Any) -> dict[str, Any]:
+    """Return the keyword for prediction, where the technique declares that it reads it."""
+    return {"sensitive_features": sensitive} if technique.metadata.needs_protected_at_prediction else {}
+
+
+def outputs(technique: Any, problem: Problem, *, sample_weight: Any = None) -> Outputs:
+    """Fit a technique on a problem and return what it gives for the new rows, as arrays."""
+    p = problem
+    weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+    if isinstance(technique, Preprocessor):
+        return _preprocessed(technique, p, weight)
+    if isinstance(technique, Inprocessor):
+        technique.fit(p.X, p.y, sensitive_features=p.sensitive, **weight)
+        return applied(technique, p)
+    if isinstance(technique, Postprocessor):
+        technique.fit(p.scores, p.y, sensitive_features=p.sensitive, **weight)
+        return applied(technique, p)
+    if isinstance(technique, Evaluator):
+        return leaves(evaluate(technique, p, weight))
+    if isinstance(technique, CausalAnalysis):
+        data = p.dataset()
+        return leaves(technique.analyse(data, graph_of(p)))
+    if isinstance(technique, Operation):
+        raise AssertionError("operations are checked on their documents")
+    raise AssertionError(f"{type(technique).__name__} does not derive from the base class of a stage")
+
+
+def applied(technique: Any, p: Problem) -> Outputs:
+    """Return what a fitted technique gives for the new rows."""
+    extra = sensitive_for(technique, p.sensitive_new)
+    if isinstance(technique, Inprocessor):
+        return {
+            "probability": technique.predict_proba(p.X_new, **extra)[:, 1],
+            "decision": technique.decision_probability(p.X_new, **extra),
+        }
+    if isinstance(technique, Postprocessor):
+        if "decisions" in technique.metadata.changes:
+            return {"decision": technique.decision_probability(p.scores_new, **extra)}
+        return {"score": technique.adjust(p.scores_new, **extra)}
+    return {"features": matrix(technique.transform(p.X_new, **extra))}
+
+
+def _preprocessed(technique: Any, p: Problem, weight: dict[str, Any]) -> Outputs:
+    if hasattr(technique, "transform"):
+        technique.fit(p.X, p.y, sensitive_features=p.sensitive)
+        return applied(technique, p)
+    if hasattr(technique, "reweight"):
+        return {"weights": technique.reweight(p.X, p.y, sensitive_features=p.sensitive, **weight)}
+    if hasattr(technique, "resample"):
+        rows = technique.resample(p.X, p.y, sensitive_features=p.sensitive, **weight)
+        return {"features": matrix(rows.X), "labels": rows.y, "origin": rows.origin, "weights": rows.weights}
+    return {"labels": technique.relabel(p.X, p.y, sensitive_features=p.sensitive)}
+
+
+def evaluate(technique: Any, p: Problem, weight: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what an evaluation finds in the outside model's scores."""
+    if "candidates" in technique.reads:
+        table = pd.DataFrame(
+            {"accuracy": [0.9, 0.8, 0.85, 0.7], "parity": [0.4, 0.9, 0.6, 0.5]}, index=list("abcd")
+        )
+        return technique.evaluate(candidates=table)
+    return technique.evaluate(
+        p.y,
+        (p.scores >= 0.5).astype(int),
+        p.scores,
+        sensitive_features=p.sensitive,
+        baseline=(p.scores >= 0.4).astype(int),
+        **(weight or {}),
+    )
+
+
+def graph_of(p: Problem) -> CausalGraph:
+    """Return the graph by which problems are drawn."""
+    edges = [("skill", "mediator"), ("mediator", "label"), ("skill", "label")]
+    edges += [(str(c), "mediator") for c in p.sensitive.columns]
+    return CausalGraph.from_edges(edges, nodes=("noise", "place"))
+
+
+def matrix(frame: Any) -> NDArray[np.float64]:
+    """Return a frame as floats, texts as the places of their values in alphabetical order."""
+    if not isinstance(frame, pd.DataFrame):
+        return np.asarray(frame, dtype=float)
+    columns = []
+    for name in frame.columns:
+        column = frame[name]
+        numeric = pd.api.types.is_numeric_dtype(column)
+        columns.append(
+            column.to_numpy(float) if numeric else pd.factorize(column, sort=True)[0].astype(float)
+        )
+    return np.column_stack(columns) if columns else np.empty((len(frame), 0))
+
+
+def leaves(result: Any, name: str = "") -> Outputs:
+    """Return the numbers of a nested result by their path; other values are left out."""
+    out: Outputs = {}
+    if isinstance(result, dict):
+        for key, value in result.items():
+            out |= leaves(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(result, (list, tuple)):
+        for place, value in enumerate(result):
+            out |= leaves(value, f"{name}[{place}]")
+    elif isinstance(result, (int, float, np.integer, np.floating)) and not isinstance(result, bool):
+        out[name] = np.asarray([float(result)])
+    return out
+
+
+def differ(a: Outputs, b: Outputs, tolerance: float = 1e-7) -> str | None:
+    """Return what differs between two outputs, None where nothing does."""
+    if set(a) != set(b):
+        odd = sorted(set(a) ^ set(b))
+        return f"the results have other parts: {', '.join(odd[:3])}"
+    for key in a:
+        if a[key].shape != b[key].shape:
+            return f"{key} has the shape {b[key].shape} instead of {a[key].shape}"
+        same = np.isclose(
+            a[key].astype(float), b[key].astype(float), rtol=tolerance, atol=tolerance, equal_nan=True
+        )
+        if not same.all():
+            worst = float(np.nanmax(np.abs(a[key].astype(float) - b[key].astype(float))))
+            return f"{key} differs in {int((~same).sum())} of {same.size} values, by up to {worst:.3g}"
+    return None

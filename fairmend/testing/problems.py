@@ -1,0 +1,138 @@
+"""Small data with planted bias, on which techniques are checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairmend.core.dataset import Dataset
+from fairmend.core.roles import Roles
+
+SEED = 20_240
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Data to fit on and data to apply to, with labels, groups and scores of an outside model.
+
+    Attributes
+    ----------
+    X, X_new : DataFrame
+        Features: two numbers, a mediator, a category.
+    y, y_new : ndarray of int
+        Labels.
+    sensitive, sensitive_new : DataFrame
+        Protected attributes.
+    scores, scores_new : ndarray of float
+        Scores of an outside model, miscalibrated by group where that is planted.
+    """
+
+    X: pd.DataFrame
+    y: NDArray[np.int64]
+    sensitive: pd.DataFrame
+    scores: NDArray[np.float64]
+    X_new: pd.DataFrame
+    y_new: NDArray[np.int64]
+    sensitive_new: pd.DataFrame
+    scores_new: NDArray[np.float64]
+
+    def with_(self, **changes: Any) -> Problem:
+        """Return the problem with these fields changed."""
+        return replace(self, **changes)
+
+    def dataset(self, *, new: bool = False) -> Dataset:
+        """Return the data with their roles."""
+        X, y, s = (self.X_new, self.y_new, self.sensitive_new) if new else (self.X, self.y, self.sensitive)
+        frame = X.assign(**{c: s[c].to_numpy() for c in s.columns}, label=y)
+        mediators = tuple(c for c in ("mediator",) if c in X.columns)
+        roles = Roles(outcome="label", favorable=1, protected=tuple(map(str, s.columns)), mediators=mediators)
+        return Dataset.from_frame(frame, roles)
+
+
+def draw(
+    n: int = 600,
+    *,
+    groups: tuple[str, ...] = ("a", "b"),
+    shares: tuple[float, ...] | None = None,
+    gap: float = 1.0,
+    label_gap: float = 0.0,
+    rare: float = 0.0,
+    tilt: float = 0.0,
+    second: bool = False,
+    seed: int = SEED,
+) -> tuple[pd.DataFrame, NDArray[np.int64], pd.DataFrame, NDArray[np.float64]]:
+    """Draw people: groups, skill that is the same in each, a mediator that is not, a label, a score.
+
+    Parameters
+    ----------
+    n : int
+        Rows.
+    groups, shares
+        Names of the groups, disadvantaged first, and their shares.
+    gap : float
+        How much lower the mediator of the first group is, in standard deviations.
+    label_gap : float
+        How much lower the first group's chance of a favourable label is on the logit scale, beyond skill.
+    rare : float
+        Shift of all chances on the logit scale; negative makes favourable labels rare.
+    tilt : float
+        How much the score of the first group is too low on the logit scale.
+    second : bool
+        Whether there is a second protected attribute.
+    seed : int
+        Seed.
+    """
+    rng = np.random.default_rng(seed)
+    place = rng.choice(len(groups), n, p=shares)
+    low = place == 0
+    skill = rng.normal(size=n)
+    mediator = skill * 0.8 + rng.normal(scale=0.6, size=n) - gap * low
+    noise = rng.normal(size=n)
+    logit = 1.4 * skill + 1.0 * (mediator + gap * low) - gap * low - label_gap * low + rare
+    y = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(np.int64)
+    X = pd.DataFrame(
+        {
+            "skill": skill,
+            "mediator": mediator,
+            "noise": noise,
+            "place": pd.Series(rng.choice(["north", "south", "west"], n), dtype=object),
+        }
+    )
+    sensitive = pd.DataFrame({"group": pd.Series([groups[i] for i in place], dtype=object)})
+    if second:
+        sensitive["side"] = pd.Series(rng.choice(["left", "right"], n), dtype=object)
+    score = 1 / (1 + np.exp(-(logit + rng.normal(scale=0.5, size=n) - tilt * low)))
+    return X, y, sensitive, score
+
+
+@lru_cache(maxsize=32)
+def _problem(options: tuple[tuple[str, Any], ...]) -> Problem:
+    given = dict(options)
+    seed = given.pop("seed", SEED)
+    first = draw(**given, seed=seed)
+    second = draw(**given, seed=seed + 1)
+    return Problem(*first, *second)
+
+
+def problem(**options: Any) -> Problem:
+    """Return a problem drawn by :func:`draw`; equal options give the same problem."""
+    return _problem(tuple(sorted(options.items())))
+
+
+# What is planted for each kind of finding: options of `draw`.
+PLANTED: dict[str, dict[str, Any]] = {
+    "outcome-disparity": {"gap": 1.2},
+    "error-rate-disparity": {"gap": 1.2},
+    "base-rate-difference": {"gap": 0.6, "label_gap": 1.0},
+    "group-miscalibration": {"gap": 0.0, "label_gap": 1.8},
+    "biased-mediator": {"gap": 1.5},
+    "proxy-variable": {"gap": 1.5},
+    "representation-imbalance": {"gap": 1.2, "shares": (0.15, 0.85)},
+    "class-imbalance": {"gap": 0.8, "rare": -2.2},
+    "intersectional-disparity": {"gap": 1.0, "label_gap": 1.2, "second": True},
+}

@@ -1,0 +1,134 @@
+"""The suite: which checks apply to a technique, and how it fares in each."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fairmend.core.technique import Technique
+
+Applies = Callable[[type[Technique]], bool]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: a name, what it is about, and when it applies.
+
+    Attributes
+    ----------
+    name : str
+        Name, as exemptions use it.
+    about : str
+        One sentence.
+    function : callable
+        Takes the class; raises AssertionError where it fails.
+    applies : callable
+        Whether the check is meant for a class.
+    """
+
+    name: str
+    about: str
+    function: Callable[[type[Technique]], None]
+    applies: Applies
+
+    def __call__(self, technique: type[Technique]) -> None:
+        """Run the check as a test: exemptions are strict."""
+        outcome = run_check(self, technique)
+        if outcome.status == "failed":
+            raise AssertionError(outcome.message)
+        if outcome.status == "exempt":
+            import pytest
+
+            pytest.xfail(f"exempt: {outcome.message}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a technique fared in a check.
+
+    Attributes
+    ----------
+    technique_id, check : str
+        Which technique and check.
+    status : str
+        ``passed``, ``failed`` or ``exempt``.
+    message : str
+        Why it failed, or the reason of the exemption.
+    """
+
+    technique_id: int | str
+    check: str
+    status: Literal["passed", "failed", "exempt"]
+    message: str = ""
+
+
+CHECKS: list[Check] = []
+
+
+def check(
+    about: str, applies: Applies = lambda t: True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a check; its name is that of the function without ``check_``."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        CHECKS.append(Check(function.__name__.removeprefix("check_"), about, function, applies))
+        return function
+
+    return register
+
+
+def checks_for(technique: type[Technique]) -> list[Check]:
+    """Return the checks that apply to a technique, in order."""
+    from fairmend.testing import checks_behaviour, checks_data, checks_effect, checks_form  # noqa: F401 - they register
+
+    return [c for c in CHECKS if c.applies(technique)]
+
+
+def run_check(one: Check, technique: type[Technique]) -> Outcome:
+    """Run a check and hold the class's exemptions against the result."""
+    reason = technique.exemptions.get(one.name)
+    problem = _failure(one, technique)
+    key = technique.metadata.technique_id
+    if reason is None:
+        return Outcome(key, one.name, "failed" if problem else "passed", problem or "")
+    if problem is None:
+        return Outcome(key, one.name, "failed", f"the exemption is no longer needed: {reason}")
+    return Outcome(key, one.name, "exempt", reason)
+
+
+def _failure(one: Check, technique: type[Technique]) -> str | None:
+    """Return why a check fails, None where it passes; any exception is a failure."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one.function(technique)
+    except AssertionError as error:
+        return str(error) or "an assertion failed"
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return None
+
+
+def conformance(technique: type[Technique]) -> list[Outcome]:
+    """Run every check that applies; exemptions of checks that do not exist fail, too."""
+    applying = checks_for(technique)
+    outcomes = [run_check(c, technique) for c in applying]
+    names = {c.name for c in CHECKS}
+    outcomes += [
+        Outcome(technique.metadata.technique_id, name, "failed", "the exemption names no check")
+        for name in technique.exemptions
+        if name not in names
+    ]
+    return outcomes
+
+
+def summary(outcomes: list[Outcome]) -> dict[str, Any]:
+    """Return the outcomes of one technique as counts, failures and exemptions."""
+    return {
+        "technique_id": outcomes[0].technique_id,
+        "passed": sum(o.status == "passed" for o in outcomes),
+        "failed": [{"check": o.check, "message": o.message} for o in outcomes if o.status == "failed"],
+        "exempt": {o.check: o.message for o in outcomes if o.status == "exempt"},
+    }
