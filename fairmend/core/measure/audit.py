@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -16,7 +16,10 @@ from fairmend.core.groups import JOIN, Groups
 from fairmend.core.measure import bootstrap, calibration
 from fairmend.core.measure.columns import Float, Int
 from fairmend.core.measure.figures import Figure
-from fairmend.core.measure.permutation import p_value
+from fairmend.core.measure.metrics import BEST
+from fairmend.core.measure.multiplicity import holm
+from fairmend.core.measure.permutation import p_value, permutation_test
+from fairmend.core.measure.report import Measurement
 from fairmend.core.measure.tables import GroupTable, ScoreTable
 
 if TYPE_CHECKING:
@@ -96,6 +99,68 @@ def score_table(
         bins=bins,
         strategy=strategy,
     )
+
+
+def rate_views(
+    evidence: Evidence,
+    rates: Sequence[str],
+    comparisons: Sequence[str],
+    *,
+    reference: str | Mapping[str, str],
+    n_permutations: int,
+    n_boot: int,
+    level: float,
+    min_support: int,
+    seed: int,
+) -> dict[str, dict[str, Any]]:
+    """Return rates and their comparisons for each attribute and the crossing.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Decisions, groups, and labels where the rates read them.
+    rates, comparisons : sequence of str
+        Names that :func:`.metrics.metric` knows; comparisons of groups are tested by permutation.
+    reference : str or mapping of str to str
+        What each group's rate is held against: ``"to_best"``, ``"to_overall"``, or by attribute the
+        label of a group.
+    n_permutations, n_boot, level, min_support, seed
+        Settings of the tests and intervals.
+
+    Returns
+    -------
+    dict
+        Attribute to ``overall``, ``by_group`` (rate to group to figure), ``contrast`` (rate to group to
+        ``difference`` and ``ratio``), ``comparisons`` (figures) and ``p_value`` and ``p_holm`` (by
+        comparison, corrected over attributes and comparisons together).
+    """
+    found: dict[str, dict[str, Any]] = {}
+    p_values: dict[tuple[str, str], float] = {}
+    for attribute, groups in views(given(evidence.groups)).items():
+        table = decision_table(evidence, groups)
+        measured = Measurement.of(table, n_boot=n_boot, level=level, min_support=min_support, seed=seed)
+        to = reference if isinstance(reference, str) else reference.get(attribute, BEST)
+        found[attribute] = {
+            "overall": {rate: measured.figure(rate) for rate in rates},
+            "by_group": {rate: measured.by_group(rate) for rate in rates},
+            "contrast": {rate: _contrasts(measured, rate, to) for rate in rates},
+            "comparisons": {name: measured.figure(name) for name in comparisons},
+        }
+        for name in comparisons:
+            p_values[attribute, name] = math.nan
+            if groups.n_groups > 1:
+                p_values[attribute, name] = permutation_test(
+                    table, name, n_permutations=n_permutations, seed=seed
+                ).p_value
+    for (key, p), adjusted in zip(p_values.items(), holm(list(p_values.values())), strict=True):
+        found[key[0]].setdefault("p_value", {})[key[1]] = p
+        found[key[0]].setdefault("p_holm", {})[key[1]] = adjusted
+    return found
+
+
+def _contrasts(measured: Measurement, rate: str, reference: str) -> dict[str, dict[str, Figure]]:
+    differences, ratios = (measured.contrast(rate, reference, form) for form in ("difference", "ratio"))
+    return {group: {"difference": differences[group], "ratio": ratios[group]} for group in differences}
 
 
 def group_figures(

@@ -1,0 +1,106 @@
+"""Error-rate audit: equalized odds and equal opportunity, Hardt, Price & Srebro 2016."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from fairmend.core.measure import audit
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Evaluator, Evidence
+
+RATES = ("true_positive_rate", "false_positive_rate", "false_negative_rate", "true_negative_rate", "accuracy")
+COMPARISONS = ("equalized_odds_difference", "equal_opportunity_difference", "average_odds_difference")
+
+
+class ErrorRateAudit(Evaluator):
+    """Compare how often each group is wrongly refused and wrongly accepted.
+
+    Parameters
+    ----------
+    reference : str or mapping of str to str, default="to_best"
+        What each group is held against: the best-off group, all rows (``"to_overall"``), or, by
+        attribute, a group.
+    n_permutations : int, default=5000
+        Permutations of the tests, within labels.
+    n_boot : int, default=1000
+        Bootstrap replicates.
+    level : float, default=0.95
+        Coverage of the intervals.
+    min_support : int, default=30
+        Rows of a label below which a group is insufficient evidence.
+    random_state : int, default=0
+        Seed.
+
+    Notes
+    -----
+    The equalized odds difference is the larger of the ranges of true and of false positive rates over
+    all groups, the equal opportunity difference the range of true positive rates; the average odds
+    difference takes the mean of both rates in each group, where gaps of opposite sign cancel, so it
+    never decides alone. A rate over no rows is undefined, not 0. Where labels exist only for past approvals
+    the rates are conditional on that selection.
+
+    References
+    ----------
+    M. Hardt, E. Price and N. Srebro (2016), "Equality of opportunity in supervised learning", NeurIPS,
+    definitions 2.1 and 2.2.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=2,
+        slug="error-rate-audit",
+        name="Error-rate audit (equalized odds, equal opportunity)",
+        stage="evaluation",
+        family="group metrics",
+        summary="Compares true and false positive rates of all groups, with intervals and tests.",
+        citation="hardt2016equality",
+        addresses=("error-rate-disparity", "intersectional-disparity"),
+        targets=("equalized_odds", "equal_opportunity"),
+        tasks=("binary",),
+        minimum_rows=100,
+        complexity="low",
+        duration_weeks=(0.5, 1),
+        use_when="True outcomes are known, and mistakes of the model should fall on all groups alike.",
+        avoid_when="Labels are missing, or are themselves the product of the bias that is looked for.",
+        questions=(
+            "Are qualified applicants of one group turned down more often?",
+            "Do false alarms hit one ethnic group harder than others?",
+            "Does the model satisfy equal opportunity across ages?",
+            "Is the difference in recall between groups larger than chance?",
+        ),
+        alternatives=(1, 3),
+    )
+    reads: ClassVar[tuple[str, ...]] = ("y_true", "y_pred", "groups")
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "reference": [str, dict],
+        "n_permutations": audit.WHOLE,
+        **audit.SETTINGS,
+    }
+
+    def __init__(
+        self,
+        reference: str | Mapping[str, str] = "to_best",
+        n_permutations: int = 5000,
+        n_boot: int = 1000,
+        level: float = 0.95,
+        min_support: int = 30,
+        random_state: int = 0,
+    ) -> None:
+        self.reference = reference
+        self.n_permutations = n_permutations
+        self.n_boot = n_boot
+        self.level = level
+        self.min_support = min_support
+        self.random_state = random_state
+
+    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+        views = audit.rate_views(
+            evidence, RATES, COMPARISONS, reference=self.reference,
+            n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
+            min_support=self.min_support, seed=self.random_state,
+        )  # fmt: skip
+        said = [
+            f"{attribute}: equalized odds difference {view['comparisons'][COMPARISONS[0]].value:.3f}"
+            for attribute, view in views.items()
+        ]
+        return audit.plain({"by_attribute": views, "text": f"{'; '.join(said)}."})

@@ -1,0 +1,135 @@
+"""Predictive parity and sufficiency audit, Chouldechova 2017."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from fairmend.core.measure import audit
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Evaluator, Evidence
+
+RATES = (
+    "positive_predictive_value",
+    "negative_predictive_value",
+    "base_rate",
+    "false_positive_rate",
+    "false_negative_rate",
+)
+COMPARISONS = (
+    "predictive_parity_difference",
+    "negative_predictive_value_difference",
+    "base_rate_difference",
+)
+
+
+def implied_false_positive_rate(p: float | None, ppv: float | None, fnr: float | None) -> float | None:
+    """Return FPR = p / (1 - p) (1 - PPV) / PPV (1 - FNR), equation 2.6; None where undefined.
+
+    Examples
+    --------
+    >>> round(implied_false_positive_rate(0.5, 0.8, 0.2), 6)
+    0.2
+    """
+    if p is None or ppv is None or fnr is None or p == 1 or ppv == 0:
+        return None
+    return p / (1 - p) * (1 - ppv) / ppv * (1 - fnr)
+
+
+class PredictiveParityAudit(Evaluator):
+    """Compare how often a decision turns out right in each group.
+
+    Parameters
+    ----------
+    reference : str or mapping of str to str, default="to_best"
+        What each group is held against: the best-off group, all rows (``"to_overall"``), or, by
+        attribute, a group.
+    n_permutations : int, default=5000
+        Permutations of the tests; predictive values are permuted within decisions.
+    n_boot : int, default=1000
+        Bootstrap replicates.
+    level : float, default=0.95
+        Coverage of the intervals.
+    min_support : int, default=30
+        Rows of a decision below which a group is insufficient evidence.
+    random_state : int, default=0
+        Seed.
+
+    Notes
+    -----
+    With prevalence p in a group, its rates are bound by FPR = p/(1-p) (1-PPV)/PPV (1-FNR). So where base
+    rates differ, equal predictive values make the error rates unequal: ``equal_ppv_would_give`` shows the false
+    positive rate that each group would have with the predictive value of all rows and its own false negative
+    rate.
+
+    References
+    ----------
+    A. Chouldechova (2017), "Fair prediction with disparate impact: A study of bias in recidivism
+    prediction instruments", Big Data, equation 2.6.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=3,
+        slug="predictive-parity-audit",
+        name="Predictive parity and sufficiency audit",
+        stage="evaluation",
+        family="group metrics",
+        summary="Compares predictive values of all groups and shows what base rates do to their error rates.",
+        citation="chouldechova2017fair",
+        addresses=("group-miscalibration", "error-rate-disparity", "base-rate-difference"),
+        targets=("predictive_parity",),
+        tasks=("binary",),
+        minimum_rows=100,
+        complexity="low",
+        duration_weeks=(0.5, 1),
+        use_when="A decision or flag should mean the same chance of the outcome whoever it concerns.",
+        avoid_when="Labels exist for one kind of decision only, so that predictive values cannot be counted.",
+        questions=(
+            "Is a high-risk flag equally reliable for all groups?",
+            "Why are false positive rates unequal although the score is equally precise?",
+            "Does precision differ between men and women more than chance allows?",
+            "Can we have equal error rates and equal predictive values with these base rates?",
+        ),
+        alternatives=(2, 45),
+    )
+    reads: ClassVar[tuple[str, ...]] = ("y_true", "y_pred", "groups")
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "reference": [str, dict],
+        "n_permutations": audit.WHOLE,
+        **audit.SETTINGS,
+    }
+
+    def __init__(
+        self,
+        reference: str | Mapping[str, str] = "to_best",
+        n_permutations: int = 5000,
+        n_boot: int = 1000,
+        level: float = 0.95,
+        min_support: int = 30,
+        random_state: int = 0,
+    ) -> None:
+        self.reference = reference
+        self.n_permutations = n_permutations
+        self.n_boot = n_boot
+        self.level = level
+        self.min_support = min_support
+        self.random_state = random_state
+
+    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+        views = audit.plain(audit.rate_views(
+            evidence, RATES, COMPARISONS, reference=self.reference,
+            n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
+            min_support=self.min_support, seed=self.random_state,
+        ))  # fmt: skip
+        said = []
+        for attribute, view in views.items():
+            ppv = view["overall"]["positive_predictive_value"]["value"]
+            p, fnr = view["by_group"]["base_rate"], view["by_group"]["false_negative_rate"]
+            view["equal_ppv_would_give"] = {
+                group: implied_false_positive_rate(p[group]["value"], ppv, fnr[group]["value"]) for group in p
+            }
+            gap = view["comparisons"]["predictive_parity_difference"]["value"]
+            said.append(
+                f"{attribute}: " + ("undefined" if gap is None else f"predictive values differ by {gap:.3f}")
+            )
+        return {"by_attribute": views, "text": f"{'; '.join(said)}."}

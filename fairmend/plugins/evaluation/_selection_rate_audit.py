@@ -1,0 +1,128 @@
+"""Selection-rate audit and the four-fifths rule, Feldman et al. 2015."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, ClassVar
+
+from sklearn.utils._param_validation import Interval
+
+from fairmend.core.measure import Figure, audit
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.vocabulary import Verdict
+
+RATIO, DIFFERENCE = "demographic_parity_ratio", "demographic_parity_difference"
+
+
+def verdict(ratio: Figure, threshold: float) -> Verdict:
+    """Return whether the least selection rate is at least ``threshold`` times the greatest."""
+    if not ratio.enough or math.isnan(ratio.value):
+        return "insufficient evidence"
+    return "passed" if ratio.value >= threshold else "failed"
+
+
+class SelectionRateAudit(Evaluator):
+    """Compare how often each group gets the favourable decision.
+
+    Parameters
+    ----------
+    reference : str or mapping of str to str, default="to_best"
+        What each group is held against: the best-off group, all rows (``"to_overall"``), or, by
+        attribute, a group.
+    threshold : float, default=0.8
+        Least ratio of selection rates that passes; 0.8 is the four-fifths rule.
+    n_permutations : int, default=5000
+        Permutations of the test.
+    n_boot : int, default=1000
+        Bootstrap replicates.
+    level : float, default=0.95
+        Coverage of the intervals.
+    min_support : int, default=30
+        Rows below which a group is insufficient evidence.
+    random_state : int, default=0
+        Seed.
+
+    Notes
+    -----
+    The ratio is the least selection rate of all groups over the greatest. It is undefined where nobody
+    is selected, and no verdict is given where a group is too small: tiny groups make extreme rates.
+    The verdict is on the estimate, as the rule is written; ``beyond_doubt`` says whether the whole
+    interval is on that side. Each attribute is audited alone, and all of them crossed.
+
+    References
+    ----------
+    M. Feldman, S. A. Friedler, J. Moeller, C. Scheidegger and S. Venkatasubramanian (2015), "Certifying and
+    removing disparate impact", KDD, definition 1.1 (the 80 % rule).
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=1,
+        slug="selection-rate-audit",
+        name="Selection-rate audit (demographic parity, four-fifths rule)",
+        stage="evaluation",
+        family="group metrics",
+        summary="Compares how often each group gets the favourable decision, by ratio and by difference.",
+        citation="feldman2015certifying",
+        addresses=("outcome-disparity", "intersectional-disparity"),
+        targets=("demographic_parity",),
+        tasks=("binary",),
+        needs_labels=False,
+        minimum_rows=30,
+        complexity="low",
+        duration_weeks=(0.5, 1),
+        use_when="Decisions are known, and the first question is whether groups are selected at different rates.",
+        avoid_when="What matters is who deserved the decision; selection rates say nothing about errors.",
+        questions=(
+            "Do our approval rates meet the 80 percent rule?",
+            "Is there adverse impact against any group of applicants?",
+            "How large is the demographic parity gap, and could it be chance?",
+            "How do I check hiring decisions when the true outcome is unknown?",
+            "Which ethnic group is selected least often compared with the best-off one?",
+        ),
+        alternatives=(2, 8),
+    )
+    reads: ClassVar[tuple[str, ...]] = ("y_pred", "groups")
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "reference": [str, dict],
+        "threshold": [Interval(Real, 0, 1, closed="both")],
+        "n_permutations": audit.WHOLE,
+        **audit.SETTINGS,
+    }
+
+    def __init__(
+        self,
+        reference: str | Mapping[str, str] = "to_best",
+        threshold: float = 0.8,
+        n_permutations: int = 5000,
+        n_boot: int = 1000,
+        level: float = 0.95,
+        min_support: int = 30,
+        random_state: int = 0,
+    ) -> None:
+        self.reference = reference
+        self.threshold = threshold
+        self.n_permutations = n_permutations
+        self.n_boot = n_boot
+        self.level = level
+        self.min_support = min_support
+        self.random_state = random_state
+
+    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+        views = audit.rate_views(
+            evidence, ["selection_rate"], [RATIO, DIFFERENCE], reference=self.reference,
+            n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
+            min_support=self.min_support, seed=self.random_state,
+        )  # fmt: skip
+        said = []
+        for attribute, view in views.items():
+            ratio = view["comparisons"][RATIO]
+            view["verdict"] = verdict(ratio, self.threshold)
+            sides = [end >= self.threshold for end in ratio.interval or ()]
+            view["beyond_doubt"] = view["verdict"] != "insufficient evidence" and len(set(sides)) == 1
+            said.append(f"{attribute}: ratio {ratio.value:.2f}, {view['verdict']}")
+        return audit.plain(
+            {"by_attribute": views, "threshold": self.threshold, "text": f"{'; '.join(said)}."}
+        )
