@@ -86,11 +86,14 @@ def _candidate(
     ]
     gains = machine.judged(full).against(machine.judged(applied))
     figures = view.current.measurement
+    accuracy, fairness = figures.figure("accuracy"), figures.figure(view.measure_of_target)
     variant = Variant(
         name,
         tuple(c.slug for c in choices),
-        figures.figure("accuracy").value,
-        figures.figure(view.measure_of_target).value,
+        accuracy.value,
+        fairness.value,
+        accuracy.interval,
+        fairness.interval,
         gains["accuracy"].to_json(),
         gains[view.measure_of_target].to_json(),
         outcome(judgements) == "passed",

@@ -17,7 +17,7 @@ from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.checks import CheckFunction
 from fairmend.pipeline.gates import Approval, Judgement, judge, judge_gate, outcome
 from fairmend.pipeline.plan import Active, Plan
-from fairmend.pipeline.record import StepRecord, Turn
+from fairmend.pipeline.record import Attempt, StepRecord, Turn
 from fairmend.pipeline.spec import Choice, PipelineSpec
 from fairmend.pipeline.trace import Applied, Tracer
 from fairmend.pipeline.view import Judged, Settings, View
@@ -42,18 +42,6 @@ class Ending:
     to: str
     reason: str
     options: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Attempt:
-    """A passage through a gate, for the account of what was tried."""
-
-    place: Place
-    iteration: int
-    steps: tuple[str, ...]
-    accuracy: float
-    fairness: float
-    verdict: str
 
 
 class Machine:
@@ -254,10 +242,22 @@ class Machine:
         verdict = outcome(judgements)
         self.gates += judgements
         figures = view.current.measurement
-        accuracy = figures.figure("accuracy").value
-        fairness = figures.figure(view.measure_of_target).value
+        of_accuracy = figures.figure("accuracy")
+        of_fairness = figures.figure(view.measure_of_target)
+        accuracy, fairness = of_accuracy.value, of_fairness.value
         slugs = tuple(c.slug for c in self.ran)
-        self.attempts.append(Attempt(place, self.iteration, slugs, accuracy, fairness, verdict))
+        self.attempts.append(
+            Attempt(
+                place,
+                self.iteration,
+                slugs,
+                accuracy,
+                fairness,
+                of_accuracy.interval,
+                of_fairness.interval,
+                verdict,
+            )
+        )
         self.seconds["gates"] += time.perf_counter() - began
         self.tell(
             {
@@ -374,7 +374,7 @@ class Machine:
         name = self.policy.target(self.spec.notion).check
         lines: dict[str, None] = {}
         for attempt in self.attempts:
-            if not attempt.steps or attempt.place == "causal":
+            if not attempt.steps or attempt.stage == "causal":
                 continue
             lines[
                 f"Accept {' + '.join(attempt.steps)}: {name} {attempt.fairness:.3f} at accuracy {attempt.accuracy:.4f} "

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fairmend.core.case import Case, Effect
 from fairmend.core.measure import Comparison, Measurement
 from fairmend.core.model import FairModel
+from fairmend.core.plain import plain
 from fairmend.pipeline.gates import Approval, Judgement
 from fairmend.pipeline.spec import PipelineSpec
 
@@ -96,6 +97,40 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """A passage through a gate, measured on the gates' data: what was tried, and how it fared.
+
+    Attributes
+    ----------
+    stage : str
+        Which gate, by its stage.
+    iteration : int
+        How many rollbacks there had been.
+    steps : tuple of str
+        Slugs of the steps so far.
+    accuracy, fairness : float
+        Accuracy, and the figure of the target.
+    accuracy_interval, fairness_interval : (float, float) or None
+        Their intervals.
+    verdict : str
+        That of the gate.
+    """
+
+    stage: str
+    iteration: int
+    steps: tuple[str, ...]
+    accuracy: float
+    fairness: float
+    accuracy_interval: tuple[float, float] | None
+    fairness_interval: tuple[float, float] | None
+    verdict: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return plain(self.__dict__)
+
+
+@dataclass(frozen=True)
 class Variant:
     """The pipeline with something left out, measured on the gates' data.
 
@@ -107,6 +142,8 @@ class Variant:
         Slugs of its steps.
     accuracy, fairness : float
         Accuracy, and the figure of the target.
+    accuracy_interval, fairness_interval : (float, float) or None
+        Their intervals.
     accuracy_change, fairness_change : dict
         The full pipeline minus this variant, with interval and p-value: what the full one gains.
     passes : bool
@@ -117,13 +154,15 @@ class Variant:
     steps: tuple[str, ...]
     accuracy: float
     fairness: float
+    accuracy_interval: tuple[float, float] | None
+    fairness_interval: tuple[float, float] | None
     accuracy_change: dict[str, Any]
     fairness_change: dict[str, Any]
     passes: bool
 
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON."""
-        return {**self.__dict__, "steps": list(self.steps)}
+        return plain(self.__dict__)
 
 
 @dataclass
@@ -144,7 +183,7 @@ class RunRecord:
         Figures on the test data, which no step has seen.
     tests : Comparison
         Final against baseline on the test data.
-    steps, gates, turns, variants, approvals
+    steps, gates, turns, attempts, variants, approvals
         What happened, in order.
     options : list of str
         On escalation: what can be decided, and what each way would cost as measured.
@@ -174,6 +213,7 @@ class RunRecord:
     steps: list[StepRecord] = field(default_factory=list)
     gates: list[Judgement] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
     chosen: str = "full"
     approvals: list[Approval] = field(default_factory=list)
@@ -205,6 +245,7 @@ class RunRecord:
             "steps": [s.to_json() for s in self.steps],
             "gates": [g.to_json() for g in self.gates],
             "turns": [t.to_json() for t in self.turns],
+            "attempts": [a.to_json() for a in self.attempts],
             "ablation": [v.to_json() for v in self.variants],
             "chosen": self.chosen,
             "references": self.references,

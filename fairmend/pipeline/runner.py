@@ -132,6 +132,7 @@ def run(
         steps=machine.steps,
         gates=[*machine.gates, *verdicts],
         turns=machine.turns,
+        attempts=machine.attempts,
         variants=[c.variant for c in candidates.values()],
         chosen=chosen,
         approvals=list(machine.approvals.values()),
