@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,7 +13,7 @@ from fairmend.core.findings import Finding
 from fairmend.core.measure import GroupTable, Measurement, ScoreTable, metric, permutation_test
 from fairmend.core.measure.audit import chance_level
 from fairmend.core.measure.bootstrap import generators
-from fairmend.pipeline.audit.evidence import Evidence, Reading, lacking
+from fairmend.pipeline.audit.evidence import ORDER, Evidence, Reading, lacking
 from fairmend.pipeline.audit.thresholds import Thresholds
 
 PERMUTATIONS = 10_000
@@ -87,9 +88,9 @@ def compare_groups(
 ) -> list[Evidence | Finding]:
     """Compare the groups that have enough rows, and name those that have not.
 
-    Where the interval of the largest gap leaves open whether there is any, for one of the two groups
-    is small, the smaller groups are set aside one by one until a gap is sure; the p-value is
-    multiplied by the number of comparisons looked at.
+    A small group at one end widens the interval of a gap so far that it would hide a sure gap between
+    large ones. So the larger half of the groups is compared too, and so on down to the two largest;
+    the gravest comparison that is sure counts, with its p-value times the number of comparisons.
     """
     support = np.min([rate.support(measured.table.rows) for rate in metric(gap.tested).rates], axis=0)
     enough = np.flatnonzero(support >= measured.min_support)
@@ -100,9 +101,10 @@ def compare_groups(
     if len(enough) < 2:
         return out
     largest_first = enough[np.argsort(-support[enough], kind="stable")]
-    looks = [_look(gap, measured, np.sort(largest_first[:size])) for size in range(len(enough), 1, -1)]
-    chosen = next((i for i, look in enumerate(looks) if look.is_sure(rules)), 0)
-    look = looks[chosen]
+    halvings = range(int(np.log2(len(enough))) + 1)
+    sizes = sorted({max(2, math.ceil(len(enough) / 2**i)) for i in halvings}, reverse=True)
+    looks = [_look(gap, measured, np.sort(largest_first[:size])) for size in sizes]
+    look = max(looks, key=lambda look: look.gravity(rules))
     test = permutation_test(
         look.part.table, gap.tested, n_permutations=PERMUTATIONS, studentized=True, seed=seed
     )
@@ -112,7 +114,7 @@ def compare_groups(
             text=f"{gap.text(look.part, look.worst, look.best)} ({attribute})",
             readings=look.readings,
             support=int(support[look.keep].min()),
-            p_value=min(1.0, test.p_value * (chosen + 1)),
+            p_value=min(1.0, test.p_value * len(looks)),
             attribute=attribute,
             group=look.worst,
             reference=look.best,
@@ -131,12 +133,10 @@ class Look:
     worst: str
     best: str
 
-    def is_sure(self, rules: Thresholds) -> bool:
-        """Whether the interval of some reading is bad from end to end."""
-        return any(
-            r.interval is not None and rules.measures[r.measure].supported_by(r.interval) != "none"
-            for r in self.readings
-        )
+    def gravity(self, rules: Thresholds) -> int:
+        """Return how grave the comparison is, 0 where it is not sure that there is any gap."""
+        sure = [rules.measures[r.measure].supported_by(r.interval) for r in self.readings if r.interval]
+        return max((ORDER.index(level) for level in sure), default=0)
 
 
 def _look(gap: Gap, measured: Measurement, keep: NDArray[np.intp]) -> Look:
