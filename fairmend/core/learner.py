@@ -7,13 +7,13 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
 from fairmend.core.errors import DataError, unknown
@@ -51,6 +51,31 @@ def table_encoder(X: pd.DataFrame, encoding: Encoding) -> ColumnTransformer:
     return ColumnTransformer([p for p in parts if p[2]], sparse_threshold=0.0)
 
 
+class TableEncoder(TransformerMixin, BaseEstimator):
+    """Turn a table, whatever its columns hold, into a matrix of floats.
+
+    Parameters
+    ----------
+    encoding : {"ordinal", "one-hot"}
+        How columns become numbers; see :func:`table_encoder`.
+    """
+
+    def __init__(self, encoding: Encoding = "ordinal") -> None:
+        self.encoding = encoding
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the columns, categories and scales of a table."""
+        frame = _plain(X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X)))
+        self.encoder_ = table_encoder(frame, self.encoding).fit(frame)
+        self.n_features_in_ = frame.shape[1]
+        return self
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Return the matrix, shape (n, p)."""
+        frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
+        return np.asarray(self.encoder_.transform(_plain(frame)), dtype=float)
+
+
 class TabularClassifier(ClassifierMixin, BaseEstimator):
     """A classifier that reads tables as they are and takes sample weights.
 
@@ -68,20 +93,15 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the encoding and the classifier."""
-        frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
-        frame = _plain(frame)
-        self.encoder_ = table_encoder(frame, self.encoding)
-        values = self.encoder_.fit_transform(frame)
-        model = HistGradientBoostingClassifier() if self.classifier is None else clone(self.classifier)
-        self.classifier_ = fit_weighted(model, values, y, sample_weight)
+        self.encoder_, model = split_learner(self)
+        self.classifier_ = fit_weighted(model, self.encoder_.fit_transform(X), y, sample_weight)
         self.classes_ = self.classifier_.classes_
-        self.n_features_in_ = frame.shape[1]
+        self.n_features_in_ = self.encoder_.n_features_in_
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class, shape (n, n_classes)."""
-        frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
-        return np.asarray(self.classifier_.predict_proba(self.encoder_.transform(_plain(frame))))
+        return np.asarray(self.classifier_.predict_proba(self.encoder_.transform(X)))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class."""
@@ -120,6 +140,22 @@ def make_learner(name: str = "gradient_boosting", *, seed: int = 0) -> TabularCl
     if name == "logistic_regression":
         return TabularClassifier(LogisticRegression(max_iter=1000), "one-hot")
     raise unknown("learner", name, LEARNERS)
+
+
+def split_learner(estimator: Any) -> tuple[Any, Any]:
+    """Return unfitted copies of what encodes the features and of the classifier behind it.
+
+    A method that trains the same learner many times encodes once and trains the classifier alone. A
+    learner that is neither a :class:`TabularClassifier` nor a scikit-learn pipeline encodes nothing.
+    """
+    if isinstance(estimator, TabularClassifier):
+        inner = estimator.classifier
+        return TableEncoder(estimator.encoding), (
+            HistGradientBoostingClassifier() if inner is None else clone(inner)
+        )
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        return clone(estimator[:-1]), clone(estimator[-1])
+    return FunctionTransformer(), clone(estimator)
 
 
 def fit_weighted(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:

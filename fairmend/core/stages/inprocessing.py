@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from fairmend.core.case import Case, Effect
 from fairmend.core.draws import decide, row_hash
 from fairmend.core.groups import Groups
-from fairmend.core.learner import table_encoder
+from fairmend.core.learner import TableEncoder
 from fairmend.core.model import FairModel
 from fairmend.core.stages._shared import prepared
 from fairmend.core.technique import GroupAware, Technique, as_frame, binary_labels, sample_weights
@@ -57,7 +57,7 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
         self.n_features_in_ = frame.shape[1]
         values: Any = frame
         if not self.metadata.needs_base_estimator:
-            self.encoder_ = table_encoder(frame, "one-hot")
+            self.encoder_ = TableEncoder("one-hot")
             values = self.encoder_.fit_transform(frame)
         self._fit(values, groups, labels, sample_weights(sample_weight, len(frame)))
         return self

@@ -2,8 +2,9 @@
 
 from fairmend.core.markers import hookimpl
 from fairmend.plugins.inprocessing._fairness_constrained_lr import FairnessConstrainedLR
+from fairmend.plugins.inprocessing._reductions_exponentiated_gradient import ReductionsExponentiatedGradient
 
-__all__ = ["FairnessConstrainedLR"]
+__all__ = ["FairnessConstrainedLR", "ReductionsExponentiatedGradient"]
 
 
 @hookimpl
