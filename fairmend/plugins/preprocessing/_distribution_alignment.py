@@ -27,8 +27,8 @@ class DistributionAlignment(Preprocessor):
     Parameters
     ----------
     features : list of str or None, default=None
-        Features to align, in the order of the chain; None takes all numeric ones in their order. The
-        first is changed least.
+        Features to align, in the order of the chain, whose first link is changed least. None takes all
+        numeric ones by their names, so that the order of the columns changes nothing.
     method : {"chained", "univariate"}, default="chained"
         Align each feature given those before it, or each by itself, which leaves the joint law of
         the features different between groups.
@@ -121,7 +121,8 @@ class DistributionAlignment(Preprocessor):
         self.random_state = random_state
 
     def _fit(self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64] | None) -> None:
-        self.features_ = numeric_columns(X, self.features)
+        features = numeric_columns(X, self.features)
+        self.features_ = sorted(features, key=str) if self.features is None else features
         fallback = self.unseen == "fallback"
         self.laws_, small = group_laws(X, self.features_, sensitive, fallback=fallback)
         self.diagnostics_ = {"small_groups": small}

@@ -120,25 +120,26 @@ class Smote(Preprocessor):
     def _resample(
         self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64], sample_weight: FloatArray
     ) -> Resampled:
-        cell = sensitive.codes * 2 + y
-        n_ay = np.bincount(cell, minlength=2 * sensitive.n_groups)
+        n_ay = np.bincount(sensitive.codes * 2 + y, minlength=2 * sensitive.n_groups)
         if (n_ay == 0).any():
             group, label = divmod(int(np.argmin(n_ay)), 2)
             raise InsufficientDataError(
                 f"no row of the group {sensitive.labels[group]!r} has the label {label}, so there is nothing to "
                 "interpolate; merge groups or leave out this attribute"
             )
-        extra = wanted_counts(n_ay.reshape(-1, 2), self.target).ravel() - n_ay
+        cell, kind = pd.factorize(sensitive.codes * 2 + y)  # in order of appearance: names change nothing
+        n, member = n_ay[kind], np.unique(cell, return_index=True)[1]
+        extra = wanted_counts(n_ay.reshape(-1, 2), self.target).ravel()[kind] - n
         numeric, Z = numeric_mask(X), encoded(X)
         middle = np.where(numeric, Z.mean(axis=0), 0)
         spread = np.where(numeric & (Z.std(axis=0) > 0), Z.std(axis=0), 1)
         Z = (Z - middle) / spread
-        k = np.minimum(self.k_neighbors, n_ay - 1)
+        k = np.minimum(self.k_neighbors, n - 1)
         single = np.flatnonzero((extra > 0) & (k == 0))
-        repeats = np.repeat([np.flatnonzero(cell == c)[0] for c in single], extra[single]).astype(np.intp)
+        repeats = np.repeat(member[single], extra[single])
         made, made_cell = [np.empty((0, Z.shape[1]))], [cell[repeats]]
         for size in np.unique(k[(extra > 0) & (k > 0)]):
-            counts = {c: n_ay[c] + extra[c] for c in np.flatnonzero((extra > 0) & (k == size))}
+            counts = {c: n[c] + extra[c] for c in np.flatnonzero((extra > 0) & (k == size))}
             smote = sampler(
                 numeric, sampling_strategy=counts, k_neighbors=int(size), random_state=self.random_state
             )
@@ -146,13 +147,12 @@ class Smote(Preprocessor):
             made.append(rows[len(X) :] * spread + middle)
             made_cell.append(cells[len(X) :])
         cells = np.concatenate(made_cell)
-        member = np.unique(cell, return_index=True)[1]
-        weight = np.bincount(cell, weights=sample_weight) / n_ay
+        weight = np.bincount(cell, weights=sample_weight) / n
         people = [sensitive.frame, sensitive.frame.iloc[member[cells]]]
         return Resampled(
             pd.concat([X, X.iloc[repeats], decoded(np.concatenate(made), X)], ignore_index=True),
             pd.concat(people, ignore_index=True),
-            np.concatenate([y, cells % 2]),
+            np.concatenate([y, kind[cells] % 2]),
             np.concatenate([sample_weight, weight[cells]]),
             np.concatenate([np.arange(len(X)), repeats, np.full(len(cells) - len(repeats), -1)]),
         )
