@@ -170,13 +170,7 @@ def check_missing_features(technique: type[Technique]) -> None:
 def check_ten_rows(technique: type[Technique]) -> None:
     p = problem()
     few = np.r_[np.flatnonzero(p.y == 0)[:5], np.flatnonzero(p.y == 1)[:5]]
-    small = p.with_(
-        X=p.X.iloc[few].reset_index(drop=True),
-        y=p.y[few],
-        sensitive=p.sensitive.iloc[few].reset_index(drop=True),
-        scores=p.scores[few],
-    )
-    _calm(technique, small, "ten rows")
+    _calm(technique, p.rows(few), "ten rows")
 
 
 @check("Ten thousand rows are served.", _groups)

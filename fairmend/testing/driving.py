@@ -64,9 +64,12 @@ def outputs(technique: Any, problem: Problem, *, sample_weight: Any = None) -> O
     raise AssertionError(f"{type(technique).__name__} does not derive from the base class of a stage")
 
 
-def applied(technique: Any, p: Problem) -> Outputs:
-    """Return what a fitted technique gives for the new rows."""
-    extra = sensitive_for(technique, p.sensitive_new)
+def applied(technique: Any, p: Problem, *, offer: bool = False) -> Outputs:
+    """Return what a fitted technique gives for the new rows.
+
+    With ``offer`` the protected attribute is given also to a technique that declares no need of it.
+    """
+    extra = {"sensitive_features": p.sensitive_new} if offer else sensitive_for(technique, p.sensitive_new)
     if isinstance(technique, Inprocessor):
         return {
             "probability": technique.predict_proba(p.X_new, **extra)[:, 1],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -44,6 +45,16 @@ class Problem:
     def with_(self, **changes: Any) -> Problem:
         """Return the problem with these fields changed."""
         return replace(self, **changes)
+
+    def rows(self, places: NDArray[Any]) -> Problem:
+        """Return the problem with these rows to fit on, in this order."""
+        return replace(
+            self,
+            X=self.X.take(places).reset_index(drop=True),
+            y=self.y[places],
+            sensitive=self.sensitive.take(places).reset_index(drop=True),
+            scores=self.scores[places],
+        )
 
     def dataset(self, *, new: bool = False) -> Dataset:
         """Return the data with their roles."""
@@ -120,19 +131,19 @@ def _problem(options: tuple[tuple[str, Any], ...]) -> Problem:
 
 
 def problem(**options: Any) -> Problem:
-    """Return a problem drawn by :func:`draw`; equal options give the same problem."""
-    return _problem(tuple(sorted(options.items())))
+    """Return a problem drawn by :func:`draw`; equal options give equal problems, never the same object."""
+    return copy.deepcopy(_problem(tuple(sorted(options.items()))))
 
 
 # What is planted for each kind of finding: options of `draw`.
 PLANTED: dict[str, dict[str, Any]] = {
     "outcome-disparity": {"gap": 1.2},
-    "error-rate-disparity": {"gap": 1.2},
+    "error-rate-disparity": {"gap": 2.0},
     "base-rate-difference": {"gap": 0.6, "label_gap": 1.0},
     "group-miscalibration": {"gap": 0.0, "label_gap": 1.8},
     "biased-mediator": {"gap": 1.5},
     "proxy-variable": {"gap": 1.5},
     "representation-imbalance": {"gap": 1.2, "shares": (0.15, 0.85)},
     "class-imbalance": {"gap": 0.8, "rare": -2.2},
-    "intersectional-disparity": {"gap": 1.0, "label_gap": 1.2, "second": True},
+    "intersectional-disparity": {"gap": 1.6, "label_gap": 1.0, "second": True},
 }

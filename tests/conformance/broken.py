@@ -1,0 +1,294 @@
+"""Techniques that are broken on purpose, each in one way that one check is meant for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from fairmend.core.errors import DataError, InsufficientDataError
+from fairmend.core.groups import Groups
+from fairmend.plugins.evaluation import ExpectedCalibrationError
+from fairmend.plugins.inprocessing import FairnessConstrainedLR
+from fairmend.plugins.postprocessing import GroupThresholds, PlattScaling
+from fairmend.plugins.preprocessing import InstanceWeighting
+
+BROKEN: dict[str, type] = {}
+
+
+def breaks(check: str) -> Any:
+    """Register a class as the one that a check is meant to catch; it keeps its parent's documentation."""
+
+    def register(cls: type) -> type:
+        if not cls.__doc__:
+            cls.__doc__ = cls.__mro__[1].__doc__
+        BROKEN[check] = cls
+        return cls
+
+    return register
+
+
+def told(technique: type, **changes: Any) -> Any:
+    return technique.metadata.model_copy(update=changes)
+
+
+@breaks("metadata_complete")
+class NoQuestions(InstanceWeighting):
+    metadata = told(InstanceWeighting, questions=())
+
+
+@breaks("citation_resolves")
+class InventedCitation(InstanceWeighting):
+    metadata = told(InstanceWeighting, citation="nobody2020nothing")
+
+
+@breaks("parameters_documented")
+class Undocumented(InstanceWeighting):
+    """Weigh rows, and do not say by which parameters."""
+
+
+@breaks("constructor_only_assigns")
+class CheckingConstructor(InstanceWeighting):
+    def __init__(self, strength: float = 1.0) -> None:
+        self.strength = float(strength)
+
+
+@breaks("clone_and_set_params")
+class CopyingSetParams(InstanceWeighting):
+    def set_params(self, **parameters: Any) -> Any:
+        return clone(self) if not parameters else InstanceWeighting.set_params(clone(self), **parameters)
+
+
+@breaks("bad_parameters")
+class AnyParameter(InstanceWeighting):
+    def check_parameters(self) -> None:
+        return None
+
+
+@breaks("same_seed_same_result")
+class FreshEntropy(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        weights = super()._reweight(X, sensitive, y, sample_weight)
+        return weights + np.random.default_rng().random(len(weights)) * 1e-9
+
+
+@breaks("inputs_unmodified")
+class WritesIntoFeatures(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        X["noise"] = 0.0
+        return super()._reweight(X, sensitive, y, sample_weight)
+
+
+@breaks("row_order")
+class FirstRowDecides(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        factor = 1 + 0.01 * np.tanh(X["noise"].iloc[0])
+        return super()._reweight(X, sensitive, y, sample_weight) * factor
+
+
+@breaks("column_order")
+class FirstColumnDecides(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        factor = 1 + 0.001 * ord(str(X.columns[0])[0])
+        return super()._reweight(X, sensitive, y, sample_weight) * factor
+
+
+@breaks("group_names")
+class FirstNameFavoured(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        weights = super()._reweight(X, sensitive, y, sample_weight)
+        return np.where(sensitive.codes == 0, weights * 1.01, weights)
+
+
+@breaks("integer_weights")
+class IgnoresWeights(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        return super()._reweight(X, sensitive, y, np.ones(len(y)))
+
+
+@breaks("unfitted_raises")
+class AlwaysReady(PlattScaling):
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def _adjust(self, scores, sensitive):
+        return super()._adjust(scores, sensitive) if hasattr(self, "fitted_") else scores
+
+
+@breaks("protected_withheld")
+class ReadsTheAttributeAnyway(PlattScaling):
+    def adjust(self, scores, *, sensitive_features=None, key=None, seed=0):
+        out = super().adjust(scores, key=key, seed=seed)
+        if sensitive_features is None:
+            return out
+        return np.clip(out + 0.01 * (Groups.of(sensitive_features).codes == 0), 0, 1)
+
+
+@breaks("declared_needs")
+class ReadsTheAttributeAtFit(PlattScaling):
+    def fit(self, scores, y=None, *, sensitive_features=None, sample_weight=None):
+        groups = Groups.of(sensitive_features)
+        self.shift_ = 0.1 * float(np.mean(np.asarray(scores)[groups.codes == 0]))
+        return super().fit(scores, y, sample_weight=sample_weight)
+
+    def _adjust(self, scores, sensitive):
+        return np.clip(super()._adjust(scores, sensitive) * (1 - self.shift_ / 10), 0, 1)
+
+
+@breaks("no_leakage")
+class LooksAtTheBatch(PlattScaling):
+    def _adjust(self, scores, sensitive):
+        return np.clip(super()._adjust(scores, sensitive) + 0.001 * scores.mean(), 0, 1)
+
+
+@breaks("changes_declared")
+class SaysLabels(InstanceWeighting):
+    metadata = told(InstanceWeighting, changes=("labels",))
+
+
+@breaks("keeps_rank_order")
+class Wavy(PlattScaling):
+    def _adjust(self, scores, sensitive):
+        return np.clip(super()._adjust(scores, sensitive) + 0.01 * np.sin(200 * scores), 0, 1)
+
+
+@breaks("randomised_declared")
+class SecretCoin(GroupThresholds):
+    def _adjust(self, scores, sensitive):
+        decided = super()._adjust(scores, sensitive)
+        return np.where(np.abs(scores - 0.5) < 0.01, 0.5, decided)
+
+
+@breaks("results_in_range")
+class AboveOne(PlattScaling):
+    def _adjust(self, scores, sensitive):
+        out = super()._adjust(scores, sensitive)
+        return np.where(out > 0.9, out + 0.2, out)
+
+
+@breaks("persistence")
+class HoldsALambda(PlattScaling):
+    def _fit(self, scores, sensitive, y, sample_weight):
+        super()._fit(scores, sensitive, y, sample_weight)
+        self.hook_ = lambda s: s
+
+
+@breaks("attribute_types")
+class NumbersAreOtherGroups(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        numeric = pd.api.types.is_numeric_dtype(sensitive.frame.iloc[:, 0])
+        return super()._reweight(X, sensitive, y, sample_weight) * (1.01 if numeric else 1.0)
+
+
+@breaks("missing_group")
+class ForgetsTheMissing(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        weights = super()._reweight(X, sensitive, y, sample_weight)
+        gone = [i for i, name in enumerate(sensitive.labels) if name == "missing"]
+        return np.where(np.isin(sensitive.codes, gone), 0.0, weights)
+
+
+@breaks("many_groups")
+class NeverFour(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        if sensitive.n_groups >= 4 and not any("&" in name for name in sensitive.labels):
+            raise DataError("four groups are too many")
+        return super()._reweight(X, sensitive, y, sample_weight)
+
+
+@breaks("several_attributes")
+class NeverCrossed(InstanceWeighting):
+    metadata = told(
+        InstanceWeighting,
+        addresses=tuple(k for k in InstanceWeighting.metadata.addresses if k != "intersectional-disparity"),
+    )
+
+    def _reweight(self, X, sensitive, y, sample_weight):
+        if any("&" in name for name in sensitive.labels):
+            raise DataError("one attribute only")
+        return super()._reweight(X, sensitive, y, sample_weight)
+
+
+@breaks("unseen_group")
+class AnyGroupWillDo(GroupThresholds):
+    def _find_groups(self, sensitive_features, n_rows):
+        groups = self.group_encoder_.transform(sensitive_features, n_rows, unseen="fallback")
+        return Groups(np.maximum(groups.codes, 0), groups.labels, groups.frame)
+
+
+@breaks("empty_cell")
+class NotANumber(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        try:
+            return super()._reweight(X, sensitive, y, sample_weight)
+        except InsufficientDataError:
+            return np.full(len(y), np.nan)
+
+
+@breaks("one_class")
+class OneClassIsFine(InstanceWeighting):
+    def reweight(self, X, y, *, sensitive_features, sample_weight=None):
+        if len(np.unique(y)) < 2:
+            return np.ones(len(y))
+        return super().reweight(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+
+
+@breaks("one_group")
+class OneGroupIsFine(InstanceWeighting):
+    def reweight(self, X, y, *, sensitive_features, sample_weight=None):
+        if Groups.of(sensitive_features).n_groups < 2:
+            return np.ones(len(y))
+        return super().reweight(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+
+
+@breaks("degenerate_columns")
+class DividesByTheSpread(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        spread = X.select_dtypes("number").std().to_numpy()
+        with np.errstate(invalid="ignore"):
+            factor = (spread / spread).mean()
+        return super()._reweight(X, sensitive, y, sample_weight) * factor
+
+
+@breaks("missing_features")
+class NeedsEveryValue(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        if X.isna().to_numpy().any():
+            raise IndexError("unexpected NaN")
+        return super()._reweight(X, sensitive, y, sample_weight)
+
+
+@breaks("ten_rows")
+class NeedsTwenty(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        if len(y) < 20:
+            raise IndexError("index 19 is out of bounds")
+        return super()._reweight(X, sensitive, y, sample_weight)
+
+
+@breaks("ten_thousand_rows")
+class SmallDataOnly(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        if len(y) >= 10_000:
+            raise MemoryError("a distance matrix of all rows")
+        return super()._reweight(X, sensitive, y, sample_weight)
+
+
+@breaks("effect")
+class DoesNothingGood(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        return sample_weight * 1.001
+
+
+@breaks("predict_classes")
+class ForgetsTheClasses(FairnessConstrainedLR):
+    def predict(self, X, *, sensitive_features=None):
+        return (self.decision_probability(X, sensitive_features=sensitive_features) >= 0.5).astype(int)
+
+
+@breaks("sees_bias")
+class NothingToSee(ExpectedCalibrationError):  # noqa: N818 - an evaluation, not an exception
+    def _evaluate(self, evidence):
+        return {"value": 0.0}
