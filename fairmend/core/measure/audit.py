@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.errors import unknown
+from fairmend.core.errors import DataError, unknown
 from fairmend.core.groups import JOIN, Groups
 from fairmend.core.measure import bootstrap, calibration
 from fairmend.core.measure.columns import Float, Int
@@ -78,6 +79,35 @@ def crossing(groups: Groups, attributes: Sequence[str] | None) -> Groups:
 def row_weights(evidence: Evidence) -> Float | None:
     """Return the weights, None where all rows count the same."""
     return None if (evidence.weights == 1).all() else evidence.weights
+
+
+def repeated(evidence: Evidence) -> Evidence:
+    """Return the evidence with each row as often as its weight says, for figures that count rows.
+
+    Raises
+    ------
+    DataError
+        A weight is no whole number.
+    """
+    if row_weights(evidence) is None:
+        return evidence
+    if (evidence.weights % 1 != 0).any():
+        raise DataError(
+            "this figure counts rows, so weights must be whole numbers; leave them out or round them"
+        )
+    rows = np.repeat(np.arange(len(evidence.weights)), evidence.weights.astype(int))
+    groups = given(evidence.groups)
+    columns = {
+        name: values[rows]
+        for name in ("y_true", "y_pred", "y_score", "baseline")
+        if (values := getattr(evidence, name)) is not None
+    }
+    return replace(
+        evidence,
+        **columns,
+        groups=Groups(groups.codes[rows], groups.labels, groups.frame.iloc[rows]),
+        weights=np.ones(len(rows)),
+    )
 
 
 def decision_table(evidence: Evidence, groups: Groups) -> GroupTable:

@@ -3,20 +3,24 @@
 from fairmend.core.markers import hookimpl
 from fairmend.plugins.evaluation._error_rate_audit import ErrorRateAudit
 from fairmend.plugins.evaluation._expected_calibration_error import ExpectedCalibrationError
+from fairmend.plugins.evaluation._generalized_entropy_index import GeneralizedEntropyIndex
 from fairmend.plugins.evaluation._intersectional_bias_audit import IntersectionalBiasAudit
 from fairmend.plugins.evaluation._intersectional_evaluation import IntersectionalEvaluation
 from fairmend.plugins.evaluation._pareto_frontier import ParetoFrontier
 from fairmend.plugins.evaluation._predictive_parity_audit import PredictiveParityAudit
 from fairmend.plugins.evaluation._selection_rate_audit import SelectionRateAudit
+from fairmend.plugins.evaluation._verified_calibration_error import VerifiedCalibrationError
 
 __all__ = [
     "ErrorRateAudit",
     "ExpectedCalibrationError",
+    "GeneralizedEntropyIndex",
     "IntersectionalBiasAudit",
     "IntersectionalEvaluation",
     "ParetoFrontier",
     "PredictiveParityAudit",
     "SelectionRateAudit",
+    "VerifiedCalibrationError",
 ]
 
 

@@ -1,0 +1,118 @@
+"""Generalized entropy index of benefit, Speicher et al. 2018."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from fairmend.core.measure import Figure, audit, bootstrap, generalized_entropy_index
+from fairmend.core.measure.inequality import between_group_entropy, within_group_entropy
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Evaluator, Evidence
+
+PARTS = {"total": generalized_entropy_index, "between": between_group_entropy, "within": within_group_entropy}
+
+
+class GeneralizedEntropyIndex(Evaluator):
+    """Measure how unequally decisions benefit people, within groups and between them.
+
+    Parameters
+    ----------
+    alpha : float, default=2.0
+        2 is half the squared coefficient of variation, 1 is Theil's index, 0 the mean log deviation.
+    n_boot : int, default=1000
+        Bootstrap replicates.
+    level : float, default=0.95
+        Coverage of the intervals.
+    min_support : int, default=30
+        Rows below which a group is insufficient evidence.
+    random_state : int, default=0
+        Seed.
+
+    Notes
+    -----
+    The benefit of a decision is b = decision - label + 1: 0 for a favourable label refused, 1 for a
+    right decision, 2 for an unfavourable label accepted. The index is
+    E = 1 / (n alpha (alpha - 1)) sum_i [(b_i / mu)^alpha - 1], with mu the mean benefit, and splits into a part
+    between groups and a part within them that add up. With alpha = 0 it is infinite (null in the
+    result) as soon as one person has benefit 0. Parts between groups grow with the number of groups:
+    compare them for the same groups only.
+
+    References
+    ----------
+    T. Speicher et al. (2018), "A unified approach to quantifying algorithmic unfairness: Measuring
+    individual & group unfairness via inequality indices", KDD, equation 2 and section 3.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=5,
+        slug="generalized-entropy-index",
+        name="Generalized entropy index of benefit",
+        stage="evaluation",
+        family="individual fairness",
+        summary="Measures how unequally decisions benefit people, split into within and between groups.",
+        citation="speicher2018unified",
+        addresses=("error-rate-disparity", "intersectional-disparity"),
+        targets=("individual_fairness", "equalized_odds"),
+        tasks=("binary",),
+        minimum_rows=100,
+        complexity="low",
+        duration_weeks=(0.5, 1),
+        use_when="Fairness to individuals counts beside fairness to groups, and one index should hold both.",
+        avoid_when="A figure must be explained to people in terms of rates, or labels are missing.",
+        questions=(
+            "Does closing the gap between groups make people within a group worse off?",
+            "How unequal are the benefits of our decisions, as economists measure income inequality?",
+            "What is the Theil index of the classifier's outcomes?",
+            "How much of the unfairness lies between groups and how much inside them?",
+        ),
+    )
+    reads: ClassVar[tuple[str, ...]] = ("y_true", "y_pred", "groups")
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        **audit.SETTINGS,
+    }
+
+    def __init__(
+        self,
+        alpha: float = 2.0,
+        n_boot: int = 1000,
+        level: float = 0.95,
+        min_support: int = 30,
+        random_state: int = 0,
+    ) -> None:
+        self.alpha = alpha
+        self.n_boot = n_boot
+        self.level = level
+        self.min_support = min_support
+        self.random_state = random_state
+
+    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+        by_attribute: dict[str, dict[str, Any]] = {}
+        for name, groups in audit.views(audit.given(evidence.groups)).items():
+            table = audit.decision_table(evidence, groups)
+            drawn = bootstrap.replicates(table, self.n_boot, bootstrap.generators(self.random_state, 1)[0])
+            rows = table.rows.sum(axis=(1, 2))
+            enough = bool((rows >= self.min_support).all())
+            figures = {}
+            for part, of in PARTS.items():
+                interval = bootstrap.percentile_interval(of(drawn, self.alpha), self.level)
+                figures[part] = Figure(float(of(table.counts, self.alpha)), interval, table.n_rows, enough)
+            share = figures["between"].value / figures["total"].value if figures["total"].value else np.nan
+            own = generalized_entropy_index(table.counts[:, None], self.alpha)
+            benefit = 1 + (table.counts[:, 0, 1] - table.counts[:, 1, 0]) / table.counts.sum(axis=(1, 2))
+            by_group = {
+                group: {"mean_benefit": benefit[g], "index": own[g], "support": rows[g]}
+                for g, group in enumerate(groups.labels)
+            }
+            by_attribute[name] = {**figures, "between_share": share, "by_group": by_group}
+        total = next(iter(by_attribute.values()))["total"]
+        text = (
+            f"Generalized entropy of benefit {total.value:.3f} (alpha {self.alpha:g}); between groups "
+            + ", ".join(f"{view['between_share']:.1%} by {name}" for name, view in by_attribute.items())
+        )
+        return audit.plain({"alpha": self.alpha, "by_attribute": by_attribute, "text": f"{text}."})
