@@ -157,5 +157,6 @@ class Preprocessor(GroupAware, Technique):
         train = case.train
         changed = self.fit_transform(train.X, train.y, sensitive_features=train.sensitive)
         effect = feature_effect(train.X, changed)
+        effect = replace(effect, detail={**effect.detail, **getattr(self, "diagnostics_", {})})
         former = case.model.transformers if case.model else ()
         return case.replace(train=replace(train, X=changed)).retrained((*former, self)), effect
