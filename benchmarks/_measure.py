@@ -9,7 +9,9 @@ import platform
 import statistics
 import threading
 import time
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,25 +29,42 @@ def adult_decisions() -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
     return label, decision, frame[["sex", "race"]]
 
 
-def alone(work: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Return the median seconds of some runs, and by how many MB the process grew at most in them."""
-    gc.collect()
-    before, peak, stop = resident(), [0.0], threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.002):
-            peak[0] = max(peak[0], resident() - before)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
+def seconds(work: Callable[[], object], repeats: int = 7) -> float:
+    """Return the median seconds of some runs."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
-    stop.set()
-    watcher.join()
-    return statistics.median(times), max(peak[0], 0.0)
+    return statistics.median(times)
+
+
+def allocated(work: Callable[[], object]) -> float:
+    """Return the most memory that Python and numpy held at once in one run, in MB."""
+    gc.collect()
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+@contextmanager
+def watched() -> Iterator[list[float]]:
+    """Give the peak resident memory of this process in MB, in a list of one, once the block ends."""
+    peak, stop = [resident()], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.005):
+            peak[0] = max(peak[0], resident())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        watcher.join()
 
 
 def resident() -> float:

@@ -12,34 +12,34 @@ time is carried forward along the line through both; --fairlearn-replicates 1000
 from __future__ import annotations
 
 import argparse
-import time
+from functools import partial
 
 import fairlearn
-import numpy as np
-from _measure import adult_decisions, alone, report_versions
+from _measure import adult_decisions, allocated, report_versions, seconds
+
+from fairmend.core.measure import GroupTable, Measurement, bootstrap, metric
 
 METRICS = ("selection_rate", "true_positive_rate", "accuracy")
 
 
 def ours(y, d, groups, replicates: int):
-    """Return intervals of every group and difference, from rows."""
-    from fairmend.core.measure import GroupTable, Measurement
-
+    """Return intervals of every group and of every difference, from rows."""
     measured = Measurement.of(GroupTable.from_arrays(y, d, groups), n_boot=replicates)
     by_group = {name: measured.by_group(name) for name in METRICS}
     return by_group, {name: measured.figure(f"{name}_difference") for name in METRICS}
 
 
-def ours_percentiles(y, d, groups, replicates: int):
-    """Return percentile intervals of every group, as fairlearn's, from rows."""
-    from fairmend.core.measure import GroupTable, metric
-    from fairmend.core.measure.bootstrap import generators, replicates as draw
-
-    drawn = draw(GroupTable.from_arrays(y, d, groups), replicates, generators(0, 1)[0])
-    rates = {name: metric(name).rates[0].of(drawn) for name in METRICS}
-    by_group = {name: np.nanquantile(values, [0.025, 0.975], axis=0) for name, values in rates.items()}
-    ranges = {name: np.nanmax(v, axis=1) - np.nanmin(v, axis=1) for name, v in rates.items()}
-    return by_group, {name: np.quantile(values, [0.025, 0.975]) for name, values in ranges.items()}
+def percentiles(y, d, groups, replicates: int):
+    """Return the same as fairlearn: plain percentiles of every group and of every difference."""
+    drawn = bootstrap.replicates(
+        GroupTable.from_arrays(y, d, groups), replicates, bootstrap.generators(0, 1)[0]
+    )
+    by_group, ranges = {}, {}
+    for name in METRICS:
+        values = metric(name).rates[0].of(drawn)
+        by_group[name] = [bootstrap.percentile_interval(values[:, g]) for g in range(values.shape[1])]
+        ranges[name] = bootstrap.percentile_interval(metric(f"{name}_difference").of(drawn))
+    return by_group, ranges
 
 
 def theirs(y, d, groups, replicates: int):
@@ -71,26 +71,26 @@ def main() -> None:
     y, d, groups = adult_decisions()
     report_versions("fairlearn", "numpy", "pandas")
     print(f"{len(y):,} rows, sex x race, {len(METRICS)} metrics, {options.replicates:,} replicates")
-    timings = {}
-    for label, of in (("intervals of groups and differences", ours), ("plain percentiles only", ours_percentiles)):
-        of(y, d, groups, 10)
-        seconds, peak = alone(lambda of=of: of(y, d, groups, options.replicates), repeats=7)
-        timings[label] = seconds
-        print(f"fairmend, {label:38s} {seconds * 1e3:10.1f} ms   peak {peak:7.1f} MB")
-    few = options.fairlearn_replicates
-    if few >= options.replicates:
-        seconds, peak = alone(lambda: theirs(y, d, groups, options.replicates), repeats=1)
-        how = "measured whole"
-    else:
-        start = time.perf_counter()
-        theirs(y, d, groups, 1)
-        one = time.perf_counter() - start
-        many, peak = alone(lambda: theirs(y, d, groups, 1 + few), repeats=1)
-        seconds = one + (many - one) / few * (options.replicates - 1)
-        how = f"scaled: {few} replicates more took {many - one:.1f} s"
-    print(f"fairlearn {fairlearn.__version__} MetricFrame ({how}) {seconds:10.1f} s    peak {peak:7.1f} MB")
-    for label, own in timings.items():
-        print(f"ratio, {label:40s} {seconds / own:12,.0f} x")
+    taken = {}
+    for label, of in (("as fairlearn: percentiles", percentiles), ("our figures, with support", ours)):
+        run = partial(of, y, d, groups, options.replicates)
+        run()
+        taken[label] = seconds(run)
+        print(f"fairmend, {label:28s} {taken[label] * 1e3:10.1f} ms   peak {allocated(run):7.1f} MB")
+    few = min(options.fairlearn_replicates, options.replicates - 1)
+    one = seconds(partial(theirs, y, d, groups, 1), repeats=1)
+    many = seconds(partial(theirs, y, d, groups, 1 + few), repeats=1)
+    whole = one + (many - one) / few * (options.replicates - 1)
+    measured = few == options.replicates - 1
+    how = (
+        "measured whole" if measured else f"SCALED from {few} replicates more, which took {many - one:.1f} s"
+    )
+    peak = allocated(partial(theirs, y, d, groups, 1))
+    print(
+        f"fairlearn {fairlearn.__version__} MetricFrame              {whole:10.1f} s    peak {peak:7.1f} MB  ({how})"
+    )
+    for label, own in taken.items():
+        print(f"ratio, {label:30s} {whole / own:10,.0f} x")
 
 
 if __name__ == "__main__":

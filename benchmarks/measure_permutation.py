@@ -10,9 +10,10 @@ once and its making is part of our time in the last column.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import numpy as np
-from _measure import adult_decisions, alone, report_versions
+from _measure import adult_decisions, allocated, report_versions, seconds
 
 from fairmend.core.groups import Groups, encode_groups
 from fairmend.core.measure import GroupTable, permutation_test
@@ -44,17 +45,17 @@ def main() -> None:
         codes, labels = encode_groups(attributes[name])
         groups = Groups(codes, labels, attributes)
         table = GroupTable.from_arrays(y, d, groups)
-        permutation_test(table, n_permutations=10)
-        draws, peak = alone(lambda table=table: permutation_test(table, n_permutations=n), repeats=7)
-        whole, _ = alone(
-            lambda groups=groups: permutation_test(GroupTable.from_arrays(y, d, groups), n_permutations=n), repeats=7
-        )
-        loop, loop_peak = alone(lambda codes=codes, k=len(labels): shuffled(d, codes, k, n), repeats=1)
-        critical = permutation_test(table, n_permutations=n).critical
+        drawing = partial(permutation_test, table, n_permutations=n)
+        shuffling = partial(shuffled, d, codes, len(labels))
+        critical = drawing().critical
+        draws = seconds(drawing)
+        counting = seconds(partial(GroupTable.from_arrays, y, d, groups))
+        loop = seconds(partial(shuffling, n), repeats=1)
         print(
-            f"{len(labels):3d} groups: loop {loop:7.2f} s (peak {loop_peak:.1f} MB), draws {draws * 1e3:7.2f} ms "
-            f"(peak {peak:.1f} MB), ratio {loop / draws:8,.0f} x; with the counting of rows {loop / whole:8,.0f} x; "
-            f"5 % point {critical:.5f} against {np.quantile(shuffled(d, codes, len(labels), 1000), 0.95):.5f}"
+            f"{len(labels):3d} groups: loop {loop:6.2f} s (peak {allocated(partial(shuffling, 10)):.1f} MB), "
+            f"draws {draws * 1e3:6.2f} ms (peak {allocated(drawing):.1f} MB), ratio {loop / draws:6,.0f} x, "
+            f"with counting the rows {loop / (draws + counting):6,.0f} x; "
+            f"5 % point {np.quantile(shuffling(2000), 0.95):.5f} and {critical:.5f}"
         )
 
 

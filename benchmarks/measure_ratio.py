@@ -1,19 +1,24 @@
 """demographic_parity_ratio on a million rows, groups named by strings, against fairlearn.
 
-    python benchmarks/measure_ratio.py [--rows 1000000]
+python benchmarks/measure_ratio.py [--rows 1000000]
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import fairlearn.metrics as fl
 import numpy as np
 import pandas as pd
-from _measure import adult_decisions, alone, report_versions
+from _measure import adult_decisions, allocated, report_versions, seconds
 
 from fairmend.core.measure import GroupTable
 from fairmend.core.measure.metrics import demographic_parity_ratio
+
+
+def ours(y: np.ndarray, d: np.ndarray, groups: pd.Series | np.ndarray) -> float:
+    return demographic_parity_ratio(GroupTable.from_arrays(y, d, groups))
 
 
 def main() -> None:
@@ -32,15 +37,15 @@ def main() -> None:
         "category": pd.Series(race, dtype="category"),
         "numpy str": race.astype("U32"),
     }
-    theirs, their_peak = alone(lambda: fl.demographic_parity_ratio(y, d, sensitive_features=columns["object"]), 3)
-    value = fl.demographic_parity_ratio(y, d, sensitive_features=columns["object"])
-    print(f"fairlearn, object                {theirs * 1e3:9.1f} ms   peak {their_peak:7.1f} MB")
+    fairlearn = partial(fl.demographic_parity_ratio, y, d, sensitive_features=columns["object"])
+    theirs, value = seconds(fairlearn, repeats=3), fairlearn()
+    print(f"fairlearn, object        {theirs * 1e3:9.1f} ms   peak {allocated(fairlearn):7.1f} MB")
     for name, column in columns.items():
-        ours, peak = alone(lambda column=column: demographic_parity_ratio(GroupTable.from_arrays(y, d, column)), 7)
-        same = abs(demographic_parity_ratio(GroupTable.from_arrays(y, d, column)) - value) < 1e-12
+        fairmend = partial(ours, y, d, column)
+        own, same = seconds(fairmend), abs(fairmend() - value) < 1e-12
         print(
-            f"fairmend, {name:22s} {ours * 1e3:9.1f} ms   peak {peak:7.1f} MB   "
-            f"ratio {theirs / ours:6.0f} x   {'equal' if same else 'DIFFERENT'}"
+            f"fairmend,  {name:13s} {own * 1e3:9.1f} ms   peak {allocated(fairmend):7.1f} MB   "
+            f"ratio {theirs / own:6.0f} x   {'equal' if same else 'DIFFERENT'}"
         )
 
 

@@ -17,7 +17,7 @@ from fairmend.core.groups import JOIN, Groups
 from fairmend.core.measure import bootstrap, calibration
 from fairmend.core.measure.columns import Float, Int
 from fairmend.core.measure.figures import Figure
-from fairmend.core.measure.metrics import BEST
+from fairmend.core.measure.metrics import BEST, metric
 from fairmend.core.measure.multiplicity import holm
 from fairmend.core.measure.permutation import p_value, permutation_test
 from fairmend.core.measure.report import Measurement
@@ -186,6 +186,47 @@ def rate_views(
         found[key[0]].setdefault("p_value", {})[key[1]] = p
         found[key[0]].setdefault("p_holm", {})[key[1]] = adjusted
     return found
+
+
+def check_labels(metrics: Sequence[str], labels: bool) -> None:
+    """Refuse metrics that read labels where there are none.
+
+    Raises
+    ------
+    DataError
+        There are no labels, and a metric is about more than selection rates.
+    UnknownNameError
+        There is no such metric.
+    """
+    for name in metrics:
+        if any(rate.name != "selection_rate" for rate in metric(name).rates) and not labels:
+            raise DataError(f"{name} reads y_true, which was not given; selection rates do without")
+
+
+def comparisons(wanted: Sequence[str] | None, labels: bool) -> list[str]:
+    """Return the comparisons of groups that are wanted, or the usual ones that labels allow.
+
+    Raises
+    ------
+    DataError, UnknownNameError
+        See :func:`check_labels`.
+    """
+    usual = ["demographic_parity_difference"]
+    if labels:
+        usual += ["equalized_odds_difference", "predictive_parity_difference"]
+    names = usual if wanted is None else list(wanted)
+    check_labels(names, labels)
+    return names
+
+
+def bootstrap_interval(measured: Measurement, of: Callable[[Float], Float]) -> bootstrap.Interval | None:
+    """Return the bootstrap interval of a function of the counts, by the measurement's method."""
+    value, drawn = float(of(measured.table.counts)), of(measured.drawn)
+    if math.isnan(value):
+        return None
+    if measured.method == "percentile":
+        return bootstrap.percentile_interval(drawn, measured.level)
+    return bootstrap.bca_interval(value, drawn, bootstrap.acceleration(measured.table, of), measured.level)
 
 
 def _contrasts(measured: Measurement, rate: str, reference: str) -> dict[str, dict[str, Figure]]:

@@ -72,32 +72,29 @@ def _group_by(
     keys: dict[str, Any], sizes: list[int], groups: Any, sample_weight: Any, cluster: Any, score: Any
 ) -> Counted:
     """Run one GROUP BY and lay its few rows out as arrays."""
-    import ibis
-
     if cluster is not None:
         raise UsageError("cluster= needs the rows in memory; collect the columns from the engine first")
     attributes = _attributes(groups)
-    used = [*keys.values(), *attributes.values(), *[c for c in (sample_weight, score) if c is not None]]
+    weight = None if sample_weight is None else _column(sample_weight, "sample_weight").cast("float64")
+    used = [*keys.values(), *attributes.values(), *[c for c in (weight, score) if c is not None]]
     relations = {relation for column in used for relation in column.op().relations}
     if len(relations) != 1:
         raise UsageError(f"all columns must come from one Ibis table, got {len(relations)}; join them first")
-    one = (
-        ibis.literal(1.0)
-        if sample_weight is None
-        else _column(sample_weight, "sample_weight").cast("float64")
-    )
     key_names = [f"key_{i}" for i in range(len(keys))]
     attribute_names = [f"group_{i}" for i in range(len(attributes))]
     selected = dict(zip(key_names, keys.values(), strict=True))
     selected |= dict(zip(attribute_names, attributes.values(), strict=True))
-    selected |= {"w": one} | ({} if score is None else {"s": score})
+    selected |= (
+        {} if sample_weight is None else {"w": _column(sample_weight, "sample_weight").cast("float64")}
+    )
+    selected |= {} if score is None else {"s": score}
     rows = relations.pop().to_expr().select(**selected)
     sums: dict[str, Any] = {"n": rows.count()}
-    if sample_weight is not None:
-        sums |= {f"w{p}": (rows.w**p).sum() for p in (1, 2, 3)}
+    if weight is not None:
+        sums |= _power_sums("w", rows.w, rows.w)
         sums["bad_weights"] = ((rows.w < 0) | rows.w.isnull() | rows.w.isnan()).sum()
     if score is not None:
-        sums |= {f"s{p}": (rows.w * rows.s**p).sum() for p in (1, 2, 3)}
+        sums |= _power_sums("s", rows.s, rows.s if weight is None else rows.w * rows.s)
         sums["bad_scores"] = (~rows.s.between(0, 1) | rows.s.isnull() | rows.s.isnan()).sum()
     found = rows.group_by([*key_names, *attribute_names]).aggregate(**sums).to_pandas()
     if not len(found):
@@ -122,9 +119,15 @@ def _group_by(
     def laid_out(name: str) -> Float:
         return sums_by(place, found[name].to_numpy(np.float64), n_cells).reshape(shape)
 
-    moments = None if sample_weight is None else np.stack([laid_out(f"w{p}") for p in (1, 2, 3)])
+    moments = None if weight is None else np.stack([laid_out(f"w{p}") for p in (1, 2, 3)])
     scores = np.zeros((3, *shape)) if score is None else np.stack([laid_out(f"s{p}") for p in (1, 2, 3)])
     return Counted(labels, laid_out("n").astype(np.int64), moments, scores)
+
+
+def _power_sums(name: str, value: Any, first: Any) -> dict[str, Any]:
+    """Return the sums of a first term, and of it times the value once and twice: products, since powers are slow."""
+    second = first * value
+    return {f"{name}1": first.sum(), f"{name}2": second.sum(), f"{name}3": (second * value).sum()}
 
 
 def _column(values: Any, name: str) -> Any:

@@ -101,6 +101,8 @@ def test_bad_columns_are_named(stored, columns, error, message):
 
 
 def test_bad_weights_scores_and_clusters_are_named(stored):
+    with pytest.raises(UsageError, match="sample_weight must be a column of the same Ibis table, got list"):
+        GroupTable.from_arrays(stored.y, stored.d, stored.sex, sample_weight=[1.0] * 4000)
     with pytest.raises(DataError, match="sample_weight is negative or missing in 4000 rows"):
         GroupTable.from_arrays(stored.y, stored.d, stored.sex, sample_weight=-stored.w)
     with pytest.raises(DataError, match=r"y_score is not in \[0, 1\] in \d+ rows"):
@@ -113,6 +115,8 @@ def test_bad_weights_scores_and_clusters_are_named(stored):
         ScoreTable.from_arrays(stored.y, stored.s, stored.sex, strategy="mass")
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_spark_counts_the_same(frame, tmp_path):
     pytest.importorskip("pyspark", reason="PySpark is not installed")
     from pyspark.sql import SparkSession
