@@ -1,5 +1,21 @@
 """What a run leaves for people: the verdict, the validation report and its plots."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from fairmend.reports.verdict import verdict_rows, verdict_table
 
-__all__ = ["verdict_rows", "verdict_table"]
+if TYPE_CHECKING:
+    from fairmend.pipeline.record import RunRecord
+
+__all__ = ["verdict_rows", "verdict_table", "write_report"]
+
+
+def write_report(record: RunRecord, folder: str | Path) -> Path:
+    """Write the validation report of a run; see :func:`fairmend.reports.report.write_report`."""
+    # Matplotlib is loaded only where something is drawn.
+    from fairmend.reports.report import write_report as write
+
+    return write(record, folder)

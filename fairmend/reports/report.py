@@ -1,0 +1,178 @@
+"""The validation report of a run: Markdown and HTML, with plots, record and pipeline beside them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from fairmend.core.errors import UsageError
+from fairmend.core.files import write_text
+from fairmend.pipeline.gates import Judgement
+from fairmend.reports.plots import write_plots
+from fairmend.reports.verdict import p_text, verdict_rows
+
+if TYPE_CHECKING:
+    from fairmend.pipeline.record import RunRecord
+
+HEADLINES = {
+    "deployable": "The result can be deployed",
+    "waiting": "The result waits for approval",
+    "escalated": "People must decide",
+    "failed": "The result did not hold on the test data",
+}
+
+
+def write_report(record: RunRecord, folder: str | Path) -> Path:
+    """Write the validation report of a run.
+
+    Parameters
+    ----------
+    record : RunRecord
+        The run.
+    folder : str or Path
+        Where to write; it is made if it is not there. Files of an earlier report are replaced.
+
+    Returns
+    -------
+    Path
+        The report in Markdown; ``report.html`` beside it holds the same with the plots inside,
+        ``run.json`` the record, and ``pipeline.yaml`` the pipeline.
+
+    Raises
+    ------
+    UsageError
+        The folder cannot be made or written to.
+    """
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target, prefix=".part-") as made:
+            parts = Path(made)
+            _write_parts(record, parts)
+            for part in sorted(parts.iterdir()):
+                os.replace(part, target / part.name)
+    except OSError as error:
+        raise UsageError(f"the report cannot be written to {target}: {error.strerror or error}") from error
+    return target / "report.md"
+
+
+def _write_parts(record: RunRecord, folder: Path) -> None:
+    plots = write_plots(record, folder)
+    facts = report_facts(record)
+    inside = {title: base64.b64encode((folder / name).read_bytes()).decode() for title, name in plots.items()}
+    write_text(folder / "report.md", _templates().get_template("report.md.j2").render(**facts, plots=plots))
+    write_text(
+        folder / "report.html", _templates().get_template("report.html.j2").render(**facts, plots=inside)
+    )
+    record_json = json.dumps(record.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(folder / "run.json", record_json + "\n")
+    write_text(folder / "pipeline.yaml", record.spec.to_yaml())
+
+
+def report_facts(record: RunRecord) -> dict[str, Any]:
+    """Return what the templates say, in the order in which they say it."""
+    final = [g for g in record.gates if g.id.startswith("final.")]
+    target = next((g for g in reversed(record.gates) if g.check == "fairness"), None)
+    rows = verdict_rows(record.baseline, record.final, record.tests)
+    return {
+        "record": record,
+        "headline": HEADLINES[record.status],
+        "notion": record.spec.notion.replace("_", " "),
+        "target": None if target is None else f"{target.measure.replace('_', ' ')} {target.bound}",
+        "verdict": [row.cells for row in rows],
+        "level": f"{record.final.level:.0%}".replace("%", " %"),
+        "final_gates": [_judgement(g) for g in final],
+        "gates": [_judgement(g) for g in record.gates if g not in final],
+        "readings": _readings(record.gates),
+        "turns": record.turns,
+        "steps": [_step(step) for step in record.steps],
+        "variants": [_variant(v, record.chosen) for v in record.variants],
+        "references": record.references,
+        "assumed": any(a.by == "assumed" for a in record.approvals),
+    }
+
+
+def _judgement(judged: Judgement) -> dict[str, str]:
+    value = "" if judged.value is None else f"{judged.value:.3f}"
+    if value and judged.interval is not None:
+        value += f" [{judged.interval[0]:.3f}, {judged.interval[1]:.3f}]"
+    return {
+        "id": judged.id,
+        "verdict": judged.verdict if judged.decides else f"{judged.verdict} (advice)",
+        "kind": judged.verdict.partition(" ")[0] if judged.decides else "advice",
+        "measure": judged.measure.replace("_", " "),
+        "value": value,
+        "bound": judged.bound,
+        "data": judged.data,
+        "reason": judged.reason,
+    }
+
+
+def _readings(gates: list[Judgement]) -> list[tuple[str, str, str]]:
+    """Return check, source and sound reading, each once."""
+    found = {(g.check, g.source, g.reading): None for g in gates if g.reading}
+    return list(found)
+
+
+def _step(step: Any) -> dict[str, Any]:
+    parameters = ", ".join(f"{k}={v}" for k, v in step.parameters.items())
+    return {
+        "name": step.slug + (f" ({parameters})" if parameters else ""),
+        "stage": step.stage,
+        "iteration": step.iteration,
+        "status": step.status,
+        "text": step.text,
+        "seconds": f"{step.seconds:.1f}",
+    }
+
+
+def _variant(variant: Any, chosen: str) -> dict[str, str]:
+    return {
+        "name": variant.name + (" (chosen)" if variant.name == chosen else ""),
+        "steps": " + ".join(variant.steps) or "none",
+        "accuracy": f"{variant.accuracy:.4f}",
+        "fairness": f"{variant.fairness:.3f}",
+        "accuracy_change": _gain(variant.accuracy_change),
+        "fairness_change": _gain(variant.fairness_change),
+        "passes": "yes" if variant.passes else "no",
+    }
+
+
+def _gain(change: dict[str, Any]) -> str:
+    """Return a change with its interval and p-value, as text."""
+    if change["change"] is None or change["interval"] is None:
+        return "not defined"
+    low, high = change["interval"]
+    p = p_text(change["p_value"])
+    p = f"p {p}" if p.startswith("<") else f"p = {p}"
+    return f"{change['change']:+.4f} [{low:+.4f}, {high:+.4f}], {p}"
+
+
+@lru_cache(maxsize=1)
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("fairmend.reports"),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", "\\|")
+    environment.filters["figure"] = _figure_of_json
+    return environment
+
+
+def _figure_of_json(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return "not defined"
+    if figure["interval"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} [{figure['interval'][0]:.3f}, {figure['interval'][1]:.3f}]"
