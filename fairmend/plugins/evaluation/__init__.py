@@ -1,23 +1,29 @@
 """Techniques that measure predictions."""
 
 from fairmend.core.markers import hookimpl
+from fairmend.plugins.evaluation._bootstrap_intervals import BootstrapIntervals
+from fairmend.plugins.evaluation._corrected_cross_validation import CorrectedCrossValidation
 from fairmend.plugins.evaluation._error_rate_audit import ErrorRateAudit
 from fairmend.plugins.evaluation._expected_calibration_error import ExpectedCalibrationError
 from fairmend.plugins.evaluation._generalized_entropy_index import GeneralizedEntropyIndex
 from fairmend.plugins.evaluation._intersectional_bias_audit import IntersectionalBiasAudit
 from fairmend.plugins.evaluation._intersectional_evaluation import IntersectionalEvaluation
 from fairmend.plugins.evaluation._pareto_frontier import ParetoFrontier
+from fairmend.plugins.evaluation._permutation_test import PermutationTest
 from fairmend.plugins.evaluation._predictive_parity_audit import PredictiveParityAudit
 from fairmend.plugins.evaluation._selection_rate_audit import SelectionRateAudit
 from fairmend.plugins.evaluation._verified_calibration_error import VerifiedCalibrationError
 
 __all__ = [
+    "BootstrapIntervals",
+    "CorrectedCrossValidation",
     "ErrorRateAudit",
     "ExpectedCalibrationError",
     "GeneralizedEntropyIndex",
     "IntersectionalBiasAudit",
     "IntersectionalEvaluation",
     "ParetoFrontier",
+    "PermutationTest",
     "PredictiveParityAudit",
     "SelectionRateAudit",
     "VerifiedCalibrationError",

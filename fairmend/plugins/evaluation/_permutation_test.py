@@ -1,0 +1,129 @@
+"""Permutation test of a fairness difference, DiCiccio et al. 2020."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from fairmend.core.measure import audit, compare, holm, metric, permutation_test
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.stages import Evaluator, Evidence
+
+
+class PermutationTest(Evaluator):
+    """Test whether differences between groups, or between two models, are more than chance.
+
+    Parameters
+    ----------
+    metrics : sequence of str, optional
+        Comparisons of groups, such as ``"equal_opportunity_difference"``. By default the differences of
+        demographic parity and, with labels, of equalized odds and predictive parity.
+    studentize : bool, default=True
+        Divide differences by their standard errors. The plain test asks whether rows are exchangeable
+        between groups, which is more than equal rates; the studentized one stays valid in large
+        samples for equal rates alone. Ratios are always tested plainly.
+    n_permutations : int, default=10000
+        Number of permutations.
+    alpha : float, default=0.05
+        Level, after Holm's correction over attributes and metrics.
+    random_state : int, default=0
+        Seed.
+
+    Notes
+    -----
+    p = (1 + permutations at least as extreme) / (1 + permutations), so it is never 0. Tables of counts
+    are drawn, not rows: the permuted table is multivariate hypergeometric. Error rates are permuted
+    within labels and predictive values within decisions. With a ``baseline``, the two models' decisions are
+    swapped at random within rows, which tests that the metric did not change.
+
+    References
+    ----------
+    C. DiCiccio, S. Vasudevan, K. Basu, K. Kenthapadi and D. Agarwal (2020), "Evaluating fairness using
+    permutation tests", KDD, sections 3 and 4.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=114,
+        slug="permutation-test",
+        name="Permutation test of a fairness difference",
+        stage="evaluation",
+        family="inference",
+        summary="Tests whether a gap between groups, or a change between models, is more than chance.",
+        citation="diciccio2020evaluating",
+        addresses=("outcome-disparity", "error-rate-disparity", "intersectional-disparity"),
+        targets=("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity"),
+        tasks=("binary",),
+        needs_labels=False,
+        minimum_rows=20,
+        complexity="low",
+        duration_weeks=(0.5, 1),
+        use_when="A gap was measured, and somebody asks whether it could be an accident of the sample.",
+        avoid_when="The size of the gap is the question; a test says only whether it can be told from zero.",
+        questions=(
+            "Is the difference between the groups statistically significant?",
+            "Could the improvement of the new model over the old one be luck?",
+            "How do I get a p-value for a fairness metric without assuming a distribution?",
+            "We compare many groups and metrics; how do we correct for that?",
+        ),
+        alternatives=(115,),
+    )
+    reads: ClassVar[tuple[str, ...]] = ("y_pred", "groups")
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "metrics": [list, tuple, None],
+        "studentize": ["boolean"],
+        "n_permutations": audit.WHOLE,
+        "alpha": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        metrics: list[str] | tuple[str, ...] | None = None,
+        studentize: bool = True,
+        n_permutations: int = 10_000,
+        alpha: float = 0.05,
+        random_state: int = 0,
+    ) -> None:
+        self.metrics = metrics
+        self.studentize = studentize
+        self.n_permutations = n_permutations
+        self.alpha = alpha
+        self.random_state = random_state
+
+    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+        names = audit.comparisons(self.metrics, evidence.y_true is not None)
+        tests: list[dict[str, Any]] = []
+        for attribute, groups in audit.views(audit.given(evidence.groups)).items():
+            table = audit.decision_table(evidence, groups)
+            for name in names:
+                studentized = self.studentize and metric(name).form == "difference"
+                found = permutation_test(
+                    table,
+                    name,
+                    n_permutations=self.n_permutations,
+                    studentized=studentized,
+                    seed=self.random_state,
+                )
+                value = metric(name).of(table.counts)
+                tests.append({"attribute": attribute, "metric": name, "value": value, "statistic": found.statistic,
+                              "studentized": studentized, "p_value": found.p_value, "support": table.n_rows})  # fmt: skip
+        adjusted = holm([test["p_value"] for test in tests])
+        for test, p in zip(tests, adjusted, strict=True):
+            test |= {"p_holm": p, "significant": None if math.isnan(p) else bool(p <= self.alpha)}
+        result: dict[str, Any] = {"tests": tests, "alpha": self.alpha, "n_permutations": self.n_permutations}
+        if evidence.baseline is not None:
+            decisions = audit.given(evidence.y_pred)
+            labels = np.zeros_like(decisions) if evidence.y_true is None else evidence.y_true
+            result["change"] = compare(
+                labels, evidence.baseline, decisions, sensitive_features=evidence.groups, metrics=names,
+                sample_weight=audit.row_weights(evidence), n_permutations=self.n_permutations,
+                seed=self.random_state,
+            ).to_json()  # fmt: skip
+        shown = sum(test["significant"] is True for test in tests)
+        text = f"{shown} of {len(tests)} differences between groups are significant at {self.alpha:g} after Holm's correction."
+        return audit.plain(result | {"text": text})
