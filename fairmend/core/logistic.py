@@ -21,30 +21,30 @@ _SHORTEST = 2.0**-40
 
 @dataclass(frozen=True)
 class LogisticLoss:
-    """Weighted mean of the logistic loss with a ridge on all coefficients but the first.
+    """Weighted mean of the logistic loss, with a ridge.
 
     Attributes
     ----------
     design : ndarray of float, shape (n, p)
-        Features; the first column is the constant.
+        Features, a constant among them where one is wanted.
     y : ndarray, shape (n,)
         Labels 0 and 1.
     weights : ndarray of float, shape (n,)
         Sample weights; only their ratios matter.
-    ridge : float
-        Factor of half the squared coefficients.
+    ridge : ndarray of float, shape (p,)
+        Factor of half the square of each coefficient.
     """
 
     design: Array
     y: NDArray[np.int64]
     weights: Array
-    ridge: float
+    ridge: Array
 
     def at(self, theta: Array) -> tuple[float, Array]:
         """Return value and gradient."""
         margin = self.design @ theta
         share = self.weights / self.weights.sum()
-        shrunk = self._ridge * theta
+        shrunk = self.ridge * theta
         value = share @ (np.logaddexp(0, margin) - self.y * margin) + shrunk @ theta / 2
         return float(value), self.design.T @ (share * (expit(margin) - self.y)) + shrunk
 
@@ -52,11 +52,7 @@ class LogisticLoss:
         """Return the matrix of second derivatives, shape (p, p)."""
         p = expit(self.design @ theta)
         curvature = self.weights / self.weights.sum() * p * (1 - p)
-        return (self.design * curvature[:, None]).T @ self.design + np.diag(self._ridge)
-
-    @property
-    def _ridge(self) -> Array:
-        return np.concatenate([[0.0], np.full(self.design.shape[1] - 1, self.ridge)])
+        return (self.design * curvature[:, None]).T @ self.design + np.diag(self.ridge)
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class BoundedFit:
     Attributes
     ----------
     theta : ndarray, shape (p,)
-        Coefficients, the constant first.
+        Coefficients.
     losses : tuple of float
         The loss at the start and after each step; it never rises.
     gradient_norm : float

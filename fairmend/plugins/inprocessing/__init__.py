@@ -2,9 +2,10 @@
 
 from fairmend.core.markers import hookimpl
 from fairmend.plugins.inprocessing._fairness_constrained_lr import FairnessConstrainedLR
+from fairmend.plugins.inprocessing._prejudice_remover import PrejudiceRemover
 from fairmend.plugins.inprocessing._reductions_exponentiated_gradient import ReductionsExponentiatedGradient
 
-__all__ = ["FairnessConstrainedLR", "ReductionsExponentiatedGradient"]
+__all__ = ["FairnessConstrainedLR", "PrejudiceRemover", "ReductionsExponentiatedGradient"]
 
 
 @hookimpl

@@ -152,7 +152,8 @@ class FairnessConstrainedLR(Inprocessor):
         z = np.eye(sensitive.n_groups)[sensitive.codes]
         D = covariance_rows(z, design, sample_weight)
         D[:, 0] = 0.0
-        loss = LogisticLoss(design, y, sample_weight, self.ridge)
+        ridge = np.append(0.0, np.full(X.shape[1], float(self.ridge)))
+        loss = LogisticLoss(design, y, sample_weight, ridge)
         limits: dict[str, Any] = {"tolerance": self.tolerance, "max_iter": self.max_iter}
         free = newton_within_bounds(loss, D, np.full(len(D), np.inf), np.zeros(design.shape[1]), **limits)
         before = D @ free.theta

@@ -1,0 +1,207 @@
+"""Prejudice remover regularizer, Kamishima et al. (ECML PKDD 2012)."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cholesky, solve_triangular
+from scipy.optimize import minimize
+from scipy.special import expit, logit, rel_entr
+from sklearn.utils._param_validation import Interval
+
+from fairmend.core.errors import InsufficientDataError
+from fairmend.core.groups import Groups
+from fairmend.core.logistic import LogisticLoss, newton_within_bounds
+from fairmend.core.metadata import Adjustment, TechniqueMetadata
+from fairmend.core.stages import Inprocessor
+
+Array = NDArray[np.float64]
+
+_LEAST = 1e-12
+"""A mean prediction is kept this far from 0 and 1, where its logarithm is."""
+
+
+def prejudice_index(size: Array, P_a: Array) -> tuple[float, Array]:
+    """Return R_PR and its derivative by each row's M[1|x, a], a value a group (equation 6).
+
+    R_PR = sum_i sum_y M[y|x_i, a_i] ln(P[y|a_i] / P[y]), where the mean predictions P[1|a] enter with
+    the sizes of the groups. The terms by which P depends on M cancel, so that only
+    ln(P[1|a] / P[1]) - ln(P[0|a] / P[0]) remains.
+
+    Examples
+    --------
+    >>> R, slope = prejudice_index(np.array([2.0, 2.0]), np.array([0.75, 0.25]))
+    >>> round(R, 4), slope.round(4).tolist()
+    (0.5232, [1.0986, -1.0986])
+    """
+    P_a = P_a.clip(_LEAST, 1 - _LEAST)
+    P = size @ P_a / size.sum()
+    R = size @ (rel_entr(P_a, P) + rel_entr(1 - P_a, 1 - P))
+    return float(R), logit(P_a) - logit(P)
+
+
+def objective(
+    theta: Array, parts: list[LogisticLoss], eta: float, ridge: float
+) -> tuple[float, Array, float]:
+    """Return -sum_i ln M[y_i|x_i, a_i] + eta R_PR + ridge/2 |theta|^2, its gradient, and R_PR."""
+    margins = [part.design @ t for part, t in zip(parts, theta, strict=True)]
+    size = np.array([part.weights.sum() for part in parts])
+    P_a = np.array([part.weights @ expit(m) for part, m in zip(parts, margins, strict=True)]) / size
+    R, slope = prejudice_index(size, P_a)
+    value = eta * R + ridge / 2 * float((theta**2).sum())
+    gradient = ridge * theta
+    for a, (part, margin) in enumerate(zip(parts, margins, strict=True)):
+        M = expit(margin)
+        value += float(part.weights @ (np.logaddexp(0, margin) - part.y * margin))
+        gradient[a] += part.design.T @ (part.weights * (M - part.y + eta * slope[a] * M * (1 - M)))
+    return value, gradient, R
+
+
+class PrejudiceRemover(Inprocessor):
+    """Fit a logistic regression a group, penalised by what predictions tell of the group.
+
+    Parameters
+    ----------
+    eta : float, default=1.0
+        Weight of the penalty; 0 is plain logistic regression in every group. Useful values run to about
+        30, since penalty and likelihood both sum over rows.
+    ridge : float, default=1.0
+        The paper's lambda: factor of half the squared coefficients, the constant included, beside the
+        summed likelihood.
+    tolerance : float, default=1e-6
+        Gradient norm, a row, at which the fit has converged.
+    max_iter : int, default=1000
+        Most iterations.
+
+    Attributes
+    ----------
+    coef_ : ndarray of float, shape (groups, p + 1)
+        Weight vector of each group; the last entry is the constant.
+    diagnostics_ : dict
+        ``converged``, ``iterations``, ``gradient_norm``, ``objective`` and ``prejudice_index`` (mutual
+        information of prediction and group, nats a row), the latter two ``before`` and ``after``.
+
+    Notes
+    -----
+    The penalty is the paper's prejudice index, n times the mutual information between the model's random
+    label and the group. It is not convex: the search starts at the fit without penalty and goes down
+    from there by L-BFGS, in coordinates in which that fit's curvature is the identity. The penalty
+    concerns predicted probabilities; decisions at a threshold may still differ.
+
+    The rule reads the protected attribute at prediction: it selects the weight vector.
+
+    References
+    ----------
+    T. Kamishima, S. Akaho, H. Asoh and J. Sakuma (2012), "Fairness-aware classifier with prejudice
+    remover regularizer", ECML PKDD, section 3.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=76,
+        slug="prejudice-remover",
+        name="Prejudice remover regularizer",
+        stage="in-processing",
+        family="regularization",
+        summary="Adds the mutual information between prediction and group as a penalty to a logistic regression with weights for each group.",
+        citation="kamishima2012fairness",
+        addresses=("outcome-disparity", "base-rate-difference", "proxy-variable"),
+        targets=("demographic_parity",),
+        tasks=("binary",),
+        needs_protected_at_prediction=True,
+        needs_retraining=True,
+        changes=("model",),
+        minimum_rows=500,
+        complexity="medium",
+        duration_weeks=(2, 3),
+        legal_notes="Each group is scored by weights of its own: in some jurisdictions this is disparate treatment.",
+        use_when="Predictions should tell little of the group, a soft trade-off suits better than a hard limit, and the group is known for every decision.",
+        avoid_when="The protected attribute may not be read at decision time, groups are too small for weights of their own, or a bound must be kept.",
+        questions=(
+            "How do I add a fairness penalty to the loss of a logistic regression?",
+            "Can indirect prejudice be measured by mutual information and reduced while training?",
+            "Which regularizer trades accuracy against dependence on the sensitive feature smoothly?",
+            "Is there a softer choice than a hard fairness constraint?",
+        ),
+        adjustments=(Adjustment(parameter="eta", stronger=2.0, minimum=0.0, maximum=50.0),),
+        alternatives=(113,),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "eta": [Interval(Real, 0, None, closed="left")],
+        "ridge": [Interval(Real, 0, None, closed="neither")],
+        "tolerance": [Interval(Real, 0, None, closed="neither")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self, eta: float = 1.0, ridge: float = 1.0, tolerance: float = 1e-6, max_iter: int = 1000
+    ) -> None:
+        self.eta = eta
+        self.ridge = ridge
+        self.tolerance = tolerance
+        self.max_iter = max_iter
+
+    def _fit(self, X: Array, sensitive: Groups, y: NDArray[np.int64], sample_weight: Array) -> None:
+        parts = self._parts(X, sensitive, y, sample_weight)
+        total, width = float(sample_weight.sum()), X.shape[1] + 1
+        none = np.zeros((0, width)), np.zeros(0)
+        limits: dict[str, Any] = {"tolerance": self.tolerance, "max_iter": self.max_iter}
+        start = np.array(
+            [newton_within_bounds(part, *none, np.zeros(width), **limits).theta for part in parts]
+        )
+        curvature = [
+            part.weights.sum() / total * part.hessian(t) for part, t in zip(parts, start, strict=True)
+        ]
+        L = [cholesky(H, lower=True) for H in curvature]
+
+        def theta(phi: Array) -> Array:
+            rows = zip(L, phi.reshape(start.shape), strict=True)
+            return start + np.array([solve_triangular(low, row, lower=True, trans="T") for low, row in rows])
+
+        def at(phi: Array) -> tuple[float, Array]:
+            value, gradient, _ = objective(theta(phi), parts, self.eta, self.ridge)
+            rows = zip(L, gradient, strict=True)
+            slopes = [solve_triangular(low, row, lower=True) for low, row in rows]
+            return value / total, np.concatenate(slopes) / total
+
+        fit = minimize(
+            at,
+            np.zeros(start.size),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": self.max_iter, "gtol": self.tolerance / 10, "ftol": 0.0},
+        )
+        self.coef_ = theta(fit.x)
+        before, after = (objective(t, parts, self.eta, self.ridge) for t in (start, self.coef_))
+        norm = float(np.abs(after[1]).max() / total)
+        self.diagnostics_ = {
+            "converged": norm <= self.tolerance,
+            "iterations": int(fit.nit),
+            "gradient_norm": norm,
+            "objective": {"before": float(before[0] / total), "after": float(after[0] / total)},
+            "prejudice_index": {"before": before[2] / total, "after": after[2] / total},
+        }
+
+    def _parts(
+        self, X: Array, sensitive: Groups, y: NDArray[np.int64], sample_weight: Array
+    ) -> list[LogisticLoss]:
+        design = np.column_stack([X, np.ones(len(X))])
+        parts = []
+        for a, group in enumerate(sensitive.labels):
+            rows = np.flatnonzero((sensitive.codes == a) & (sample_weight > 0))
+            if len(np.unique(y[rows])) < 2:
+                raise InsufficientDataError(
+                    f"the group {group!r} lacks rows of the label {0 if y[rows].all() else 1}, so it has no fit of its "
+                    "own; merge groups or leave out this attribute"
+                )
+            w = sample_weight[rows]
+            parts.append(
+                LogisticLoss(design[rows], y[rows], w, np.full(design.shape[1], self.ridge / w.sum()))
+            )
+        return parts
+
+    def _predict_proba(self, X: Array, sensitive: Groups) -> Array:
+        design = np.column_stack([X, np.ones(len(X))])
+        return expit(np.einsum("ij,ij->i", design, self.coef_[sensitive.codes]))
