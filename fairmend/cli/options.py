@@ -13,33 +13,28 @@ from fairmend.core.vocabulary import NOTIONS
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Names(click.ParamType):
-    """Column names, separated by commas."""
+def names_of(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Return column names that are separated by commas; the callback of such options."""
+    if value is None:
+        return None
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names):
+        raise click.BadParameter(f"column names separated by commas were expected, got {value!r}")
+    return names
 
-    name = "columns"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Return the names."""
-        if isinstance(value, tuple):
-            return value
-        names = tuple(name.strip() for name in str(value).split(","))
-        if not all(names):
-            self.fail(f"column names separated by commas were expected, got {value!r}", param, ctx)
-        return names
-
-
-NAMES = Names()
 
 ROLES = (
     click.option("--outcome", metavar="COLUMN", help="Column of the outcome."),
     click.option("--favorable", metavar="VALUE", help="Value of the outcome that people want."),
-    click.option("--protected", type=NAMES, metavar="A,B", help="Protected attributes."),
-    click.option("--mediators", type=NAMES, metavar="A,B", help="Features on a causal path from them."),
-    click.option("--resolving", type=NAMES, metavar="A,B", help="Mediators whose influence is accepted."),
-    click.option("--proxies", type=NAMES, metavar="A,B", help="Features that stand in for them."),
-    click.option("--ignore", type=NAMES, metavar="A,B", help="Columns to leave out altogether."),
+    click.option("--protected", callback=names_of, metavar="A,B", help="Protected attributes."),
+    click.option(
+        "--mediators", callback=names_of, metavar="A,B", help="Features on a causal path from them."
+    ),
+    click.option(
+        "--resolving", callback=names_of, metavar="A,B", help="Mediators whose influence is accepted."
+    ),
+    click.option("--proxies", callback=names_of, metavar="A,B", help="Features that stand in for them."),
+    click.option("--ignore", callback=names_of, metavar="A,B", help="Columns to leave out altogether."),
     click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
     click.option("--key", metavar="COLUMN", help="Column that identifies a row."),
     click.option(

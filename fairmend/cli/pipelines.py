@@ -77,7 +77,13 @@ def compose(
 @as_json
 @click.pass_context
 def run(
-    ctx: click.Context, pipeline: str | None, data: str, report: str | None, as_json: bool, **options: Any
+    ctx: click.Context,
+    /,
+    pipeline: str | None,
+    data: str,
+    report: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Run a pipeline on data; without one: audit, recommend, compose, and run what comes of it.
 

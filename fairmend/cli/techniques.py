@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from fairmend import api
-from fairmend.cli.options import NAMES, learner_option, role_options, roles_of, seed_option
+from fairmend.cli.options import learner_option, names_of, role_options, roles_of, seed_option
 from fairmend.cli.output import as_json, err, out, print_json
 from fairmend.core.errors import UsageError
 from fairmend.core.vocabulary import STAGES
@@ -96,7 +96,7 @@ def _text(value: Any) -> str:
 @click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
 @role_options
 @click.option(
-    "--features", type=NAMES, metavar="A,B", help="Features that it acts on; all if none are named."
+    "--features", callback=names_of, metavar="A,B", help="Features that it acts on; all if none are named."
 )
 @click.option(
     "--param", "-p", "words", multiple=True, metavar="NAME=VALUE", help="Parameter of the technique."
@@ -133,7 +133,43 @@ def run_(
 
         console.print(verdict_table(done.before, done.after, done.tests))
     elif done.figures:
-        console.print_json(json.dumps(done.figures, allow_nan=False))
+        print_figures(done.figures)
+
+
+def print_figures(figures: Mapping[str, Any], depth: int = 0) -> None:
+    """Print what an analysis found, indented by its structure; measured figures on one line each."""
+    for name, value in figures.items():
+        lead = f"{'  ' * depth}{name}:"
+        if isinstance(value, dict) and value and not _is_figure(value):
+            click.echo(lead)
+            print_figures(value, depth + 1)
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            click.echo(lead)
+            for entry in value:
+                click.echo(
+                    f"{'  ' * (depth + 1)}- " + "; ".join(f"{k} {_short(v)}" for k, v in entry.items())
+                )
+        else:
+            click.echo(f"{lead} {_short(value)}")
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, dict) and "value" in value and "interval" in value
+
+
+def _short(value: Any) -> str:
+    if _is_figure(value):
+        interval = (
+            "" if value["interval"] is None else f" [{', '.join(_short(v) for v in value['interval'])}]"
+        )
+        return f"{_short(value['value'])}{interval}, {value.get('support', 0):,} rows"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(_short, value)) or "none"
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{k} {_short(v)}" for k, v in value.items()) + ")"
+    return "not defined" if value is None else str(value)
 
 
 def parameters_of(words: tuple[str, ...]) -> dict[str, Any]:

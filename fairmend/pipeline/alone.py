@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import NDArray
 
 from fairmend.core.case import Case, Effect
 from fairmend.core.dataset import Dataset, protected_groups
@@ -268,7 +269,7 @@ def _changed(technique: Any, effect: Effect, table: pd.DataFrame) -> Alone:
 def _train(technique: Any, data: Dataset, learner: str, seed: int, graph: str | Path | None) -> Alone:
     """Train a reference model, run the technique, and decide on the test rows with and without it."""
     parts = data.split(seed=seed)
-    rows = replace(data, key=np.arange(len(data))).split(seed=seed)["test"].key
+    rows = _places(data, None, seed)["test"]
     case = Case(
         parts["train"],
         parts["calibration"],
@@ -289,6 +290,12 @@ def _train(technique: Any, data: Dataset, learner: str, seed: int, graph: str | 
     return _compared(technique, test, rows, columns, effect.text, {"effect": effect.to_json()})
 
 
+def _places(data: Dataset, shares: Mapping[str, float] | None, seed: int) -> dict[str, NDArray[Any]]:
+    """Return the numbers of the rows of each part of a split."""
+    numbered = replace(data, key=np.arange(len(data)))
+    return {name: np.asarray(part.key) for name, part in numbered.split(shares, seed=seed).items()}
+
+
 def _decided(model: FairModel, data: Dataset) -> dict[str, Any]:
     return {
         "score": model.scores(data.X, data.sensitive),
@@ -302,8 +309,8 @@ def _adjust(technique: Any, data: Dataset, scores: Any, seed: int) -> Alone:
         raise UsageError(
             f"{technique.metadata.name} trains a model of its own; --scores serves post-processing and evaluation"
         )
-    places = replace(data, key=np.arange(len(data))).split({"calibration": 0.5, "test": 0.5}, seed=seed)
-    fit, rows = (places[part].key for part in ("calibration", "test"))
+    places = _places(data, {"calibration": 0.5, "test": 0.5}, seed)
+    fit, rows = places["calibration"], places["test"]
     known, test = data.take(fit), data.take(rows)
     technique.fit(scores[fit], known.y, sensitive_features=known.sensitive, sample_weight=known.weights)
     before = scores[rows]

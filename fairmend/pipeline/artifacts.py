@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import skops.io
 
 from fairmend.core.errors import RunError
 
@@ -126,6 +125,8 @@ def load_frame(content: bytes) -> pd.DataFrame:
 
 def dump_model(model: Any) -> bytes:
     """Return a fitted object as bytes, in the format of skops; nothing is pickled."""
+    import skops.io  # loads torch where it is installed, which a run that is not kept does without
+
     return skops.io.dumps(model)
 
 
@@ -144,6 +145,8 @@ def load_model(content: bytes, plugins: Iterable[str] = ()) -> Any:
     RunError
         The content names a type of another module.
     """
+    import skops.io
+
     allowed = (*TRUSTED, *(f"{name}." for name in plugins))
     named = skops.io.get_untrusted_types(data=content)
     strangers = [name for name in named if not name.startswith(allowed)]

@@ -24,7 +24,7 @@ BEFORE, AFTER, INK, MUTED = "#8a8f98", "#0b6e4f", "#1f2328", "#b5bac1"
 MARKERS = "osD^vPX<>"
 MOST_PANELS = 12
 LEAST_ROWS_OF_A_BIN = 10
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -71,7 +71,7 @@ def write_plots(record: RunRecord, folder: Path) -> dict[str, str]:
         del drawn["Reliability of the scores by group"]
     if graph is None:
         del drawn["Causal graph"]
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(rc=STYLE):
         for name, draw in drawn.values():
             draw().savefig(folder / name, bbox_inches="tight", facecolor="white", metadata={"Software": None})
     return {title: name for title, (name, _) in drawn.items()}
@@ -199,13 +199,16 @@ def trade_off(record: RunRecord) -> Drawing:
 
 
 def _target_line(axes: Axes, record: RunRecord) -> None:
-    targets = [g for g in record.gates if g.check == "fairness" and g.threshold is not None]
+    targets = {
+        g.threshold: g.bound for g in record.gates if g.check == "fairness" and g.threshold is not None
+    }
     if not targets:
         return
-    axes.axhline(targets[-1].threshold, color=INK, linewidth=1, linestyle=":")
+    threshold, bound = targets.popitem()
+    axes.axhline(threshold, color=INK, linewidth=1, linestyle=":")
     axes.annotate(
-        f"target {targets[-1].bound}",
-        (1, targets[-1].threshold),
+        f"target {bound}",
+        (1, threshold),
         xycoords=("axes fraction", "data"),
         xytext=(-2, 3),
         textcoords="offset points",
