@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 
 import yaml
@@ -13,5 +14,10 @@ from fairmend.core.markers import hookimpl
 @hookimpl
 def fairmend_finding_kinds() -> list[FindingKind]:
     """Return the kinds of ``finding_kinds.yaml``."""
+    return list(_kinds())
+
+
+@cache
+def _kinds() -> tuple[FindingKind, ...]:
     text = resources.files("fairmend.catalog").joinpath("finding_kinds.yaml").read_text(encoding="utf-8")
-    return [FindingKind(**raw) for raw in yaml.safe_load(text)]
+    return tuple(FindingKind(**raw) for raw in yaml.safe_load(text))

@@ -178,15 +178,17 @@ def _quiet() -> Iterator[None]:
     notices: Any = importlib.import_module("transformers.utils.logging")
 
     bars, level = notices.is_progress_bar_enabled(), notices.get_verbosity()
-    logger = logging.getLogger("sentence_transformers")
-    before = logger.level
+    loggers = [logging.getLogger(name) for name in ("sentence_transformers", "huggingface_hub")]
+    before = [logger.level for logger in loggers]
     notices.disable_progress_bar()
     notices.set_verbosity_error()
-    logger.setLevel(logging.ERROR)
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, old in zip(loggers, before, strict=True):
+            logger.setLevel(old)
         notices.set_verbosity(level)
         if bars:
             notices.enable_progress_bar()

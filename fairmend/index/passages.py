@@ -14,8 +14,19 @@ from fairmend.core.errors import PluginError
 from fairmend.core.findings import FindingKind
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
+from fairmend.core.vocabulary import Change
 
-Part = Literal["summary", "use_when", "question", "nature"]
+Part = Literal["summary", "use_when", "question", "nature", "effect"]
+
+_CHANGED: dict[Change, str] = {
+    "features": "values of features",
+    "weights": "the weights of rows",
+    "rows": "which rows are there",
+    "labels": "labels of rows",
+    "model": "how the model is trained",
+    "scores": "the scores",
+    "decisions": "who gets the favourable decision",
+}
 
 
 @dataclass(frozen=True)
@@ -98,12 +109,9 @@ class Catalogue:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that the index is made from."""
-        content = [
-            [card.model_dump(mode="json") for card in self.techniques],
-            [kind.model_dump(mode="json") for kind in self.kinds],
-            [[p.technique, p.part, p.text] for p in self.passages],
-        ]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        cards = [card.model_dump_json() for card in (*self.techniques, *self.kinds)]
+        texts = [f"{p.technique} {p.text}" for p in self.passages]
+        return hashlib.sha256(json.dumps([cards, texts]).encode()).hexdigest()
 
 
 def spoken(word: str) -> str:
@@ -118,6 +126,8 @@ def _passages(card: TechniqueMetadata) -> list[tuple[Part, str]]:
     found.append(("use_when", use_when))
     found.extend(("question", question) for question in questions)
     found.append(("nature", nature(card)))
+    if card.changes:
+        found.append(("effect", effect(card)))
     return found
 
 
@@ -127,6 +137,16 @@ def nature(card: TechniqueMetadata) -> str:
     other = [task for task in card.tasks if task != "binary"]
     tasks = f" It serves {_listed(other)}." if other else ""
     return f"{card.name} is one of the {card.stage} techniques, of the family {card.family}.{goals}{tasks}"
+
+
+def effect(card: TechniqueMetadata) -> str:
+    """Return the sentence that says what a technique leaves and what it changes."""
+    changed = _listed([_CHANGED[name] for name in card.changes])
+    if card.stage == "pre-processing":
+        return f"The training data is changed before a model is trained: {changed}."
+    if card.needs_retraining:
+        return f"The model is trained anew, and this changes {changed}."
+    return f"The trained model is kept as it is; only {changed} changes afterwards."
 
 
 def _listed(names: Sequence[str]) -> str:

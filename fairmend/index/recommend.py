@@ -28,7 +28,7 @@ WEIGHT: dict[Severity, float] = {
     "insufficient evidence": 0.0,
 }
 GRAVEST, BREADTH, NOTION = 0.45, 0.25, 0.30  # weights: gravest finding answered, share answered, notion
-QUOTED = 2  # findings that an answer quotes
+QUOTED = 2  # kinds of finding of which an answer quotes the gravest
 
 
 def recommend(
@@ -129,10 +129,13 @@ def _too_many_attributes(card: TechniqueMetadata, audit: Audit) -> str | None:
 
 
 def _ranked(card: TechniqueMetadata, score: float, found: Sequence[Finding], notion: Notion) -> Ranked:
-    answered = [finding for finding in found if finding.kind in card.addresses]
+    answered: dict[str, Finding] = {}
+    for finding in found:
+        if finding.kind in card.addresses:
+            answered.setdefault(finding.kind, finding)
     why = [
-        f"{card.name} addresses {finding.kind} ({finding.severity}): {finding.text.rstrip('.')} ({_figure(finding)})."
-        for finding in answered[:QUOTED]
+        f"{card.name} addresses {finding.kind} ({finding.severity}): {finding.text}"
+        for finding in list(answered.values())[:QUOTED]
     ]
     if notion in card.targets:
         why.append(f"{card.name} works towards {spoken(notion)}.")
@@ -145,15 +148,8 @@ def _ranked(card: TechniqueMetadata, score: float, found: Sequence[Finding], not
         round(score, 4),
         tuple(f"{sentence} [{cite(card.citation, short=True)}]" for sentence in why),
         cite(card.citation),
-        tuple(dict.fromkeys(finding.kind for finding in answered)),
+        tuple(answered),
     )
-
-
-def _figure(finding: Finding) -> str:
-    """Return the figure behind a finding with its interval and support."""
-    value = "not measurable" if finding.value is None else f"{finding.value:.3g}"
-    interval = "" if finding.interval is None else " [{:.3g}, {:.3g}]".format(*finding.interval)
-    return f"{spoken(finding.measure)} {value}{interval}, n = {finding.support}"
 
 
 def _spoken_query(found: Sequence[Finding], notion: Notion) -> str:

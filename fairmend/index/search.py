@@ -20,11 +20,12 @@ from fairmend.index.lexical import Lexicon, stems
 from fairmend.index.passages import Catalogue, Passage
 from fairmend.index.store import Vectors, topic_texts, vectors
 
-DENSE, LEXICAL, STRUCTURE = 0.60, 0.40, 0.15  # weights of the three kinds of evidence
+DENSE, LEXICAL, STRUCTURE = 0.50, 0.50, 0.10  # weights of the three kinds of evidence
 BEST = 0.8  # weight of a technique's best passage; the rest goes to the mean of its best three
 NEARER = 0.0  # how much nearer to the field than to everyday matters a text must be
 NAMED = 0.45  # share of its words in one card at which a text is on topic whatever its meaning
-RELEVANT = 0.18  # least score of a result
+RELEVANT = 0.18  # least score of the best result
+SHARE = 0.4  # least score of the others, as a share of the best
 KIND = 0.35  # nearness at which a text begins to speak of a finding kind
 LATER = 0.1  # what each later stage of a finding kind's list loses
 
@@ -122,12 +123,12 @@ class Index:
         named = None if number is None else self._position(number[1])
         if named is not None:
             scores[named] = 1.0
-        elif not evidence.on_topic:
+        elif not evidence.on_topic or scores.max(initial=0) < RELEVANT:
             return Answer(text, (), ())
         results: list[Result] = []
         excluded: list[Excluded] = []
         for rank, i in enumerate(np.argsort(-scores, kind="stable")):
-            if scores[i] < RELEVANT or len(results) == top:
+            if scores[i] < SHARE * scores.max() or len(results) == top:
                 break
             card = self.catalogue.techniques[i]
             reason = constraints.reason(card)
@@ -268,5 +269,5 @@ def _sentence(card: TechniqueMetadata, passage: Passage) -> str:
             return f"{card.name} is made for this situation: {passage.text}"
         case "question":
             return f"{card.name} answers the question “{passage.text}”"
-        case "nature":
-            return f"{passage.text} {card.summary}"
+        case "nature" | "effect":
+            return f"{card.name}: {passage.text} {card.summary}"

@@ -122,7 +122,7 @@ def make_audit():
                 value=0.6712,
                 interval=(0.61, 0.7249),
                 support=420,
-                text=f"The text of {kind}.",
+                text=f"The ratio of {kind} is 0.67 [0.61, 0.72].",
             )
             for kind, severity in found
         ]

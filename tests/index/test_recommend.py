@@ -82,13 +82,16 @@ def test_the_notion_decides(registry, advise, make_audit):
         assert notion in registry.card(best.technique_id).metadata.targets
 
 
-def test_why_quotes_the_finding_with_its_figure_and_interval(advise, make_audit):
-    found = advise(make_audit(("proxy-variable", "high")))
+def test_why_quotes_the_gravest_finding_of_each_kind(advise, make_audit):
+    found = advise(
+        make_audit(("class-imbalance", "low"), ("proxy-variable", "medium"), ("proxy-variable", "high"))
+    )
     mine = next(r for r in found.results if r.slug == "zip-aligner")
     assert mine.findings == ("proxy-variable",)
-    assert mine.why[0] == (
-        "Zip code aligner addresses proxy-variable (high): The text of proxy-variable "
-        "(demographic parity ratio 0.671 [0.61, 0.725], n = 420). [Doe, J. (2024). Coarsening of places. Journal of Places.]"
+    assert mine.why == (
+        "Zip code aligner addresses proxy-variable (high): The ratio of proxy-variable is 0.67 [0.61, 0.72]. [Doe, J. (2024). Coarsening of places. Journal of Places.]",
+        "Zip code aligner works towards demographic parity. [Doe, J. (2024). Coarsening of places. Journal of Places.]",
+        "Zip code aligner is made for this situation: Postal districts give away the ethnic origin of applicants. [Doe, J. (2024). Coarsening of places. Journal of Places.]",
     )
 
 
