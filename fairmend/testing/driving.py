@@ -98,7 +98,14 @@ def evaluate(technique: Any, p: Problem, weight: dict[str, Any] | None = None) -
     """Return what an evaluation finds in the outside model's scores."""
     if "candidates" in technique.reads:
         table = pd.DataFrame(
-            {"accuracy": [0.9, 0.8, 0.85, 0.7], "parity": [0.4, 0.9, 0.6, 0.5]}, index=list("abcd")
+            {
+                "model": ["a", "b"] * 3,
+                "split": [0, 0, 1, 1, 2, 2],
+                "n_train": 80,
+                "n_test": 20,
+                "accuracy": [0.9, 0.8, 0.85, 0.7, 0.88, 0.8],
+                "demographic_parity_ratio": [0.4, 0.9, 0.6, 0.5, 0.5, 0.7],
+            }
         )
         return technique.evaluate(candidates=table)
     return technique.evaluate(

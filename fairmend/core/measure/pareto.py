@@ -17,6 +17,7 @@ from fairmend.core.measure.report import SCORE_STATISTICS
 
 Direction = Literal["max", "min"]
 _BESIDE = ("_low", "_high", "_replicates")
+_CONTEXT = {"model", "split", "n_train", "n_test"}
 _NORMAL_95 = 1.959963984540054
 
 
@@ -119,7 +120,8 @@ def objective_directions(
         Names of the measures.
     wanted : mapping of str to {"max", "min"}, sequence of str, or None
         The objectives, with directions unless the measure has one by its definition; None for all
-        columns that do not hold the uncertainty of another.
+        columns that are measures: not the uncertainty of another, nor ``model``, ``split``,
+        ``n_train`` and ``n_test``.
 
     Raises
     ------
@@ -129,7 +131,8 @@ def objective_directions(
         A direction is unknown, or neither "max" nor "min"; or there is no objective.
     """
     known = [str(column) for column in columns]
-    names = [name for name in known if not name.endswith(_BESIDE)] if wanted is None else list(wanted)
+    measures = [name for name in known if not name.endswith(_BESIDE) and name not in _CONTEXT]
+    names = measures if wanted is None else list(wanted)
     if not names:
         raise UsageError("there is no objective; give the candidates at least one measure")
     found: dict[str, Direction] = {}

@@ -53,7 +53,7 @@ class IntersectionalBiasAudit(Evaluator):
     metadata = TechniqueMetadata(
         technique_id=8,
         slug="intersectional-bias-audit",
-        name="Intersectional bias audit (differential fairness)",
+        name="Intersectional bias auditing (differential fairness)",
         stage="evaluation",
         family="intersectional",
         summary="Bounds the ratio of outcome probabilities over all crossings of the protected attributes.",

@@ -88,6 +88,7 @@ class VerifiedCalibrationError(Evaluator):
             "Is the minority's calibration error real or just an effect of few rows?",
             "How do I compare calibration between groups of very different size?",
             "Why does a perfectly calibrated small group show a large ECE?",
+            "Which estimate of miscalibration does not grow as the sample shrinks?",
         ),
         alternatives=(45,),
     )
