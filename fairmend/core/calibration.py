@@ -14,6 +14,7 @@ EDGE = 1e-12
 MOST_STEPS = 100
 PRECISION = 1e-10
 PERFECT = 1e-8
+ENOUGH = 50
 ROUNDING = 1e-13
 
 Floats = NDArray[np.float64]
@@ -145,6 +146,47 @@ def platt_fit(s: Floats, y: NDArray[np.int64], weights: Floats) -> tuple[float, 
     """Return alpha >= 0 and beta of Platt's map sigma(alpha s + beta), fitted to his smoothed labels."""
     slopes, beta = rising_fit(s[:, None], platt_targets(y, weights), weights)
     return float(slopes[0]), beta
+
+
+def group_platt_fit(
+    s: Floats, codes: NDArray[np.intp], y: NDArray[np.int64], weights: Floats, minimum: float
+) -> tuple[Floats, dict[int, tuple[float, float]]]:
+    """Return Platt's map of each group, and which groups are too thin to have one of their own.
+
+    Parameters
+    ----------
+    s : ndarray of float, shape (n,)
+        Scores as :func:`margin` gives them.
+    codes : ndarray of int, shape (n,)
+        Groups from 0.
+    y, weights : ndarray of shape (n,)
+        Labels 0 and 1, and weights.
+    minimum : float
+        Weight of either label below which a group gets the map of all rows.
+
+    Returns
+    -------
+    maps : ndarray of float, shape (n_groups + 1, 2)
+        alpha and beta; the last line is the map of all rows, which the code -1 reads.
+    thin : dict of int to (float, float)
+        Weight of the labels 0 and 1 in each group that got the map of all rows.
+    """
+    pooled = platt_fit(s, y, weights)
+    maps, thin = [], {}
+    for code in range(int(codes.max()) + 1):
+        rows = np.flatnonzero(codes == code)
+        negative, positive = np.bincount(y[rows], weights=weights[rows], minlength=2)
+        if min(negative, positive) < minimum:
+            thin[code] = (float(negative), float(positive))
+        maps.append(pooled if code in thin else platt_fit(s[rows], y[rows], weights[rows]))
+    return np.array([*maps, pooled]), thin
+
+
+def group_chances(scores: Floats, codes: NDArray[np.intp], y: NDArray[np.int64], weights: Floats) -> Floats:
+    """Return the chance of the label 1 by Platt's map of each row's group, or of all rows if it is thin."""
+    z = logit(scores)
+    alpha, beta = group_platt_fit(z, codes, y, weights, ENOUGH)[0].T
+    return expit(alpha[codes] * z + beta[codes])
 
 
 def best_temperature(

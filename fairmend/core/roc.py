@@ -7,7 +7,7 @@ higher score within its group.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,8 +81,12 @@ def _share(selected: Floats) -> Floats:
     return selected / selected[-1] if selected[-1] > 0 else np.full(len(selected), np.nan)
 
 
-def roc_curves(scores: Floats, groups: Groups, y: NDArray[np.int64], weights: Floats) -> list[RocCurve]:
+def roc_curves(
+    scores: Floats, groups: Groups, y: NDArray[np.int64] | Floats, weights: Floats
+) -> list[RocCurve]:
     """Return the curve of each group, and that of all rows together as the last one.
+
+    In place of labels ``y`` may hold the chance of the label 1; the curves are then expectations.
 
     Raises
     ------
@@ -102,12 +106,12 @@ def roc_curves(scores: Floats, groups: Groups, y: NDArray[np.int64], weights: Fl
     return [*(_curve(s[rows], y[rows], w[rows]) for rows in by_group), _curve(s, y, w)]
 
 
-def _curve(s: Floats, y: NDArray[np.int64], w: Floats) -> RocCurve:
+def _curve(s: Floats, y: NDArray[np.int64] | Floats, w: Floats) -> RocCurve:
     last = np.flatnonzero(np.append(s[:-1] != s[1:], True))
     above, below = s[last[:-1]], s[last[1:]]
     middle = (above + below) / 2
     cuts = np.concatenate([[NOBODY], np.where(middle > below, middle, above), [0.0]])
-    tp, fp = (np.append(0.0, np.cumsum(w * (y == label))[last]) for label in (1, 0))
+    tp, fp = (np.append(0.0, np.cumsum(w * share)[last]) for share in (y, 1 - y))
     return RocCurve(cuts, tp, fp)
 
 
@@ -183,7 +187,8 @@ def best_positions(
         How far the rates may lie apart.
     randomise : bool
         Whether to mix neighbouring places, which makes any rate attainable. If not, a group that
-        has no rate in the window may exceed the least rate by one row of the coarsest group.
+        has no rate in the window may exceed the least rate by one row of its own (the median step
+        of its rates).
     allow_zero : bool
         Whether all rates may be 0.
 
@@ -198,29 +203,23 @@ def best_positions(
         least = np.unique(np.concatenate([least, lowest[lowest >= 0]]))
     if not allow_zero:
         least = least[least > 0]
-    row = 0.0 if randomise else max(float(np.median(np.diff(r)[np.diff(r) > 0])) for r in rates)
+    rows = [0.0 if randomise else float(np.median(np.diff(r)[np.diff(r) > 0])) for r in rates]
+    parts = list(zip(rates, costs, rows, strict=True))
 
-    def total(least: Floats, top: Floats, row: float) -> Floats:
-        return np.sum([_least_cost(*pair, least, top, row, randomise) for pair in pairs], axis=0)
+    def total(least: Floats, top: Floats) -> Floats:
+        return np.sum([_least_cost(*part, least, top, randomise) for part in parts], axis=0)
 
-    pairs = list(zip(rates, costs, strict=True))
-    least = least[_promising(least, window, row, total)]
-    chosen = least[[total(least, window.top(least), row).argmin()]]
-    return np.array([_place(*pair, chosen, window.top(chosen), row, randomise) for pair in pairs])
-
-
-def _promising(
-    least: Floats, window: Window, row: float, total: Callable[[Floats, Floats, float], Floats]
-) -> NDArray[np.bool_]:
-    """Tell which least rates may be optimal: a block's widest window must beat the best narrow one."""
+    # A block of least rates is kept if its widest window could beat the best narrow one.
     first = np.arange(0, len(least), max(1, len(least) // BLOCKS))
     size = np.diff(np.append(first, len(least)))
-    found = total(least[first], window.top(least[first]), row).min()
-    bound = total(least[first], window.top(least[first + size - 1]) + row, 0.0)
-    return np.repeat(bound <= found * (1 + ROUNDING), size)
+    found = total(least[first], window.top(least[first])).min()
+    bound = total(least[first], window.top(least[first + size - 1]) + max(rows))
+    least = least[np.repeat(bound <= found * (1 + ROUNDING), size)]
+    chosen = least[[total(least, window.top(least)).argmin()]]
+    return np.array([_place(*part, chosen, window.top(chosen), randomise) for part in parts])
 
 
-def _reach(r: Floats, least: Floats, top: Floats, row: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _reach(r: Floats, row: float, least: Floats, top: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the range of places with a rate in each window, or within one row of its foot if none is."""
     start = np.searchsorted(r, least - ROUNDING)
     stop = np.searchsorted(r, top + ROUNDING, side="right")
@@ -237,18 +236,18 @@ def _between(r: Floats, rate: Floats) -> Floats:
     return right - 1 + np.clip(part, 0.0, 1.0)
 
 
-def _least_cost(r: Floats, cost: Floats, least: Floats, top: Floats, row: float, randomise: bool) -> Floats:
+def _least_cost(r: Floats, cost: Floats, row: float, least: Floats, top: Floats, randomise: bool) -> Floats:
     """Return the least cost of one group in each window; infinity where it has no place."""
-    best = -range_maximum(-cost, *_reach(r, least, top, row))
+    best = -range_maximum(-cost, *_reach(r, row, least, top))
     if randomise:
         for rate in (least, top):
             best = np.minimum(best, np.interp(_between(r, rate), np.arange(len(r)), cost))
     return best
 
 
-def _place(r: Floats, cost: Floats, least: Floats, top: Floats, row: float, randomise: bool) -> float:
+def _place(r: Floats, cost: Floats, row: float, least: Floats, top: Floats, randomise: bool) -> float:
     """Return the place of the least cost of one group in one window."""
-    (start,), (stop,) = _reach(r, least, top, row)
+    (start,), (stop,) = _reach(r, row, least, top)
     places = np.arange(start, stop, dtype=float)
     if randomise:
         places = np.concatenate([places, _between(r, least), _between(r, top)])

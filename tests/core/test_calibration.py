@@ -9,6 +9,8 @@ from sklearn.linear_model import LogisticRegression
 
 from fairmend.core.calibration import (
     best_temperature,
+    group_chances,
+    group_platt_fit,
     log_loss,
     logistic_fit,
     logit,
@@ -74,6 +76,23 @@ def test_platt_with_one_score_and_with_separated_scores_stays_finite():
     alpha, beta = platt_fit(np.array([-30.0, 1.0, 2.0, 30.0]), y, np.ones(4))
     assert np.isfinite([alpha, beta]).all()
     assert alpha > 0
+
+
+def test_groups_have_maps_of_their_own_unless_they_are_thin(drawn):
+    z, y, w = drawn
+    codes = np.repeat([0, 1, 2], [500, 290, 10])
+    maps, thin = group_platt_fit(z[:, 0], codes, y, w, 50)
+    pooled = platt_fit(z[:, 0], y, w)
+    assert maps.shape == (4, 2)
+    for code in (0, 1):
+        own = codes == code
+        np.testing.assert_array_equal(maps[code], platt_fit(z[own, 0], y[own], w[own]))
+    assert maps[2].tolist() == maps[3].tolist() == list(pooled)
+    last = codes == 2
+    assert thin == {2: (w[last] @ (1 - y[last]), w[last] @ y[last])}
+    scores = expit(z[:, 0])
+    alpha, beta = maps[codes].T
+    np.testing.assert_allclose(group_chances(scores, codes, y, w), expit(alpha * z[:, 0] + beta))
 
 
 def test_logit_and_losses():

@@ -94,7 +94,7 @@ def test_range_maximum_is_that_of_slices():
 
 def _brute(rates, costs, window, allow_zero):
     """Try every tuple of places; return the least cost."""
-    row = max(np.median(np.diff(r)[np.diff(r) > 0]) for r in rates)
+    rows = [np.median(np.diff(r)[np.diff(r) > 0]) for r in rates]
     best = np.inf
     for places in itertools.product(*(range(len(r)) for r in rates)):
         chosen = [r[i] for r, i in zip(rates, places, strict=True)]
@@ -102,7 +102,7 @@ def _brute(rates, costs, window, allow_zero):
         if least == 0 and not allow_zero:
             continue
         top = window.factor * least + window.slack + 1e-12
-        for r, rate in zip(rates, chosen, strict=True):
+        for r, row, rate in zip(rates, rows, chosen, strict=True):
             lonely = not ((r >= least - 1e-12) & (r <= top)).any()
             if rate > top and not (lonely and rate <= least + row + 1e-12):
                 break

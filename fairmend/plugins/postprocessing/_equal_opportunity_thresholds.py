@@ -49,7 +49,7 @@ class EqualOpportunityThresholds(Postprocessor):
     -----
     All values of tau on the fitting data are tried, so the optimum is exact. Without randomisation
     rates move in steps: a group that has no rate within the tolerance may exceed the lowest one by
-    one favourable row of the coarsest group. False positive rates are left free and stand in
+    one favourable row of its own. False positive rates are left free and stand in
     ``diagnostics_``. The costs and the tolerance are those of the general loss and of a relaxation;
     the paper mixes points of the hull, this rule holds one threshold a group.
 

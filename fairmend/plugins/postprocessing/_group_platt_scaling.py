@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.calibration import Floats, loss_change, margin, platt_fit
+from fairmend.core.calibration import Floats, group_platt_fit, loss_change, margin
 from fairmend.core.groups import Groups, Unseen
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Postprocessor
@@ -100,24 +100,17 @@ class GroupPlattScaling(Postprocessor):
 
     def _fit(self, scores: Floats, sensitive: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
         s = margin(scores, self.scale)
-        maps, fallback = [], {}
-        pooled = platt_fit(s, y, sample_weight)
-        for code, label in enumerate(sensitive.labels):
-            rows = np.flatnonzero(sensitive.codes == code)
-            t, w = y[rows], sample_weight[rows]
-            n_ay = np.bincount(t, weights=w, minlength=2)
-            if n_ay.min() < self.minimum_per_class:
-                fallback[label] = f"{n_ay[1]:g} rows with label 1 and {n_ay[0]:g} with label 0"
-                maps.append(pooled)
-            else:
-                maps.append(platt_fit(s[rows], t, w))
-        self.slopes_, self.intercepts_ = np.array([*maps, pooled]).T
-        named = list(zip(sensitive.labels, maps, strict=True))
+        maps, thin = group_platt_fit(s, sensitive.codes, y, sample_weight, self.minimum_per_class)
+        self.slopes_, self.intercepts_ = maps.T
+        alpha, beta = (dict(zip(sensitive.labels, part.tolist(), strict=False)) for part in maps.T)
         self.diagnostics_ = {
-            "slope": {label: alpha for label, (alpha, _) in named},
-            "intercept": {label: beta for label, (_, beta) in named},
-            "fallback": fallback,
-            "against_labels": [label for label, (alpha, _) in named if alpha == 0],
+            "slope": alpha,
+            "intercept": beta,
+            "fallback": {
+                sensitive.labels[code]: f"{ones:g} rows with label 1 and {zeros:g} with label 0"
+                for code, (zeros, ones) in thin.items()
+            },
+            "against_labels": [label for label, slope in alpha.items() if slope == 0],
             **loss_change(scores, self._adjust(scores, sensitive), y, sample_weight),
         }
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fairmend.core.calibration import group_chances
 from fairmend.core.groups import Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.roc import (
@@ -35,6 +36,10 @@ class GroupThresholds(Postprocessor):
         fifths for the difference between the fitting data and new data.
     false_positive_cost, false_negative_cost : float, default=1.0
         Costs of the errors; where they are equal, accuracy is greatest.
+    utility : {"scores", "labels"}, default="scores"
+        What errors are counted on. ``scores`` reads the chance of the favourable label from the score
+        by Platt's map in each group, which varies less from sample to sample than the labels and so
+        loses less on new data; ``labels`` counts the errors on the fitting data.
     tie_breaking : {"none", "randomise"}, default="none"
         ``randomise`` selects people with the score at the threshold by a draw, which makes every
         rate attainable.
@@ -51,12 +56,13 @@ class GroupThresholds(Postprocessor):
     Among rules with parity those with a threshold in each group serve utility best. All values that
     the lowest selection rate can take are tried, with the best place of every group in the window
     that it opens, so the optimum is exact. Without randomisation rates move in steps: a group that
-    has no rate in the window may exceed the lowest rate by one row of the coarsest group. Scores
+    has no rate in the window may exceed the lowest rate by one row of its own. Scores
     in few levels can leave little choice; ``tie_breaking="randomise"`` lifts that. For a positive
     ``min_ratio`` nobody selected at all is no parity, as the ratio is undefined.
 
-    Departures: the relaxation by ``min_ratio`` is an extension, and labels stand in for the
-    calibrated probabilities of the paper.
+    Departure: the relaxation by ``min_ratio`` is an extension. The paper's utility is that of
+    ``utility="scores"``, with calibrated probabilities given. A group with fewer than 50 rows of
+    either label reads Platt's map of all rows.
 
     References
     ----------
@@ -101,6 +107,7 @@ class GroupThresholds(Postprocessor):
         "min_ratio": [Interval(Real, 0, 1, closed="both")],
         "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
         "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
+        "utility": [StrOptions({"scores", "labels"})],
         "tie_breaking": [StrOptions({"none", "randomise"})],
         "unseen": [StrOptions({"error", "fallback"})],
     }
@@ -110,29 +117,35 @@ class GroupThresholds(Postprocessor):
         min_ratio: float = 0.9,
         false_positive_cost: float = 1.0,
         false_negative_cost: float = 1.0,
+        utility: str = "scores",
         tie_breaking: str = "none",
         unseen: Unseen = "error",
     ) -> None:
         self.min_ratio = min_ratio
         self.false_positive_cost = false_positive_cost
         self.false_negative_cost = false_negative_cost
+        self.utility = utility
         self.tie_breaking = tie_breaking
         self.unseen = unseen
 
     def _fit(self, scores: Floats, sensitive: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
-        *curves, pooled = roc_curves(scores, sensitive, y, sample_weight)
-        costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
+        labelled = roc_curves(scores, sensitive, y, sample_weight)
+        expected = labelled
+        if self.utility == "scores":
+            chance = group_chances(scores, sensitive.codes, y, sample_weight)
+            expected = roc_curves(scores, sensitive, chance, sample_weight)
+        costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in expected]
         window = Window(factor=1 / self.min_ratio) if self.min_ratio > 0 else Window(slack=1.0)
         positions = best_positions(
-            [c.selection_rate for c in curves],
+            [c.selection_rate for c in labelled[:-1]],
             costs[:-1],
             window,
             randomise=self.tie_breaking == "randomise",
             allow_zero=self.min_ratio == 0,
         )
         mixtures = [mixture_at(x) for x in (*positions, int(costs[-1].argmin()))]
-        self.thresholds_, self.shares_ = rule_table([*curves, pooled], mixtures)
-        self.diagnostics_ = rule_diagnostics(sensitive, curves, mixtures, costs)
+        self.thresholds_, self.shares_ = rule_table(labelled, mixtures)
+        self.diagnostics_ = rule_diagnostics(sensitive, labelled, mixtures, costs)
 
     def _adjust(self, scores: Floats, sensitive: Groups) -> Floats:
         return decision_probability(scores, sensitive.codes, self.thresholds_, self.shares_)

@@ -50,7 +50,7 @@ def test_cost_falls_with_the_tolerance_down_to_the_best_threshold_of_each_group(
         costs.append(fitted.diagnostics_["expected_cost"])
     assert (np.diff(costs) <= 1e-9).all()
     assert costs[0] > costs[-1]
-    free = GroupThresholds(min_ratio=0).fit(scores, y, sensitive_features=sensitive)
+    free = GroupThresholds(min_ratio=0, utility="labels").fit(scores, y, sensitive_features=sensitive)
     best = free.decision_probability(scores, sensitive_features=sensitive)
     assert costs[-1] == pytest.approx(1 - _accuracy(best, y))
 
