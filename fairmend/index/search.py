@@ -24,8 +24,8 @@ DENSE, LEXICAL, STRUCTURE = 0.50, 0.50, 0.10  # weights of the three kinds of ev
 BEST = 0.8  # weight of a technique's best passage; the rest goes to the mean of its best three
 NEARER = 0.0  # how much nearer to the field than to everyday matters a text must be
 NAMED = 0.45  # share of its words in one card at which a text is on topic whatever its meaning
-RELEVANT = 0.18  # least score of the best result
-SHARE = 0.4  # least score of the others, as a share of the best
+RELEVANT = 0.18  # least score of the best technique; below it the answer is empty
+LEAST, SHARE = 0.10, 0.4  # least score of the others, and as a share of the best that is allowed
 KIND = 0.35  # nearness at which a text begins to speak of a finding kind
 LATER = 0.1  # what each later stage of a finding kind's list loses
 
@@ -125,17 +125,19 @@ class Index:
             scores[named] = 1.0
         elif not evidence.on_topic or scores.max(initial=0) < RELEVANT:
             return Answer(text, (), ())
-        results: list[Result] = []
-        excluded: list[Excluded] = []
-        for rank, i in enumerate(np.argsort(-scores, kind="stable")):
-            if scores[i] < SHARE * scores.max() or len(results) == top:
-                break
-            card = self.catalogue.techniques[i]
-            reason = constraints.reason(card)
-            if reason is None:
-                results.append(self._result(card, int(i), float(scores[i]), evidence))
-            elif rank < top:
-                excluded.append(Excluded.of(card, reason))
+        order = [int(i) for i in np.argsort(-scores, kind="stable")]
+        reasons = [constraints.reason(card) for card in self.catalogue.techniques]
+        allowed = [i for i in order if reasons[i] is None and scores[i] >= LEAST][:top]
+        results = [
+            self._result(self.catalogue.techniques[i], i, float(scores[i]), evidence)
+            for i in allowed
+            if scores[i] >= SHARE * scores[allowed[0]]
+        ]
+        excluded = [
+            Excluded.of(self.catalogue.techniques[i], reason)
+            for i in order[:top]
+            if (reason := reasons[i]) is not None and scores[i] >= max(LEAST, SHARE * scores[order[0]])
+        ]
         return Answer(text, tuple(results), tuple(excluded))
 
     def _nearness(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
