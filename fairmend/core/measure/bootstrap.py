@@ -66,7 +66,7 @@ def replicates(table: CountTable, n_boot: int, rng: Generator) -> Float:
             rng.multinomial(table.n_rows, probability, size=n_boot).astype(np.float64).reshape(n_boot, *shape)
         )
     drawn = np.empty((n_boot, *shape))
-    for part in _chunks(n_boot, size.size):
+    for part in chunks(n_boot, size.size):
         rows = rng.multinomial(table.n_rows, probability, size=part.stop - part.start)
         drawn[part] = (rows * value.ravel()).reshape(-1, *shape, 2).sum(axis=-1)
     return drawn
@@ -106,7 +106,7 @@ def _score_draws(table: ScoreTable, n_boot: int, rng: Generator) -> Iterator[Flo
     probability = size / size.sum()
     n_rows = int(table.rows.sum())
     atoms = len(size) // table.rows.size
-    for part in _chunks(n_boot, 4 * len(size)):
+    for part in chunks(n_boot, 4 * len(size)):
         rows = rng.multinomial(n_rows, probability, size=part.stop - part.start)
         spread = (rows[:, None, :] * amounts).reshape(-1, 3, *shape, atoms)
         yield spread.sum(axis=-1)
@@ -135,7 +135,7 @@ def _score_atoms(table: ScoreTable) -> tuple[Float, Float]:
 
 def unit_draws(n_units: int, n_boot: int, rng: Generator) -> Iterator[Float]:
     """Yield how often each of K rows or clusters is drawn, in blocks of replicates, shape (B', K)."""
-    for part in _chunks(n_boot, n_units):
+    for part in chunks(n_boot, n_units):
         block = part.stop - part.start
         drawn = rng.integers(n_units, size=(block, n_units)) + np.arange(block)[:, None] * n_units
         yield (
@@ -143,7 +143,8 @@ def unit_draws(n_units: int, n_boot: int, rng: Generator) -> Iterator[Float]:
         )
 
 
-def _chunks(n_boot: int, size: int) -> Iterator[slice]:
+def chunks(n_boot: int, size: int) -> Iterator[slice]:
+    """Yield the replicates in blocks small enough to hold ``size`` numbers of each at once."""
     step = max(1, _CHUNK // max(size, 1))
     for start in range(0, n_boot, step):
         yield slice(start, min(start + step, n_boot))

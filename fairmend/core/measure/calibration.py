@@ -12,7 +12,7 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fairmend.core.measure import columns
 from fairmend.core.measure.columns import Float
@@ -152,7 +152,9 @@ def roc_auc(
     }
 
 
-def _auc(label: Any, score: Float, weight: Float, level: float) -> tuple[float, tuple[float, float] | None]:
+def _auc(
+    label: NDArray[np.int8], score: Float, weight: Float, level: float
+) -> tuple[float, tuple[float, float] | None]:
     values, place = np.unique(score, return_inverse=True)
     ones = columns.sums_by(place, weight * label, len(values))
     zeros = columns.sums_by(place, weight * (1 - label), len(values))
@@ -178,7 +180,7 @@ def _auc(label: Any, score: Float, weight: Float, level: float) -> tuple[float, 
 
 def _scored(
     y_true: ArrayLike, y_score: ArrayLike, groups: Any, sample_weight: ArrayLike | None, bounded: bool = True
-) -> tuple[Any, Float, Any, tuple[str, ...], Float]:
+) -> tuple[NDArray[np.int8], Float, NDArray[np.intp], tuple[str, ...], Float]:
     label = columns.binary(y_true, "y_true")
     score = columns.probabilities(y_score, "y_score") if bounded else columns.numbers(y_score, "y_score")
     weight = columns.weights(sample_weight)

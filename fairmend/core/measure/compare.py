@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.random import Generator
@@ -19,6 +19,9 @@ from fairmend.core.measure.metrics import Metric, metric
 from fairmend.core.measure.multiplicity import holm
 from fairmend.core.measure.permutation import p_value
 from fairmend.core.measure.tables import PairedTable
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 DEFAULT_METRICS = (
     "accuracy",
@@ -217,7 +220,7 @@ def swaps(table: PairedTable, n: int, rng: Generator) -> Float:
     number swapped is binomial; where there are clusters, each is swapped as a whole.
     """
     if table.clusters is not None:
-        return _cluster_swaps(table, n, rng)
+        return _cluster_swaps(table, table.clusters, n, rng)
     size, value = table.atoms()
     moved = {}
     for before, after in ((0, 1), (1, 0)):
@@ -230,16 +233,15 @@ def swaps(table: PairedTable, n: int, rng: Generator) -> Float:
     return result
 
 
-def _cluster_swaps(table: PairedTable, n: int, rng: Generator) -> Float:
-    if table.clusters is None:
-        raise UsageError("the table has no clusters")
-    weight = table.clusters.toarray().reshape(-1, *table.rows.shape)
+def _cluster_swaps(table: PairedTable, clusters: csr_array, n: int, rng: Generator) -> Float:
+    weight = clusters.toarray().reshape(-1, *table.rows.shape)
     excess = (weight[..., 1, 0] - weight[..., 0, 1]).reshape(len(weight), -1)
-    swapped = (rng.random((n, len(weight))) < 0.5).astype(np.float64)
-    net = (swapped @ excess).reshape(n, *table.rows.shape[:2])
     result = np.broadcast_to(table.counts, (n, *table.rows.shape)).copy()
-    result[..., 0, 1] += net
-    result[..., 1, 0] -= net
+    for part in bootstrap.chunks(n, len(weight)):
+        swapped = rng.random((part.stop - part.start, len(weight))) < 0.5
+        net = (swapped.astype(np.float64) @ excess).reshape(-1, *table.rows.shape[:2])
+        result[part, ..., 0, 1] += net
+        result[part, ..., 1, 0] -= net
     return result
 
 

@@ -67,7 +67,7 @@ class Rate:
             )
         return total / len(self.fractions)
 
-    def support(self, rows: Int) -> Int:
+    def support(self, rows: Int | Float) -> Int:
         """Return the number of rows the rate rests on; of two fractions, the smaller number."""
         cells = [_weighed(rows, np.asarray(denominator) > 0) for _, denominator in self.fractions]
         return np.min(cells, axis=0).astype(np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -146,7 +146,7 @@ class Measurement:
         except LookupError:
             raise unknown("figure", name, [*metric_names(), *SCORE_STATISTICS]) from None
         if found.form is None:
-            return self._rate(found.rates[0], place)
+            return self._rates(found.rates[0], _pooled if place is None else _one(place), [group])[0]
         if place is not None:
             raise UsageError(
                 f"{name} compares groups, so {group!r} has none of its own; ask for one of its rates"
@@ -155,7 +155,11 @@ class Measurement:
 
     def by_group(self, name: str) -> dict[str, Figure]:
         """Return the figure of each group."""
-        return {group: self.figure(name, group) for group in self.groups}
+        stem, form = split_form(name)
+        if stem in SCORE_STATISTICS or form is not None:
+            return {group: self.figure(name, group) for group in self.groups}
+        figures = self._rates(metric(name).rates[0], lambda counts: counts, self.groups)
+        return dict(zip(self.groups, figures, strict=True))
 
     def contrast(
         self, name: str, reference: str = "to_best", form: Literal["difference", "ratio"] = "difference"
@@ -202,7 +206,9 @@ class Measurement:
         """
         value = float(of(self.table.counts))
         lacking = self._lacking(self.table.rows.sum(axis=(1, 2)))
-        return Figure(value, self._interval(value, of), self.table.n_rows, not lacking, lacking)
+        return Figure(
+            value, self._interval(value, of(self.drawn), of), self.table.n_rows, not lacking, lacking
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the standard figures as plain JSON types, rates with ``by_group``.
@@ -225,20 +231,30 @@ class Measurement:
         named = self.groups if groups is None else groups
         return tuple(group for group, rows in zip(named, support, strict=True) if rows < self.min_support)
 
-    def _rate(self, rate: Rate, place: int | None) -> Figure:
-        """Return a rate of one group, or of all rows together."""
-        part = slice(None) if place is None else slice(place, place + 1)
-        counts = self.table.counts[part].sum(axis=0)
-        value = float(rate.of(counts))
-        support = int(rate.support(self.table.rows[part].sum(axis=0)))
+    def _rates(self, rate: Rate, pick: Callable[[Float], Float], names: Sequence[str | None]) -> list[Figure]:
+        """Return the rate of the K tables that ``pick`` makes of the table; None names all rows."""
+        counts, rows = pick(self.table.counts), pick(self.table.rows.astype(np.float64))
+        values, support = rate.of(counts), rate.support(rows)
+        intervals: list[Interval | None]
         if rate.is_proportion and self.table.clusters is None:
-            n = float(_effective_size(rate, counts, self.table.square_weights[part].sum(axis=0)))
-            low, high = wilson(value * n if n else 0.0, n, self.level)
-            interval = (float(low), float(high)) if n else None
+            n = _effective_size(rate, counts, pick(self.table.square_weights))
+            ends = zip(*wilson(np.where(n > 0, values * n, 0.0), n, self.level), strict=True)
+            intervals = [
+                (float(low), float(high)) if size else None for size, (low, high) in zip(n, ends, strict=True)
+            ]
         else:
-            interval = self._interval(value, lambda c: rate.of(c[..., part, :, :].sum(axis=-3)))
-        lacking = () if place is None else self._lacking(np.array([support]), [self.groups[place]])
-        return Figure(value, interval, support, support >= self.min_support, lacking)
+            drawn = rate.of(pick(self.drawn))
+
+            def kth(k: int) -> Callable[[Float], Float]:
+                return lambda tables: rate.of(pick(tables))[..., k]
+
+            intervals = [self._interval(float(value), drawn[:, k], kth(k)) for k, value in enumerate(values)]
+        figures = []
+        for name, value, interval, size in zip(names, values, intervals, support, strict=True):
+            enough = bool(size >= self.min_support)
+            lacking = () if enough or name is None else (name,)
+            figures.append(Figure(float(value), interval, int(size), enough, lacking))
+        return figures
 
     def _comparison(self, found: Metric, reference: str) -> Figure:
         """Return a comparison over the groups."""
@@ -248,7 +264,7 @@ class Measurement:
         support = np.min([rate.support(self.table.rows) for rate in found.rates], axis=0)
         lacking = self._lacking(support)
         pairs = found.extremes(counts)
-        interval = self._interval(value, lambda c: found.of(c, to))
+        interval = self._interval(value, found.of(self.drawn, to), lambda c: found.of(c, to))
         worst = best = None
         if pairs is not None:
             worst, best = self._ends(found, pairs)
@@ -270,11 +286,10 @@ class Measurement:
         low, high = (self.groups[g] for g in pairs[decisive])
         return (low, high) if found.rates[decisive].high_is_good else (high, low)
 
-    def _interval(self, value: float, of: Callable[[Float], Float]) -> Interval | None:
-        """Return the bootstrap interval of a figure of the counts."""
+    def _interval(self, value: float, drawn: Float, of: Callable[[Float], Float]) -> Interval | None:
+        """Return the bootstrap interval of a figure of the counts from its replicates."""
         if math.isnan(value):
             return None
-        drawn = of(self.drawn)
         if self.method == "bca":
             return bootstrap.bca_interval(value, drawn, bootstrap.acceleration(self.table, of), self.level)
         return bootstrap.percentile_interval(drawn, self.level)
@@ -415,6 +430,16 @@ def measure(
     return Measurement.of(
         table, scores, n_boot=n_boot, level=level, min_support=min_support, method=method, seed=seed
     )
+
+
+def _pooled(counts: Float) -> Float:
+    """Return the table of all rows together: (..., G, 2, 2) to (..., 1, 2, 2)."""
+    return counts.sum(axis=-3, keepdims=True)
+
+
+def _one(place: int) -> Callable[[Float], Float]:
+    """Return the function that takes the table of one group: (..., G, 2, 2) to (..., 1, 2, 2)."""
+    return lambda counts: counts[..., place : place + 1, :, :]
 
 
 def _with_pooled(of: Callable[[Float], Float]) -> Callable[[Float], Float]:
