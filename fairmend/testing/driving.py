@@ -97,17 +97,7 @@ def _preprocessed(technique: Any, p: Problem, weight: dict[str, Any]) -> Outputs
 def evaluate(technique: Any, p: Problem, weight: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return what an evaluation finds in the outside model's scores."""
     if "candidates" in technique.reads:
-        table = pd.DataFrame(
-            {
-                "model": ["a", "b"] * 3,
-                "split": [0, 0, 1, 1, 2, 2],
-                "n_train": 80,
-                "n_test": 20,
-                "accuracy": [0.9, 0.8, 0.85, 0.7, 0.88, 0.8],
-                "demographic_parity_ratio": [0.4, 0.9, 0.6, 0.5, 0.5, 0.7],
-            }
-        )
-        return technique.evaluate(candidates=table)
+        return technique.evaluate(candidates=getattr(technique, "test_candidates", _candidates)())
     return technique.evaluate(
         p.y,
         (p.scores >= 0.5).astype(int),
@@ -115,6 +105,14 @@ def evaluate(technique: Any, p: Problem, weight: dict[str, Any] | None = None) -
         sensitive_features=p.sensitive,
         baseline=(p.scores >= 0.4).astype(int),
         **(weight or {}),
+    )
+
+
+def _candidates() -> pd.DataFrame:
+    """Return the table of models that a comparison of models reads in a run."""
+    return pd.DataFrame(
+        {"accuracy": [0.9, 0.8, 0.85, 0.7], "demographic_parity_difference": [0.6, 0.1, 0.4, 0.5]},
+        index=list("abcd"),
     )
 
 

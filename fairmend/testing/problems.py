@@ -75,6 +75,7 @@ def draw(
     rare: float = 0.0,
     tilt: float = 0.0,
     second: bool = False,
+    crossed: bool = False,
     seed: int = SEED,
 ) -> tuple[pd.DataFrame, NDArray[np.int64], pd.DataFrame, NDArray[np.float64]]:
     """Draw people: groups, skill that is the same in each, a mediator that is not, a label, a score.
@@ -95,12 +96,15 @@ def draw(
         How much the score of the first group is too low on the logit scale.
     second : bool
         Whether there is a second protected attribute.
+    crossed : bool
+        Whether only one side of the first group is disadvantaged, so that neither attribute alone tells.
     seed : int
         Seed.
     """
     rng = np.random.default_rng(seed)
     place = rng.choice(len(groups), n, p=shares)
-    low = place == 0
+    side = rng.choice(["left", "right"], n) if second or crossed else None
+    low = (place == 0) & (side == "left") if crossed else place == 0
     skill = rng.normal(size=n)
     mediator = skill * 0.8 + rng.normal(scale=0.6, size=n) - gap * low
     noise = rng.normal(size=n)
@@ -115,8 +119,8 @@ def draw(
         }
     )
     sensitive = pd.DataFrame({"group": pd.Series([groups[i] for i in place], dtype=object)})
-    if second:
-        sensitive["side"] = pd.Series(rng.choice(["left", "right"], n), dtype=object)
+    if side is not None:
+        sensitive["side"] = pd.Series(side, dtype=object)
     score = 1 / (1 + np.exp(-(logit + rng.normal(scale=0.5, size=n) - tilt * low)))
     return X, y, sensitive, score
 
@@ -138,12 +142,24 @@ def problem(**options: Any) -> Problem:
 # What is planted for each kind of finding: options of `draw`.
 PLANTED: dict[str, dict[str, Any]] = {
     "outcome-disparity": {"gap": 1.2},
-    "error-rate-disparity": {"gap": 2.0},
+    "error-rate-disparity": {"gap": 3.0},
     "base-rate-difference": {"gap": 0.6, "label_gap": 1.0},
     "group-miscalibration": {"gap": 0.0, "label_gap": 1.8},
     "biased-mediator": {"gap": 1.5},
     "proxy-variable": {"gap": 1.5},
     "representation-imbalance": {"gap": 1.2, "shares": (0.15, 0.85)},
     "class-imbalance": {"gap": 0.8, "rare": -2.2},
-    "intersectional-disparity": {"gap": 1.6, "label_gap": 1.0, "second": True},
+    "intersectional-disparity": {"gap": 3.0, "crossed": True},
 }
+
+
+def planted(kind: str, notion: str) -> dict[str, Any]:
+    """Return the options of :func:`draw` for a kind of finding, held against a notion.
+
+    Scores are miscalibrated where the labels differ for a reason that no feature shows, so a crossing of
+    attributes is disadvantaged in that way where calibration is at stake.
+    """
+    if notion == "calibration":
+        crossed = {"crossed": True} if kind == "intersectional-disparity" else {}
+        return {**PLANTED["group-miscalibration"], **crossed}
+    return PLANTED[kind]

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from fairmend.core.errors import DataError, InsufficientDataError
 from fairmend.core.groups import Groups
+from fairmend.core.technique import sample_weights
 from fairmend.plugins.evaluation import ExpectedCalibrationError
 from fairmend.plugins.inprocessing import FairnessConstrainedLR
 from fairmend.plugins.postprocessing import GroupThresholds, PlattScaling
@@ -129,12 +130,13 @@ class ReadsTheAttributeAnyway(PlattScaling):
 @breaks("declared_needs")
 class ReadsTheAttributeAtFit(PlattScaling):
     def fit(self, scores, y=None, *, sensitive_features=None, sample_weight=None):
-        groups = Groups.of(sensitive_features)
-        self.shift_ = 0.1 * float(np.mean(np.asarray(scores)[groups.codes == 0]))
+        codes, weights = Groups.of(sensitive_features).codes, sample_weights(sample_weight, len(scores))
+        means = np.bincount(codes, weights * scores) / np.bincount(codes, weights)
+        self.spread_ = float(np.ptp(means))
         return super().fit(scores, y, sample_weight=sample_weight)
 
     def _adjust(self, scores, sensitive):
-        return np.clip(super()._adjust(scores, sensitive) * (1 - self.shift_ / 10), 0, 1)
+        return super()._adjust(scores, sensitive) * (1 - self.spread_ / 10)
 
 
 @breaks("no_leakage")
@@ -157,8 +159,7 @@ class Wavy(PlattScaling):
 @breaks("randomised_declared")
 class SecretCoin(GroupThresholds):
     def _adjust(self, scores, sensitive):
-        decided = super()._adjust(scores, sensitive)
-        return np.where(np.abs(scores - 0.5) < 0.01, 0.5, decided)
+        return super()._adjust(scores, sensitive) * 0.995
 
 
 @breaks("results_in_range")
@@ -224,6 +225,8 @@ class NotANumber(InstanceWeighting):
         try:
             return super()._reweight(X, sensitive, y, sample_weight)
         except InsufficientDataError:
+            if len(y) <= 10:
+                raise
             return np.full(len(y), np.nan)
 
 

@@ -64,7 +64,6 @@ class BetaCalibration(Postprocessor):
         family="calibration",
         summary="Turns scores into calibrated probabilities with a three-parameter curve made for scores between 0 and 1.",
         citation="kull2017beta",
-        addresses=("group-miscalibration",),
         targets=("calibration",),
         needs_scores=True,
         needs_protected_at_fit=False,

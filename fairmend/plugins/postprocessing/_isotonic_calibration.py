@@ -44,7 +44,6 @@ class IsotonicCalibration(Postprocessor):
         family="calibration",
         summary="Turns scores into calibrated probabilities with a rising step function of any shape, the same for everybody.",
         citation="zadrozny2002transforming",
-        addresses=("group-miscalibration",),
         targets=("calibration",),
         needs_scores=True,
         needs_protected_at_fit=False,

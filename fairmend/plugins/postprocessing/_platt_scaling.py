@@ -52,7 +52,6 @@ class PlattScaling(Postprocessor):
         family="calibration",
         summary="Turns scores into calibrated probabilities with one logistic curve for everybody.",
         citation="platt1999probabilistic",
-        addresses=("group-miscalibration",),
         targets=("calibration",),
         needs_scores=True,
         needs_protected_at_fit=False,

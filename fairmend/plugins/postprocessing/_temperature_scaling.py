@@ -51,7 +51,6 @@ class TemperatureScaling(Postprocessor):
         family="calibration",
         summary="Divides the logit of every score by one number, so that overconfident probabilities become honest and no decision changes.",
         citation="guo2017calibration",
-        addresses=("group-miscalibration",),
         targets=("calibration",),
         needs_scores=True,
         needs_protected_at_fit=False,
