@@ -119,7 +119,10 @@ def simplest(machine: Machine, candidates: dict[str, Candidate]) -> tuple[str, s
         and (name == FULL or machine.secure(machine.view(c.applied)) or _as_fair(c, full, upward))
     }
     best = max(sound.values(), key=lambda c: c.variant.accuracy)
-    for name, c in sorted(sound.items(), key=lambda item: (item[1].steps, -item[1].variant.accuracy)):
+    order = sorted(
+        sound.items(), key=lambda item: (item[1].steps, -item[1].variant.accuracy, item[0] != POST_ALONE)
+    )
+    for name, c in order:
         change = machine.judged(c.applied).against(machine.judged(best.applied))["accuracy"]
         if change.interval is None or change.interval[1] >= 0:
             if name == FULL:

@@ -23,6 +23,7 @@ from fairmend.core.plain import plain
 from fairmend.core.roles import Roles
 from fairmend.core.stages.effects import feature_effect, label_effect, row_effect, weight_effect
 from fairmend.core.technique import Technique
+from fairmend.core.validation import validated
 from fairmend.pipeline.audit.subject import subject_of
 from fairmend.pipeline.given import given_columns
 
@@ -135,7 +136,7 @@ def run_alone(
     for role in ("outcome", "protected"):
         if role not in asked:
             raise UsageError(f"{ready.metadata.name} needs the {role} named (--{role})")
-    data = Dataset.from_frame(frame, Roles(**asked))
+    data = Dataset.from_frame(frame, validated(Roles, asked, "the roles of the columns"))
     if features is not None and "features" not in names:
         data = data.without([c for c in data.X.columns if c not in set(features)])
     if ready.stage == "causal":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from fairmend.core.measure import Figure
+from fairmend.core.measure.audit import chance_level
 from fairmend.pipeline.view import View
 
 
@@ -55,6 +56,7 @@ class Value:
 
 
 CheckFunction = Callable[..., Value]
+RIGHT_SCORES = 400  # draws of what right scores would show
 
 
 def _figure(name: str) -> CheckFunction:
@@ -189,17 +191,49 @@ def worst_to_best_shortfall(view: View) -> Value:
     return worst if worst is not None else Value(None, None, 0, False, "no rate")
 
 
+def calibration_error(view: View) -> Value:
+    """Expected calibration error of all rows, less what right scores would show by chance."""
+    figure = view.current.measurement.figure("expected_calibration_error")
+    by_chance = _by_chance(view, pooled=True)[0]
+    return _beyond_chance(figure, by_chance, "")
+
+
 def group_calibration_error(view: View, minimum_support: int = 30) -> Value:
-    """Expected calibration error of the group where it is greatest."""
+    """Expected calibration error of the group where it is greatest, less what right scores would show by chance."""
     figures = view.current.measurement.by_group("expected_calibration_error")
+    chance = dict(zip(figures, _by_chance(view, pooled=False), strict=True))
     small = [g for g, f in figures.items() if f.support < minimum_support]
     large = {g: f for g, f in figures.items() if g not in small and np.isfinite(f.value)}
     if not large:
         return Value(None, None, 0, False, f"every group has fewer than {minimum_support} rows")
-    group = max(large, key=lambda g: large[g].value)
-    figure = large[group]
-    text = group if not small else f"{group}; fewer than {minimum_support} rows in {', '.join(small[:4])}"
-    return Value(float(figure.value), figure.interval, figure.support, not small, text)
+    group = max(large, key=lambda g: large[g].value - chance[g])
+    value = _beyond_chance(large[group], chance[group], group)
+    if not small:
+        return value
+    return replace(
+        value, enough=False, text=f"{group}; fewer than {minimum_support} rows in {', '.join(small[:4])}"
+    )
+
+
+def _beyond_chance(figure: Figure, by_chance: float, text: str) -> Value:
+    interval = None
+    if figure.interval is not None:
+        interval = (max(0.0, figure.interval[0] - by_chance), max(0.0, figure.interval[1] - by_chance))
+    told = f"{figure.value:.3f} measured, {by_chance:.3f} by chance"
+    value = max(0.0, float(figure.value) - by_chance)
+    return Value(value, interval, figure.support, figure.enough, f"{text}: {told}" if text else told)
+
+
+def _by_chance(view: View, pooled: bool) -> list[float]:
+    """Return the calibration error that right scores of this size would show; weighted rows get no correction."""
+    table = view.current.measurement.scores
+    if table is None or table.moments is not None:
+        return [0.0] * (1 if table is None or pooled else len(table.groups))
+    if pooled:
+        rows, scores = table.rows.sum(axis=0, keepdims=True), table.scores.sum(axis=1, keepdims=True)
+        table = replace(table, groups=("all",), rows=rows, scores=scores, clusters=None)
+    mean, _ = chance_level(table, RIGHT_SCORES, np.random.default_rng(view.current.settings.seed))
+    return [float(m) for m in mean]
 
 
 def protected_attribute_in_model(view: View) -> Value:
@@ -337,7 +371,7 @@ CHECKS: dict[str, CheckFunction] = {
     "accuracy": _figure("accuracy"),
     "balanced_accuracy": _figure("balanced_accuracy"),
     "f1": _figure("f1"),
-    "expected_calibration_error": _figure("expected_calibration_error"),
+    "expected_calibration_error": calibration_error,
     "group_calibration_error": group_calibration_error,
     "accuracy_loss": accuracy_loss,
     "precision_recall_drop": precision_recall_drop,

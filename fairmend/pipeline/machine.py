@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairmend.catalog.policy import PLACES, Check, Place, Policy, Rollback
+from fairmend.catalog.policy import PLACES, Change, Check, Place, Policy, Rollback
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
 from fairmend.core.errors import FairmendError
@@ -151,8 +151,10 @@ class Machine:
             if verdict == "waiting" and self.policy.approvals == "at_gate":
                 return Ending("wait", f"{self.policy.gate(place).title}: an approval is open")
             to, reason = self._decide(place)
+            if to in {"deploy", "escalate"} and (lacking := self._lacking()):
+                return lacking
             if to == "deploy":
-                return self._deploy(verdict, judgements, reason)
+                return Ending("deploy", reason)
             if to == "escalate":
                 return self._escalate(
                     self.policy.rollback(self.policy.gate(place).on_fail), self._why(judgements) or reason
@@ -320,10 +322,7 @@ class Machine:
         for number, trigger in enumerate(rollback.triggers):
             if not failed & set(trigger.failed):
                 continue
-            key = (rollback.id, number)
-            while self._changes[key] < len(trigger.changes):
-                change = trigger.changes[self._changes[key]]
-                self._changes[key] += 1
+            for change in self._remaining(rollback, number):
                 done = self._withhold() if change.action == "withhold" else self.plan.apply(change)
                 if done:
                     self._rollbacks[rollback.id] += 1
@@ -332,6 +331,21 @@ class Machine:
                     self.ran = list(ran)
                     return trigger.to
         return self._escalate(rollback, f"no adjustment is left: {why}")
+
+    def _remaining(self, rollback: Rollback, number: int) -> Iterator[Change]:
+        """Yield the changes of a trigger that were not tried yet, in order.
+
+        The last iteration goes at once to leaving the stage out, where the policy offers that, so
+        that a run is not given up before the stages that follow had their turn.
+        """
+        changes = rollback.triggers[number].changes
+        key = (rollback.id, number)
+        last = self._rollbacks[rollback.id] == rollback.iterations - 1
+        if last and changes[-1].action == "skip":
+            self._changes[key] = max(self._changes[key], len(changes) - 1)
+        while self._changes[key] < len(changes):
+            self._changes[key] += 1
+            yield changes[self._changes[key] - 1]
 
     def _withhold(self) -> str | None:
         """Take the protected attributes out of the features, from the start."""
@@ -348,18 +362,17 @@ class Machine:
         self._entry["causal"] = (self.tracer.root, [])
         return f"took {', '.join(map(str, names))} out of the model"
 
-    def _deploy(self, verdict: str, judgements: list[Judgement], reason: str) -> Ending:
-        if verdict == "insufficient evidence" or any(
-            j.verdict == "insufficient evidence" and j.decides for j in self.gates
-        ):
-            lacking = [j for j in self.gates if j.verdict == "insufficient evidence" and j.decides]
-            texts = "; ".join(dict.fromkeys(f"{j.id}: {j.reason}" for j in lacking))
-            return self._escalate(
-                self.policy.rollback("rollback-post-processing"),
-                f"insufficient evidence: {texts}",
-                ["Collect more rows of these groups, or merge groups where that makes sense"],
-            )
-        return Ending("deploy", reason)
+    def _lacking(self) -> Ending | None:
+        """Escalate where a required check of any gate had too little support; it never passes for lack of data."""
+        lacking = [j for j in self.gates if j.verdict == "insufficient evidence" and j.decides]
+        if not lacking:
+            return None
+        texts = "; ".join(dict.fromkeys(f"{j.id}: {j.reason}" for j in lacking))
+        return self._escalate(
+            self.policy.rollback(self.policy.gate("post-processing").on_fail),
+            f"insufficient evidence: {texts}",
+            ["Collect more rows of these groups, or merge groups where that makes sense"],
+        )
 
     def _escalate(self, rollback: Rollback, why: str, more: Iterable[str] = ()) -> Ending:
         options = [*more, *rollback.options, *self._measured_options()]
