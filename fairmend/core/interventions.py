@@ -13,7 +13,7 @@ from fairmend.core.groups import Groups
 from fairmend.core.independence import IndependenceTest, check_implications
 
 
-def tested_claim(test: IndependenceTest) -> dict[str, Any]:
+def claim_json(test: IndependenceTest) -> dict[str, Any]:
     """Return a test of an independence as plain JSON types; what could not be tested is None."""
     known = not np.isnan(test.p_value)
     return {
@@ -59,7 +59,7 @@ def failed_claims(
         "implied": len(claims),
         "tested": len(tests),
         "untestable": sum(bool(np.isnan(test.p_value)) for test in tests),
-        "failed": [tested_claim(test) for test in sorted(failed, key=lambda test: -test.effect)],
+        "failed": [claim_json(test) for test in sorted(failed, key=lambda test: -test.effect)],
     }
 
 
@@ -140,7 +140,7 @@ def intervention_points(
                 "attribute": attribute,
                 "column": column,
                 "supported": supported,
-                "evidence": [tested_claim(with_attribute), tested_claim(with_outcome)],
+                "evidence": [claim_json(with_attribute), claim_json(with_outcome)],
                 "text": f"In the graph {column} is {what} {attribute}{doubt}.",
             }
         )
@@ -153,7 +153,7 @@ def intervention_points(
                 "attribute": attribute,
                 "column": None,
                 "supported": shown(test),
-                "evidence": [{**tested_claim(test), "base_rates": rates}],
+                "evidence": [{**claim_json(test), "base_rates": rates}],
                 "text": f"Base rates by {attribute} run from {rates[low]:.2f} ({low}) to {rates[high]:.2f} ({high}).",
             }
         )
