@@ -32,14 +32,15 @@ def table_encoder(X: pd.DataFrame, encoding: Encoding) -> ColumnTransformer:
     numbers = [c for c in X.columns if pd.api.types.is_numeric_dtype(X[c])]
     texts = [c for c in X.columns if c not in set(numbers)]
     if encoding == "ordinal":
+        wide = [c for c in texts if X[c].nunique() > MOST_CATEGORIES]
+        narrow = [c for c in texts if c not in set(wide)]
         codes = OrdinalEncoder(
-            handle_unknown="use_encoded_value",
-            unknown_value=np.nan,
-            encoded_missing_value=np.nan,
-            max_categories=MOST_CATEGORIES,
+            handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan
         )
         parts: list[tuple[str, Any, list[Any]]] = [
-            ("texts", codes, texts),
+            ("texts", codes, narrow),
+            # Counting the categories, which a limit on them needs, costs more than all else here.
+            ("wide texts", clone(codes).set_params(max_categories=MOST_CATEGORIES), wide),
             ("numbers", "passthrough", numbers),
         ]
     else:
