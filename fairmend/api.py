@@ -265,8 +265,13 @@ def audit(
     observer : callable, optional
         Told of every event, as it happens.
     """
+    from fairmend.core.dataset import Dataset
     from fairmend.pipeline.audit import audit as run_audit
 
+    if isinstance(predictions, str) or isinstance(scores, str):
+        if isinstance(data, Dataset):
+            raise UsageError("predictions and scores by name need the data as a file or frame")
+        data, predictions, scores, roles = _with_given(data, predictions, scores, roles)
     return run_audit(
         dataset(data, **roles),
         predictions=predictions,
@@ -276,6 +281,27 @@ def audit(
         seed=seed,
         progress=None if observer is None else lambda text: observer({"event": "audit", "text": text}),
     )
+
+
+def _with_given(
+    data: str | Path | pd.DataFrame, predictions: Any, scores: Any, roles: dict[str, Any]
+) -> tuple[pd.DataFrame, Any, Any, dict[str, Any]]:
+    """Return the data as a frame, decisions and scores as columns, and roles that keep them from the model."""
+    import pandas as pd
+
+    from fairmend.core.dataset import read_table
+    from fairmend.pipeline.given import given_columns
+
+    frame = data if isinstance(data, pd.DataFrame) else read_table(data)
+    by_name = [source if isinstance(source, str) else None for source in (predictions, scores)]
+    found, taken = given_columns(frame, *by_name)
+    predictions, scores = (
+        given if column is None else column
+        for given, column in zip((predictions, scores), found, strict=True)
+    )
+    ignored = roles.get("ignored") or ()
+    ignored = (ignored,) if isinstance(ignored, str) else tuple(ignored)
+    return frame, predictions, scores, {**roles, "ignored": tuple(dict.fromkeys((*ignored, *taken)))}
 
 
 def load_audit(source: str | Path | Mapping[str, Any] | Audit) -> Audit:

@@ -20,6 +20,8 @@ def validated(model: type[Model], raw: Mapping[str, Any], what: str) -> Model:
     UsageError
         The values break the schema: one line that names the place and the fault.
     """
+    if not isinstance(raw, Mapping):
+        raise UsageError(f"{what} is not sound: a mapping was expected, got {type(raw).__name__}")
     try:
         return model(**raw)
     except ValidationError as error:
