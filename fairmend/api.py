@@ -383,7 +383,7 @@ def run(
     assume_approved: bool = False,
     model: Any = None,
     observer: Observer | None = None,
-    store: RunStore | None = None,
+    store: RunStore | bool = False,
     **roles: Any,
 ) -> RunRecord:
     """Run a pipeline on data; without a pipeline: audit, recommend, compose, and run what comes of it.
@@ -404,8 +404,9 @@ def run(
         The user's own model, as the baseline.
     observer : callable, optional
         Told of every event, as it happens.
-    store : RunStore, optional
-        Where the run is kept, so that it can be resumed, approved, verified and deployed.
+    store : RunStore or bool
+        Where the run is kept, so that it can be resumed, approved, verified and deployed; True stands
+        for the folder of :func:`fairmend.pipeline.store.store_folder`.
 
     Raises
     ------
@@ -414,6 +415,7 @@ def run(
     """
     from fairmend.pipeline.runner import run as run_pipeline
     from fairmend.pipeline.spec import load_spec
+    from fairmend.pipeline.store import RunStore
     from fairmend.pipeline.stored import begin
 
     if data is None:
@@ -433,7 +435,8 @@ def run(
         "model": model,
         "observer": observer,
     }
-    if store is None:
+    if store is False:
         return run_pipeline(spec, table, approvals=approvals, **settings)
     path = data if isinstance(data, (str, Path)) else None
-    return begin(spec, table, store=store, path=path, **settings)
+    kept = RunStore() if store is True else store
+    return begin(spec, table, store=kept, path=path, **settings)

@@ -73,6 +73,13 @@ def compose(
     is_flag=True,
     help="Take every approval as given and mark the record so; for demonstrations.",
 )
+@click.option(
+    "--keep/--no-keep",
+    "store",
+    default=True,
+    show_default=True,
+    help="Keep the run (in FAIRMEND_HOME, else .fairmend), so that it can be resumed, approved and deployed.",
+)
 @report_option
 @as_json
 @click.pass_context

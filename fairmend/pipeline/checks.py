@@ -244,12 +244,16 @@ def protected_attribute_in_model(view: View) -> Value:
     )
 
 
-def _of_result(slug_key: str) -> CheckFunction:
+def _of_largest_contrast(key: str) -> CheckFunction:
+    """Return a check that reads a figure of the contrast with the largest gap, as sensitivity analyses give it."""
+
     def check(view: View) -> Value:
-        for slug, result in view.case.results.items():
-            if slug_key in result and result[slug_key] is not None:
-                support = int(result.get("support", len(view.case.train)))
-                return Value(float(result[slug_key]), None, support, True, slug)
+        for result in view.case.results.values():
+            contrasts = [c for c in result.get("contrasts", ()) if c.get(key) is not None]
+            if contrasts:
+                largest = max(contrasts, key=lambda c: abs(c["estimate"]))
+                text = f"{largest['group']} against {largest['reference']}"
+                return Value(float(largest[key]), None, int(largest["support"]), True, text)
         return Value(None, None, 0, False, "no analysis of the pipeline gives it")
 
     return check
@@ -380,8 +384,8 @@ CHECKS: dict[str, CheckFunction] = {
     "new_intersectional_disparity": new_intersectional_disparity,
     "worst_to_best_shortfall": worst_to_best_shortfall,
     "protected_attribute_in_model": protected_attribute_in_model,
-    "e_value": _of_result("e_value"),
-    "e_value_limit": _of_result("e_value_limit"),
+    "e_value": _of_largest_contrast("e_value"),
+    "e_value_limit": _of_largest_contrast("e_value_limit"),
     "undeclared_feature_shift": undeclared_feature_shift,
     "new_missing_values": new_missing_values,
     "outlier_rate_change": outlier_rate_change,

@@ -50,7 +50,8 @@ class StoredRun:
     Attributes
     ----------
     run_id, created, status : str
-        Its name, when it began, and how it stands (``running`` where it was cut off).
+        Its name, when it began, and how it stands (``running`` where it was cut off, ``error`` where it
+        could not be run).
     request : dict
         What was asked for: pipeline, data, settings.
     result : dict or None
@@ -113,6 +114,12 @@ class RunStore:
                 (status, json.dumps(result), model, run_id),
             )
         self.log(run_id, {"what": "ended", "status": status, "reason": result["reason"], "model": model})
+
+    def fail(self, run_id: str, message: str) -> None:
+        """Enter that a run ended with an error, such as data that cannot be split."""
+        with self._open() as db:
+            db.execute("UPDATE runs SET status = 'error' WHERE run_id = ?", (run_id,))
+        self.log(run_id, {"what": "error", "message": message})
 
     def run(self, run_id: str) -> StoredRun:
         """Return a run by its name, or ``latest``.

@@ -14,7 +14,7 @@ import pandas as pd
 
 from fairmend.catalog.policy import Policy, load_policy
 from fairmend.core.dataset import Dataset, read_table
-from fairmend.core.errors import RunError, UsageError, unknown
+from fairmend.core.errors import FairmendError, RunError, UsageError, unknown
 from fairmend.core.estimator import FairPipeline
 from fairmend.core.registry import Registry
 from fairmend.core.roles import Roles
@@ -113,20 +113,24 @@ def _work(
     request = stored.request
     checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
     with store.lock(stored.run_id):
-        record = run(
-            PipelineSpec(**request["pipeline"]),
-            data,
-            registry=registry,
-            policy=Policy(**request["policy"]),
-            approvals=store.approvals(stored.run_id),
-            assume_approved=request["assume_approved"],
-            model=model,
-            observer=_written(store, stored.run_id, observer),
-            n_boot=request["n_boot"],
-            n_permutations=request["n_permutations"],
-            run_id=stored.run_id,
-            checkpoint=checkpoint,
-        )
+        try:
+            record = run(
+                PipelineSpec(**request["pipeline"]),
+                data,
+                registry=registry,
+                policy=Policy(**request["policy"]),
+                approvals=store.approvals(stored.run_id),
+                assume_approved=request["assume_approved"],
+                model=model,
+                observer=_written(store, stored.run_id, observer),
+                n_boot=request["n_boot"],
+                n_permutations=request["n_permutations"],
+                run_id=stored.run_id,
+                checkpoint=checkpoint,
+            )
+        except FairmendError as error:
+            store.fail(stored.run_id, str(error))
+            raise
         deployed = FairPipeline.of_model(record.model, data)
         store.finish(stored.run_id, record.status, record.to_json(), checkpoint.put_model(deployed))
     return record

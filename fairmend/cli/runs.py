@@ -1,0 +1,123 @@
+"""Runs that are kept: status, resume, approve, verify, report, predict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fairmend import api
+from fairmend.cli.output import as_json, err, out, print_json
+from fairmend.cli.pipelines import finish, report_option
+from fairmend.cli.progress import Progress
+
+
+def _store() -> Any:
+    from fairmend.pipeline.store import RunStore
+
+    return RunStore()
+
+
+@click.command()
+@click.argument("run_id", metavar="[RUN]", required=False)
+@as_json
+def status(run_id: str | None, as_json: bool) -> None:
+    """List the runs that are kept, or show how one stands and what it waits for; RUN may be 'latest'."""
+    from rich.table import Table
+
+    store = _store()
+    runs = store.runs() if run_id is None else [store.run(run_id)]
+    if as_json:
+        print_json([{"run_id": r.run_id, "created": r.created, "status": r.status} for r in runs])
+        return
+    table = Table("run", "begun", "status", "why")
+    for r in runs:
+        table.add_row(r.run_id, r.created, r.status, (r.result or {}).get("reason", ""))
+    out().print(table)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@report_option
+@as_json
+def resume(run_id: str, report: str | None, as_json: bool) -> int:
+    """Go on with a run that was cut off or waited; what was finished is read, not computed."""
+    from fairmend.pipeline.stored import resume as resume_run
+
+    with Progress(err()) as progress:
+        record = resume_run(run_id, store=_store(), registry=api.registry(), observer=progress.tell)
+    return finish(record, report, as_json)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--gate", required=True, help="Which gate, e.g. gate-4.")
+@click.option("--role", required=True, help="In which role, e.g. 'product owner'.")
+@click.option("--by", required=True, metavar="NAME", help="Who decides.")
+@click.option("--reject", is_flag=True, help="Record a rejection instead of an approval.")
+@click.option("--note", default="", help="Why.")
+@as_json
+def approve(run_id: str, gate: str, role: str, by: str, reject: bool, note: str, as_json: bool) -> None:
+    """Record a person's decision on a gate; fairmend resume then goes on."""
+    from fairmend.pipeline.stored import approve as approve_run
+
+    stored = approve_run(_store(), run_id, gate=gate, role=role, by=by, approved=not reject, note=note)
+    word = "rejected" if reject else "approved"
+    if as_json:
+        print_json({"run_id": stored.run_id, "gate": gate, "role": role, "by": by, "approved": not reject})
+    else:
+        out().print(
+            f"{gate} of {stored.run_id} {word} by {by} ({role}); go on with: fairmend resume {stored.run_id}"
+        )
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@as_json
+def verify(run_id: str, as_json: bool) -> None:
+    """Check the log of a run, its record and its files; anything changed is an error."""
+    from fairmend.pipeline.stored import verify as verify_run
+
+    found = verify_run(_store(), run_id)
+    if as_json:
+        print_json(found)
+    else:
+        out().print(
+            f"{found['run_id']}: {found['entries']} log entries and {found['files']} files are unchanged; "
+            f"the log ends with {found['head']}"
+        )
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--output", "-o", required=True, metavar="FOLDER", help="Write the report there.")
+def report(run_id: str, output: str) -> int:
+    """Write the validation report of a run that is kept."""
+    from fairmend.pipeline.stored import resume as resume_run
+    from fairmend.reports import write_report
+
+    with Progress(err()) as progress:
+        record = resume_run(run_id, store=_store(), registry=api.registry(), observer=progress.tell)
+    err().print(f"wrote {write_report(record, output)}")
+    return record.exit_code
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file of new rows.")
+@click.option(
+    "--output", "-o", metavar="FILE", help="Write score and decision a row there, as CSV; else to stdout."
+)
+def predict(run_id: str, data: str, output: str | None) -> None:
+    """Apply the rule of a run to new rows: the score and the decision, 1 the favourable one."""
+    from fairmend.core.dataset import read_table
+    from fairmend.core.files import write_text
+    from fairmend.pipeline.stored import predict as predict_rows
+
+    found = predict_rows(_store(), run_id, read_table(data), api.registry())
+    text = found.to_csv(index=False)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(output, text)
+        err().print(f"wrote {output}: {len(found)} rows, {found['decision'].mean():.1%} favourable")
