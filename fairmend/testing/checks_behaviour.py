@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,25 @@ from sklearn.exceptions import NotFittedError
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
 from fairmend.core.learner import TabularClassifier
-from fairmend.core.stages import Evaluator, Inprocessor, Postprocessor, Preprocessor
+from fairmend.core.stages import (
+    CausalAnalysis,
+    Evaluator,
+    Inprocessor,
+    Operation,
+    Postprocessor,
+    Preprocessor,
+)
 from fairmend.core.technique import Technique
-from fairmend.testing.driving import applied, differ, evaluate, instance, leaves, outputs, sensitive_for
+from fairmend.testing.driving import (
+    applied,
+    differ,
+    evaluate,
+    graph_of,
+    instance,
+    leaves,
+    outputs,
+    sensitive_for,
+)
 from fairmend.testing.problems import Problem, problem
 from fairmend.testing.suite import check
 
@@ -293,6 +310,39 @@ def check_results_in_range(technique: type[Technique]) -> None:
         if name == "weights":
             assert (values >= 0).all(), "a weight is negative"
             assert values.sum() > 0, "all weights are zero"
+
+
+@check("What it reports is plain: numbers, texts, lists and mappings, ready for JSON.")
+def check_plain_report(technique: type[Technique]) -> None:
+    p = problem()
+    made = instance(technique)
+    if isinstance(made, CausalAnalysis):
+        report = made.analyse(p.dataset(), graph_of(p))
+        report.pop("graph", None)
+    elif isinstance(made, Evaluator):
+        report = evaluate(made, p)
+    elif isinstance(made, Operation):
+        report = made.produce(case_of(p))
+        assert report, "the document is empty"
+    else:
+        report = dict(made.run(case_of(p))[1].detail)
+    odd = _odd(report)
+    assert odd is None, f"the report holds {odd}"
+
+
+def _odd(value: Any, path: str = "") -> str | None:
+    """Return the first thing in a report that JSON does not know, with its path."""
+    if value is None or isinstance(
+        value, (str, bool, int, float, np.generic, np.ndarray, pd.DataFrame, pd.Series)
+    ):
+        return None
+    if isinstance(value, Mapping):
+        items = [(f"{path}.{key}" if path else str(key), item) for key, item in value.items()]
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        items = [(f"{path}[{place}]", item) for place, item in enumerate(value)]
+    else:
+        return f"a {type(value).__name__} at {path or 'its top'}"
+    return next((odd for name, item in items if (odd := _odd(item, name)) is not None), None)
 
 
 @check("Saved and loaded without pickle, it gives the same.", _applies_later)

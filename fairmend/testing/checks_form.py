@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import inspect
 import re
+import sys
+from functools import cache
+from importlib.util import resolve_name
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,6 +16,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fairmend.catalog.findings import fairmend_finding_kinds
 from fairmend.core.errors import ParameterError
 from fairmend.core.technique import Technique
 from fairmend.testing.driving import instance
@@ -38,12 +43,28 @@ def check_metadata_complete(technique: type[Technique]) -> None:
         assert metadata.legal_notes, (
             "a rule that reads the protected attribute for decisions needs legal_notes"
         )
-    if metadata.adjustments:
-        known = technique._get_param_names()
-        for adjustment in metadata.adjustments:
-            assert adjustment.parameter in known, (
-                f"adjustment of {adjustment.parameter!r}, which is no parameter"
-            )
+    known = technique._get_param_names()
+    for adjustment in metadata.adjustments:
+        assert adjustment.parameter in known, f"adjustment of {adjustment.parameter!r}, which is no parameter"
+    for notion, parameters in metadata.settings.items():
+        stray = sorted(set(parameters) - set(known))
+        assert not stray, f"settings for {notion} name {', '.join(stray)}, which is no parameter"
+        instance(technique, **parameters).check_parameters()
+
+
+@check("The finding kinds it addresses exist.", lambda t: bool(t.metadata.addresses))
+def check_known_findings(technique: type[Technique]) -> None:
+    """A name that nobody defines is never found by it; one that is nearly right is a slip of the pen.
+
+    Another plugin may define a kind that is not installed here, so only slips are faults for third parties.
+    """
+    kinds = [kind.kind for kind in fairmend_finding_kinds()]
+    for name in technique.metadata.addresses:
+        close = difflib.get_close_matches(name, kinds, n=1, cutoff=0.85)
+        assert name in kinds or not close, f"it addresses {name!r}; did you mean {close[0]!r}?"
+        assert name in kinds or isinstance(technique.metadata.technique_id, str), (
+            f"it addresses {name!r}, which the catalogue does not define"
+        )
 
 
 @check("The citation resolves: a key of the bibliography, or a full reference with a year.")
@@ -141,12 +162,43 @@ def _outside(allowed: list[Any]) -> Any:
 
 @check("Importing the module loads no optional or heavy package.")
 def check_import_is_free(technique: type[Technique]) -> None:
-    source = inspect.getsource(inspect.getmodule(technique))  # type: ignore[arg-type]
-    for node in ast.parse(source).body:
-        names = []
-        if isinstance(node, ast.Import):
-            names = [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names = [node.module]
-        heavy = [n for n in names if n.partition(".")[0] in HEAVY]
-        assert not heavy, f"{heavy[0]} is imported with the module; import it where it is used"
+    top = technique.__module__.partition(".")[0]
+    seen: set[str] = set()
+    waiting = [technique.__module__]
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        for name in _imported_with(module):
+            root = name.partition(".")[0]
+            assert root not in HEAVY, (
+                f"{root} is imported with {module}; import it in the function that uses it"
+            )
+            if root == top and name in sys.modules:
+                waiting.append(name)
+
+
+@cache
+def _imported_with(module: str) -> tuple[str, ...]:
+    """Return the modules that are imported when a module is, as its source tells."""
+    found = sys.modules[module]
+    package = found.__package__ or ""
+    names: list[str] = []
+    waiting: list[ast.AST] = [*ast.parse(inspect.getsource(found)).body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+        elif isinstance(node, ast.Import):
+            names += [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = (
+                resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module
+            )
+            names += [str(base), *(f"{base}.{a.name}" for a in node.names)]
+        else:
+            waiting += ast.iter_child_nodes(node)
+    return tuple(names)

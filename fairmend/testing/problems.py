@@ -142,7 +142,7 @@ def problem(**options: Any) -> Problem:
 # What is planted for each kind of finding: options of `draw`.
 PLANTED: dict[str, dict[str, Any]] = {
     "outcome-disparity": {"gap": 1.2},
-    "error-rate-disparity": {"gap": 3.0},
+    "error-rate-disparity": {"gap": 3.0, "rare": 1.5},
     "base-rate-difference": {"gap": 0.6, "label_gap": 1.0},
     "group-miscalibration": {"gap": 0.0, "label_gap": 1.8},
     "biased-mediator": {"gap": 1.5},

@@ -40,6 +40,11 @@ class NoQuestions(InstanceWeighting):
     metadata = told(InstanceWeighting, questions=())
 
 
+@breaks("known_findings")
+class MisspeltFinding(InstanceWeighting):
+    metadata = told(InstanceWeighting, addresses=("outcome-disparty",))
+
+
 @breaks("citation_resolves")
 class InventedCitation(InstanceWeighting):
     metadata = told(InstanceWeighting, citation="nobody2020nothing")
@@ -174,6 +179,13 @@ class HoldsALambda(PlattScaling):
     def _fit(self, scores, sensitive, y, sample_weight):
         super()._fit(scores, sensitive, y, sample_weight)
         self.hook_ = lambda s: s
+
+
+@breaks("plain_report")
+class ReportsAnObject(PlattScaling):
+    def _fit(self, scores, sensitive, y, sample_weight):
+        super()._fit(scores, sensitive, y, sample_weight)
+        self.diagnostics_ = {"curves": [{"curve": slice(0, 1)}]}
 
 
 @breaks("attribute_types")

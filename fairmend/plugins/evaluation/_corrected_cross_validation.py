@@ -85,6 +85,17 @@ class CorrectedCrossValidation(Evaluator):
         self.n_test = n_test
         self.level = level
 
+    @classmethod
+    def test_candidates(cls) -> dict[str, list[Any]]:
+        """Return a small table to compare, for the conformance suite."""
+        return {
+            "model": ["fair", "plain"] * 4,
+            "split": [0, 0, 1, 1, 2, 2, 3, 3],
+            "accuracy": [0.80, 0.84, 0.81, 0.83, 0.79, 0.85, 0.80, 0.83],
+            "n_train": [80] * 8,
+            "n_test": [20] * 8,
+        }
+
     def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
         frame = audit.given(evidence.candidates)
         sizes: dict[str, float] = {}

@@ -120,6 +120,11 @@ class ReductionsExponentiatedGradient(Inprocessor):
             "How can equal error rates be enforced for many groups at once without reading the group at decision time?",
             "Is there a method with a guarantee on the fairness violation?",
         ),
+        settings={
+            "demographic_parity": {"constraint": "demographic_parity"},
+            "equalized_odds": {"constraint": "equalized_odds"},
+            "equal_opportunity": {"constraint": "true_positive_rate_parity"},
+        },
         adjustments=(Adjustment(parameter="difference_bound", stronger=-0.01, minimum=0.001, maximum=0.1),),
         alternatives=(20, 29),
     )
@@ -153,6 +158,11 @@ class ReductionsExponentiatedGradient(Inprocessor):
         self.max_oracle_calls = max_oracle_calls
         self.nu = nu
         self.random_state = random_state
+
+    @classmethod
+    def test_parameters(cls) -> dict[str, Any]:
+        """Return parameters that are quick to run, for the conformance suite."""
+        return {"max_iter": 8}
 
     def _fit(self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64], sample_weight: Array) -> None:
         learner = make_learner() if self.estimator is None else self.estimator

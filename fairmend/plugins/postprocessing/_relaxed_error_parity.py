@@ -113,6 +113,11 @@ class RelaxedErrorParity(Postprocessor):
             "Is our fair training better than plain training with the best thresholds at the same gap?",
             "Can a linear program level mistakes across several groups after training?",
         ),
+        settings={
+            "equalized_odds": {"parity": "equalized_odds"},
+            "equal_opportunity": {"parity": "equal_opportunity"},
+            "demographic_parity": {"parity": "demographic_parity"},
+        },
         adjustments=(Adjustment(parameter="tolerance", stronger=-0.02, minimum=0.0, maximum=0.2),),
         alternatives=(13, 9),
     )
