@@ -105,6 +105,11 @@ class BootstrapIntervals(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
+    @classmethod
+    def test_parameters(cls) -> dict[str, Any]:
+        """Return parameters that are quick to run, for the conformance suite."""
+        return {"n_boot": 200}
+
     def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
         labels = evidence.y_true is not None
         rates = ("selection_rate", *(WITH_LABELS if labels else ()))

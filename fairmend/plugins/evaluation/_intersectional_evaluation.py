@@ -107,6 +107,11 @@ class IntersectionalEvaluation(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
+    @classmethod
+    def test_parameters(cls) -> dict[str, Any]:
+        """Return parameters that are quick to run, for the conformance suite."""
+        return {"n_boot": 200, "n_permutations": 300}
+
     def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
         groups = audit.crossing(audit.given(evidence.groups), self.attributes)
         names = cells.report_metrics(self.metrics, evidence.y_true is not None, evidence.y_score is not None)

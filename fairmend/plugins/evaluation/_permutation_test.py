@@ -95,6 +95,11 @@ class PermutationTest(Evaluator):
         self.alpha = alpha
         self.random_state = random_state
 
+    @classmethod
+    def test_parameters(cls) -> dict[str, Any]:
+        """Return parameters that are quick to run, for the conformance suite."""
+        return {"n_permutations": 500}
+
     def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
         names = audit.comparisons(self.metrics, evidence.y_true is not None)
         tests: list[dict[str, Any]] = []

@@ -107,7 +107,7 @@ class PrejudiceRemover(Inprocessor):
         family="regularization",
         summary="Adds the mutual information between prediction and group as a penalty to a logistic regression with weights for each group.",
         citation="kamishima2012fairness",
-        addresses=("outcome-disparity", "base-rate-difference", "proxy-variable"),
+        addresses=("outcome-disparity", "proxy-variable"),
         targets=("demographic_parity",),
         tasks=("binary",),
         needs_protected_at_prediction=True,
