@@ -158,10 +158,13 @@ def print_record(record: RunRecord) -> None:
     """Print the verdict table, where the run ended and why, and on escalation the options."""
     from rich.markup import escape
 
-    from fairmend.reports import verdict_table
+    from fairmend.reports import verdict_rows, verdict_table, worse
 
     console = out()
     console.print(verdict_table(record.baseline, record.final, record.tests))
+    price = worse(verdict_rows(record.baseline, record.final, record.tests))
+    if price:
+        console.print(f"Worse beyond chance: {'; '.join(price)}")
     console.print(f"[bold]{record.status}[/bold]: {escape(record.reason)}")
     if record.options:
         console.print("Options:")

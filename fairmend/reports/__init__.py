@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fairmend.reports.verdict import verdict_rows, verdict_table
+from fairmend.reports.verdict import verdict_rows, verdict_table, worse
 
 if TYPE_CHECKING:
     from fairmend.pipeline.record import RunRecord
 
-__all__ = ["verdict_rows", "verdict_table", "write_report"]
+__all__ = ["verdict_rows", "verdict_table", "worse", "write_report"]
 
 
 def write_report(record: RunRecord, folder: str | Path) -> Path:

@@ -269,7 +269,7 @@ def causal_graph(graph: CausalGraph | None, roles: Any) -> Drawing:
     places = _layers(graph)
     depth = max(x for x, _ in places.values()) + 1
     widest = max(y for _, y in places.values()) * 2 + 1
-    figure = Drawing(figsize=(min(2.4 * depth + 1, 14), max(0.75 * widest + 1, 3)))
+    figure = Drawing(figsize=(min(2.4 * depth + 1, 14), max(0.6 * widest + 1, 3)))
     axes = figure.subplots()
     axes.axis("off")
     colors = {
@@ -279,19 +279,10 @@ def causal_graph(graph: CausalGraph | None, roles: Any) -> Drawing:
         **dict.fromkeys(roles.protected, "#e3e0f5"),
         roles.outcome: "#d9efe3",
     }
-    boxes = {
-        node: axes.text(
-            x,
-            y,
-            node,
-            ha="center",
-            va="center",
-            fontsize=9,
-            bbox={"boxstyle": "round,pad=0.45", "facecolor": colors.get(node, "white"), "edgecolor": MUTED},
-            zorder=3,
-        )
-        for node, (x, y) in places.items()
-    }
+    # Arrows end at the edge of a box that has been drawn before them; a second layer of boxes covers
+    # the arrows that pass behind.
+    boxes = _boxes(axes, places, colors, zorder=1)
+    _boxes(axes, places, colors, zorder=3)
     for edge in graph.edges:
         color = "#5b4fa3" if edge.cause in roles.protected else "#a7adb5"
         _arrow(axes, boxes[edge.cause], boxes[edge.effect], color=color, arrowstyle="-|>")
@@ -319,6 +310,24 @@ def _layers(graph: CausalGraph) -> dict[str, tuple[float, float]]:
     return places
 
 
+def _boxes(
+    axes: Axes, places: Mapping[str, tuple[float, float]], colors: Mapping[str, str], zorder: int
+) -> dict[str, Text]:
+    return {
+        node: axes.text(
+            x,
+            y,
+            node,
+            ha="center",
+            va="center",
+            fontsize=9,
+            bbox={"boxstyle": "round,pad=0.45", "facecolor": colors.get(node, "white"), "edgecolor": MUTED},
+            zorder=zorder,
+        )
+        for node, (x, y) in places.items()
+    }
+
+
 def _arrow(axes: Axes, start: Text, end: Text, **look: Any) -> None:
     (x0, y0), (x1, y1) = start.get_position(), end.get_position()
     # Arrows that pass over a column of nodes are bent, so that they do not run through its boxes.
@@ -336,7 +345,7 @@ def _arrow(axes: Axes, start: Text, end: Text, **look: Any) -> None:
             "connectionstyle": f"arc3,rad={bend}",
             "linewidth": 1,
         },
-        zorder=1,
+        zorder=2,
     )
 
 

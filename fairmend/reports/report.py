@@ -16,7 +16,7 @@ from fairmend.core.errors import UsageError
 from fairmend.core.files import write_text
 from fairmend.pipeline.gates import Judgement
 from fairmend.reports.plots import write_plots
-from fairmend.reports.verdict import p_text, verdict_rows
+from fairmend.reports.verdict import p_text, verdict_rows, worse
 
 if TYPE_CHECKING:
     from fairmend.pipeline.record import RunRecord
@@ -87,6 +87,7 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
         "notion": record.spec.notion.replace("_", " "),
         "target": None if target is None else f"{target.measure.replace('_', ' ')} {target.bound}",
         "verdict": [row.cells for row in rows],
+        "worse": worse(rows),
         "level": f"{record.final.level:.0%}".replace("%", " %"),
         "final_gates": [_judgement(g) for g in final],
         "gates": [_judgement(g) for g in record.gates if g not in final],

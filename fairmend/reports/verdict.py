@@ -18,6 +18,7 @@ OVERALL = {
     "equal_opportunity_difference": "Equal-opportunity gap",
     "expected_calibration_error": "Calibration error (ECE)",
 }
+HIGH_IS_GOOD = {"accuracy", "demographic_parity_ratio"}
 BY_GROUP = {"expected_calibration_error": "ECE", "selection_rate": "Selection rate"}
 
 
@@ -35,6 +36,8 @@ class Row:
         Of the paired permutation test of no change, where there is one.
     of_group : bool
         Whether it is the figure of one group.
+    high_is_good : bool
+        Whether a greater value is better; of a group's own rates nothing is said.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Row:
     after: Figure
     p_value: float | None = None
     of_group: bool = False
+    high_is_good: bool = False
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
@@ -54,7 +58,9 @@ def verdict_rows(before: Measurement, after: Measurement, tests: Comparison) -> 
     """Return the rows of the verdict table: figures over all groups, then those of each group."""
     has_scores = before.scores is not None and after.scores is not None
     rows = [
-        Row(title, before.figure(name), after.figure(name), _p(tests, name))
+        Row(
+            title, before.figure(name), after.figure(name), _p(tests, name), high_is_good=name in HIGH_IS_GOOD
+        )
         for name, title in OVERALL.items()
         if has_scores or "calibration" not in name
     ]
@@ -65,6 +71,27 @@ def verdict_rows(before: Measurement, after: Measurement, tests: Comparison) -> 
                 for group in after.groups
             ]
     return rows
+
+
+def worse(rows: list[Row], level: float = 0.05) -> list[str]:
+    """Return what became worse beyond chance, each with its figures: the price of the change.
+
+    Parameters
+    ----------
+    rows : list of Row
+        Of the verdict table.
+    level : float
+        A p-value below it counts as beyond chance.
+    """
+    found = []
+    for row in rows:
+        change = row.after.value - row.before.value
+        harm = -change if row.high_is_good else change
+        if row.p_value is not None and row.p_value < level and harm > 0:
+            found.append(
+                f"{row.name} {row.before.value:.3f} to {row.after.value:.3f} (p {_equals(row.p_value)})"
+            )
+    return found
 
 
 def verdict_table(before: Measurement, after: Measurement, tests: Comparison) -> Table:
@@ -127,6 +154,11 @@ def p_text(p_value: float | None) -> str:
     if p_value is None or p_value != p_value:
         return ""
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _equals(p_value: float) -> str:
+    text = p_text(p_value)
+    return text if text.startswith("<") else f"= {text}"
 
 
 def _p(tests: Comparison, name: str) -> float | None:

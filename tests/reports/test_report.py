@@ -15,7 +15,7 @@ from fairmend import api
 from fairmend.core.errors import UsageError
 from fairmend.core.measure import compare, measure
 from fairmend.pipeline.spec import load_spec
-from fairmend.reports import verdict_table, write_report
+from fairmend.reports import verdict_table, worse, write_report
 from fairmend.reports.verdict import verdict_rows
 
 
@@ -72,6 +72,22 @@ def test_a_cell_that_is_too_small_is_marked():
     assert marked["Selection rate: b"]
     assert not marked["Selection rate: a"]
     assert marked["Demographic parity ratio"]
+
+
+def test_what_became_worse_is_said_once_it_is_beyond_chance():
+    rng = np.random.default_rng(0)
+    y, group = rng.integers(0, 2, 2000), rng.choice(["a", "b"], 2000)
+    worse_for_b = np.where((group == "b") & (rng.random(2000) < 0.3), 1 - y, y)
+    known = {"sensitive_features": group}
+    there = verdict_rows(
+        measure(y, y, **known), measure(y, worse_for_b, **known), compare(y, y, worse_for_b, **known)
+    )
+    back = verdict_rows(
+        measure(y, worse_for_b, **known), measure(y, y, **known), compare(y, worse_for_b, y, **known)
+    )
+    assert worse(there)[0].startswith("Accuracy 1.000 to")
+    assert any(text.startswith("Equalized-odds gap 0.000 to") for text in worse(there))
+    assert worse(back) == []
 
 
 def test_report_tells_all(record, report):
