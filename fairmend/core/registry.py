@@ -1,9 +1,10 @@
 """The plugin manager: who contributes what, found without importing more than is asked for.
 
 Metadata lives in the classes; reading it means importing them, and with them scikit-learn. So the
-registry keeps a card a technique (its metadata and where its class is), together with a fingerprint
-of the plugin's source files. While the source is unchanged the cards serve, and a listing imports no
-technique at all; when it changes, the plugin is imported and its cards are made anew.
+registry keeps a card a technique (its metadata and where its class is) and the names of all else that
+a plugin contributes, together with a fingerprint of its source files. While the source is unchanged
+these serve, and a listing imports no plugin at all; when it changes, the plugin is asked anew, a third
+party's in a process of its own with a time limit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import metadata as distributions
 from pathlib import Path
@@ -23,10 +25,18 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from fairmend.core import hookspecs
 from fairmend.core.errors import PluginError, UnknownNameError, unknown
 from fairmend.core.markers import PROJECT
 from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.probe import (
+    PluginTimeoutError,
+    examine,
+    examine_apart,
+    manager,
+    register,
+    short,
+    time_limit,
+)
 
 if TYPE_CHECKING:
     from fairmend.core.technique import Technique
@@ -40,8 +50,9 @@ BUILTINS = (
     "fairmend.plugins.operations",
     "fairmend.plugins.datasets",
     "fairmend.catalog.findings",
+    "fairmend.pipeline.checks",
 )
-FORMAT = 1
+FORMAT = 2
 SNAPSHOT = Path(__file__).resolve().parents[1] / "catalog" / "techniques.json"
 
 
@@ -115,8 +126,9 @@ class Registry:
     plugins: tuple[Plugin, ...]
     cache: Path | None = None
     problems: dict[str, str] = field(default_factory=dict)
-    _cards: dict[int | str, Card] | None = field(default=None, repr=False)
-    _managers: pluggy.PluginManager | None = field(default=None, repr=False)
+    _entries: dict[str, dict[str, Any]] | None = field(default=None, repr=False)
+    _cards: dict[int | str, Card] = field(default_factory=dict, repr=False)
+    _manager: pluggy.PluginManager = field(default_factory=manager, repr=False)
 
     @classmethod
     def installed(cls, cache: Path | str | None = "default") -> Registry:
@@ -139,8 +151,7 @@ class Registry:
 
     def cards(self) -> list[Card]:
         """Return the card of every technique, numbered ones first, then by id."""
-        if self._cards is None:
-            self._cards = self._read_cards()
+        self._read()
         return sorted(self._cards.values(), key=lambda c: _order(c.metadata.technique_id))
 
     def card(self, technique: int | str) -> Card:
@@ -170,73 +181,48 @@ class Registry:
         """Return the class of a technique by id or slug."""
         return self.card(technique).load()
 
-    def _read_cards(self) -> dict[int | str, Card]:
-        known = [_read_json(SNAPSHOT), *([_read_json(self.cache)] if self.cache else [])]
-        fresh: dict[str, Any] = {}
-        cards: dict[int | str, Card] = {}
-        for plugin in self.plugins:
-            mark = fingerprint(plugin.module)
-            entries = (k.get(plugin.name, {}) for k in known)
-            entry = next((e for e in entries if mark is not None and e.get("fingerprint") == mark), None)
-            if entry is None:
-                entry = self._ask(plugin, mark)
-                if entry is not None and mark is not None:
-                    fresh[plugin.name] = entry
-            for raw in entry["cards"] if entry else ():
-                self._add(cards, plugin, raw)
+    def _read(self) -> dict[str, dict[str, Any]]:
+        """Return what each sound plugin contributes, by its name; read once."""
+        if self._entries is not None:
+            return self._entries
+        entries: dict[str, dict[str, Any]] = {}
+        owners: dict[tuple[str, str], str] = {}
+        for plugin, entry in self._found().items():
+            if "problem" in entry:
+                self._leave_out(plugin, entry["problem"])
+                continue
+            cards = [
+                Card(TechniqueMetadata(**raw["metadata"]), raw["module"], raw["qualname"], plugin.name)
+                for raw in entry["cards"]
+            ]
+            claims = _claims(plugin, cards, entry["names"])
+            fault = _theft(plugin, cards, claims, owners)
+            if fault is not None:
+                self._leave_out(plugin, fault)
+                continue
+            owners |= {(what, name): owner for what, name, owner in claims}
+            self._cards |= {card.metadata.technique_id: card for card in cards}
+            entries[plugin.name] = entry
+        self._entries = entries
+        return entries
+
+    def _found(self) -> dict[Plugin, dict[str, Any]]:
+        """Return what each plugin contributes, as it was kept where that still holds."""
+        stores = [_read_json(SNAPSHOT), *([_read_json(self.cache)] if self.cache else [])]
+        marks = {plugin: fingerprint(plugin.module) for plugin in self.plugins}
+        found: dict[Plugin, dict[str, Any]] = {
+            plugin: next((s[plugin.name] for s in stores if _holds(s.get(plugin.name, {}), mark)), {})
+            for plugin, mark in marks.items()
+        }
+        news = [plugin for plugin, entry in found.items() if not entry]
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            found |= zip(news, pool.map(_asked_apart, news), strict=True)
+        for plugin in news:
+            found[plugin] = {**(found[plugin] or _asked(plugin)), "fingerprint": marks[plugin]}
+        fresh = {plugin.name: found[plugin] for plugin in news if _holds(found[plugin], marks[plugin])}
         if fresh and self.cache is not None:
             _write_json(self.cache, {**_read_json(self.cache), **fresh})
-        return cards
-
-    def _ask(self, plugin: Plugin, mark: str | None) -> dict[str, Any] | None:
-        """Import a plugin and make the cards of its techniques; None where it fails."""
-        try:
-            classes = self._classes(plugin)
-        except PluginError as error:
-            self._leave_out(plugin, str(error))
-            return None
-        return {"fingerprint": mark, "cards": [card_json(c) for c in classes]}
-
-    def _classes(self, plugin: Plugin) -> list[type[Technique]]:
-        found: list[type[Technique]] = []
-        manager = pluggy.PluginManager(PROJECT)
-        manager.add_hookspecs(hookspecs)
-        self._register(manager, plugin)
-        from fairmend.core.technique import Technique
-
-        try:
-            answers = manager.hook.fairmend_techniques()
-        except Exception as error:
-            raise PluginError(
-                f"fairmend_techniques() raised {type(error).__name__}: {_short(error)}"
-            ) from error
-        for answer in answers:
-            for item in answer or ():
-                if not (isinstance(item, type) and issubclass(item, Technique)):
-                    raise PluginError(f"fairmend_techniques() must return technique classes, got {item!r}")
-                if not isinstance(getattr(item, "metadata", None), TechniqueMetadata):
-                    raise PluginError(f"{item.__qualname__} has no metadata")
-                found.append(item)
         return found
-
-    def _add(self, cards: dict[int | str, Card], plugin: Plugin, raw: Mapping[str, Any]) -> None:
-        card = Card(TechniqueMetadata(**raw["metadata"]), raw["module"], raw["qualname"], plugin.name)
-        key = card.metadata.technique_id
-        if isinstance(key, int) and plugin.source != PROJECT:
-            self._leave_out(
-                plugin,
-                f"{card.qualname} claims the id {key}; plain numbers belong to the catalogue, use 'namespace:name'",
-            )
-            return
-        for other in cards.values():
-            if key == other.metadata.technique_id or card.metadata.slug == other.metadata.slug:
-                self._leave_out(
-                    plugin,
-                    f"{card.qualname} has the id {key} and slug {card.metadata.slug}, which "
-                    f"{other.qualname} of the plugin {other.plugin} has taken",
-                )
-                return
-        cards[key] = card
 
     # -- the other hooks --------------------------------------------------------------------------
 
@@ -245,64 +231,39 @@ class Registry:
 
         A plugin that raises is reported in ``problems`` and left out.
         """
-        manager = self._manager()
+        entries = self._read()
         out: list[tuple[str, Any]] = []
-        for implementation in getattr(manager.hook, hook).get_hookimpls():
-            try:
-                answer = implementation.function()
-            except Exception as error:
-                self.problems[implementation.plugin_name] = (
-                    f"{hook}() raised {type(error).__name__}: {_short(error)}"
-                )
+        for plugin in self.plugins:
+            if hook not in entries.get(plugin.name, {"names": ()})["names"]:
                 continue
-            if answer is not None:
-                out.append((implementation.plugin_name, answer))
-        return sorted(out, key=lambda pair: pair[0])
+            try:
+                if not self._manager.has_plugin(plugin.name):
+                    register(self._manager, plugin.name, plugin.module)
+                for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+                    if implementation.plugin_name == plugin.name:
+                        out.append((plugin.name, implementation.function()))
+            except PluginError as error:
+                self._leave_out(plugin, str(error))
+            except Exception as error:
+                self._leave_out(plugin, f"{hook}() raised {type(error).__name__}: {short(error)}")
+        return out
 
     def named(self, hook: str) -> dict[str, Any]:
-        """Return what a hook that gives mappings contributes, joined.
-
-        Raises
-        ------
-        PluginError
-            Two plugins use the same name.
-        """
-        owner: dict[str, str] = {}
+        """Return what a hook that gives mappings contributes, joined; of a name given twice the first holds."""
         joined: dict[str, Any] = {}
-        for plugin, answer in self.collect(hook):
-            for name, value in answer.items():
-                if name in joined:
-                    raise PluginError(f"{hook}: {name!r} comes from the plugins {owner[name]} and {plugin}")
-                joined[name], owner[name] = value, plugin
+        for _, answer in self.collect(hook):
+            joined = {**answer, **joined}
         return joined
 
-    def _manager(self) -> pluggy.PluginManager:
-        if self._managers is None:
-            manager = pluggy.PluginManager(PROJECT)
-            manager.add_hookspecs(hookspecs)
-            for plugin in self.plugins:
-                try:
-                    self._register(manager, plugin)
-                except PluginError as error:
-                    self._leave_out(plugin, str(error))
-            self._managers = manager
-        return self._managers
-
-    def _register(self, manager: pluggy.PluginManager, plugin: Plugin) -> None:
-        module, _, attribute = plugin.module.partition(":")
-        try:
-            found: Any = importlib.import_module(module)
-            for part in attribute.split(".") if attribute else ():
-                found = getattr(found, part)
-            if isinstance(found, type):
-                found = found()
-        except Exception as error:
-            raise PluginError(f"importing it raised {type(error).__name__}: {_short(error)}") from error
-        try:
-            manager.register(found, name=plugin.name)
-            manager.check_pending()
-        except (pluggy.PluginValidationError, ValueError) as error:
-            raise PluginError(f"it does not fit the hooks: {_short(error)}") from error
+    def numbers(self) -> dict[str, dict[str, int]]:
+        """Return how much each sound plugin contributes, by the plugin's name and by hook."""
+        return {
+            name: {
+                "fairmend_techniques": len(entry["cards"]),
+                **{hook: len(names) for hook, names in entry["names"].items()},
+            }
+            for name, entry in self._read().items()
+        }
 
     def _leave_out(self, plugin: Plugin, why: str) -> None:
         if plugin.source == PROJECT:
@@ -310,13 +271,73 @@ class Registry:
         self.problems.setdefault(plugin.name, why)
 
 
-def card_json(technique: type[Technique]) -> dict[str, Any]:
-    """Return the card of a class for JSON."""
-    return {
-        "module": technique.__module__,
-        "qualname": technique.__qualname__,
-        "metadata": technique.metadata.model_dump(mode="json"),
-    }
+def _claims(
+    plugin: Plugin, cards: Iterable[Card], names: Mapping[str, Iterable[str]]
+) -> list[tuple[str, str, str]]:
+    """Return what a plugin calls its own: what it is, its name, and the owner as people say it."""
+    owner = f"the plugin {plugin.name}"
+    claims = [("plugin", plugin.name, owner)]
+    for card in cards:
+        told = f"{card.qualname} of {owner}"
+        claims += [
+            ("id", str(card.metadata.technique_id), told),
+            ("slug", card.metadata.slug, told),
+        ]
+    for hook, given in names.items():
+        what = hook.removeprefix(f"{PROJECT}_").removesuffix("s").replace("_", " ")
+        claims += [(what, name, owner) for name in given]
+    return claims
+
+
+def _theft(
+    plugin: Plugin,
+    cards: Iterable[Card],
+    claims: list[tuple[str, str, str]],
+    owners: Mapping[tuple[str, str], str],
+) -> str | None:
+    """Return why a plugin may not have what it calls its own, None where it may."""
+    for card in cards:
+        key = card.metadata.technique_id
+        if isinstance(key, int) and plugin.source != PROJECT:
+            return f"{card.qualname} claims the id {key}; plain numbers belong to the catalogue, use 'namespace:name'"
+    known = dict(owners)
+    for what, name, owner in claims:
+        if (what, name) in known:
+            return f"it claims the {what} {name!r}, which {known[what, name]} has taken"
+        known[what, name] = owner
+    return None
+
+
+def _holds(entry: Mapping[str, Any], mark: str | None) -> bool:
+    """Whether what was kept of a plugin still holds.
+
+    A plugin that took too long is asked again once its source has changed or more time is allowed; any
+    other fault may lie in what else is installed, and is asked for each time.
+    """
+    if mark is None or entry.get("fingerprint") != mark:
+        return False
+    return entry["seconds"] >= time_limit() if "seconds" in entry else "problem" not in entry
+
+
+def _asked_apart(plugin: Plugin) -> dict[str, Any]:
+    """Return what a third party's plugin says in another process; nothing if this one has imported it."""
+    if plugin.source == PROJECT or plugin.module.partition(":")[0] in sys.modules:
+        return {}
+    seconds = time_limit()
+    try:
+        return examine_apart(plugin.name, plugin.module, seconds)
+    except PluginTimeoutError as error:
+        return {"problem": str(error), "seconds": seconds}
+    except PluginError as error:
+        return {"problem": str(error)}
+
+
+def _asked(plugin: Plugin) -> dict[str, Any]:
+    """Return what a plugin says in this process."""
+    try:
+        return examine(plugin.name, plugin.module)
+    except PluginError as error:
+        return {"problem": str(error)}
 
 
 def write_snapshot(path: Path = SNAPSHOT) -> int:
@@ -327,12 +348,9 @@ def write_snapshot(path: Path = SNAPSHOT) -> int:
     int
         Number of cards.
     """
-    version = distributions.version(PROJECT)
-    plugins = tuple(Plugin(name, name, PROJECT, version) for name in BUILTINS)
-    registry = Registry(plugins)
-    made = {p.name: registry._ask(p, fingerprint(p.module)) for p in plugins}
+    made = {name: {**examine(name, name), "fingerprint": fingerprint(name)} for name in BUILTINS}
     _write_json(path, made)
-    return sum(len(entry["cards"]) for entry in made.values() if entry)
+    return sum(len(entry["cards"]) for entry in made.values())
 
 
 def fingerprint(target: str) -> str | None:
@@ -370,10 +388,6 @@ def cache_folder() -> Path:
 
 def _order(key: int | str) -> tuple[int, int, str]:
     return (0, key, "") if isinstance(key, int) else (1, 0, key)
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Literal
 
 from fairmend.catalog.references import cite
-from fairmend.core.errors import PluginError
 from fairmend.core.findings import FindingKind
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
@@ -65,22 +64,9 @@ class Catalogue:
 
     @classmethod
     def of(cls, registry: Registry) -> Catalogue:
-        """Return what the plugins of a registry contribute.
-
-        Raises
-        ------
-        PluginError
-            Two plugins describe the same kind of finding.
-        """
-        owner: dict[str, str] = {}
-        kinds: dict[str, FindingKind] = {}
-        for plugin, answer in registry.collect("fairmend_finding_kinds"):
-            for kind in answer:
-                if kind.kind in kinds:
-                    raise PluginError(
-                        f"the finding kind {kind.kind!r} comes from the plugins {owner[kind.kind]} and {plugin}"
-                    )
-                kinds[kind.kind], owner[kind.kind] = kind, plugin
+        """Return what the plugins of a registry contribute."""
+        answers = registry.collect("fairmend_finding_kinds")
+        kinds = {kind.kind: kind for _, answer in answers for kind in answer}
         cards = tuple(card.metadata for card in registry.cards())
         return cls(cards, tuple(kinds[name] for name in sorted(kinds)))
 

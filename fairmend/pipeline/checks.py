@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from fairmend.core.markers import hookimpl
 from fairmend.core.measure import Figure
 from fairmend.core.measure.audit import chance_level
 from fairmend.pipeline.view import View
@@ -396,3 +397,9 @@ CHECKS: dict[str, CheckFunction] = {
     "threshold_highest": _of_thresholds(max),
     "threshold_spread": _of_thresholds(lambda t: max(t) - min(t)),
 }
+
+
+@hookimpl
+def fairmend_gates() -> Mapping[str, CheckFunction]:
+    """Return the checks above, contributed like anyone's."""
+    return CHECKS
