@@ -69,6 +69,9 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
+    # Threads that wait for work in a loop stop each other where cores are shared with other programs:
+    # training was up to thirty times slower for it. Read when the numeric libraries are loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -87,7 +90,18 @@ def invoke(arguments: Sequence[str]) -> int:
         # The reader has gone, as with `fairmend technique list | head`; nothing is left to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        _tell_left_out()
     return code if isinstance(code, int) else 0
+
+
+def _tell_left_out() -> None:
+    """Name the plugins that a command had to do without, each with the reason."""
+    api = sys.modules.get("fairmend.api")
+    if api is None or not api.registry.cache_info().currsize:
+        return
+    for name, why in api.registry().problems.items():
+        print(f"fairmend: the plugin {name} is left out: {why}", file=sys.stderr)
 
 
 def _failed(message: str, code: int) -> int:
