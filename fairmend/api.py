@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from fairmend.pipeline.record import RunRecord
     from fairmend.pipeline.spec import PipelineSpec
     from fairmend.pipeline.store import RunStore
+    from fairmend.testing import Conformance
 
 Limits = Constraints | Mapping[str, Any] | Iterable[str] | None
 Observer = Callable[[dict[str, Any]], None]
@@ -151,21 +151,52 @@ def run_technique(
 
 
 def plugins() -> list[dict[str, Any]]:
-    """Return name, source, version, number of techniques and health of every plugin."""
+    """Return name, source, version, what it contributes and health of every plugin."""
     found = registry()
-    numbers = Counter(card.plugin for card in found.cards())
-    for hook in ("fairmend_finding_kinds", "fairmend_gates", "fairmend_encoders", "fairmend_datasets"):
-        found.collect(hook)
+    numbers = found.numbers()
     return [
         {
             "name": plugin.name,
             "source": plugin.source,
             "version": plugin.version,
-            "techniques": numbers[plugin.name],
+            "techniques": numbers.get(plugin.name, {}).get("fairmend_techniques", 0),
+            "contributes": {
+                hook.removeprefix("fairmend_"): n for hook, n in numbers.get(plugin.name, {}).items() if n
+            },
             "health": found.problems.get(plugin.name, "ok"),
         }
         for plugin in found.plugins
     ]
+
+
+def check(target: str | Path | None = None, *, observer: Observer | None = None) -> list[Conformance]:
+    """Run the conformance suite.
+
+    Parameters
+    ----------
+    target : str or path, optional
+        An installed plugin, a module, a folder of a package or a Python file, as in
+        :func:`fairmend.testing.resolve.techniques_of`; every installed technique if nothing is given.
+    observer : callable, optional
+        Told of every technique before it is checked.
+
+    Returns
+    -------
+    list of Conformance
+        One a technique.
+    """
+    from fairmend.testing import conformance
+    from fairmend.testing.resolve import techniques_of
+
+    found = (
+        [card.load() for card in registry().cards()] if target is None else techniques_of(target, registry())
+    )
+    done = []
+    for place, technique in enumerate(found, start=1):
+        if observer is not None:
+            observer({"event": "check", "slug": technique.metadata.slug, "place": place, "of": len(found)})
+        done.append(conformance(technique))
+    return done
 
 
 def example(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
@@ -416,6 +447,7 @@ def run(
     from fairmend.pipeline.runner import run as run_pipeline
     from fairmend.pipeline.spec import load_spec
     from fairmend.pipeline.store import RunStore
+    from fairmend.testing import Conformance
     from fairmend.pipeline.stored import begin
 
     if data is None:

@@ -1,22 +1,30 @@
-"""Show what is installed, and how it fares."""
+"""Show what is installed and how it fares, check techniques, and begin a package of one's own."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from fairmend import api
-from fairmend.cli.output import as_json, out, print_json
+from fairmend.cli.output import as_json, err, out, print_json
+from fairmend.core.vocabulary import STAGES
+
+if TYPE_CHECKING:
+    from fairmend.testing import Conformance
+
+MARKS = {"passed": "[green]·[/green]", "failed": "[bold red]F[/bold red]", "exempt": "[yellow]e[/yellow]"}
 
 
 @click.group()
 def plugin() -> None:
-    """Show what is installed, and how it fares."""
+    """Show what is installed, check techniques, and begin a package of one's own."""
 
 
 @plugin.command("list")
 @as_json
 def list_(as_json: bool) -> None:
-    """List the plugins: name, source, version, techniques, and why one was left out."""
+    """List the plugins: name, source, version, what they contribute, and why one was left out."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -26,14 +34,109 @@ def list_(as_json: bool) -> None:
         print_json(found)
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("name", "source", "version", "techniques", "health"):
+    for title in ("name", "source", "version", "contributes", "health"):
         table.add_column(title, overflow="fold")
     for entry in found:
+        given = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in entry["contributes"].items())
         table.add_row(
-            entry["name"],
-            entry["source"],
-            entry["version"],
-            str(entry["techniques"]),
+            escape(entry["name"]),
+            escape(entry["source"]),
+            escape(entry["version"]),
+            given,
             escape(entry["health"]),
         )
     out().print(table)
+
+
+@plugin.command()
+@click.argument("target", metavar="[PACKAGE_OR_PATH]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Check every installed technique.")
+@as_json
+def check(target: str | None, everything: bool, as_json: bool) -> int:
+    """Run the conformance suite on techniques.
+
+    PACKAGE_OR_PATH is an installed plugin or distribution, a module, the folder of a package that need
+    not be installed, or a Python file. Exit codes: 0 all checks pass or are exempt; 1 an error; 4 a check
+    fails.
+    """
+    if everything == (target is not None):
+        raise click.UsageError("give either PACKAGE_OR_PATH or --all")
+    console = err()
+    with console.status("checking") as status:
+        found = api.check(
+            target, observer=lambda e: status.update(f"checking {e['slug']} ({e['place']} of {e['of']})")
+        )
+    if as_json:
+        print_json([one.to_json() for one in found])
+    else:
+        _print_table(found)
+    return 4 if any(one.failed for one in found) else 0
+
+
+def _print_table(found: list[Conformance]) -> None:
+    """Print techniques against checks, then what failed and what is exempt, with the reasons."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from fairmend.testing.suite import CHECKS
+
+    console = out()
+    names = [c.name for c in CHECKS if any(o.check == c.name for one in found for o in one.outcomes)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    table.add_column("technique", no_wrap=True)
+    for place in range(1, len(names) + 1):
+        table.add_column(str(place), justify="center", min_width=2, no_wrap=True)
+    table.add_column("passed", justify="right", no_wrap=True)
+    for one in found:
+        status = {o.check: MARKS[o.status] for o in one.outcomes}
+        count = sum(o.status == "passed" for o in one.outcomes)
+        table.add_row(
+            escape(one.slug), *(status.get(name, "") for name in names), f"{count}/{len(one.outcomes)}"
+        )
+    console.print(table, crop=False, soft_wrap=True)
+    console.print("Checks: " + ", ".join(f"{place} {name}" for place, name in enumerate(names, start=1)))
+    console.print("Marks: · passed, F failed, e exempt; a blank says that the check is not meant for it.")
+    for title, wanted in (("Failed", "failed"), ("Exempt", "exempt")):
+        lines = [
+            f"  {one.slug} {o.check}: {o.message}"
+            for one in found
+            for o in one.outcomes
+            if o.status == wanted
+        ]
+        if lines:
+            console.print(f"[bold]{title}[/bold]")
+            for line in lines:
+                console.print(escape(line), soft_wrap=True)
+
+
+@plugin.command()
+@click.argument("name")
+@click.option("--stage", type=click.Choice(STAGES), required=True, help="Stage of the technique.")
+@click.option(
+    "--folder",
+    default=".",
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the folder of the package goes.",
+)
+@as_json
+def new(name: str, stage: str, folder: str, as_json: bool) -> None:
+    """Write a package with a technique that works and passes the suite, to start from.
+
+    NAME is lower case words joined by hyphens, first that of its owner, e.g. acme-my-technique.
+    """
+    from fairmend.testing.kit import write_package
+
+    written = write_package(name, stage, folder)
+    if as_json:
+        print_json({"folder": str(written.folder), "files": [str(f) for f in written.files]})
+        return
+    console = out()
+    console.print(f"wrote {written.folder}:", soft_wrap=True)
+    for file in written.files:
+        console.print(f"  {file}", soft_wrap=True)
+    console.print("Next:")
+    console.print(f"  fairmend plugin check {written.folder}", soft_wrap=True)
+    console.print(f"  pip install -e {written.folder}", soft_wrap=True)
+    console.print(f"  fairmend technique show {written.slug}", soft_wrap=True)

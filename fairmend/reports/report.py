@@ -94,6 +94,7 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
         "readings": _readings(record.gates),
         "turns": record.turns,
         "steps": [_step(step) for step in record.steps],
+        "found": {slug: result["text"] for slug, result in record.results.items() if "text" in result},
         "variants": [_variant(v, record.chosen) for v in record.variants],
         "references": record.references,
         "assumed": any(a.by == "assumed" for a in record.approvals),

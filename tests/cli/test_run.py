@@ -90,7 +90,18 @@ def test_run_waits_for_people_unless_approval_is_assumed(cli, light):
     assert done.json["final"]["demographic_parity_ratio"]["value"] >= 0.8
     assert {"id", "verdict", "value", "threshold", "interval"} <= set(done.json["gates"][0])
     assert "post-processing" in done.err
-    assert stable(cli(*light, "--assume-approved", "--json").json) == stable(done.json)
+    for part in (
+        "data",
+        "baseline",
+        "final",
+        "tests",
+        "steps",
+        "turns",
+        "attempts",
+        "ablation",
+        "references",
+    ):
+        assert stable(waiting.json[part]) == stable(done.json[part]), f"the same seed gave another {part}"
 
 
 def test_run_prints_the_verdict_and_writes_the_report(cli, light, tmp_path):
