@@ -1,0 +1,123 @@
+"""Techniques joined to an estimator, in scikit-learn's terms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+
+from fairmend.core.dataset import Dataset
+from fairmend.core.errors import DataError, MissingColumnError, UnseenGroupError, UsageError
+from fairmend.core.estimator import FairPipeline
+from fairmend.core.learner import TabularClassifier
+from fairmend.core.registry import Registry
+from fairmend.core.roles import Roles
+from fairmend.pipeline.artifacts import dump_model, load_model
+from fairmend.testing.problems import Problem, problem
+
+REGISTRY = Registry.installed()
+WEIGHTS, THRESHOLDS, PLATT = (REGISTRY.technique(i) for i in (31, 9, 48))
+CALIBRATION_ERROR = REGISTRY.technique(45)
+
+
+def plain() -> TabularClassifier:
+    return TabularClassifier(LogisticRegression(max_iter=500), "one-hot")
+
+
+@pytest.fixture
+def people() -> Problem:
+    return problem(n=3000, gap=1.5)
+
+
+def gap(decisions, people: Problem) -> float:
+    rates = pd.Series(decisions).groupby(people.sensitive_new["group"]).mean()
+    return float(abs(rates["a"] - rates["b"]))
+
+
+def test_steps_act_before_and_after_training(people):
+    before = plain().fit(people.X, people.y).predict(people.X_new)
+    fair = FairPipeline(plain(), [WEIGHTS(), PLATT(), THRESHOLDS()])
+    fair.fit(people.X, people.y, sensitive_features=people.sensitive)
+    after = fair.predict(people.X_new, sensitive_features=people.sensitive_new)
+    assert gap(after, people) < gap(before, people) / 2
+    assert [e.kind for e in fair.effects_] == ["weights", "scores", "decisions"]
+    assert fair.predict_proba(people.X_new, sensitive_features=people.sensitive_new).sum(
+        axis=1
+    ) == pytest.approx(1)
+
+
+def test_without_steps_it_is_the_plain_model(people):
+    fair = FairPipeline(plain()).fit(people.X, people.y, sensitive_features=people.sensitive)
+    alone = plain().fit(people.X, people.y)
+    assert np.allclose(fair.predict_proba(people.X_new), alone.predict_proba(people.X_new))
+    assert not fair.reads_protected
+
+
+def test_classes_keep_their_names_and_unused_columns_are_ignored(people):
+    words = np.asarray(["bad", "good"])[people.y]
+    fair = FairPipeline(plain(), [WEIGHTS()]).fit(people.X, words, sensitive_features=people.sensitive)
+    more = people.X_new.assign(extra=1)[["extra", "place", "noise", "mediator", "skill"]]
+    assert (fair.predict(more) == fair.predict(people.X_new)).all()
+    assert set(fair.predict(people.X_new)) <= {"bad", "good"}
+
+
+def test_drifted_data_are_clear_errors(people):
+    fair = FairPipeline(plain(), [THRESHOLDS()]).fit(people.X, people.y, sensitive_features=people.sensitive)
+    s = people.sensitive_new
+    with pytest.raises(MissingColumnError, match="lacks mediator"):
+        fair.predict(people.X_new.drop(columns="mediator"), sensitive_features=s)
+    with pytest.raises(DataError, match="'skill' held numbers at fit and holds texts now"):
+        fair.predict(people.X_new.assign(skill="high"), sensitive_features=s)
+    with pytest.raises(DataError, match="reads group for every decision"):
+        fair.predict(people.X_new)
+    with pytest.raises(UnseenGroupError, match="martian"):
+        fair.predict(people.X_new, sensitive_features=s.assign(group="martian"))
+
+
+def test_steps_out_of_order_and_steps_that_only_look_are_refused(people):
+    with pytest.raises(UsageError, match="out of order"):
+        FairPipeline(plain(), [THRESHOLDS(), WEIGHTS()]).fit(
+            people.X, people.y, sensitive_features=people.sensitive
+        )
+    with pytest.raises(UsageError, match="looks and does not act"):
+        FairPipeline(plain(), [CALIBRATION_ERROR()]).fit(
+            people.X, people.y, sensitive_features=people.sensitive
+        )
+
+
+def test_it_works_in_a_grid_search(people):
+    with sklearn.config_context(enable_metadata_routing=True):
+        search = GridSearchCV(
+            FairPipeline(plain(), [WEIGHTS()]), {"calibration_size": [0.2, 0.3]}, cv=2, scoring="accuracy"
+        )
+        search.fit(people.X, people.y, sensitive_features=people.sensitive["group"].to_numpy())
+    assert search.best_score_ > 0.6
+    assert clone(search.best_estimator_).get_params()["calibration_size"] in (0.2, 0.3)
+
+
+def test_it_is_saved_without_pickle_and_gives_the_same(people):
+    fair = FairPipeline(plain(), [WEIGHTS(), THRESHOLDS()])
+    fair.fit(people.X, people.y, sensitive_features=people.sensitive)
+    back = load_model(dump_model(fair))
+    a, b = (m.predict(people.X_new, sensitive_features=people.sensitive_new) for m in (fair, back))
+    assert (a == b).all()
+
+
+def test_a_number_that_was_cut_is_cut_the_same_way_later(people):
+    ages = np.random.default_rng(0).integers(18, 80, len(people.y))
+    frame = people.X.assign(age=ages, label=people.y)
+    data = Dataset.from_frame(
+        frame, Roles(outcome="label", favorable=1, protected=("age",), cuts={"age": (40,)})
+    )
+    fitted = FairPipeline(plain(), [THRESHOLDS()])
+    fitted.fit(data.X, data.y, sensitive_features=data.sensitive)
+    deployed = FairPipeline.of_model(fitted.model_, data)
+    raw = pd.DataFrame({"age": ages})
+    assert (
+        deployed.predict(data.X, sensitive_features=raw)
+        == fitted.predict(data.X, sensitive_features=data.sensitive)
+    ).all()
