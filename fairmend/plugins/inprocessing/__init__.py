@@ -1,11 +1,17 @@
 """Techniques that train a model to be fair."""
 
 from fairmend.core.markers import hookimpl
+from fairmend.plugins.inprocessing._adversarial_debiasing import AdversarialDebiasing
 from fairmend.plugins.inprocessing._fairness_constrained_lr import FairnessConstrainedLR
 from fairmend.plugins.inprocessing._prejudice_remover import PrejudiceRemover
 from fairmend.plugins.inprocessing._reductions_exponentiated_gradient import ReductionsExponentiatedGradient
 
-__all__ = ["FairnessConstrainedLR", "PrejudiceRemover", "ReductionsExponentiatedGradient"]
+__all__ = [
+    "AdversarialDebiasing",
+    "FairnessConstrainedLR",
+    "PrejudiceRemover",
+    "ReductionsExponentiatedGradient",
+]
 
 
 @hookimpl

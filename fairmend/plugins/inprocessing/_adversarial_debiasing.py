@@ -1,0 +1,240 @@
+"""Adversarial debiasing, Zhang, Lemoine & Mitchell (AIES 2018)."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import entr, expit
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fairmend.core.adversarial import train_against_adversary
+from fairmend.core.errors import InsufficientDataError
+from fairmend.core.groups import Groups
+from fairmend.core.metadata import Adjustment, TechniqueMetadata
+from fairmend.core.stages import Inprocessor
+
+Array = NDArray[np.float64]
+
+
+def update_direction(g_P: Any, g_A: Any, alpha: float) -> Any:
+    """Return g_P - proj_{g_A} g_P - alpha g_A, down which the predictor's weights go (equation 1).
+
+    Examples
+    --------
+    >>> update_direction(np.array([1.0, 1.0]), np.array([2.0, 0.0]), 0.5).tolist()
+    [-1.0, 1.0]
+    """
+    square = g_A @ g_A
+    share = (g_P @ g_A) / square if square > 0 else 0.0
+    return g_P - (share + alpha) * g_A
+
+
+def predictor_logit(W: Any, X: Any, hidden_units: int) -> Any:
+    """Return the predictor's log-odds from its weights W in one vector; without hidden units it is linear."""
+    if hidden_units == 0:
+        return X @ W[:-1] + W[-1]
+    cut = X.shape[1] * hidden_units
+    layer = X @ W[:cut].reshape(X.shape[1], hidden_units) + W[cut : cut + hidden_units]
+    return layer.clip(0) @ W[cut + hidden_units : -1] + W[-1]
+
+
+def adversary_logits(U: Any, logit: Any, y: Any, constraint: str) -> Any:
+    """Return the adversary's scores of the groups, shape (n, groups).
+
+    It reads s = sigma((1 + |c|) logit); for equalized odds it has weights and constants of its own for
+    each label (section 4). U holds c and then a row of weights or constants a group.
+    """
+    s = 1 / (1 + (-(1 + abs(U[0])) * logit).exp())
+    rows = U[1:].reshape(4 if constraint == "equalized_odds" else 2, -1)
+    scores = s[:, None] * rows[0] + rows[1]
+    if constraint == "equalized_odds":
+        scores = scores + y[:, None] * (s[:, None] * rows[2] + rows[3])
+    return scores
+
+
+class AdversarialDebiasing(Inprocessor):
+    """Train a predictor against an adversary that guesses the group from its output.
+
+    Parameters
+    ----------
+    constraint : {"demographic_parity", "equalized_odds", "equal_opportunity"}, \
+default="demographic_parity"
+        What the adversary sees: the output; the output and the label; the output of rows with label 1.
+    adversary_weight : float, default=1.0
+        The paper's alpha in the first epoch; it grows with the square root of the epochs.
+    hidden_units : int, default=0
+        Width of the predictor's one hidden layer; 0 is logistic regression.
+    epochs : int, default=30
+        Passes over the data.
+    batch_size : int, default=128
+        Rows a step.
+    learning_rate : float, default=0.3
+        Step of the predictor in the first epoch; it falls with the inverse of the epochs.
+    random_state : int or None, default=None
+        Seed of the first weights and of the order of rows; None is 0.
+
+    Attributes
+    ----------
+    weights_ : ndarray of float
+        All weights of the predictor in one vector.
+    diagnostics_ : dict
+        ``converged`` (the predictor's loss moved by less than 2 % in the last fifth of the epochs),
+        ``iterations`` (steps), ``gradient_norm`` (of the update direction over all rows), ``losses`` (of
+        the predictor, an epoch), ``adversary_losses``, and ``adversary_advantage`` (how far the adversary's
+        loss over all rows lies below the entropy of the groups, nats; near 0 it knows nothing).
+
+    Notes
+    -----
+    The direction is applied as the paper states it, by gradient descent over all weights of the predictor
+    together; the adversary descends by Adam. Several groups make the adversary a softmax. Departure: for
+    equalized odds the adversary has a constant for each label beside the paper's weights; without it, it
+    could tell from the output what the label alone tells of the group, and pushes beyond parity. Mini-batch
+    gradients do not vanish, so ``gradient_norm`` tells the balance of the two players, not an optimum.
+    Sample weights enter the losses of a batch. The same seed gives the same model on one machine.
+
+    References
+    ----------
+    B. H. Zhang, B. Lemoine and M. Mitchell (2018), "Mitigating unwanted biases with adversarial
+    learning", AIES, sections 3 and 4.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=29,
+        slug="adversarial-debiasing",
+        name="Adversarial debiasing",
+        stage="in-processing",
+        family="adversarial",
+        summary="Trains a predictor together with an adversary that tries to tell the group from its output, and removes what helps the adversary.",
+        citation="zhang2018mitigating",
+        addresses=(
+            "outcome-disparity",
+            "error-rate-disparity",
+            "proxy-variable",
+            "intersectional-disparity",
+        ),
+        targets=("demographic_parity", "equalized_odds", "equal_opportunity"),
+        tasks=("binary",),
+        needs_retraining=True,
+        changes=("model",),
+        minimum_rows=2000,
+        complexity="medium",
+        duration_weeks=(3, 5),
+        compute="medium",
+        use_when="A differentiable model is trained on many rows, its output gives the group away, and the group may be read in training only.",
+        avoid_when="Data is scarce, training must be reproducible to the last digit on any machine, or a bound on the disparity must be kept.",
+        questions=(
+            "Can a neural network be trained so that nobody can guess the group from its score?",
+            "How does an adversary in training reduce bias?",
+            "Which gradient-based method works towards equalized odds without reading the attribute at prediction?",
+            "How do I remove information about ethnicity from the output of a network?",
+        ),
+        settings={
+            "demographic_parity": {"constraint": "demographic_parity"},
+            "equalized_odds": {"constraint": "equalized_odds"},
+            "equal_opportunity": {"constraint": "equal_opportunity"},
+        },
+        adjustments=(Adjustment(parameter="adversary_weight", stronger=0.5, minimum=0.0, maximum=5.0),),
+        alternatives=(76, 113),
+    )
+    exemptions: ClassVar[dict[str, str]] = {
+        "row_order": "training by mini-batches follows the order of the rows",
+        "integer_weights": "repeated rows make other mini-batches; within one batch weights act as repetition",
+    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "constraint": [StrOptions({"demographic_parity", "equalized_odds", "equal_opportunity"})],
+        "adversary_weight": [Interval(Real, 0, None, closed="left")],
+        "hidden_units": [Interval(Integral, 0, None, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "random_state": [Interval(Integral, 0, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        constraint: str = "demographic_parity",
+        adversary_weight: float = 1.0,
+        hidden_units: int = 0,
+        epochs: int = 30,
+        batch_size: int = 128,
+        learning_rate: float = 0.3,
+        random_state: int | None = None,
+    ) -> None:
+        self.constraint = constraint
+        self.adversary_weight = adversary_weight
+        self.hidden_units = hidden_units
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def _fit(self, X: Array, sensitive: Groups, y: NDArray[np.int64], sample_weight: Array) -> None:
+        import torch
+        from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+        p, h, K = X.shape[1], self.hidden_units, sensitive.n_groups
+        seen = sample_weight * (y if self.constraint == "equal_opportunity" else 1)
+        known = self._uninformed(sensitive, y, seen)
+        random = torch.Generator().manual_seed(self.random_state or 0)
+        x, label, weight, weight_seen = (
+            torch.tensor(np.asarray(v, float)) for v in (X, y, sample_weight, seen)
+        )
+        group = torch.tensor(sensitive.codes)
+        first = torch.randn((p + 2) * h + 1, generator=random, dtype=torch.float64) / p**0.5
+        W = first if h else torch.zeros(p + 1, dtype=torch.float64)
+        U = torch.zeros(1 + (4 if self.constraint == "equalized_odds" else 2) * K, dtype=torch.float64)
+
+        def losses(W: Any, U: Any, rows: Any) -> tuple[Any, Any]:
+            logit = predictor_logit(W, x[rows], h)
+            guess = adversary_logits(U, logit, label[rows], self.constraint)
+            L_P = binary_cross_entropy_with_logits(logit, label[rows], reduction="none")
+            L_A = cross_entropy(guess, group[rows], reduction="none")
+            return tuple(
+                w[rows] @ loss / w[rows].sum().clip(1e-300) for w, loss in ((weight, L_P), (weight_seen, L_A))
+            )
+
+        def direction(g_P: Any, g_A: Any, pace: float) -> Any:
+            return update_direction(g_P, g_A, self.adversary_weight * pace)
+
+        duel = train_against_adversary(
+            losses,
+            direction,
+            W,
+            U,
+            len(X),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            generator=random,
+        )
+        self.weights_ = duel.W.numpy()
+        mine = [loss for loss, _ in duel.losses]
+        recent = mine[-1 - max(1, self.epochs // 5) :]
+        self.diagnostics_ = {
+            "converged": len(recent) > 1 and max(recent) - min(recent) <= 0.02 * recent[-1],
+            "iterations": self.epochs * -(-len(X) // self.batch_size),
+            "gradient_norm": duel.gradient_norm,
+            "losses": mine,
+            "adversary_losses": [loss for _, loss in duel.losses],
+            "adversary_advantage": known - duel.final[1],
+        }
+
+    def _uninformed(self, sensitive: Groups, y: NDArray[np.int64], weight: Array) -> float:
+        """Return the loss of an adversary that sees no output: the entropy of the groups, given the label if it is seen."""
+        by_label = self.constraint != "demographic_parity"
+        event = y if by_label else np.zeros_like(y)
+        mass = np.array([sensitive.counts(weight * (event == e)) for e in np.unique(event[weight > 0])])
+        if (mass == 0).any():
+            e, group = np.argwhere(mass == 0)[0]
+            label = np.unique(event[weight > 0])[e]
+            raise InsufficientDataError(
+                f"no row of the group {sensitive.labels[group]!r} has the label {label}, so {self.constraint} says nothing "
+                "of it; merge groups, leave out this attribute, or use demographic_parity"
+            )
+        return float(entr(mass / mass.sum(axis=1, keepdims=True)).sum(axis=1) @ mass.sum(axis=1) / mass.sum())
+
+    def _predict_proba(self, X: Array, sensitive: Groups | None) -> Array:
+        return expit(predictor_logit(self.weights_, X, self.hidden_units))
