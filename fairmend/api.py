@@ -447,7 +447,6 @@ def run(
     from fairmend.pipeline.runner import run as run_pipeline
     from fairmend.pipeline.spec import load_spec
     from fairmend.pipeline.store import RunStore
-    from fairmend.testing import Conformance
     from fairmend.pipeline.stored import begin
 
     if data is None:

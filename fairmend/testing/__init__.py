@@ -17,12 +17,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from fairmend.core.technique import Technique
-from fairmend.testing.suite import Check, Outcome, checks_for, conformance
+from fairmend.testing.suite import Check, Conformance, Outcome, checks_for, conformance
 
-__all__ = ["Check", "Outcome", "check_technique", "checks_for", "conformance", "parametrize_with_checks"]
+__all__ = [
+    "Check",
+    "Conformance",
+    "Outcome",
+    "check_technique",
+    "checks_for",
+    "conformance",
+    "parametrize_with_checks",
+]
 
 
-def check_technique(technique: type[Technique]) -> list[Outcome]:
+def check_technique(technique: type[Technique]) -> Conformance:
     """Run every check that applies to a technique.
 
     Parameters
@@ -32,22 +40,21 @@ def check_technique(technique: type[Technique]) -> list[Outcome]:
 
     Returns
     -------
-    list of Outcome
-        One a check: passed or exempt.
+    Conformance
+        One outcome a check: passed or exempt.
 
     Raises
     ------
     AssertionError
         At least one check failed; the message names each with its reason.
     """
-    outcomes = conformance(technique)
-    failed = [o for o in outcomes if o.status == "failed"]
-    if failed:
-        lines = "\n".join(f"  {o.check}: {o.message}" for o in failed)
+    found = conformance(technique)
+    if found.failed:
+        lines = "\n".join(f"  {o.check}: {o.message}" for o in found.failed)
         raise AssertionError(
-            f"{technique.__qualname__} fails {len(failed)} of {len(outcomes)} checks:\n{lines}"
+            f"{technique.__qualname__} fails {len(found.failed)} of {len(found.outcomes)} checks:\n{lines}"
         )
-    return outcomes
+    return found
 
 
 def parametrize_with_checks(techniques: Iterable[type[Technique]]) -> Any:

@@ -111,24 +111,46 @@ def _failure(one: Check, technique: type[Technique]) -> str | None:
     return None
 
 
-def conformance(technique: type[Technique]) -> list[Outcome]:
-    """Run every check that applies; exemptions of checks that do not exist fail, too."""
-    applying = checks_for(technique)
-    outcomes = [run_check(c, technique) for c in applying]
+@dataclass(frozen=True)
+class Conformance:
+    """How a technique fared in all checks that apply to it.
+
+    Attributes
+    ----------
+    technique_id, slug : str
+        Which technique.
+    outcomes : tuple of Outcome
+        One a check, in order.
+    """
+
+    technique_id: int | str
+    slug: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """The checks that failed."""
+        return [o for o in self.outcomes if o.status == "failed"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return counts, failures with their messages, and exemptions with their reasons."""
+        return {
+            "technique_id": self.technique_id,
+            "slug": self.slug,
+            "passed": sum(o.status == "passed" for o in self.outcomes),
+            "failed": [{"check": o.check, "message": o.message} for o in self.failed],
+            "exempt": {o.check: o.message for o in self.outcomes if o.status == "exempt"},
+        }
+
+
+def conformance(technique: type[Technique]) -> Conformance:
+    """Run every check that applies; an exemption that names no check fails, too."""
+    metadata = technique.metadata
+    outcomes = [run_check(c, technique) for c in checks_for(technique)]
     names = {c.name for c in CHECKS}
     outcomes += [
-        Outcome(technique.metadata.technique_id, name, "failed", "the exemption names no check")
+        Outcome(metadata.technique_id, name, "failed", "the exemption names no check")
         for name in technique.exemptions
         if name not in names
     ]
-    return outcomes
-
-
-def summary(outcomes: list[Outcome]) -> dict[str, Any]:
-    """Return the outcomes of one technique as counts, failures and exemptions."""
-    return {
-        "technique_id": outcomes[0].technique_id,
-        "passed": sum(o.status == "passed" for o in outcomes),
-        "failed": [{"check": o.check, "message": o.message} for o in outcomes if o.status == "failed"],
-        "exempt": {o.check: o.message for o in outcomes if o.status == "exempt"},
-    }
+    return Conformance(metadata.technique_id, metadata.slug, tuple(outcomes))
