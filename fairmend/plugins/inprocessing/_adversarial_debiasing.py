@@ -171,6 +171,11 @@ default="demographic_parity"
         self.learning_rate = learning_rate
         self.random_state = random_state
 
+    @classmethod
+    def test_parameters(cls) -> dict[str, Any]:
+        """Return parameters that are quick to run, for the conformance suite."""
+        return {"epochs": 10}
+
     def _fit(self, X: Array, sensitive: Groups, y: NDArray[np.int64], sample_weight: Array) -> None:
         import torch
         from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
