@@ -75,7 +75,6 @@ def check(target: str | None, everything: bool, as_json: bool) -> int:
 
 def _print_table(found: list[Conformance]) -> None:
     """Print techniques against checks, then what failed and what is exempt, with the reasons."""
-    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
@@ -83,7 +82,8 @@ def _print_table(found: list[Conformance]) -> None:
 
     console = out()
     names = [c.name for c in CHECKS if any(o.check == c.name for one in found for o in one.outcomes)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    console.width = max(console.width, max(len(one.slug) for one in found) + 3 * len(names) + 10)
+    table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("technique", no_wrap=True)
     for place in range(1, len(names) + 1):
         table.add_column(str(place), justify="center", min_width=2, no_wrap=True)
@@ -94,7 +94,7 @@ def _print_table(found: list[Conformance]) -> None:
         table.add_row(
             escape(one.slug), *(status.get(name, "") for name in names), f"{count}/{len(one.outcomes)}"
         )
-    console.print(table, crop=False, soft_wrap=True)
+    console.print(table)
     console.print("Checks: " + ", ".join(f"{place} {name}" for place, name in enumerate(names, start=1)))
     console.print("Marks: · passed, F failed, e exempt; a blank says that the check is not meant for it.")
     for title, wanted in (("Failed", "failed"), ("Exempt", "exempt")):

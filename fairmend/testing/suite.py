@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal
 
 from fairmend.core.technique import Technique
@@ -65,6 +66,8 @@ class Outcome:
 
 
 CHECKS: list[Check] = []
+# Where checks are written; they register when these modules are imported.
+ROOMS = ("checks_form", "checks_behaviour", "checks_data", "checks_effect")
 
 
 def check(
@@ -81,8 +84,8 @@ def check(
 
 def checks_for(technique: type[Technique]) -> list[Check]:
     """Return the checks that apply to a technique, in order."""
-    from fairmend.testing import checks_behaviour, checks_data, checks_effect, checks_form  # noqa: F401 - they register
-
+    for room in ROOMS:
+        import_module(f"fairmend.testing.{room}")
     return [c for c in CHECKS if c.applies(technique)]
 
 

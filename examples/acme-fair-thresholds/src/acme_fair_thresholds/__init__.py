@@ -1,0 +1,55 @@
+"""An example of a package for fairmend: what it contributes, one hook each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from acme_fair_thresholds._fair_thresholds import FairThresholds
+from acme_fair_thresholds._gate import lowest_selection_rate
+from acme_fair_thresholds._letters import Letters
+from acme_fair_thresholds._tenancies import tenancies
+from fairmend.core.findings import FindingKind
+from fairmend.core.markers import hookimpl
+from fairmend.core.technique import Technique
+
+__all__ = ["FairThresholds", "Letters", "lowest_selection_rate", "tenancies"]
+
+
+@hookimpl
+def fairmend_techniques() -> list[type[Technique]]:
+    """Return the technique."""
+    return [FairThresholds]
+
+
+@hookimpl
+def fairmend_finding_kinds() -> list[FindingKind]:
+    """Return the kind of finding that the technique answers beside those of the catalogue."""
+    return [
+        FindingKind(
+            kind="crowded-cut-off",
+            title="Crowded cut-off",
+            description="Many people of one group lie just below the cut-off, so that its place decides for the group.",
+            phrases=("just below the threshold", "near misses pile up in one group"),
+            notions=("demographic_parity",),
+            stages=("post-processing",),
+        )
+    ]
+
+
+@hookimpl
+def fairmend_gates() -> Mapping[str, Callable[..., Any]]:
+    """Return a check that policies can name."""
+    return {"acme_lowest_selection_rate": lowest_selection_rate}
+
+
+@hookimpl
+def fairmend_encoders() -> Mapping[str, Callable[[], Any]]:
+    """Return a text encoder that needs no model."""
+    return {"acme-letters": Letters}
+
+
+@hookimpl
+def fairmend_datasets() -> Mapping[str, Callable[..., Any]]:
+    """Return an example data set."""
+    return {"acme-tenancies": tenancies}
