@@ -97,7 +97,6 @@ def test_run_waits_for_people_unless_approval_is_assumed(cli, light):
         "tests",
         "steps",
         "turns",
-        "attempts",
         "ablation",
         "references",
     ):
