@@ -162,15 +162,18 @@ def _asked(plugins: pluggy.PluginManager, hook: str) -> Any:
     return answers[0] if answers else None
 
 
-def _classes(answer: Any) -> Iterable[type[Technique]]:
+def _classes(answer: Any) -> list[type[Technique]]:
+    found = list(_items("fairmend_techniques", answer))
+    if not found:
+        return []  # and scikit-learn need not be imported
     from fairmend.core.technique import Technique
 
-    for item in _items("fairmend_techniques", answer):
+    for item in found:
         if not (isinstance(item, type) and issubclass(item, Technique)):
             raise PluginError(f"fairmend_techniques() must return technique classes, got {item!r}")
         if not isinstance(getattr(item, "metadata", None), TechniqueMetadata):
             raise PluginError(f"{item.__qualname__} has no metadata")
-        yield item
+    return found
 
 
 def _kinds(answer: Any) -> list[str]:
