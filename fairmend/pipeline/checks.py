@@ -33,6 +33,9 @@ class Value:
         Whether every cell behind it has the minimum support.
     text : str
         What it is about, e.g. the group or feature at fault.
+    measured : bool
+        Whether the value itself rests on cells with enough support though others lack it: then it
+        can fail a check, and cannot pass it.
     """
 
     value: float | None
@@ -40,6 +43,7 @@ class Value:
     support: int = 0
     enough: bool = True
     text: str = ""
+    measured: bool = False
 
     @classmethod
     def of(cls, figure: Figure, text: str = "") -> Value:
@@ -57,7 +61,7 @@ class Value:
 
 
 CheckFunction = Callable[..., Value]
-RIGHT_SCORES = 400  # draws of what right scores would show
+NULL_DRAWS = 400  # draws of what right scores, or equal rates, would show by chance
 
 
 def _figure(name: str) -> CheckFunction:
@@ -118,33 +122,37 @@ def _rates(view: View) -> tuple[str, ...]:
 
 
 def intersectional_deviation(view: View) -> Value:
-    """Greatest distance of a crossing's rate from the rate of all rows."""
-    worst: Value | None = None
-    lacking: list[str] = []
+    """Greatest distance of a crossing's rate from that of all rows, less what equal rates would show by chance.
+
+    The greatest of several distances lies above 0 even where all rates are equal; how far is drawn
+    from binomials with the rate of all rows and the sizes of the groups.
+    """
     measurement = view.current.measurement
+    rng = np.random.default_rng(view.current.settings.seed)
+    lacking: dict[str, None] = {}
+    found: list[Value] = []
     for name in _rates(view):
         whole = measurement.figure(name).value
-        for group, figure in measurement.contrast(name, "to_overall").items():
-            if not figure.enough or not np.isfinite(figure.value):
-                lacking.append(group)
-                continue
-            size = abs(figure.value)
-            if worst is None or size > (worst.value or 0):
-                worst = Value(
-                    size,
-                    _absolute(figure.interval),
-                    figure.support,
-                    True,
-                    f"{group}: {name} {whole + figure.value:.3f}, all {whole:.3f}",
-                )
-    if worst is None:
-        return Value(None, None, 0, False, f"too few rows in {', '.join(dict.fromkeys(lacking))}")
-    if lacking:
-        names = ", ".join(list(dict.fromkeys(lacking))[:4])
-        return Value(
-            worst.value, worst.interval, worst.support, False, f"{worst.text}; too few rows in {names}"
-        )
-    return worst
+        figures = measurement.contrast(name, "to_overall")
+        lacking |= dict.fromkeys(g for g, f in figures.items() if not f.enough or not np.isfinite(f.value))
+        known = {g: f for g, f in figures.items() if g not in lacking}
+        if not known:
+            continue
+        group = max(known, key=lambda g: abs(known[g].value))
+        figure = known[group]
+        sizes = np.asarray([f.support for f in known.values()])
+        drawn = rng.binomial(sizes, whole, size=(NULL_DRAWS, len(sizes))) / sizes
+        by_chance = float(np.abs(drawn - whole).max(axis=1).mean())
+        interval = _absolute(figure.interval)
+        if interval is not None:
+            interval = (max(0.0, interval[0] - by_chance), max(0.0, interval[1] - by_chance))
+        told = f"{group}: {name} {whole + figure.value:.3f}, all {whole:.3f}, {by_chance:.3f} by chance"
+        found.append(Value(max(0.0, abs(figure.value) - by_chance), interval, figure.support, True, told))
+    few = f"too few rows in {', '.join(list(lacking)[:4])}"
+    if not found:
+        return Value(None, None, 0, False, few)
+    worst = max(found, key=lambda v: v.value or 0.0)
+    return replace(worst, enough=False, measured=True, text=f"{worst.text}; {few}") if lacking else worst
 
 
 def _absolute(interval: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -233,7 +241,7 @@ def _by_chance(view: View, pooled: bool) -> list[float]:
     if pooled:
         rows, scores = table.rows.sum(axis=0, keepdims=True), table.scores.sum(axis=1, keepdims=True)
         table = replace(table, groups=("all",), rows=rows, scores=scores, clusters=None)
-    mean, _ = chance_level(table, RIGHT_SCORES, np.random.default_rng(view.current.settings.seed))
+    mean, _ = chance_level(table, NULL_DRAWS, np.random.default_rng(view.current.settings.seed))
     return [float(m) for m in mean]
 
 

@@ -133,8 +133,12 @@ class _Composer:
         return [m for m in found if limits.reason(m) is None]
 
     def staged(self, ranked: list[TechniqueMetadata], stage: Stage, when: When, wanted: Any) -> list[Step]:
-        """Return the step of a stage: the best technique with its alternatives, or none."""
-        fit = [m for m in ranked if m.stage == stage and wanted(m)]
+        """Return the step of a stage: the best technique with its alternatives, or none.
+
+        Rules that are certain come before rules that draw: they are easier to explain to the people
+        they decide on.
+        """
+        fit = sorted((m for m in ranked if m.stage == stage and wanted(m)), key=lambda m: m.randomised)
         if not fit:
             return []
         best, rest = fit[0], fit[1:]

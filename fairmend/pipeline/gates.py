@@ -159,7 +159,8 @@ def judge(
 
 def _verdict(check: Check, value: Value, evidence: str) -> tuple[GateVerdict, str]:
     if not value.enough:
-        return "insufficient evidence", value.text or "too few rows"
+        fails = value.measured and value.value is not None and not check.holds(value.value)
+        return ("failed" if fails else "insufficient evidence"), value.text or "too few rows"
     if value.value is None:
         return "passed", f"not applicable: {value.text}"
     held = check.holds(value.value)
