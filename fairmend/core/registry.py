@@ -405,6 +405,7 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as handle:
             json.dump(content, handle, indent=1, sort_keys=True)
             handle.write("\n")
+        os.chmod(handle.name, 0o644)  # a scratch file is for its owner alone; an installed one is for all
         os.replace(handle.name, path)
     except OSError:
         return
