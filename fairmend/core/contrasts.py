@@ -140,7 +140,9 @@ def adjusted_contrast(
     """
     from scipy.special import stdtrit
 
-    fit = system.regress(outcome, [*beside, *covariates, treatment])  # last, so that what they determine is dropped
+    fit = system.regress(
+        outcome, [*beside, *covariates, treatment]
+    )  # last, so that what they determine is dropped
     effect = fit.coefficients.get(system.design[system.places[treatment][0]])
     if effect is None or fit.dof < 2 or not effect.std_error > 0:
         raise InsufficientDataError(
@@ -290,7 +292,15 @@ def group_contrasts(
                 figures |= _e_values(figures, y[rows], groups.codes[rows] == g, bool(covariates), alpha)
             except InsufficientDataError as error:
                 status = str(error)
-        found.append({"group": groups.labels[g], "reference": reference, **figures, "support": support, "status": status})
+        found.append(
+            {
+                "group": groups.labels[g],
+                "reference": reference,
+                **figures,
+                "support": support,
+                "status": status,
+            }
+        )
     return found
 
 

@@ -385,12 +385,14 @@ class Machine:
         """Return what was attempted with what it costs, as choices for those who decide."""
         base = self.baseline.measurement.figure("accuracy").value
         name = self.policy.target(self.spec.notion).check
+        causal = {c.slug for step in self.spec.of_stage("causal") for c in (step, *step.alternatives)}
         lines: dict[str, None] = {}
         for attempt in self.attempts:
-            if not attempt.steps or attempt.stage == "causal":
+            acting = [slug for slug in attempt.steps if slug not in causal]
+            if not acting:
                 continue
             lines[
-                f"Accept {' + '.join(attempt.steps)}: {name} {attempt.fairness:.3f} at accuracy {attempt.accuracy:.4f} "
+                f"Accept {' + '.join(acting)} (iteration {attempt.iteration}): {name} {attempt.fairness:.3f} at accuracy {attempt.accuracy:.4f} "
                 f"({(attempt.accuracy - base) * 100:+.2f} points), measured on validation"
             ] = None
         return list(lines)

@@ -316,10 +316,8 @@ def _notes(spec: PipelineSpec, model: FairModel, machine: Machine) -> list[str]:
         if step.effect is not None and step.effect.changed_nothing:
             notes.append(f"{step.slug} changed nothing.")
     advised = [j for j in machine.gates if not j.decides and j.verdict not in {"passed", "waiting"}]
-    notes += list(
-        dict.fromkeys(f"Advice of {j.id}: {j.measure} {_number(j.value)} ({j.bound})." for j in advised)
-    )
-    return list(dict.fromkeys(notes))
+    last = {j.id: f"Advice of {j.id}: {j.measure} {_number(j.value)} ({j.bound})." for j in advised}
+    return list(dict.fromkeys([*notes, *last.values()]))
 
 
 def _number(value: float | None) -> str:
