@@ -21,7 +21,7 @@ def tenancies(n_rows: int, random_state: int) -> dict[str, Any]:
     rng = np.random.default_rng(random_state)
     newcomer = rng.random(n_rows) < 0.4
     income = rng.normal(3000, 700, n_rows)
-    history = np.maximum(rng.normal(8, 3, n_rows) - 4 * newcomer, 0)
+    history = np.maximum(rng.normal(8, 3, n_rows) - 3 * newcomer, 0)
     household = rng.integers(1, 6, n_rows)
     logit = (income - 3000) / 500 + (history - 6) / 2 - (household - 3) / 3
     accepted = rng.random(n_rows) < 1 / (1 + np.exp(-logit))
