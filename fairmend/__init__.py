@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fairmend.api import audit, catalog, compose, dataset, query, recommend, run, technique
+    from fairmend import catalog
+    from fairmend.api import audit, compose, dataset, query, recommend, run, technique
     from fairmend.core.markers import hookimpl
 
 __all__ = ["audit", "catalog", "compose", "dataset", "hookimpl", "query", "recommend", "run", "technique"]
@@ -23,6 +24,10 @@ def __getattr__(name: str) -> Any:
         from fairmend.core.markers import hookimpl
 
         return hookimpl
+    if name == "catalog":
+        import fairmend.catalog as catalog  # callable: see there
+
+        return catalog
     if name in __all__:
         from fairmend import api
 

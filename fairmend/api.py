@@ -39,12 +39,9 @@ def registry() -> Registry:
 
 def catalog() -> list[dict[str, Any]]:
     """Return id, slug, stage, name and citation of every technique."""
-    from fairmend.catalog.references import cite
+    from fairmend.catalog.listing import listing
 
-    return [
-        {**card.metadata.summary_json(), "citation": cite(card.metadata.citation)}
-        for card in registry().cards()
-    ]
+    return listing(registry())
 
 
 def technique(name: int | str) -> type[Technique]:

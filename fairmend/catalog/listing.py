@@ -1,0 +1,16 @@
+"""The catalogue as a list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fairmend.catalog.references import cite
+from fairmend.core.registry import Registry
+
+
+def listing(registry: Registry) -> list[dict[str, Any]]:
+    """Return id, slug, stage, name and citation of every technique of a registry."""
+    return [
+        {**card.metadata.summary_json(), "citation": cite(card.metadata.citation)}
+        for card in registry.cards()
+    ]
