@@ -97,11 +97,11 @@ def test_a_plugin_that_hangs_is_left_out_and_not_asked_again(write, registry, tm
 
 
 def test_the_first_of_two_keeps_a_name(write, registry):
-    first, second = (write(f"acme_{n}", GATE.format(name="acme_gate")) for n in ("one", "two"))
+    first, second = (write(f"acme_{n}", GATE.format(name="acme_gate")) for n in ("first", "second"))
     found = registry(first, second)
     assert set(found.named("fairmend_gates")) >= {"acme_gate", "accuracy"}
-    assert list(found.problems) == ["acme_two"]
-    assert "which the plugin acme_one has taken" in found.problems["acme_two"]
+    assert list(found.problems) == ["acme_second"]
+    assert "which the plugin acme_first has taken" in found.problems["acme_second"]
 
 
 def test_a_sound_plugin_is_imported_only_for_what_it_contributes(write, registry):
