@@ -92,6 +92,12 @@ def test_a_query_finds_the_technique_at_once_with_the_encoder_by_name(registry):
     assert "Uniform Guidelines" in answer.results[0].citation
 
 
+def test_a_query_in_the_words_of_the_finding_kind_leads_to_it(registry):
+    answer = index.query("near misses pile up in one group", registry=registry, encoder="acme-letters")
+    assert answer.results[0].technique_id == "acme:fair-thresholds"
+    assert any("addresses the finding crowded cut-off" in sentence for sentence in answer.results[0].why)
+
+
 def test_a_recommendation_answers_the_finding_kind(registry):
     finding = Finding(
         kind="crowded-cut-off", severity="high", measure="share", value=0.3, support=400, text="Near misses."
