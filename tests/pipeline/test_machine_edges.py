@@ -333,7 +333,7 @@ def test_too_little_support_is_never_a_pass(german_age, registry):
 
 def test_the_test_data_have_the_last_word(two_races, registry):
     """A rule that holds on validation by luck is not deployed if it fails on the test data."""
-    statuses = set()
+    judged_on_test = 0
     for seed in range(6):
         rules = policy(targets={"demographic_parity": {"at_least": 0.9}})
         record = drive(two_races, registry, rules, THRESHOLDS, seed=seed)
@@ -343,5 +343,5 @@ def test_the_test_data_have_the_last_word(two_races, registry):
         if record.status == "failed":
             assert any(g.verdict == "failed" for g in final)
             assert record.exit_code == 4
-        statuses.add(record.status)
-    assert statuses & {"failed", "escalated", "deployable"}
+        judged_on_test += bool(final)
+    assert judged_on_test > 0
