@@ -97,6 +97,10 @@ class TechniqueMetadata(BaseModel):
     settings: dict[Notion, dict[str, Any]] = Field(
         default_factory=dict, description="parameters to set for each notion of fairness a run may aim at"
     )
+    bounds: dict[str, str] = Field(
+        default_factory=dict,
+        description="parameter that takes the bound a policy sets, for each measure that it may set one for",
+    )
     adjustments: tuple[Adjustment, ...] = Field(default=(), description="parameters a rollback may change")
     alternatives: tuple[int | str, ...] = Field(
         default=(), description="ids to switch to if it does not work"

@@ -38,7 +38,8 @@ def ablate(machine: Machine, ran: list[Choice]) -> dict[str, Candidate]:
     Notes
     -----
     Figures come from the gates' data. The two references are mandatory: the plain model, and
-    post-processing of the plain model alone.
+    post-processing of the plain model alone, in the first of the settings that the run went through
+    that passes the last gate: a rule tightened for another model would be a poor reference.
     """
     acting = [c for c in ran if _stage(machine, c) != "causal"]
     causal = [c for c in ran if c not in acting]
@@ -46,7 +47,7 @@ def ablate(machine: Machine, ran: list[Choice]) -> dict[str, Candidate]:
     if len(acting) > 1:
         for choice in acting:
             named[f"without {choice.slug}"] = [c for c in acting if c is not choice]
-    named[POST_ALONE] = _post_alone(machine, acting)
+    *milder, named[POST_ALONE] = _post_alone(machine, acting)
     named[PLAIN] = []
     out: dict[str, Candidate] = {}
     full = machine.tracer.replay([*causal, *acting])
@@ -57,6 +58,11 @@ def ablate(machine: Machine, ran: list[Choice]) -> dict[str, Candidate]:
             # A step that cannot stand without the one left out: there is no such variant.
             continue
         out[name] = _candidate(machine, name, choices, applied, full)
+    for choices in milder if POST_ALONE in out else ():
+        found = _candidate(machine, POST_ALONE, choices, machine.tracer.replay([*causal, *choices]), full)
+        if found.variant.passes:
+            out[POST_ALONE] = found
+            break
     return out
 
 
@@ -64,16 +70,25 @@ def _stage(machine: Machine, choice: Choice) -> str:
     return machine.registry.card(choice.technique).metadata.stage
 
 
-def _post_alone(machine: Machine, acting: list[Choice]) -> list[Choice]:
-    """Return the post-processing of the final pipeline, or what was planned for the target."""
+def _post_alone(machine: Machine, acting: list[Choice]) -> list[list[Choice]]:
+    """Return the post-processing of the final pipeline, or what was planned for the target.
+
+    The settings of its last step that the run went through come one after another, the final ones last.
+    """
     post = [c for c in acting if _stage(machine, c) == "post-processing"]
     decides = [c for c in post if "decisions" in machine.registry.card(c.technique).metadata.changes]
-    if decides:
-        return post
-    planned = [
-        a.choice for a in machine.plan.of_stage("post-processing") if a.step.when == "target not secure"
+    if not decides:
+        planned = [
+            a.choice for a in machine.plan.of_stage("post-processing") if a.step.when == "target not secure"
+        ]
+        return [[*post, *planned]]
+    *before, rule = post
+    tried = [s.parameters for s in machine.steps if s.technique_id == rule.technique and s.status == "ran"]
+    earlier = [p for place, p in enumerate(tried) if p != rule.parameters and p not in tried[:place]]
+    return [
+        [*before, rule.model_copy(update={"parameters": parameters})]
+        for parameters in (*earlier, rule.parameters)
     ]
-    return [*post, *planned]
 
 
 def _candidate(
@@ -104,20 +119,14 @@ def _candidate(
 def simplest(machine: Machine, candidates: dict[str, Candidate]) -> tuple[str, str]:
     """Return the name of the pipeline to deploy, and why.
 
-    Among those that pass every required check of the last gate, with the target met as securely as
-    the full pipeline meets it, the one with the fewest steps whose accuracy is within noise of the
-    best; at equal length the more accurate one.
+    Among those that pass every required check of the last gate, the one with the fewest steps whose
+    accuracy is within noise of the best; at equal length the more accurate one. How surely a check
+    must hold is the policy's rule of evidence, here as at the gate itself.
     """
     full = candidates[FULL]
-    if not full.variant.passes:
+    sound = {name: c for name, c in candidates.items() if c.variant.passes}
+    if FULL not in sound:
         return FULL, "the full pipeline is kept"
-    upward = machine.policy.target(machine.spec.notion).upward
-    sound = {
-        name: c
-        for name, c in candidates.items()
-        if c.variant.passes
-        and (name == FULL or machine.secure(machine.view(c.applied)) or _as_fair(c, full, upward))
-    }
     best = max(sound.values(), key=lambda c: c.variant.accuracy)
     order = sorted(
         sound.items(), key=lambda item: (item[1].steps, -item[1].variant.accuracy, item[0] != POST_ALONE)
@@ -133,11 +142,6 @@ def simplest(machine: Machine, candidates: dict[str, Candidate]) -> tuple[str, s
                 f"{c.variant.fairness:.3f} against {full.variant.fairness:.3f}"
             )
     return FULL, "the full pipeline is kept"
-
-
-def _as_fair(candidate: Candidate, full: Candidate, upward: bool) -> bool:
-    a, b = candidate.variant.fairness, full.variant.fairness
-    return a >= b if upward else a <= b
 
 
 def _figure(machine: Machine) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from fairmend.catalog.policy import Policy, load_policy
+from fairmend.catalog.policy import Check, Policy, load_policy
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
 from fairmend.core.metadata import TechniqueMetadata
@@ -55,7 +55,7 @@ def compose(
     """
     policy = load_policy(policy)
     audit, allowed, notion = recommendation.audit, recommendation.constraints, recommendation.notion
-    policy.target(notion)
+    target = policy.target(notion)
     ranked = [_ranked(registry, r.technique_id) for r in recommendation.results]
     why = {r.technique_id: "; ".join(r.why[:1]) for r in recommendation.results}
     numeric = tuple(
@@ -68,7 +68,7 @@ def compose(
             and f.column_is == "number"
         )
     )
-    composer = _Composer(registry, allowed, notion, why, numeric)
+    composer = _Composer(registry, allowed, notion, target, why, numeric)
     steps: list[Step] = [
         composer.step(m, "causal", "always", ()) for m in composer.planned(policy.plan.causal)
     ]
@@ -117,12 +117,14 @@ class _Composer:
         registry: Registry,
         allowed: Constraints,
         notion: Notion,
+        target: Check,
         why: dict[int | str, str],
         features: tuple[str, ...],
     ) -> None:
         self.registry = registry
         self.allowed = allowed
         self.notion = notion
+        self.target = target
         self.why = why
         self.features = features
 
@@ -159,8 +161,14 @@ class _Composer:
         )
 
     def choice(self, metadata: TechniqueMetadata) -> Choice:
-        """Return a technique with the parameters that the notion and the findings ask for."""
+        """Return a technique with the parameters that the notion, the policy and the findings ask for.
+
+        A rule that takes a bound starts at the policy's own: what is stricter costs more, and where the
+        bound is missed on validation data the machine tightens it.
+        """
         parameters = dict(metadata.settings.get(self.notion, {}))
+        if self.target.check in metadata.bounds:
+            parameters[metadata.bounds[self.target.check]] = self.target.threshold
         if self.features and "features" in metadata.changes and REPAIRS in self._parameters(metadata):
             parameters[REPAIRS] = list(self.features)
         return Choice(

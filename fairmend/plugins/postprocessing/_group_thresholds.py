@@ -100,6 +100,7 @@ class GroupThresholds(Postprocessor):
             "Can selection rates be brought within 80 percent of each other by moving the decision line only?",
             "What does demographic parity cost in accuracy for our scores?",
         ),
+        bounds={"demographic_parity_ratio": "min_ratio"},
         adjustments=(Adjustment(parameter="min_ratio", stronger=0.05, minimum=0.5, maximum=1.0),),
         alternatives=(13, 14),
     )
