@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fairmend.catalog.policy import Check, Policy, load_policy
+from fairmend.catalog.policy import Policy, load_policy
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
-from fairmend.core.vocabulary import Notion, Stage
-from fairmend.pipeline.spec import Choice, PipelineSpec, Step, When, load_spec
+from fairmend.core.vocabulary import Stage
+from fairmend.pipeline.choices import ACTING, SLOTS, Chooser, Slot, biased_numbers
+from fairmend.pipeline.spec import PipelineSpec, Step, When, load_spec
 
 if TYPE_CHECKING:
     from fairmend.index import Recommendation
 
 MOST_ALTERNATIVES = 4
-# A technique with this parameter is given the columns that the audit found biased.
-REPAIRS = "features"
 
 
 def compose(
@@ -58,35 +57,18 @@ def compose(
     target = policy.target(notion)
     ranked = [_ranked(registry, r.technique_id) for r in recommendation.results]
     why = {r.technique_id: "; ".join(r.why[:1]) for r in recommendation.results}
-    numeric = tuple(
-        dict.fromkeys(
-            f.column
-            for f in audit.findings
-            if f.kind == "biased-mediator"
-            and f.severity in {"medium", "high"}
-            and f.column
-            and f.column_is == "number"
-        )
-    )
-    composer = _Composer(registry, allowed, notion, target, why, numeric)
+    composer = _Composer(Chooser(registry, notion, target, biased_numbers(audit.findings), why), allowed)
     steps: list[Step] = [
         composer.step(m, "causal", "always", ()) for m in composer.planned(policy.plan.causal)
     ]
-    steps += composer.staged(ranked, "pre-processing", "always", lambda m: True)
-    steps += composer.staged(ranked, "in-processing", "always", lambda m: notion in m.targets)
-    steps += composer.staged(ranked, "post-processing", "calibration poor", _calibrates)
-    steps += composer.staged(
-        ranked,
-        "post-processing",
-        "target not secure",
-        lambda m: "decisions" in m.changes and notion in m.targets,
-    )
-    if not any(s.stage in {"pre-processing", "in-processing", "post-processing"} for s in steps):
+    for slot in SLOTS:
+        steps += composer.staged(ranked, slot)
+    if not any(s.stage in ACTING for s in steps):
         raise UsageError(
             f"no technique is left that works towards {notion} under these constraints; relax one of "
             + ", ".join(f"{k}={v}" for k, v in allowed.model_dump(exclude_none=True).items())
         )
-    evaluations = tuple(composer.choice(m) for m in composer.planned(policy.plan.evaluation))
+    evaluations = tuple(composer.chooser.choice(m) for m in composer.planned(policy.plan.evaluation))
     return PipelineSpec(
         name=name,
         roles=audit.roles,
@@ -101,85 +83,49 @@ def compose(
     )
 
 
-def _calibrates(metadata: TechniqueMetadata) -> bool:
-    return "scores" in metadata.changes and "calibration" in metadata.targets
-
-
 def _ranked(registry: Registry, technique_id: int | str) -> TechniqueMetadata:
     return registry.card(technique_id).metadata
 
 
 class _Composer:
-    """Chooses techniques and their parameters by one set of rules."""
+    """Makes steps with alternatives by one set of rules."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        allowed: Constraints,
-        notion: Notion,
-        target: Check,
-        why: dict[int | str, str],
-        features: tuple[str, ...],
-    ) -> None:
-        self.registry = registry
+    def __init__(self, chooser: Chooser, allowed: Constraints) -> None:
+        self.chooser = chooser
         self.allowed = allowed
-        self.notion = notion
-        self.target = target
-        self.why = why
-        self.features = features
 
     def planned(self, ids: Iterable[int | str]) -> list[TechniqueMetadata]:
         """Return the techniques that the policy holds in any case, where the constraints allow them."""
-        found = [_ranked(self.registry, i) for i in ids]
+        found = [_ranked(self.chooser.registry, i) for i in ids]
         limits = self.allowed.model_copy(update={"stage": None, "notion": None})
         return [m for m in found if limits.reason(m) is None]
 
-    def staged(self, ranked: list[TechniqueMetadata], stage: Stage, when: When, wanted: Any) -> list[Step]:
-        """Return the step of a stage: the best technique with its alternatives, or none.
+    def staged(self, ranked: list[TechniqueMetadata], slot: Slot) -> list[Step]:
+        """Return the step at a slot: the best technique with its alternatives, or none.
 
         Rules that are certain come before rules that draw: they are easier to explain to the people
         they decide on.
         """
-        fit = sorted((m for m in ranked if m.stage == stage and wanted(m)), key=lambda m: m.randomised)
+        notion = self.chooser.notion
+        fit = sorted((m for m in ranked if slot.fits(m, notion)), key=lambda m: m.randomised)
         if not fit:
             return []
         best, rest = fit[0], fit[1:]
         named = [m for key in best.alternatives for m in rest if m.technique_id == key]
         others = [m for m in rest if m not in named]
-        return [self.step(best, stage, when, (*named, *others)[:MOST_ALTERNATIVES])]
+        return [self.step(best, slot.stage, slot.when, (*named, *others)[:MOST_ALTERNATIVES])]
 
     def step(
         self, metadata: TechniqueMetadata, stage: Stage, when: When, alternatives: Iterable[TechniqueMetadata]
     ) -> Step:
         """Return a step with its alternatives."""
-        choice = self.choice(metadata)
+        choice = self.chooser.choice(metadata)
         return Step(
             **choice.model_dump(),
             stage=stage,
             when=when,
-            alternatives=tuple(self.choice(m) for m in alternatives),
+            alternatives=tuple(self.chooser.choice(m) for m in alternatives),
         )
-
-    def choice(self, metadata: TechniqueMetadata) -> Choice:
-        """Return a technique with the parameters that the notion, the policy and the findings ask for.
-
-        A rule that takes a bound starts at the policy's own: what is stricter costs more, and where the
-        bound is missed on validation data the machine tightens it.
-        """
-        parameters = dict(metadata.settings.get(self.notion, {}))
-        if self.target.check in metadata.bounds:
-            parameters[metadata.bounds[self.target.check]] = self.target.threshold
-        if self.features and "features" in metadata.changes and REPAIRS in self._parameters(metadata):
-            parameters[REPAIRS] = list(self.features)
-        return Choice(
-            technique=metadata.technique_id,
-            slug=metadata.slug,
-            parameters=parameters,
-            reason=self.why.get(metadata.technique_id, "held in any case by the policy"),
-        )
-
-    def _parameters(self, metadata: TechniqueMetadata) -> list[str]:
-        return self.registry.technique(metadata.technique_id)._get_param_names()
 
 
 def check_spec(spec: PipelineSpec, registry: Registry) -> None:
