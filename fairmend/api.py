@@ -410,6 +410,7 @@ def run(
     approvals: Sequence[Approval] = (),
     assume_approved: bool = False,
     model: Any = None,
+    cv: str | None = None,
     observer: Observer | None = None,
     store: RunStore | bool = False,
     **roles: Any,
@@ -430,6 +431,8 @@ def run(
         Take every approval as given and mark the record so; for demonstrations.
     model : fitted classifier, optional
         The user's own model, as the baseline.
+    cv : str, optional
+        Cross-validate the whole pipeline at the end, such as ``"5x2"``: five repetitions of two folds.
     observer : callable, optional
         Told of every event, as it happens.
     store : RunStore or bool
@@ -441,6 +444,7 @@ def run(
     FairmendError
         The pipeline is not sound, or the data cannot serve it.
     """
+    from fairmend.pipeline.folds import Repeats
     from fairmend.pipeline.runner import run as run_pipeline
     from fairmend.pipeline.spec import load_spec
     from fairmend.pipeline.store import RunStore
@@ -448,6 +452,8 @@ def run(
 
     if data is None:
         raise UsageError("give the data to run on")
+    if cv is not None:
+        Repeats.parse(cv)  # before the audit, which takes its time
     if pipeline is not None:
         spec = load_spec(pipeline)
         table = dataset(data, **(roles or spec.roles.model_dump()))
@@ -461,6 +467,7 @@ def run(
         "policy": policy if pipeline is None else None,
         "assume_approved": assume_approved,
         "model": model,
+        "cv": cv,
         "observer": observer,
     }
     if store is False:

@@ -75,6 +75,13 @@ seed_option = click.option(
 )
 
 
+cv_option = click.option(
+    "--cv",
+    metavar="RxK",
+    help="Cross-validate the whole pipeline at the end, e.g. 5x2: five repetitions of two folds.",
+)
+
+
 def role_options(command: Command) -> Command:
     """Add the options that say what each column is for."""
     for option in reversed(ROLES):

@@ -9,6 +9,7 @@ import click
 from fairmend import api
 from fairmend.cli.options import (
     constraint_option,
+    cv_option,
     learner_option,
     notion_option,
     policy_option,
@@ -80,6 +81,7 @@ def compose(
     show_default=True,
     help="Keep the run (in FAIRMEND_HOME, else .fairmend), so that it can be resumed, approved and deployed.",
 )
+@cv_option
 @report_option
 @as_json
 @click.pass_context
@@ -131,6 +133,7 @@ def _only_of_the_pipeline(ctx: click.Context) -> None:
     show_default=True,
     help="Take every approval as given, or end where people must decide.",
 )
+@cv_option
 @report_option
 @as_json
 def demo(rows: int, report: str | None, as_json: bool, **options: Any) -> int:
@@ -165,6 +168,8 @@ def print_record(record: RunRecord) -> None:
     price = worse(verdict_rows(record.baseline, record.final, record.tests))
     if price:
         console.print(f"Worse beyond chance: {'; '.join(price)}")
+    for line in record.cross_validation.lines if record.cross_validation is not None else ():
+        console.print(escape(line))
     console.print(f"[bold]{record.status}[/bold]: {escape(record.reason)}")
     if record.options:
         console.print("Options:")

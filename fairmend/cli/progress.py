@@ -107,5 +107,11 @@ class Progress:
         self._line(f"ablation: {escape(event['reason'])}")
         self._now("final figures on the test data")
 
+    def _fold(self, event: dict[str, Any]) -> None:
+        self._now(f"cross-validation: {event['place']} of {event['of']} folds")
+        words = {True: "target held", False: "target missed", None: "insufficient evidence"}
+        how = f"failed: {escape(event['reason'])}" if event["failed"] else words[event["held"]]
+        self._line(f"cross-validation: fold {event['place']} of {event['of']}: {how}")
+
     def _done(self, event: dict[str, Any]) -> None:
         self._line(f"[bold]{event['status']}[/bold]: {escape(event['reason'])}")

@@ -94,6 +94,14 @@ class Checkpoint:
         effect = Effect(raw["kind"], raw["share"], raw["text"], raw["size"], raw["detail"])
         return case, effect, parts["seconds"]
 
+    def put_fold(self, key: Trace, fold: dict[str, Any]) -> None:
+        """Store the figures of one fold of a cross-validation."""
+        self.store.put_step(self.run_id, _key(key), fold)
+
+    def get_fold(self, key: Trace) -> dict[str, Any] | None:
+        """Return the figures of a fold, None if it did not get there."""
+        return self.store.get_step(self.run_id, _key(key))
+
 
 def _key(trace: Trace) -> str:
     return hashlib.sha256(json.dumps(trace).encode()).hexdigest()

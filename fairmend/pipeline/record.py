@@ -9,6 +9,7 @@ from fairmend.core.case import Case, Effect
 from fairmend.core.measure import Comparison, Measurement
 from fairmend.core.model import FairModel
 from fairmend.core.plain import plain
+from fairmend.pipeline.folds import CrossValidation
 from fairmend.pipeline.gates import Approval, Judgement
 from fairmend.pipeline.spec import PipelineSpec
 
@@ -191,6 +192,8 @@ class RunRecord:
         What a reader must know.
     results : dict
         What analyses and evaluations found, by slug.
+    cross_validation : CrossValidation or None
+        The pipeline refitted on other parts of the data, where that was asked for.
     seconds : dict of str to float
         Where the time went.
     model : FairModel
@@ -221,6 +224,7 @@ class RunRecord:
     notes: list[str] = field(default_factory=list)
     results: dict[str, Any] = field(default_factory=dict)
     references: dict[str, Any] = field(default_factory=dict)
+    cross_validation: CrossValidation | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -249,6 +253,7 @@ class RunRecord:
             "ablation": [v.to_json() for v in self.variants],
             "chosen": self.chosen,
             "references": self.references,
+            "cross_validation": None if self.cross_validation is None else self.cross_validation.to_json(),
             "approvals": [a.to_json() for a in self.approvals],
             "options": self.options,
             "notes": self.notes,

@@ -22,6 +22,8 @@ from fairmend.pipeline.ablation import FULL, PLAIN, POST_ALONE, Candidate, ablat
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.checks import CHECKS, CheckFunction
 from fairmend.pipeline.compose import check_spec
+from fairmend.pipeline.crossval import cross_validate
+from fairmend.pipeline.folds import Repeats
 from fairmend.pipeline.gates import Approval, Judgement, judge_gate, outcome
 from fairmend.pipeline.machine import Ending, Machine, Observer
 from fairmend.pipeline.record import RunRecord, Status, Turn
@@ -40,6 +42,7 @@ def run(
     approvals: Iterable[Approval] = (),
     assume_approved: bool = False,
     model: Any = None,
+    cv: str | None = None,
     observer: Observer | None = None,
     n_boot: int = 2000,
     n_permutations: int = 10_000,
@@ -64,6 +67,9 @@ def run(
         Take every approval as given and mark the record so; for demonstrations.
     model : fitted classifier, optional
         The user's own model, as the baseline; techniques that retrain need ``learner`` beside it.
+    cv : str, optional
+        Repetitions and folds of a cross-validation of the whole pipeline, such as ``"5x2"``; see
+        :func:`fairmend.pipeline.crossval.cross_validate`.
     observer : callable, optional
         Told of every event, as it happens.
     n_boot, n_permutations : int
@@ -85,6 +91,7 @@ def run(
         The pipeline is not sound, or the data cannot serve it.
     """
     began = time.perf_counter()
+    repeats = None if cv is None else Repeats.parse(cv)
     judged_by = load_policy(policy or spec.policy)
     check_spec(spec, registry)
     tell: Observer = observer or (lambda event: None)
@@ -117,6 +124,11 @@ def run(
     verdicts = judge.gate(applied.case) if ending.to == "deploy" else []
     status, reason, options = _status(ending, verdicts, machine.gates, judged_by)
     evaluations = _evaluate(machine, judge, final, candidates)
+    measured = time.perf_counter()
+    crossed = None
+    if repeats is not None and ending.to != "wait":
+        given = None if model is None else machine.baseline.model
+        crossed = cross_validate(machine, applied, data, repeats, given=given, checkpoint=checkpoint)
     record = RunRecord(
         run_id=run_id or new_run_id(),
         status=status,
@@ -137,9 +149,14 @@ def run(
         chosen=chosen,
         approvals=list(machine.approvals.values()),
         options=options,
-        notes=[*data.notes, *_notes(spec, applied.case.fitted(), machine)],
+        notes=[
+            *data.notes,
+            *_notes(spec, applied.case.fitted(), machine),
+            *(crossed.notes if crossed is not None else ()),
+        ],
         results={**{k: dict(v) for k, v in applied.case.results.items()}, **evaluations},
         references=judge.references(candidates),
+        cross_validation=crossed,
         versions=_versions(),
     )
     record.seconds = {
@@ -147,7 +164,8 @@ def run(
         **machine.seconds,
         "machine": machine_done - fitted,
         "ablation": ablated - machine_done,
-        "final figures": time.perf_counter() - ablated,
+        "final figures": measured - ablated,
+        "cross-validation": time.perf_counter() - measured,
         "total": time.perf_counter() - began,
     }
     tell({"event": "done", "status": status, "reason": reason})

@@ -20,6 +20,7 @@ from fairmend.core.registry import Registry
 from fairmend.core.roles import Roles
 from fairmend.pipeline.artifacts import dump_frame, load_frame
 from fairmend.pipeline.checkpoint import Checkpoint
+from fairmend.pipeline.folds import Repeats
 from fairmend.pipeline.gates import Approval
 from fairmend.pipeline.machine import Observer
 from fairmend.pipeline.record import RunRecord
@@ -38,6 +39,7 @@ def begin(
     policy: str | Policy | None = None,
     assume_approved: bool = False,
     model: Any = None,
+    cv: str | None = None,
     observer: Observer | None = None,
     n_boot: int = 2000,
     n_permutations: int = 10_000,
@@ -46,7 +48,7 @@ def begin(
 
     Parameters
     ----------
-    spec, data, registry, policy, assume_approved, model, observer, n_boot, n_permutations
+    spec, data, registry, policy, assume_approved, model, cv, observer, n_boot, n_permutations
         As for :func:`fairmend.pipeline.runner.run`.
     store : RunStore
         Where the run is kept.
@@ -67,6 +69,7 @@ def begin(
         },
         "assume_approved": assume_approved,
         "model": None if model is None else checkpoint.put_model(model),
+        "cv": None if cv is None else str(Repeats.parse(cv)),
         "n_boot": n_boot,
         "n_permutations": n_permutations,
     }
@@ -122,6 +125,7 @@ def _work(
                 approvals=store.approvals(stored.run_id),
                 assume_approved=request["assume_approved"],
                 model=model,
+                cv=request.get("cv"),  # not there in runs of versions that could not cross-validate
                 observer=_written(store, stored.run_id, observer),
                 n_boot=request["n_boot"],
                 n_permutations=request["n_permutations"],

@@ -21,6 +21,15 @@ def mark(choice: Choice) -> str:
     return json.dumps([choice.technique, choice.parameters], sort_keys=True, default=str)
 
 
+def choices_of(trace: Trace, registry: Registry) -> list[Choice]:
+    """Return the steps of a trace, so that they can be applied to another case."""
+    found = [json.loads(step) for step in trace]
+    return [
+        Choice(technique=name, slug=registry.card(name).metadata.slug, parameters=parameters)
+        for name, parameters in found
+    ]
+
+
 @dataclass(frozen=True)
 class Applied:
     """The outcome of one step.
