@@ -79,12 +79,11 @@ def recommend(
     scores = _scores(catalogue, weight, notion)
     nearness = np.round(weight @ vectors(catalogue, chosen).affinity, 3)
     given = constraints or Constraints()
-    limits = _limits(given, audit)
     results: list[Ranked] = []
     excluded: list[Excluded] = []
     for i in np.lexsort((-nearness, -np.round(scores, 4))):
         card = catalogue.techniques[i]
-        reason = limits.reason(card) or _too_many_attributes(card, audit)
+        reason = reason_against(card, given, audit)
         if reason is None:
             results.append(_ranked(card, float(scores[i]), found, notion))
         else:
@@ -111,17 +110,17 @@ def _scores(catalogue: Catalogue, weight: NDArray[np.float64], notion: Notion) -
     return GRAVEST * gravest + BREADTH * breadth + NOTION * towards
 
 
-def _limits(constraints: Constraints, audit: Audit) -> Constraints:
-    """Return the constraints with the numbers of rows and groups of the audited data."""
-    return constraints.model_copy(
+def reason_against(card: TechniqueMetadata, constraints: Constraints, audit: Audit) -> str | None:
+    """Return why a technique may not be used on the audited data, None where it may."""
+    limits = constraints.model_copy(
         update={
             "rows": constraints.rows or max(audit.rows, 1),
             "groups": constraints.groups or max(len(audit.groups), 2),
         }
     )
-
-
-def _too_many_attributes(card: TechniqueMetadata, audit: Audit) -> str | None:
+    reason = limits.reason(card)
+    if reason is not None:
+        return reason
     attributes = len(audit.roles.protected)
     if attributes > 1 and "several attributes" not in card.arity:
         return f"serves one protected attribute, there are {attributes}"

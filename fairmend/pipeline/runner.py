@@ -157,7 +157,7 @@ def run(
         results={**{k: dict(v) for k, v in applied.case.results.items()}, **evaluations},
         references=judge.references(candidates),
         cross_validation=crossed,
-        versions=_versions(),
+        versions=versions(),
     )
     record.seconds = {
         "baseline": fitted - began,
@@ -355,5 +355,6 @@ def _about(data: Dataset, parts: dict[str, Dataset], test: Dataset) -> dict[str,
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that figures depend on."""
     return {"python": platform.python_version(), **{name: distributions.version(name) for name in LIBRARIES}}

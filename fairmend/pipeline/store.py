@@ -35,6 +35,13 @@ MIGRATIONS = (
         PRIMARY KEY (run_id, place)
     );
     """,
+    """
+    CREATE TABLE sweeps (sweep_id TEXT PRIMARY KEY, created TEXT NOT NULL, basis TEXT NOT NULL);
+    CREATE TABLE trials (
+        sweep_id TEXT NOT NULL REFERENCES sweeps, identity TEXT NOT NULL, outcome TEXT NOT NULL,
+        PRIMARY KEY (sweep_id, identity)
+    );
+    """,
 )
 
 
@@ -179,6 +186,39 @@ class RunStore:
                 "SELECT parts FROM steps WHERE run_id = ? AND trace = ?", (run_id, trace)
             ).fetchone()
         return None if row is None else json.loads(row["parts"])
+
+    # -- sweeps -----------------------------------------------------------------------------------
+
+    def enter_sweep(self, sweep_id: str, basis: dict[str, Any]) -> None:
+        """Enter a sweep with all that its figures depend on; once."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._open() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO sweeps (sweep_id, created, basis) VALUES (?, ?, ?)",
+                (sweep_id, now, json.dumps(basis)),
+            )
+
+    def put_trials(self, sweep_id: str, outcomes: dict[str, dict[str, Any]]) -> None:
+        """Enter what was found of a sweep, by identity."""
+        rows = [(sweep_id, identity, json.dumps(outcome)) for identity, outcome in outcomes.items()]
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany(
+                "INSERT OR REPLACE INTO trials (sweep_id, identity, outcome) VALUES (?, ?, ?)", rows
+            )
+
+    def get_trials(self, sweep_id: str) -> dict[str, dict[str, Any]]:
+        """Return what was found of a sweep so far, by identity."""
+        with self._open() as db:
+            rows = db.execute(
+                "SELECT identity, outcome FROM trials WHERE sweep_id = ?", (sweep_id,)
+            ).fetchall()
+        return {row["identity"]: json.loads(row["outcome"]) for row in rows}
+
+    def forget_sweep(self, sweep_id: str) -> None:
+        """Take out what was found of a sweep."""
+        with self._open() as db:
+            db.execute("DELETE FROM trials WHERE sweep_id = ?", (sweep_id,))
 
     # -- the audit log ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from fairmend.core.case import Case, Effect
 from fairmend.core.registry import Registry
@@ -52,12 +52,20 @@ class Applied:
     seconds: float
 
 
+class Techniques(Protocol):
+    """Where the classes of techniques come from; a registry is one."""
+
+    def technique(self, technique: int | str) -> Any:
+        """Return the class of a technique."""
+        ...
+
+
 class Tracer:
     """Applies steps; the same steps in the same order are computed once.
 
     Parameters
     ----------
-    registry : Registry
+    registry : Registry, or another source of techniques
         Where techniques come from.
     start : Case
         The case with the baseline model.
@@ -65,7 +73,7 @@ class Tracer:
         Where outcomes are kept and looked up, so that a run that was cut off goes on.
     """
 
-    def __init__(self, registry: Registry, start: Case, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(self, registry: Techniques, start: Case, checkpoint: Checkpoint | None = None) -> None:
         self.registry = registry
         self.checkpoint = checkpoint
         self.root = Applied((), start, Effect("none", 0.0, "baseline"), 0.0)
