@@ -68,6 +68,8 @@ def combinations(
         slot = slot_of(card.metadata, chooser.notion)
         reason = "left out on request" if card.metadata.technique_id in taken_out else None
         reason = reason or reason_against(card.metadata, constraints, audit)
+        if card.metadata.needs_graph:
+            reason = reason or "needs a causal graph, which a sweep does not build"
         if reason is None and slot is not None:
             filled[slot].append(_step(chooser, card.metadata, slot))
         else:
@@ -83,7 +85,7 @@ def combinations(
 
 
 def _step(chooser: Chooser, metadata: TechniqueMetadata, slot: Slot) -> Step:
-    return Step(**chooser.choice(metadata).model_dump(), stage=slot.stage)
+    return Step(**chooser.choice(metadata).model_dump(exclude={"reason"}), stage=slot.stage)
 
 
 def _sensible(row: tuple[Step | None, ...]) -> bool:

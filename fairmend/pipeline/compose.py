@@ -11,11 +11,12 @@ from fairmend.core.errors import UsageError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
 from fairmend.core.vocabulary import Stage
-from fairmend.pipeline.choices import ACTING, SLOTS, Chooser, Slot, biased_numbers
-from fairmend.pipeline.spec import PipelineSpec, Step, When, load_spec
+from fairmend.pipeline.choices import ACTING, CALIBRATION, SLOTS, Chooser, Slot, biased_numbers, slot_of
+from fairmend.pipeline.spec import Choice, PipelineSpec, Step, When, load_spec
 
 if TYPE_CHECKING:
     from fairmend.index import Recommendation
+    from fairmend.pipeline.swept import Candidate, Sweep
 
 MOST_ALTERNATIVES = 4
 
@@ -28,6 +29,7 @@ def compose(
     learner: str = "gradient_boosting",
     seed: int = 0,
     name: str = "pipeline",
+    sweep: Sweep | None = None,
 ) -> PipelineSpec:
     """Turn recommendations into a pipeline that a person can read and edit.
 
@@ -46,11 +48,15 @@ def compose(
         Seed of everything random.
     name : str
         What to call the pipeline.
+    sweep : Sweep, optional
+        What was measured: its chosen candidate becomes the acting steps, and what else is on its
+        frontier their alternatives; its learner and seed hold.
 
     Raises
     ------
     UsageError
-        The policy has no target for the notion, or no technique is left that could reach it.
+        The policy has no target for the notion, or no technique is left that could reach it; or the
+        sweep is about something else, or found nothing that meets the target.
     """
     policy = load_policy(policy)
     audit, allowed, notion = recommendation.audit, recommendation.constraints, recommendation.notion
@@ -61,9 +67,13 @@ def compose(
     steps: list[Step] = [
         composer.step(m, "causal", "always", ()) for m in composer.planned(policy.plan.causal)
     ]
-    for slot in SLOTS:
-        steps += composer.staged(ranked, slot)
-    if not any(s.stage in ACTING for s in steps):
+    if sweep is not None:
+        _check_sweep(sweep, recommendation, policy)
+        learner, seed = sweep.learner, sweep.seed
+        steps += composer.swept(ranked, sweep)
+    else:
+        steps += [step for slot in SLOTS for step in composer.staged(ranked, slot)]
+    if sweep is None and not any(s.stage in ACTING for s in steps):
         raise UsageError(
             f"no technique is left that works towards {notion} under these constraints; relax one of "
             + ", ".join(f"{k}={v}" for k, v in allowed.model_dump(exclude_none=True).items())
@@ -81,6 +91,22 @@ def compose(
         evaluations=evaluations,
         findings=audit.findings,
     )
+
+
+def _check_sweep(sweep: Sweep, recommendation: Recommendation, policy: Policy) -> None:
+    """Check that a sweep measured what the pipeline is for."""
+    audit = recommendation.audit
+    for what, swept, wanted in (
+        ("outcome", sweep.roles.outcome, audit.roles.outcome),
+        ("protected attributes", sweep.roles.protected, audit.roles.protected),
+        ("notion", sweep.notion, recommendation.notion),
+        ("policy", (sweep.policy["name"], sweep.policy["sha256"]), (policy.policy, policy.digest())),
+    ):
+        if swept != wanted:
+            raise UsageError(
+                f"the sweep is about something else: its {what} is {swept!r}, the pipeline's is {wanted!r}; "
+                "sweep anew, or compose without it"
+            )
 
 
 def _ranked(registry: Registry, technique_id: int | str) -> TechniqueMetadata:
@@ -115,6 +141,48 @@ class _Composer:
         others = [m for m in rest if m not in named]
         return [self.step(best, slot.stage, slot.when, (*named, *others)[:MOST_ALTERNATIVES])]
 
+    def swept(self, ranked: list[TechniqueMetadata], sweep: Sweep) -> list[Step]:
+        """Return the steps of the chosen candidate of a sweep.
+
+        A calibrator that it lacks is held ready as in any pipeline, for the case that a gate asks for it.
+        """
+        pick = sweep.pick
+        if pick is None:
+            raise UsageError(
+                f"the sweep has nothing to begin with: {sweep.reason}; relax a constraint, sweep deeper, or "
+                "compose without it"
+            )
+        chosen = {self._slot(step): step for step in pick.steps}
+        plain = next((c for c in sweep.measured if not c.steps), pick)
+        reason = (
+            f"chosen from {len(sweep.candidates)} candidates: {_measured(pick, sweep)}, where the plain model has "
+            f"{_measured(plain, sweep)}"
+        )
+        steps: list[Step] = []
+        for slot in SLOTS:
+            if slot in chosen:
+                alternatives = self._alternatives(slot, chosen[slot], sweep)
+                steps.append(chosen[slot].model_copy(update={"reason": reason, "alternatives": alternatives}))
+            elif slot is CALIBRATION:
+                steps += self.staged(ranked, slot)
+        return steps
+
+    def _slot(self, step: Step) -> Slot | None:
+        return slot_of(_ranked(self.chooser.registry, step.technique), self.chooser.notion)
+
+    def _alternatives(self, slot: Slot, chosen: Step, sweep: Sweep) -> tuple[Choice, ...]:
+        """Return what else stands at a slot on the frontier: what meets the target first, then by accuracy."""
+        found: dict[int | str, Choice] = {}
+        for candidate in sorted(sweep.frontier, key=lambda c: not c.meets_target):
+            for step in candidate.steps:
+                if self._slot(step) is slot and step.technique != chosen.technique:
+                    told = f"on the frontier of the sweep in {candidate.name}: {_measured(candidate, sweep)}"
+                    choice = Choice(
+                        technique=step.technique, slug=step.slug, parameters=step.parameters, reason=told
+                    )
+                    found.setdefault(step.technique, choice)
+        return tuple(found.values())[:MOST_ALTERNATIVES]
+
     def step(
         self, metadata: TechniqueMetadata, stage: Stage, when: When, alternatives: Iterable[TechniqueMetadata]
     ) -> Step:
@@ -126,6 +194,11 @@ class _Composer:
             when=when,
             alternatives=tuple(self.chooser.choice(m) for m in alternatives),
         )
+
+
+def _measured(candidate: Candidate, sweep: Sweep) -> str:
+    figures = (("accuracy", candidate.accuracy, 4), (sweep.target.measure, candidate.fairness, 3))
+    return ", ".join(f"{name} {figure.text(digits)}" for name, figure, digits in figures if figure)
 
 
 def check_spec(spec: PipelineSpec, registry: Registry) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -25,6 +26,7 @@ from fairmend.core.measure.bootstrap import percentile_interval
 from fairmend.core.measure.columns import Float
 from fairmend.core.measure.joint import joint_replicates
 from fairmend.core.registry import Registry, fingerprint
+from fairmend.core.roles import Roles
 from fairmend.core.vocabulary import LEVELS, Notion
 from fairmend.pipeline.audit import audit as run_audit
 from fairmend.pipeline.candidates import Steps, combinations
@@ -117,6 +119,8 @@ def sweep(
     settings = Settings(judged_by.minimum_support, n_boot, seed=seed)
     tell: Observer = observer or (lambda event: None)
     limits = constraints or Constraints()
+    if audit is not None:
+        check_audit(audit, data.roles)
     basis = {
         "data": data.fingerprint(),
         "key": None
@@ -180,6 +184,7 @@ def sweep(
     return Sweep(
         sweep_id=kept.sweep_id,
         roles=data.roles,
+        audit=found,
         data={
             "rows": len(data),
             "parts": {**{k: len(v) for k, v in parts.items()}, "test": len(test)},
@@ -225,6 +230,20 @@ def _audit(data: Dataset, learner: str, seed: int, tell: Observer) -> Audit:
     return run_audit(
         seen, learner=learner, seed=seed, progress=lambda text: tell({"event": "audit", "text": text})
     )
+
+
+def check_audit(audit: Audit, roles: Roles) -> None:
+    """Check that an audit is about the same outcome and attributes.
+
+    Raises
+    ------
+    UsageError
+        It is about others.
+    """
+    for name in ("outcome", "protected"):
+        ours, theirs = getattr(roles, name), getattr(audit.roles, name)
+        if ours != theirs:
+            raise UsageError(f"the audit is about other data: its {name} is {theirs!r}, here it is {ours!r}")
 
 
 # -- what is kept ---------------------------------------------------------------------------------
@@ -325,7 +344,6 @@ def _computed(
 ) -> Iterator[Trial]:
     """Yield trials as their units are done, in the processes that joblib is set to."""
     from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
     began, done, total = time.perf_counter(), 0, sum(map(len, units))
     try:
@@ -343,10 +361,21 @@ def _computed(
                         "left": elapsed / done * (total - done),
                     }
                 )
-    except TerminatedWorkerError as error:
+    except _lost_workers() as error:
         raise RunError(
             "a worker process died, perhaps for lack of memory; what was finished is kept: call again, with fewer jobs"
         ) from error
+
+
+def _lost_workers() -> tuple[type[Exception], ...]:
+    """Return the errors by which joblib and Dask say that a worker process died."""
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    if "distributed" not in sys.modules:
+        return (TerminatedWorkerError,)
+    from distributed.scheduler import KilledWorker
+
+    return TerminatedWorkerError, KilledWorker
 
 
 def _told(trial: Trial, target: Check) -> dict[str, Any]:
@@ -418,6 +447,7 @@ def _frontier(
     candidates = [trial.candidate for trial in trials]
     if not known:
         return candidates, {}
+    length = np.array([len(candidates[i].steps) for i in known])
     sign = np.array([1.0, 1.0 if target.upward else -1.0])
     points = (
         np.array([[_value(candidates[i].accuracy), _value(candidates[i].fairness)] for i in known]) * sign
@@ -434,11 +464,20 @@ def _frontier(
     )
     drawn = np.nan_to_num(drawn, nan=-np.inf)  # an undefined replicate is the worst
     share = np.mean([pareto.non_dominated(one) for one in drawn], axis=0)
-    for i, on, often in zip(known, pareto.non_dominated(points), share, strict=True):
+    front = pareto.non_dominated(points) & _shortest(points, length)
+    for i, on, often in zip(known, front, share, strict=True):
         candidates[i] = candidates[i].model_copy(
             update={"on_frontier": bool(on), "share_on_frontier": round(float(often), 4)}
         )
     return candidates, {candidates[i].name: drawn[:, place, 0] for place, i in enumerate(known)}
+
+
+def _shortest(points: Float, length: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which points are the shortest of those that are equal to them."""
+    _, kind = np.unique(points, axis=0, return_inverse=True)
+    least = np.full(len(points), length.max())
+    np.minimum.at(least, kind.ravel(), length)
+    return np.asarray(length == least[kind.ravel()])
 
 
 def _value(measured: Any) -> float:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
+from fairmend.core.findings import Audit
 from fairmend.core.measure import Change, Figure
 from fairmend.core.roles import Roles
 from fairmend.core.validation import validated
@@ -32,6 +33,15 @@ class Measured(_Closed):
     support: int = Field(default=0, description="rows behind it")
     enough: bool = Field(default=True, description="whether every cell behind it has enough rows")
     lacking: tuple[str, ...] = Field(default=(), description="groups with too few rows")
+
+    def text(self, digits: int = 3) -> str:
+        """Return the figure with its interval, as people read it."""
+        if self.value is None:
+            return "not defined"
+        ends = (
+            "" if self.interval is None else " [" + ", ".join(f"{e:.{digits}f}" for e in self.interval) + "]"
+        )
+        return f"{self.value:.{digits}f}{ends}" + ("" if self.enough else " (too few rows)")
 
     @classmethod
     def of(cls, found: Figure | Change) -> Self:
@@ -71,10 +81,11 @@ class Candidate(_Closed):
     failing: tuple[str, ...] = Field(default=(), description="the required checks that do not pass")
     seconds: float = Field(default=0.0, description="time of its steps when they were computed")
     on_frontier: bool = Field(
-        default=False, description="whether no other candidate is at least as good in both and better in one"
+        default=False,
+        description="whether no other candidate is at least as good in both and better in one, or equal and shorter",
     )
     share_on_frontier: float | None = Field(
-        default=None, description="share of resamples of the rows in which it is on the frontier"
+        default=None, description="share of resamples of the rows in which no other beats it"
     )
 
     @property
@@ -113,7 +124,8 @@ class Sweep(_Closed):
 
     sweep: Literal[1] = Field(default=1, description="version of this format")
     sweep_id: str = Field(description="hash of all that the figures depend on, the candidates apart")
-    roles: Roles
+    roles: Roles = Field(description="what each column is for")
+    audit: Audit = Field(description="what settled the parameters")
     data: dict[str, Any] = Field(description="rows, parts and SHA-256 of the data")
     notion: Notion
     target: Target
