@@ -13,10 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairmend import catalog
-    from fairmend.api import audit, compose, dataset, query, recommend, run, technique
+    from fairmend.api import audit, compose, dataset, query, recommend, run, sweep, technique
     from fairmend.core.markers import hookimpl
 
-__all__ = ["audit", "catalog", "compose", "dataset", "hookimpl", "query", "recommend", "run", "technique"]
+__all__ = [
+    "audit",
+    "catalog",
+    "compose",
+    "dataset",
+    "hookimpl",
+    "query",
+    "recommend",
+    "run",
+    "sweep",
+    "technique",
+]
 
 
 def __getattr__(name: str) -> Any:

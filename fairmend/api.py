@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fairmend.pipeline.record import RunRecord
     from fairmend.pipeline.spec import PipelineSpec
     from fairmend.pipeline.store import RunStore
+    from fairmend.pipeline.swept import Sweep
     from fairmend.testing import Conformance
 
 Limits = Constraints | Mapping[str, Any] | Iterable[str] | None
@@ -389,13 +390,94 @@ def compose(
     learner: str = "gradient_boosting",
     seed: int = 0,
     name: str = "pipeline",
+    sweep: str | Path | Mapping[str, Any] | Sweep | None = None,
 ) -> PipelineSpec:
-    """Return a pipeline of the recommended techniques, with reasons, alternatives and gates."""
+    """Return a pipeline of the recommended techniques, with reasons, alternatives and gates.
+
+    With a sweep (or the JSON file that it wrote) its chosen candidate becomes the steps, what else is on
+    its frontier their alternatives, and its learner and seed hold.
+    """
     from fairmend.pipeline.compose import compose as compose_pipeline
+    from fairmend.pipeline.swept import load_sweep
 
     return compose_pipeline(
-        recommendation, registry=registry(), policy=policy, learner=learner, seed=seed, name=name
+        recommendation,
+        registry=registry(),
+        policy=policy,
+        learner=learner,
+        seed=seed,
+        name=name,
+        sweep=None if sweep is None else load_sweep(sweep),
     )
+
+
+def sweep(
+    data: str | Path | pd.DataFrame | Dataset,
+    *,
+    findings: str | Path | Mapping[str, Any] | Audit | None = None,
+    constraints: Limits = None,
+    notion: Notion = "demographic_parity",
+    policy: str | Policy = "playbook",
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    depth: int = 2,
+    without: Iterable[int | str] = (),
+    jobs: int | None = None,
+    dask: str | None = None,
+    store: RunStore | bool = True,
+    fresh: bool = False,
+    observer: Observer | None = None,
+    **roles: Any,
+) -> Sweep:
+    """Try every applicable technique and sensible combinations, and return those that no other beats.
+
+    Parameters
+    ----------
+    data, **roles
+        As in :func:`dataset`.
+    findings : Audit, mapping or path, optional
+        An audit, which settles parameters such as the features to repair; without one the rows that are
+        not of the test part are audited.
+    constraints : as in :func:`query`
+        Hard limits.
+    notion, policy, learner, seed, depth, without, jobs, fresh, observer
+        As in :func:`fairmend.pipeline.sweep.sweep`.
+    dask : str, optional
+        Address of the scheduler of a Dask cluster to compute on, with as many jobs as it has threads
+        unless ``jobs`` says otherwise.
+    store : RunStore or bool
+        Where outcomes are kept, so that the same call again computes only what is missing; True stands
+        for the folder of :func:`fairmend.pipeline.store.store_folder`.
+
+    Raises
+    ------
+    FairmendError
+        The request is not sound, or the data cannot serve it.
+    """
+    from contextlib import nullcontext
+
+    from fairmend.pipeline.store import RunStore
+    from fairmend.pipeline.sweep import on_dask
+    from fairmend.pipeline.sweep import sweep as run_sweep
+
+    table = dataset(data, **roles)
+    with nullcontext() if dask is None else on_dask(dask):
+        return run_sweep(
+            table,
+            registry=registry(),
+            audit=None if findings is None else load_audit(findings),
+            constraints=Constraints.parse(constraints),
+            notion=notion,
+            policy=policy,
+            learner=learner,
+            seed=seed,
+            depth=depth,
+            without=without,
+            jobs=jobs,
+            store=RunStore() if store is True else store or None,
+            fresh=fresh,
+            observer=observer,
+        )
 
 
 def run(

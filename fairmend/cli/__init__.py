@@ -20,6 +20,7 @@ COMMANDS = {
     "audit": ("fairmend.cli.audit", "Find where and how much groups differ in data or decisions."),
     "recommend": ("fairmend.cli.discover", "Rank the techniques that an audit calls for."),
     "compose": ("fairmend.cli.pipelines", "Compose a pipeline from an audit, as YAML."),
+    "sweep": ("fairmend.cli.sweep", "Try techniques and their combinations, and draw the frontier."),
     "run": ("fairmend.cli.pipelines", "Run a pipeline on data: gates, decisions, rollbacks, verdict."),
     "status": ("fairmend.cli.runs", "List the runs that are kept, or show how one stands."),
     "resume": ("fairmend.cli.runs", "Go on with a run that was cut off or waits."),

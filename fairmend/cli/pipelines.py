@@ -30,7 +30,8 @@ report_option = click.option(
 
 
 @click.command()
-@click.option("--findings", required=True, metavar="AUDIT", help="JSON file that an audit wrote.")
+@click.option("--findings", metavar="AUDIT", help="JSON file that an audit wrote; a sweep holds its own.")
+@click.option("--sweep", metavar="SWEEP", help="JSON file that a sweep wrote, to begin with what it chose.")
 @constraint_option
 @notion_option
 @policy_option
@@ -39,9 +40,13 @@ report_option = click.option(
 @click.option("--name", default="pipeline", show_default=True, help="What to call the pipeline.")
 @click.option("--output", "-o", metavar="FILE", help="Write the pipeline there; else it is printed.")
 @as_json
+@click.pass_context
 def compose(
-    findings: str,
-    constraints: tuple[str, ...],
+    ctx: click.Context,
+    /,
+    findings: str | None,
+    sweep: str | None,
+    constraints: Any,
     notion: Any,
     output: str | None,
     as_json: bool,
@@ -49,8 +54,18 @@ def compose(
 ) -> None:
     """Compose a pipeline from an audit: steps with reasons and alternatives, as YAML to read and edit."""
     from fairmend.core.files import write_text
+    from fairmend.pipeline.swept import load_sweep
 
-    spec = api.compose(api.recommend(findings, constraints=constraints, notion=notion), **options)
+    found: Any = findings
+    swept = None if sweep is None else load_sweep(sweep)
+    if swept is not None:
+        _settled(ctx, ("constraints", "notion", "learner", "seed"), "sweep")
+        found = findings or swept.audit
+        constraints, notion = swept.constraints, swept.notion
+    elif findings is None:
+        raise click.UsageError("give --findings, or a --sweep")
+    recommendation = api.recommend(found, constraints=constraints, notion=notion)
+    spec = api.compose(recommendation, sweep=swept, **options)
     if output is not None:
         write_text(output, spec.to_yaml())
         err().print(f"wrote {output}: {', '.join(step.slug for step in spec.steps)}")
@@ -96,26 +111,27 @@ def run(
 ) -> int:
     """Run a pipeline on data; without one: audit, recommend, compose, and run what comes of it.
 
+    The baseline is --model or --scores, else a model is trained. Techniques that retrain train the
+    learner, not your model; -c retraining=false keeps your model.
+
     Exit codes: 0 deployable; 1 an error; 2 usage; 3 waits for an approval; 4 escalated, or a gate failed.
     """
     roles = roles_of(options)
     if pipeline is None:
         roles = required(roles)
     else:
-        _only_of_the_pipeline(ctx)
+        _settled(ctx, ("constraints", "notion", "learner", "seed", "policy"), "pipeline")
     with Progress(err()) as progress:
         record = api.run(pipeline, data, observer=progress.tell, **options, **roles)
     return finish(record, report, as_json)
 
 
-def _only_of_the_pipeline(ctx: click.Context) -> None:
-    """Refuse options that a composed pipeline has settled already."""
-    for name in ("constraints", "notion", "learner", "seed", "policy"):
+def _settled(ctx: click.Context, names: tuple[str, ...], by: str) -> None:
+    """Refuse options that a composed pipeline, or a sweep, has settled already."""
+    for name in names:
         if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
             option = name.removesuffix("s") if name == "constraints" else name
-            raise click.UsageError(
-                f"--{option} is settled by the pipeline; edit the file, or leave the pipeline out"
-            )
+            raise click.UsageError(f"--{option} is settled by the {by}; edit the file, or leave the {by} out")
 
 
 @click.command()

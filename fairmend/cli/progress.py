@@ -73,6 +73,23 @@ class Progress:
         rows = ", ".join(f"{part} {n:,}" for part, n in event["rows"].items())
         self._line(f"baseline: model fitted; rows: {rows}")
 
+    def _sweep(self, event: dict[str, Any]) -> None:
+        rows = ", ".join(f"{part} {n:,}" for part, n in event["rows"].items())
+        self._line(
+            f"sweep: {event['candidates']} candidates, {event['kept']} of them known, "
+            f"{event['left_out']} techniques left out; rows: {rows}"
+        )
+        self._now("first candidates")
+
+    def _trial(self, event: dict[str, Any]) -> None:
+        told = escape(event["reason"])
+        if event["status"] == "measured":
+            fairness = "not defined" if event["fairness"] is None else f"{event['fairness']:.3f}"
+            told = f"accuracy {event['accuracy']:.4f}, {event['measure']} {fairness}"
+        count = f"{event['done']:>3} of {event['of']}"
+        self._line(f"  [dim]{count}[/dim] {event['name']}: {told}")
+        self._now(f"{count} candidates, about {event['left']:.0f} s left")
+
     def _stage(self, event: dict[str, Any]) -> None:
         again = f" (iteration {event['iteration']})" if event["iteration"] else ""
         self._now(event["stage"])

@@ -5,12 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairmend.reports.sweep import sweep_header, sweep_rows, write_sweep
 from fairmend.reports.verdict import verdict_rows, verdict_table, worse
 
 if TYPE_CHECKING:
     from fairmend.pipeline.record import RunRecord
 
-__all__ = ["verdict_rows", "verdict_table", "worse", "write_report"]
+__all__ = [
+    "sweep_header",
+    "sweep_rows",
+    "verdict_rows",
+    "verdict_table",
+    "worse",
+    "write_report",
+    "write_sweep",
+]
 
 
 def write_report(record: RunRecord, folder: str | Path) -> Path:

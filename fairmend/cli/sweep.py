@@ -1,0 +1,140 @@
+"""Sweep over techniques and their combinations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fairmend import api
+from fairmend.cli.options import (
+    constraint_option,
+    learner_option,
+    names_of,
+    notion_option,
+    policy_option,
+    required,
+    role_options,
+    roles_of,
+    seed_option,
+)
+from fairmend.cli.output import as_json, err, out, print_json, to_json
+from fairmend.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from fairmend.pipeline.swept import Sweep
+
+
+@click.command()
+@click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
+@role_options
+@click.option("--findings", metavar="AUDIT", help="JSON file that an audit wrote; else the data are audited.")
+@constraint_option
+@notion_option
+@policy_option
+@learner_option
+@seed_option
+@click.option(
+    "--depth",
+    type=click.IntRange(1, 3),
+    default=2,
+    show_default=True,
+    help="Most techniques in a combination.",
+)
+@click.option("--without", callback=names_of, metavar="ID,ID", help="Techniques to leave out, by id or slug.")
+@click.option(
+    "--jobs", type=int, metavar="N", help="Processes; by default one a core, or a thread of the cluster."
+)
+@click.option("--dask", metavar="ADDRESS", help="Compute on the Dask cluster of this scheduler.")
+@click.option(
+    "--keep/--no-keep",
+    "store",
+    default=True,
+    show_default=True,
+    help="Keep outcomes (in FAIRMEND_HOME, else .fairmend), so that a sweep goes on where it was cut off.",
+)
+@click.option("--fresh", is_flag=True, help="Forget the outcomes that are kept, and compute all anew.")
+@click.option("--output", "-o", metavar="FILE", help="Write the sweep there, as JSON.")
+@click.option(
+    "--pipeline", metavar="FILE", help="Write a pipeline there that begins with the chosen candidate."
+)
+@click.option("--report", metavar="FOLDER", help="Write the table and the plot of the frontier there.")
+@as_json
+def sweep(
+    output: str | None,
+    pipeline: str | None,
+    report: str | None,
+    as_json: bool,
+    jobs: int | None,
+    without: tuple[str, ...] | None,
+    **options: Any,
+) -> int:
+    """Try every applicable technique and sensible combinations, and find those that no other beats.
+
+    All figures are of validation data; a run of the pipeline gives the verdict, on test data. Called
+    again it computes only what is missing.
+
+    Exit codes: 0 some candidate meets the target; 1 an error; 2 usage; 4 none does.
+    """
+    roles = required(roles_of(options))
+    with Progress(err()) as progress:
+        found = api.sweep(
+            jobs=-1 if jobs is None else jobs,
+            without=without or (),
+            observer=progress.tell,
+            **options,
+            **roles,
+        )
+    if output is not None:
+        _write(output, to_json(found.to_json()) + "\n")
+    if pipeline is not None:
+        _write_pipeline(found, pipeline, options["policy"])
+    if report is not None:
+        from fairmend.reports import write_sweep
+
+        err().print(f"wrote {write_sweep(found, report)}")
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_sweep(found)
+    return found.exit_code
+
+
+def _write(path: str, text: str) -> None:
+    from fairmend.core.files import write_text
+
+    write_text(path, text)
+    err().print(f"wrote {path}")
+
+
+def _write_pipeline(found: Sweep, path: str, policy: str) -> None:
+    if found.pick is None:
+        err().print(f"{path} is not written: {found.reason}")
+        return
+    recommendation = api.recommend(found.audit, found.constraints, found.notion)
+    _write(path, api.compose(recommendation, policy=policy, sweep=found).to_yaml())
+
+
+def print_sweep(found: Sweep) -> None:
+    """Print the candidates with their figures, what failed, what was left out, and what is chosen."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from fairmend.reports import sweep_header, sweep_rows
+
+    console = out()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, title in enumerate(sweep_header(found)):
+        table.add_column(title, overflow="fold", no_wrap=1 <= place <= 2)
+    for row in sweep_rows(found):
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table)
+    for candidate in found.candidates:
+        if candidate.status == "failed":
+            console.print(f"Failed: {candidate.name}: {escape(candidate.reason)}")
+    for left_out in found.left_out:
+        console.print(f"Left out: {left_out.slug} ({left_out.technique_id}): {escape(left_out.reason)}")
+    for note in found.notes:
+        console.print(f"Note: {escape(note)}")
+    console.print(f"[bold]{escape(found.chosen or 'none')}[/bold]: {escape(found.reason)}")

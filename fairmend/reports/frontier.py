@@ -1,0 +1,184 @@
+"""The plot of a sweep: accuracy against fairness, with intervals and the frontier."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+
+from fairmend.pipeline.swept import PLAIN, Candidate
+from fairmend.reports.plots import AFTER, BEFORE, INK, MUTED, STYLE
+from fairmend.reports.verdict import OVERALL
+
+if TYPE_CHECKING:
+    from fairmend.pipeline.swept import Sweep
+
+ACCENT = "#3b5bdb"
+MOST_NUMBERED = 14
+ROOM = 11.0  # points on the page that a number needs around it
+# Where a number may stand beside its point, in points on the page; near before far.
+SIDES: list[tuple[float, float]] = [
+    (round(far * x, 1), round(far * y, 1))
+    for far in (12, 20, 30)
+    for x, y in ((0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7), (1, 0.2), (-1, 0.2), (0.2, 1), (0.2, -1))
+]
+
+
+def write_frontier(sweep: Sweep, folder: Path) -> list[str]:
+    """Write the plot as PNG and SVG into a folder, which must exist, and return the names of the files."""
+    import matplotlib as mpl
+
+    names = ["frontier.png", "frontier.svg"]
+    with mpl.rc_context(rc={**STYLE, "svg.hashsalt": "fairmend"}):
+        figure = frontier(sweep)
+        for name in names:
+            about: dict[str, Any] = {"Software": None} if name.endswith("png") else {"Date": None}
+            figure.savefig(folder / name, bbox_inches="tight", facecolor="white", metadata=about)
+    return names
+
+
+def frontier(sweep: Sweep) -> Drawing:
+    """Draw every candidate, the frontier with its intervals, the target, the plain model and the chosen one.
+
+    What matters is numbered in the plot and named beside it, so that no label hides another.
+    """
+    drawn = [c for c in sweep.measured if _point(c) is not None]
+    named = _named(sweep, drawn)
+    figure = Drawing(figsize=(11, 6), layout="constrained")
+    axes = figure.subplots()
+    others = [c for c in drawn if c not in named]
+    if others:
+        axes.plot(*_columns(others), "o", color=MUTED, markersize=4, alpha=0.8)
+    _staircase(axes, [c for c in drawn if c.on_frontier], sweep.target.upward)
+    for candidate in reversed(named):
+        _bars(axes, candidate, sweep)
+    axes.axhline(sweep.target.threshold, color=INK, linewidth=1, linestyle=":", zorder=1)
+    if not sweep.target.upward:
+        axes.invert_yaxis()
+    measure = OVERALL.get(sweep.target.measure, sweep.target.measure.replace("_", " "))
+    rows = next((c.accuracy.support for c in drawn if c.accuracy), 0)
+    axes.set_xlabel(f"Accuracy on {rows:,} validation rows, with 95 % intervals")
+    axes.set_ylabel(f"{measure} (target {sweep.target.bound}; up is fairer)")
+    axes.set_title(f"{len(drawn)} candidates; {sum(c.on_frontier for c in drawn)} of them on the frontier")
+    axes.grid()
+    axes.legend(
+        handles=_legend(named, others, sweep),
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.0),
+        fontsize=8,
+        labelspacing=0.9,
+        borderaxespad=0,
+    )
+    _numbers(figure, axes, named, others)
+    return figure
+
+
+def _point(candidate: Candidate) -> tuple[float, float] | None:
+    accuracy, fairness = candidate.accuracy, candidate.fairness
+    if accuracy is None or fairness is None or accuracy.value is None or fairness.value is None:
+        return None
+    return accuracy.value, fairness.value
+
+
+def _columns(candidates: Sequence[Candidate]) -> Any:
+    return np.array([_point(c) for c in candidates], dtype=float).T
+
+
+def _named(sweep: Sweep, drawn: Sequence[Candidate]) -> list[Candidate]:
+    """Return what gets a number: plain model, chosen one, and the frontier as far as there is room."""
+    first = [c for c in drawn if c.name in {PLAIN, sweep.chosen}]
+    rest = [c for c in sweep.frontier if c in drawn and c not in first]
+    return [*first, *rest[: MOST_NUMBERED - len(first)]]
+
+
+def _color(candidate: Candidate, sweep: Sweep) -> str:
+    if candidate.name == sweep.chosen:
+        return AFTER
+    return ACCENT if candidate.on_frontier else BEFORE
+
+
+def _staircase(axes: Axes, front: Sequence[Candidate], upward: bool) -> None:
+    """Draw the edge of what was reached: the best fairness at each accuracy."""
+    if not front:
+        return
+    accuracy, fairness = _columns(sorted(front, key=lambda c: _point(c) or (0.0, 0.0)))
+    axes.step(accuracy, fairness, where="pre", color=ACCENT, linewidth=1.4, alpha=0.7)
+
+
+def _marker(candidate: Candidate, sweep: Sweep) -> str:
+    return {PLAIN: "s", sweep.chosen: "D"}.get(candidate.name, "o")
+
+
+def _bars(axes: Axes, candidate: Candidate, sweep: Sweep) -> None:
+    point = _point(candidate)
+    if point is None:
+        return
+    reach = [
+        None if found is None or found.interval is None else np.abs(np.array(found.interval) - value)[:, None]
+        for found, value in zip((candidate.accuracy, candidate.fairness), point, strict=True)
+    ]
+    axes.errorbar(
+        [point[0]],
+        [point[1]],
+        xerr=reach[0],
+        yerr=reach[1],
+        fmt=_marker(candidate, sweep),
+        color=_color(candidate, sweep),
+        elinewidth=0.8,
+        markersize=9 if candidate.name == sweep.chosen else 7,
+        zorder=3,
+    )
+
+
+def _legend(named: Sequence[Candidate], others: Sequence[Candidate], sweep: Sweep) -> list[Line2D]:
+    """Return what each number and line stands for."""
+    entries = []
+    for number, candidate in enumerate(named, start=1):
+        accuracy, fairness = _point(candidate) or (np.nan, np.nan)
+        mark = ", chosen" if candidate.name == sweep.chosen else ""
+        reads = ", reads the protected attributes" if candidate.reads_protected else ""
+        wrapped = textwrap.wrap(
+            f"{number}  {candidate.name}", 52, break_on_hyphens=False, subsequent_indent="    "
+        )
+        label = "\n".join([*wrapped, f"    {accuracy:.4f}, {fairness:.3f}{mark}{reads}"])
+        look: Any = {"color": _color(candidate, sweep), "marker": _marker(candidate, sweep)}
+        entries.append(Line2D([], [], linestyle="none", markersize=7, label=label, **look))
+    if others:
+        entries.append(
+            Line2D([], [], linestyle="none", marker="o", markersize=4, color=MUTED, label="other candidates")
+        )
+    entries.append(Line2D([], [], color=ACCENT, linewidth=1.4, alpha=0.7, label="frontier"))
+    entries.append(
+        Line2D([], [], color=INK, linewidth=1, linestyle=":", label=f"target {sweep.target.bound}")
+    )
+    return entries
+
+
+def _numbers(figure: Drawing, axes: Axes, named: Sequence[Candidate], others: Sequence[Candidate]) -> None:
+    """Write the numbers beside their points, each on the side where nothing is yet."""
+    figure.draw_without_rendering()  # settles the layout, so that distances on the page are known
+    points = axes.transData.transform(_columns([*named, *others]).T) * 72 / figure.dpi
+    taken = [*points]
+    for number, point in enumerate(points[: len(named)], start=1):
+        away = [point + side for side in SIDES]
+        free = [min(np.hypot(*(spot - other)) for other in taken) for spot in away]
+        best = int(np.argmax(np.minimum(free, ROOM)))
+        taken.append(away[best])
+        axes.annotate(
+            str(number),
+            _point(named[number - 1]) or (0.0, 0.0),
+            xytext=SIDES[best],
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=9,
+            fontweight="bold",
+            zorder=5,
+            bbox={"boxstyle": "circle,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+        )

@@ -1,0 +1,117 @@
+"""The report of a sweep: the table of candidates, and the frontier as a plot."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fairmend.core.errors import UsageError
+from fairmend.core.files import write_text
+from fairmend.pipeline.swept import Candidate, ranked
+from fairmend.reports.verdict import OVERALL
+
+if TYPE_CHECKING:
+    from fairmend.pipeline.swept import Sweep
+
+HEADER = ("steps", "accuracy", "", "frontier", "target", "last gate", "reads protected", "seconds")
+
+
+def sweep_header(sweep: Sweep) -> tuple[str, ...]:
+    """Return the titles of the columns of the table."""
+    measure = OVERALL.get(sweep.target.measure, sweep.target.measure.replace("_", " "))
+    return tuple(title or measure for title in HEADER)
+
+
+def sweep_rows(sweep: Sweep) -> list[tuple[str, ...]]:
+    """Return the table of candidates that were measured: the frontier first, then the others by accuracy."""
+    return [_cells(c, sweep) for c in ranked(sweep.candidates) if c.status == "measured"]
+
+
+def _cells(candidate: Candidate, sweep: Sweep) -> tuple[str, ...]:
+    accuracy, fairness = candidate.accuracy, candidate.fairness
+    share = "" if candidate.share_on_frontier is None else f"{candidate.share_on_frontier:.0%}"
+    return (
+        candidate.name + (" (chosen)" if candidate.name == sweep.chosen else ""),
+        accuracy.text(4) if accuracy else "",
+        fairness.text(3) if fairness else "",
+        ("yes" if candidate.on_frontier else "no") + (f", {share}" if share else ""),
+        "secure" if candidate.secure else "met" if candidate.meets_target else "no",
+        "passes" if candidate.passes else ", ".join(candidate.failing),
+        "yes" if candidate.reads_protected else "no",
+        f"{candidate.seconds:.1f}",
+    )
+
+
+def write_sweep(sweep: Sweep, folder: str | Path) -> Path:
+    """Write the report of a sweep.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        What was found.
+    folder : str or Path
+        Where to write; it is made if it is not there. Files of an earlier report are replaced.
+
+    Returns
+    -------
+    Path
+        The report in Markdown; the plot (``frontier.png``, ``frontier.svg``) and the record
+        (``sweep.json``) are beside it.
+
+    Raises
+    ------
+    UsageError
+        The folder cannot be made or written to.
+    """
+    from fairmend.reports.frontier import write_frontier
+
+    target = Path(folder)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target, prefix=".part-") as made:
+            parts = Path(made)
+            write_frontier(sweep, parts)
+            write_text(parts / "sweep.md", sweep_text(sweep))
+            record = json.dumps(sweep.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+            write_text(parts / "sweep.json", record + "\n")
+            for part in sorted(parts.iterdir()):
+                os.replace(part, target / part.name)
+    except OSError as error:
+        raise UsageError(f"the report cannot be written to {target}: {error.strerror or error}") from error
+    return target / "sweep.md"
+
+
+def sweep_text(sweep: Sweep) -> str:
+    """Return the report in Markdown."""
+    lines = [
+        "# Sweep of techniques",
+        "",
+        f"{sweep.reason[0].upper()}{sweep.reason[1:]}.",
+        "",
+        f"Target: {sweep.target.measure.replace('_', ' ')} {sweep.target.bound} ({sweep.notion.replace('_', ' ')}), policy "
+        f"{sweep.policy['name']}. Learner {sweep.learner}, seed {sweep.seed}, at most {sweep.depth} steps.",
+        "",
+        "![Accuracy against fairness](frontier.png)",
+        "",
+        "Frontier: no other candidate is at least as good in both figures and better in one; the share is that of "
+        "resamples of the rows in which no other beats it.",
+        "",
+        *_table(sweep_header(sweep), sweep_rows(sweep)),
+    ]
+    failed = [(c.name, c.reason) for c in sweep.candidates if c.status == "failed"]
+    if failed:
+        lines += ["", "## Failed", "", *_table(("steps", "why"), failed)]
+    if sweep.left_out:
+        left_out = [(f"{e.slug} ({e.technique_id})", e.reason) for e in sweep.left_out]
+        lines += ["", "## Left out", "", *_table(("technique", "why"), left_out)]
+    lines += ["", "## Notes", "", *(f"- {note}" for note in sweep.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    cells = [header, ("---",) * len(header), *rows]
+    return ["| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in row) + " |" for row in cells]
