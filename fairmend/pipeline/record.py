@@ -11,6 +11,7 @@ from fairmend.core.model import FairModel
 from fairmend.core.plain import plain
 from fairmend.pipeline.folds import CrossValidation
 from fairmend.pipeline.gates import Approval, Judgement
+from fairmend.pipeline.resolution import Resolution
 from fairmend.pipeline.spec import PipelineSpec
 
 Status = Literal["deployable", "waiting", "escalated", "failed"]
@@ -192,6 +193,8 @@ class RunRecord:
         What a reader must know.
     results : dict
         What analyses and evaluations found, by slug.
+    findings : list of Resolution
+        What became of each finding of the audit, on the test data.
     cross_validation : CrossValidation or None
         The pipeline refitted on other parts of the data, where that was asked for.
     seconds : dict of str to float
@@ -224,6 +227,7 @@ class RunRecord:
     notes: list[str] = field(default_factory=list)
     results: dict[str, Any] = field(default_factory=dict)
     references: dict[str, Any] = field(default_factory=dict)
+    findings: list[Resolution] = field(default_factory=list)
     cross_validation: CrossValidation | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -253,6 +257,7 @@ class RunRecord:
             "ablation": [v.to_json() for v in self.variants],
             "chosen": self.chosen,
             "references": self.references,
+            "findings": [f.to_json() for f in self.findings],
             "cross_validation": None if self.cross_validation is None else self.cross_validation.to_json(),
             "approvals": [a.to_json() for a in self.approvals],
             "options": self.options,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairmend.reports.findings import findings_table, rest_of
 from fairmend.reports.sweep import sweep_header, sweep_rows, write_sweep
 from fairmend.reports.verdict import verdict_rows, verdict_table, worse
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from fairmend.pipeline.record import RunRecord
 
 __all__ = [
+    "findings_table",
+    "rest_of",
     "sweep_header",
     "sweep_rows",
     "verdict_rows",

@@ -15,6 +15,7 @@ import jinja2
 from fairmend.core.errors import UsageError
 from fairmend.core.files import write_text
 from fairmend.pipeline.gates import Judgement
+from fairmend.reports.findings import finding_rows, fold_rows, rest_of
 from fairmend.reports.plots import write_plots
 from fairmend.reports.verdict import p_text, verdict_rows, worse
 
@@ -89,6 +90,9 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
         "verdict": [row.cells for row in rows],
         "worse": worse(rows),
         "level": f"{record.final.level:.0%}".replace("%", " %"),
+        "resolved": finding_rows(record.findings),
+        "rest": rest_of(record.findings),
+        "folds": [] if record.cross_validation is None else fold_rows(record.cross_validation),
         "final_gates": [_judgement(g) for g in final],
         "gates": [_judgement(g) for g in record.gates if g not in final],
         "readings": _readings(record.gates),

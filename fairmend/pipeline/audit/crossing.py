@@ -11,6 +11,7 @@ from fairmend.core.groups import Groups
 from fairmend.core.measure import Measurement, metric
 from fairmend.core.measure.bootstrap import percentile_interval
 from fairmend.core.measure.columns import Float
+from fairmend.core.measure.metrics import Rate
 from fairmend.pipeline.audit.evidence import Evidence, Reading, lacking
 
 KIND = "intersectional-disparity"
@@ -37,9 +38,7 @@ def intersectional_disparity(
     errors : bool
         Whether decisions differ from labels, so that true positive rates say something.
     """
-    first = np.unique(groups.codes, return_index=True)[1]
-    values = groups.frame.iloc[first].reset_index(drop=True)
-    members = [Groups.of(values[[column]]) for column in values.columns]
+    members = members_of(groups)
     out: list[Evidence | Finding] = []
     for name in CELLS if errors else ("selection_rate",):
         rate = metric(name).rates[0]
@@ -49,8 +48,8 @@ def intersectional_disparity(
             named = [measured.groups[g] for g in few]
             out.append(lacking(KIND, attribute, named, int(support.min()), CELLS[name], f"{name}_deficit"))
         own, drawn_own = rate.of(measured.table.counts), rate.of(measured.drawn)
-        parents = np.stack([rate.of(_parents(measured.table.counts, part)) for part in members])
-        drawn_parents = np.stack([rate.of(_parents(measured.drawn, part)) for part in members])
+        parents = parent_rates(rate, measured.table.counts, members)
+        drawn_parents = parent_rates(rate, measured.drawn, members)
         for g in np.flatnonzero(support >= measured.min_support):
             at = int(np.argmin(parents[:, g]))
             parent = members[at].labels[members[at].codes[g]]
@@ -75,6 +74,18 @@ def intersectional_disparity(
                 )
             )
     return out
+
+
+def members_of(groups: Groups) -> list[Groups]:
+    """Return, for each attribute of a crossing, the group that each cell belongs to."""
+    first = np.unique(groups.codes, return_index=True)[1]
+    values = groups.frame.iloc[first].reset_index(drop=True)
+    return [Groups.of(values[[column]]) for column in values.columns]
+
+
+def parent_rates(rate: Rate, counts: Float, members: list[Groups]) -> Float:
+    """Return the rate of the groups that each cell belongs to, shape (attributes, ..., G)."""
+    return np.stack([rate.of(_parents(counts, part)) for part in members])
 
 
 def _parents(counts: Float, part: Groups) -> Float:

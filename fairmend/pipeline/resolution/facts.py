@@ -1,0 +1,62 @@
+"""Findings about the data itself: who is in it and what was recorded, which no rule of decision changes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fairmend.core.findings import Finding
+from fairmend.core.measure.columns import Float, Int
+from fairmend.pipeline.resolution.evidence import Both, Lacking, Measured, unchanged
+
+REWEIGHTED = "weighs or draws the training rows anew"
+FACT = "a fact about the data, which the pipeline does not change"
+
+
+def base_rate_difference(finding: Finding, both: Both) -> Measured | Lacking:
+    """Return the greatest difference of recorded outcomes between groups with enough test rows."""
+    groups, minimum = both.views[str(finding.attribute)], both.settings.minimum_support
+    size, weight = groups.counts(), groups.counts(both.weights)
+    keep = (size >= minimum) & (weight > 0)
+    short = [name for name, enough in zip(groups.labels, keep, strict=True) if not enough]
+    if keep.sum() < 2 or {finding.group, finding.reference} & set(short):
+        return Lacking(f"the test data has too few rows of {', '.join(short[:4])}", int(size.min()))
+    rates = groups.counts(both.weights * both.test.y)[keep] / weight[keep]
+    reason = _fact(both.changing("labels"), "changes training labels")
+    return unchanged("base_rate_difference", float(np.ptp(rates)), int(size[keep].min()), reason)
+
+
+def representation(finding: Finding, both: Both) -> Measured | Lacking:
+    """Return the rows of the finding's group over those of the group it was compared with."""
+    groups = both.views[str(finding.attribute)]
+    rows = dict(zip(groups.labels, groups.counts(), strict=True))
+    few, many = rows.get(str(finding.group), 0.0), rows.get(str(finding.reference), 0.0)
+    if not few or not many:
+        absent = finding.reference if few else finding.group
+        return Lacking(f"the test data has no row of {absent}")
+    reason = _fact(both.changing("rows", "weights"), REWEIGHTED)
+    return unchanged("ratio_to_largest_group", few / many, int(few), reason)
+
+
+def class_imbalance(finding: Finding, both: Both) -> Measured | Lacking:
+    """Return the share of the rarer outcome, of all test rows or of the finding's group."""
+    rows = np.ones(len(both.test), dtype=bool)
+    if finding.group is not None:
+        groups = both.views[str(finding.attribute)]
+        rows = groups.codes == (groups.labels.index(finding.group) if finding.group in groups.labels else -1)
+    support = int(rows.sum())
+    if support < both.settings.minimum_support:
+        return Lacking(f"the test data has too few rows of {finding.group or 'any group'}", support)
+    share = _share(both.test.y[rows], both.weights[rows])
+    reason = _fact(both.changing("rows", "weights"), REWEIGHTED)
+    return unchanged("minority_class_share", min(share, 1 - share), support, reason)
+
+
+def _share(y: Int, weights: Float) -> float:
+    return float(np.average(y, weights=weights)) if weights.any() else math.nan
+
+
+def _fact(answers: list[str], how: str) -> str:
+    """Return that this is a fact, and what in the pipeline answers it in training."""
+    return FACT + (f"; {', '.join(answers)} {how}" if answers else "")

@@ -1,0 +1,99 @@
+"""What became of each finding of the audit, and of the target in cross-validation, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fairmend.pipeline.folds import CrossValidation
+from fairmend.pipeline.resolution import Resolution
+from fairmend.reports.verdict import p_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+OF_ONE_GROUP = {"group-miscalibration", "intersectional-disparity", "class-imbalance"}
+STYLES = {"fixed": "green", "improved": "green", "worse": "red", "insufficient evidence": "yellow"}
+
+
+def finding_rows(findings: Sequence[Resolution]) -> list[dict[str, str]]:
+    """Return the findings that the audit raised or that changed, as text.
+
+    The p-values are those corrected for all findings of the run.
+    """
+    return [
+        {
+            "verdict": found.verdict,
+            "finding": _name(found),
+            "severity": found.severity,
+            "measure": found.measure.replace("_", " "),
+            "before": _number(found.before),
+            "after": _number(found.after),
+            "p": p_text(found.p_holm),
+            "text": found.text,
+        }
+        for found in findings
+        if found.matters
+    ]
+
+
+def _name(found: Resolution) -> str:
+    of = found.attribute or ""
+    if found.kind in OF_ONE_GROUP and found.group is not None:
+        of += f": {found.group}"
+    return " ".join(word for word in (found.kind, found.column, f"({of})" if of else "") if word)
+
+
+def rest_of(findings: Sequence[Resolution]) -> str:
+    """Return how many findings are not among the rows, as a sentence; empty where there is none."""
+    left = sum(not found.matters for found in findings)
+    if not left:
+        return ""
+    return f"Left out: {left} that the audit had not raised and that did not change beyond chance."
+
+
+def findings_table(findings: Sequence[Resolution]) -> Table:
+    """Return the verdict on each finding as a table for a terminal."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        title="What became of the findings, on the test data; p corrected for all of them",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("", no_wrap=True)
+    for title in ("finding", "measure"):
+        table.add_column(title, overflow="fold")
+    for title in ("before", "after", "p"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in finding_rows(findings):
+        style = STYLES.get(row["verdict"], "")
+        cells = [escape(row[name]) for name in ("finding", "measure", "before", "after", "p")]
+        table.add_row(f"[{style}]{row['verdict']}[/{style}]" if style else row["verdict"], *cells)
+    return table
+
+
+def fold_rows(found: CrossValidation) -> list[dict[str, str]]:
+    """Return each fold of a cross-validation as text."""
+    words = {True: "held", False: "missed", None: "insufficient evidence"}
+    return [
+        {
+            "fold": f"{fold.repetition}.{fold.fold}",
+            "rows": f"{fold.n_train:,} / {fold.n_test:,}",
+            **{
+                f"{name} {when}": _number(values.get(measure))
+                for name, measure in (("accuracy", "accuracy"), ("target", found.target))
+                for when, values in (("before", fold.before), ("after", fold.after))
+            },
+            "outcome": "failed" if fold.failed else words[fold.held],
+            "reason": fold.reason,
+        }
+        for fold in found.folds
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
