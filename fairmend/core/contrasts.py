@@ -29,6 +29,8 @@ from fairmend.core.groups import Groups
 from fairmend.core.regression import Coefficient, LinearSystem
 
 MOST_LEVELS = 50
+LEAST_SHARED = 0.5
+"""Share of the rows that the levels of a text must cover between them for it to be worth adjusting for."""
 OTHER = "other levels"
 FIGURES = (
     "estimate", "se", "t", "dof", "sigma2", "interval", "partial_r2", "robustness_value", "robustness_value_alpha",
@@ -68,6 +70,24 @@ def regressors(frame: pd.DataFrame, columns: Iterable[str]) -> tuple[pd.DataFram
             notes[name] = f"all but {MOST_LEVELS - 1} levels were merged"
         ready[name] = column
     return pd.DataFrame(ready, index=frame.index), notes
+
+
+def unshared(frame: pd.DataFrame, columns: Iterable[str]) -> dict[str, str]:
+    """Return the texts whose values hardly anybody shares, such as names and dates, each with the reason.
+
+    To adjust for one takes a level a person, which leaves nothing to compare.
+    """
+    out = {}
+    for name in columns:
+        column = frame[name]
+        if pd.api.types.is_numeric_dtype(column) or column.nunique() <= MOST_LEVELS:
+            continue
+        commonest = column.value_counts(normalize=True)[: MOST_LEVELS - 1]
+        if commonest.sum() < LEAST_SHARED:
+            out[name] = (
+                f"left out: its {len(commonest)} commonest values cover {commonest.sum():.0%} of the rows"
+            )
+    return out
 
 
 def adjustment(graph: CausalGraph, attribute: str, outcome: str) -> tuple[tuple[str, ...], bool]:
@@ -346,7 +366,7 @@ def attribute_contrasts(
     graph : CausalGraph
         Decides what to adjust for, see :func:`adjustment`.
     covariates : sequence of str, optional
-        What to adjust for instead.
+        What to adjust for instead; all of them are kept, see :func:`unshared`.
     reference : str, optional
         The reference group; by default the largest.
     min_support : int
@@ -373,6 +393,8 @@ def attribute_contrasts(
                 raise unknown("covariate", name, map(str, frame.columns))
         inside = [name for name in chosen if name in graph.nodes]
         identified = graph.is_adjustment_set(inside, attribute, outcome)
+    left_out = unshared(frame, chosen) if covariates is None else {}
+    chosen = tuple(name for name in chosen if name not in left_out)
     ready, notes = regressors(frame, (outcome, *chosen))
     groups = Groups.of(data.sensitive[[attribute]])
     base = groups.labels[int(groups.counts().argmax())] if reference is None else reference
@@ -381,5 +403,5 @@ def attribute_contrasts(
     found = group_contrasts(
         ready, outcome, groups, base, chosen, min_support=min_support, q=q, alpha=alpha, multiples=multiples
     )
-    context = {"covariates": list(chosen), "identified": identified, "notes": notes}
+    context = {"covariates": list(chosen), "identified": identified, "notes": {**notes, **left_out}}
     return [{"attribute": attribute, **contrast, **context} for contrast in found]

@@ -201,9 +201,15 @@ class LinearSystem:
         """
         added = [of] if isinstance(of, str) else list(of)
         target = self._single(outcome)
-        before = float(self._residual_products([target], given)[0][0, 0])
-        after = float(self._residual_products([target], [*given, *added])[0][0, 0])
-        return max(0.0, 1 - after / before) if before > self._negligible(target) else float("nan")
+        base = self._indices(given)
+        # With the added columns last, the triangle holds the residuals of both regressions.
+        r, kept = self._reduce(list(dict.fromkeys([*base, *self._indices(added)])), [target])
+        first = sum(place in set(base) for place in kept)
+        left = r[first:, -1]
+        before, after = float(left @ left), float(np.sum(r[len(kept) :, -1] ** 2))
+        if before <= self._negligible(target):
+            return float("nan")
+        return max(0.0, 1 - after / before) if after > self._negligible(target) else 1.0
 
     def residual_products(self, columns: Sequence[str], given: Sequence[str]) -> tuple[Array, list[int], int]:
         """Return cross-products of what ``given`` leaves of some columns.
@@ -241,11 +247,11 @@ class LinearSystem:
         if shared := set(given) & set(targets):
             raise UsageError(f"{self.design[min(shared)]!r} cannot be explained by a regression on itself")
         kept: list[int] = []
-        basis = np.zeros((len(self.triangle), len(given)))
+        basis = np.zeros((len(self.triangle), len(given)), order="F")
         for place in given:
-            rest = self.triangle[:, place].copy()
+            rest, so_far = self.triangle[:, place].copy(), basis[:, : len(kept)]
             for _ in range(2):  # Gram-Schmidt is precise when done twice
-                rest -= basis @ (rest @ basis)
+                rest -= so_far @ (rest @ so_far)
             if (size := float(rest @ rest)) > self._negligible(place):
                 basis[:, len(kept)] = rest / np.sqrt(size)
                 kept.append(place)

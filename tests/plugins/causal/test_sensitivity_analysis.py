@@ -212,6 +212,26 @@ def test_missing_numbers_are_filled_and_said_so(bank_data: Dataset, true_graph: 
     assert result["contrasts"][0]["estimate"] is not None
 
 
+def test_texts_that_nobody_shares_are_left_out_unless_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    n = 600
+    frame = pd.DataFrame(
+        {
+            "sex": rng.choice(["F", "M"], n),
+            "skill": rng.normal(size=n),
+            "name": [f"person {i}" for i in range(n)],
+            "paid": rng.choice(["no", "yes"], n),
+        }
+    )
+    data = Dataset.from_frame(frame, Roles(outcome="paid", favorable="yes", protected=("sex",)))
+    (contrast,) = SensitivityAnalysis().analyse(data)["contrasts"]
+    assert contrast["covariates"] == ["skill"]
+    assert "cover 8% of the rows" in contrast["notes"]["name"]
+    (asked,) = SensitivityAnalysis(covariates=["skill", "name"]).analyse(data)["contrasts"]
+    assert asked["covariates"] == ["skill", "name"]
+    assert asked["dof"] < contrast["dof"]
+
+
 def test_refuses_unknown_names(bank_data: Dataset, true_graph: CausalGraph) -> None:
     with pytest.raises(UnknownNameError, match="group of race"):
         SensitivityAnalysis(reference={"race": "Blck"}).analyse(bank_data, true_graph)
