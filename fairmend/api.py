@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fairmend.catalog.policy import Policy
     from fairmend.core.dataset import Dataset
     from fairmend.core.findings import Audit
+    from fairmend.core.model import FairModel
     from fairmend.core.technique import Technique
     from fairmend.index import Answer, Recommendation
     from fairmend.pipeline.alone import Alone
@@ -285,8 +286,9 @@ def audit(
     predictions, scores : array or str, optional
         Decisions and probabilities of an existing model; in words a column of the data, or
         ``FILE:COLUMN`` of a file with the same rows.
-    model : fitted classifier, optional
-        An existing model. Without any of these three a reference model is trained.
+    model : fitted classifier or path, optional
+        An existing model; in words a file that ``skops.io.dump`` wrote. Without any of these three a
+        reference model is trained.
     learner : str
         Learner of that reference model.
     seed : int
@@ -305,7 +307,7 @@ def audit(
         dataset(data, **roles),
         predictions=predictions,
         scores=scores,
-        model=model,
+        model=_loaded(model),
         learner=learner,
         seed=seed,
         progress=None if observer is None else lambda text: observer({"event": "audit", "text": text}),
@@ -492,6 +494,8 @@ def run(
     approvals: Sequence[Approval] = (),
     assume_approved: bool = False,
     model: Any = None,
+    scores: str | None = None,
+    scores_threshold: float = 0.5,
     cv: str | None = None,
     observer: Observer | None = None,
     store: RunStore | bool = False,
@@ -511,8 +515,14 @@ def run(
         Decisions of people so far.
     assume_approved : bool
         Take every approval as given and mark the record so; for demonstrations.
-    model : fitted classifier, optional
-        The user's own model, as the baseline.
+    model : fitted classifier or path, optional
+        The user's own model, as the baseline; in words a file that ``skops.io.dump`` wrote. Techniques
+        that retrain train the learner in its place; the constraint ``retraining=false`` keeps the model.
+    scores : str, optional
+        Instead of a model its scores: a column of the data, or ``FILE:COLUMN`` of a file with the same
+        rows. Techniques that retrain are left out.
+    scores_threshold : float in [0, 1]
+        The baseline decides favourably at this score and above.
     cv : str, optional
         Cross-validate the whole pipeline at the end, such as ``"5x2"``: five repetitions of two folds.
     observer : callable, optional
@@ -527,6 +537,7 @@ def run(
         The pipeline is not sound, or the data cannot serve it.
     """
     from fairmend.pipeline.folds import Repeats
+    from fairmend.pipeline.given import given_model
     from fairmend.pipeline.runner import run as run_pipeline
     from fairmend.pipeline.spec import load_spec
     from fairmend.pipeline.store import RunStore
@@ -536,13 +547,24 @@ def run(
         raise UsageError("give the data to run on")
     if cv is not None:
         Repeats.parse(cv)  # before the audit, which takes its time
-    if pipeline is not None:
-        spec = load_spec(pipeline)
-        table = dataset(data, **(roles or spec.roles.model_dump()))
+    spec = None if pipeline is None else load_spec(pipeline)
+    if spec is not None:
+        roles = roles or spec.roles.model_dump()
+    source = data
+    if scores is not None:
+        if model is not None:
+            raise UsageError("give a model or scores, not both")
+        source, model, roles = _scored(data, scores, scores_threshold, roles)
+    table = dataset(source, **roles)
+    if model is not None:
+        model = given_model(_loaded(model), table)
+    limits = Constraints.parse(constraints if spec is None else spec.constraints)
+    if scores is not None:
+        limits = Constraints.parse({**limits.model_dump(exclude_none=True), "retraining": False})
+    if spec is not None:
+        spec = spec.model_copy(update={"constraints": limits})
     else:
-        table = dataset(data, **roles)
-        limits = Constraints.parse(constraints)
-        found = audit(table, model=model, learner=learner, seed=seed, observer=observer)
+        found = _audited(table, model, learner=learner, seed=seed, observer=observer)
         spec = compose(recommend(found, limits, notion), policy=policy, learner=learner, seed=seed)
     settings: dict[str, Any] = {
         "registry": registry(),
@@ -554,6 +576,45 @@ def run(
     }
     if store is False:
         return run_pipeline(spec, table, approvals=approvals, **settings)
-    path = data if isinstance(data, (str, Path)) else None
+    path = source if isinstance(source, (str, Path)) else None
     kept = RunStore() if store is True else store
     return begin(spec, table, store=kept, path=path, **settings)
+
+
+def _scored(
+    data: str | Path | pd.DataFrame | Dataset, scores: str, threshold: float, roles: dict[str, Any]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return data that hold the scores as a feature, what reads them, and roles that let it."""
+    from fairmend.core.dataset import Dataset, read_table
+    from fairmend.core.given import GivenScores
+    from fairmend.pipeline.given import with_scores
+
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"the threshold on the scores must lie between 0 and 1, got {threshold:g}")
+    column = scores
+    if not isinstance(data, Dataset):
+        frame, column = with_scores(read_table(data) if isinstance(data, (str, Path)) else data, scores)
+        if column != scores:
+            data = frame
+    ignored = roles.get("ignored") or ()
+    ignored = (ignored,) if isinstance(ignored, str) else ignored
+    kept = tuple(c for c in ignored if c != column)
+    return data, GivenScores(column, threshold), {**roles, "ignored": kept}
+
+
+def _audited(table: Dataset, model: FairModel | None, **options: Any) -> Audit:
+    """Return the audit that a run begins with; given scores are decisions to audit, and no feature."""
+    from fairmend.core.given import GivenScores
+
+    if model is None or not isinstance(model.estimator, GivenScores):
+        return audit(table, model=model, **options)
+    decisions, given = model.predict(table.X), model.scores(table.X)
+    return audit(table.without([model.estimator.column]), predictions=decisions, scores=given, **options)
+
+
+def _loaded(model: Any) -> Any:
+    """Return a model, read where it is a file."""
+    from fairmend.pipeline.given import read_model
+    from fairmend.pipeline.stored import plugin_modules
+
+    return read_model(model, plugin_modules(registry())) if isinstance(model, (str, Path)) else model

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairmend import api
-from fairmend.cli.options import learner_option, required, role_options, roles_of, seed_option
+from fairmend.cli.options import (
+    learner_option,
+    model_option,
+    required,
+    role_options,
+    roles_of,
+    seed_option,
+)
 from fairmend.cli.output import as_json, err, out, print_json, to_json
 from fairmend.cli.progress import Progress
 
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 @role_options
 @click.option("--predictions", metavar="[FILE:]COLUMN", help="Decisions of an existing model.")
 @click.option("--scores", metavar="[FILE:]COLUMN", help="Its probabilities of the favourable outcome.")
+@model_option
 @learner_option
 @seed_option
 @click.option("--output", "-o", metavar="FILE", help="Write the audit there, as JSON.")
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
 def audit(data: str, output: str | None, as_json: bool, **options: Any) -> None:
     """Find where and how much groups differ, in data or in the decisions of a model.
 
-    Without --predictions or --scores a reference model is trained, and its decisions on rows that it
+    Without --model, --predictions or --scores a reference model is trained, and its decisions on rows that it
     has not seen are audited.
     """
     from fairmend.core.files import write_text

@@ -44,6 +44,12 @@ ROLES = (
         metavar="COLUMN=N,N",
         help="Upper bounds of the groups of a numeric attribute, e.g. age=25.",
     ),
+    click.option(
+        "--protected-in-model", is_flag=True, help="Let the model read the protected attributes as features."
+    ),
+)
+model_option = click.option(
+    "--model", metavar="FILE", help="Your own fitted model, as skops.io.dump wrote it; nothing is unpickled."
 )
 constraint_option = click.option(
     "--constraint",
@@ -68,7 +74,10 @@ policy_option = click.option(
     help="Gates, decisions and rollbacks.",
 )
 learner_option = click.option(
-    "--learner", default="gradient_boosting", show_default=True, help="Learner of the baseline."
+    "--learner",
+    default="gradient_boosting",
+    show_default=True,
+    help="Learner of the baseline, and of techniques that retrain.",
 )
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random."
@@ -102,6 +111,7 @@ def roles_of(options: dict[str, Any]) -> dict[str, Any]:
         "weights": options.pop("weights"),
         "key": options.pop("key"),
         "cuts": cuts_of(options.pop("cuts")) or None,
+        "protected_in_model": options.pop("protected_in_model") or None,
     }
     return {name: value for name, value in given.items() if value is not None}
 

@@ -11,6 +11,7 @@ from fairmend.cli.options import (
     constraint_option,
     cv_option,
     learner_option,
+    model_option,
     notion_option,
     policy_option,
     required,
@@ -79,6 +80,19 @@ def compose(
 @click.argument("pipeline", required=False)
 @click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
 @role_options
+@model_option
+@click.option(
+    "--scores",
+    metavar="[FILE:]COLUMN",
+    help="Instead of a model its probabilities of the favourable outcome.",
+)
+@click.option(
+    "--scores-threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Where decisions on --scores become favourable.",
+)
 @constraint_option
 @notion_option
 @policy_option
@@ -177,13 +191,17 @@ def print_record(record: RunRecord) -> None:
     """Print the verdict table, where the run ended and why, and on escalation the options."""
     from rich.markup import escape
 
-    from fairmend.reports import verdict_rows, verdict_table, worse
+    from fairmend.reports import findings_table, rest_of, verdict_rows, verdict_table, worse
 
     console = out()
     console.print(verdict_table(record.baseline, record.final, record.tests))
     price = worse(verdict_rows(record.baseline, record.final, record.tests))
     if price:
         console.print(f"Worse beyond chance: {'; '.join(price)}")
+    if record.findings:
+        console.print(findings_table(record.findings))
+    if left := rest_of(record.findings):
+        console.print(left)
     for line in record.cross_validation.lines if record.cross_validation is not None else ():
         console.print(escape(line))
     console.print(f"[bold]{record.status}[/bold]: {escape(record.reason)}")

@@ -129,11 +129,15 @@ class Case:
         if transformers is None:
             transformers = self.model.transformers if self.model else ()
         estimator = fit_weighted(clone(self.learner), self.train.X, self.train.y, self.train.weights)
-        features = self.model.features if self.model else tuple(self.train.X.columns)
         model = FairModel(
-            features, tuple(self.train.sensitive.columns), estimator, transformers, seed=self.seed
+            self.features, tuple(self.train.sensitive.columns), estimator, transformers, seed=self.seed
         )
         return replace(self, model=model)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features as they came, of which a rule trained on ``train`` is made; no step changes them."""
+        return tuple(self.validation.X.columns)
 
     def fitted(self) -> FairModel:
         """Return the model so far, which must be there.

@@ -130,7 +130,7 @@ def dump_model(model: Any) -> bytes:
     return skops.io.dumps(model)
 
 
-def load_model(content: bytes, plugins: Iterable[str] = ()) -> Any:
+def load_model(content: bytes, plugins: Iterable[str] = (), *, what: str = "the stored model") -> Any:
     """Return a fitted object; only types of known modules are made.
 
     Parameters
@@ -139,6 +139,8 @@ def load_model(content: bytes, plugins: Iterable[str] = ()) -> Any:
         What :func:`dump_model` gave.
     plugins : iterable of str
         Top-level modules of installed third-party plugins, whose types are trusted, too.
+    what : str
+        What to call it in an error.
 
     Raises
     ------
@@ -152,6 +154,6 @@ def load_model(content: bytes, plugins: Iterable[str] = ()) -> Any:
     strangers = [name for name in named if not name.startswith(allowed)]
     if strangers:
         raise RunError(
-            f"the stored model holds the type {strangers[0]}, which belongs to no installed plugin; it is not loaded"
+            f"{what} holds the type {strangers[0]}, which belongs to no installed plugin; it is not loaded"
         )
     return skops.io.loads(content, trusted=named)

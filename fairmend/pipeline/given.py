@@ -1,14 +1,25 @@
-"""Decisions and scores of an existing model, from a column of the data or of another file."""
+"""What decides already: a model of the user's own, or decisions and scores in a column or another file."""
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
-from fairmend.core.dataset import read_table
-from fairmend.core.errors import DataError, MissingColumnError, unknown
+from fairmend.core.dataset import Dataset, read_table
+from fairmend.core.errors import DataError, FairmendError, MissingColumnError, UsageError, unknown
+from fairmend.core.given import Given, GivenModel
+from fairmend.core.groups import label_of
+from fairmend.core.model import FairModel
+from fairmend.core.roles import Roles
+from fairmend.pipeline.artifacts import load_model
 
 
 def given_columns(frame: pd.DataFrame, *sources: str | None) -> tuple[list[Any], tuple[str, ...]]:
@@ -53,6 +64,151 @@ def given_columns(frame: pd.DataFrame, *sources: str | None) -> tuple[list[Any],
             )
         values.append(_column(other, column))
     return values, tuple(taken)
+
+
+def with_scores(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, str]:
+    """Return a frame that holds the scores which ``[FILE:]COLUMN`` names, and the name of their column.
+
+    Raises
+    ------
+    MissingColumnError
+        There is no such column.
+    DataError
+        The other file has another number of rows, or a column of this name stands in the data, too.
+    """
+    [scores], taken = given_columns(frame, source)
+    if taken:
+        return frame, taken[0]
+    name = str(scores.name)
+    if name in frame.columns:
+        raise DataError(
+            f"the data has a column {name!r} of its own; rename the scores in {source.rpartition(':')[0]}"
+        )
+    return frame.assign(**{name: scores.to_numpy()}), name
+
+
+def read_model(path: str | Path, plugins: Iterable[str] = ()) -> Any:
+    """Read a fitted model that was saved with skops; nothing is unpickled.
+
+    Parameters
+    ----------
+    path : str or Path
+        What ``skops.io.dump(model, path)`` wrote.
+    plugins : iterable of str
+        Top-level modules whose types are trusted beside those of scikit-learn and what it stands on.
+
+    Raises
+    ------
+    UsageError
+        There is no such file.
+    DataError
+        It is not of skops, or cannot be read.
+    RunError
+        It holds a type of a module that is not trusted.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"there is no model file {path}; write one with skops.io.dump(model, 'model.skops')")
+    if not zipfile.is_zipfile(path) or "schema.json" not in zipfile.ZipFile(path).namelist():
+        raise DataError(
+            f"{path} was not saved with skops; files of pickle and joblib run code when they are read and are "
+            "not loaded: save the model with skops.io.dump(model, 'model.skops')"
+        )
+    try:
+        return load_model(path.read_bytes(), plugins, what=str(path))
+    except FairmendError:
+        raise
+    except Exception as error:  # whatever a file of another version, or a damaged one, brings about
+        said = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} cannot be read as a model: {type(error).__name__}: {said}") from error
+
+
+def given_model(model: Any, data: Dataset) -> FairModel:
+    """Return a user's fitted model as the rule that a run begins with.
+
+    Parameters
+    ----------
+    model : fitted classifier or FairModel
+        Its classes are the values of the outcome, or 0 and 1 with 1 for the favourable one. It reads
+        the columns that it was fitted on by name, or all features where it was fitted on an array.
+    data : Dataset
+        The data to run on.
+
+    Raises
+    ------
+    UsageError
+        It gives no probabilities or is not fitted.
+    DataError
+        It has other than two classes, or none of them is the favourable one.
+    MissingColumnError
+        It reads a column that is not among the features.
+    """
+    if isinstance(model, FairModel):
+        return model
+    name = type(model).__name__
+    if not all(callable(getattr(model, verb, None)) for verb in ("predict", "predict_proba")):
+        raise UsageError(
+            f"a model must have predict and predict_proba, {name} lacks one; wrap it in scikit-learn's "
+            "CalibratedClassifierCV, or give its scores instead"
+        )
+    if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
+        try:
+            check_is_fitted(model)
+        except NotFittedError as error:
+            raise UsageError(f"the model ({name}) is not fitted; fit it before it is saved") from error
+    classes = getattr(model, "classes_", None)
+    if classes is None or np.ndim(classes) != 1 or len(classes) != 2:
+        found = "classes_" if classes is None else f"{len(classes)} classes ({', '.join(map(str, classes))})"
+        word = "lacks" if classes is None else "has"
+        raise DataError(f"the model ({name}) must tell two classes apart, it {word} {found}")
+    features = _features(model, data)
+    estimator = model if isinstance(model, Given) else GivenModel(model, _favorable(classes, data.roles))
+    return FairModel(features, tuple(data.sensitive.columns), estimator)
+
+
+def _favorable(classes: Any, roles: Roles) -> int:
+    """Return the place of the favourable class."""
+    labels, favorable = [label_of(c) for c in classes], label_of(roles.favorable)
+    if favorable in labels:
+        return labels.index(favorable)
+    if labels in (["0", "1"], ["False", "True"]):
+        return 1
+    raise DataError(
+        f"the classes of the model are {' and '.join(labels)}; one of them must be the favourable "
+        f"{roles.outcome}, {favorable!r}, or they must be 0 and 1"
+    )
+
+
+def _features(model: Any, data: Dataset) -> tuple[str, ...]:
+    """Return the columns that a model reads, all of which must be features."""
+    known = [str(c) for c in data.X.columns]
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        expected = getattr(model, "n_features_in_", len(known))
+        if expected != len(known):
+            raise DataError(
+                f"the model was fitted on an array of {expected} columns, and the data has {len(known)} features; "
+                "fit it on a frame, or leave the other columns out (--ignore)"
+            )
+        return tuple(known)
+    absent = [str(c) for c in names if str(c) not in known]
+    if not absent:
+        return tuple(map(str, names))
+    roles = data.roles
+    barred = [c for c in absent if c in roles.protected]
+    if barred:
+        raise MissingColumnError(
+            f"the model reads the protected attribute {barred[0]!r}, which is kept from models; say that it may "
+            "be read (--protected-in-model), or give a model that does not read it"
+        )
+    kept = [c for c in absent if c in roles.not_features()]
+    if kept:
+        raise MissingColumnError(
+            f"the model reads {', '.join(kept[:5])}, which its role keeps from models; change the roles of the columns"
+        )
+    raise MissingColumnError(
+        f"the model reads {', '.join(absent[:5])}, which the data lacks or has no value of"
+    )
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series[Any]:

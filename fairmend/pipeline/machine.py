@@ -348,10 +348,10 @@ class Machine:
             yield changes[self._changes[key] - 1]
 
     def _withhold(self) -> str | None:
-        """Take the protected attributes out of the features, from the start."""
+        """Take the protected attributes out of the features, from the start, where the model can be retrained."""
         start = self.tracer.root.case
         names = [c for c in start.train.sensitive.columns if c in start.train.X.columns]
-        if not names:
+        if not names or start.learner is None:
             return None
         parts: dict[str, Dataset] = {
             part: getattr(start, part).without(names) for part in ("train", "calibration", "validation")

@@ -6,6 +6,7 @@ import platform
 import secrets
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata as distributions
 from typing import Any
@@ -15,6 +16,7 @@ import pandas as pd
 from fairmend.catalog.policy import Policy, load_policy
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
+from fairmend.core.given import GivenModel, GivenScores
 from fairmend.core.learner import make_learner
 from fairmend.core.model import FairModel
 from fairmend.core.registry import Registry
@@ -25,9 +27,12 @@ from fairmend.pipeline.compose import check_spec
 from fairmend.pipeline.crossval import cross_validate
 from fairmend.pipeline.folds import Repeats
 from fairmend.pipeline.gates import Approval, Judgement, judge_gate, outcome
+from fairmend.pipeline.given import given_model
 from fairmend.pipeline.machine import Ending, Machine, Observer
 from fairmend.pipeline.record import RunRecord, Status, Turn
+from fairmend.pipeline.resolution import resolve
 from fairmend.pipeline.spec import PipelineSpec
+from fairmend.pipeline.trace import choices_of
 from fairmend.pipeline.view import Judged, Settings, View
 
 LIBRARIES = ("fairmend", "numpy", "pandas", "scikit-learn", "scipy", "fairlearn")
@@ -66,7 +71,8 @@ def run(
     assume_approved : bool
         Take every approval as given and mark the record so; for demonstrations.
     model : fitted classifier, optional
-        The user's own model, as the baseline; techniques that retrain need ``learner`` beside it.
+        The user's own model, as the baseline; techniques that retrain train the pipeline's learner
+        instead, unless the pipeline's constraints forbid them with ``retraining=false``.
     cv : str, optional
         Repetitions and folds of a cross-validation of the whole pipeline, such as ``"5x2"``; see
         :func:`fairmend.pipeline.crossval.cross_validate`.
@@ -124,6 +130,8 @@ def run(
     verdicts = judge.gate(applied.case) if ending.to == "deploy" else []
     status, reason, options = _status(ending, verdicts, machine.gates, judged_by)
     evaluations = _evaluate(machine, judge, final, candidates)
+    techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
+    findings = resolve(spec.findings, judge.baseline, final, techniques)
     measured = time.perf_counter()
     crossed = None
     if repeats is not None and ending.to != "wait":
@@ -156,6 +164,7 @@ def run(
         ],
         results={**{k: dict(v) for k, v in applied.case.results.items()}, **evaluations},
         references=judge.references(candidates),
+        findings=findings,
         cross_validation=crossed,
         versions=versions(),
     )
@@ -195,9 +204,7 @@ def _baseline(spec: PipelineSpec, parts: dict[str, Dataset], model: Any) -> Case
     )
     if model is None:
         return case
-    features = tuple(getattr(model, "feature_names_in_", parts["train"].X.columns))
-    attributes = tuple(parts["train"].sensitive.columns)
-    return case.replace(model=FairModel(features, attributes, model, seed=spec.seed))
+    return case.replace(model=replace(given_model(model, parts["train"]), seed=spec.seed))
 
 
 def _assumed(policy: Policy) -> list[Approval]:
@@ -321,8 +328,31 @@ def _table(machine: Machine, candidates: dict[str, Candidate]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["accuracy", name])
 
 
+def _of_baseline(spec: PipelineSpec, machine: Machine) -> list[str]:
+    """Return how a model or scores of the user's own were read."""
+    estimator = machine.baseline.model.estimator
+    if isinstance(estimator, GivenScores):
+        return [
+            f"The baseline decides at {estimator.threshold:g} on the given scores in {estimator.column!r}. Scores "
+            "cannot be retrained, so techniques that retrain were left out (retraining=false)."
+        ]
+    if not isinstance(estimator, GivenModel):
+        return []
+    favorable = estimator.model.classes_[estimator.favorable]
+    told = (
+        f"The baseline is the given model ({type(estimator.model).__name__}), whose class {favorable} was read as the "
+        "favourable one. Figures on rows that it was trained on would look better than they are: give it data "
+        "that it has not seen."
+    )
+    if machine.tracer.root.case.learner is None:
+        return [told]
+    return [
+        f"{told} Techniques that retrain train {spec.learner} in its place; retraining=false keeps the given model."
+    ]
+
+
 def _notes(spec: PipelineSpec, model: FairModel, machine: Machine) -> list[str]:
-    notes = []
+    notes = _of_baseline(spec, machine)
     if model.reads_protected:
         rules = [p.metadata for p in model.parts if p.metadata.needs_protected_at_prediction]
         for rule in rules:

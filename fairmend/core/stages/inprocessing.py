@@ -97,7 +97,7 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
         technique = prepared(self, case, **extra)
         train, former = case.train, case.fitted()
         technique.fit(train.X, train.y, sensitive_features=train.sensitive, sample_weight=train.weights)
-        model = FairModel(former.features, former.attributes, technique, former.transformers, seed=case.seed)
+        model = FairModel(case.features, former.attributes, technique, former.transformers, seed=case.seed)
         share = case.decisions_changed(model)
         detail = dict(getattr(technique, "diagnostics_", {}))
         text = f"Trained {self.metadata.name}; it decides {share:.1%} of the validation rows differently."

@@ -126,7 +126,7 @@ def probe(features: Iterable[Binned], rows: Int, classes: Int, folds: Int, seed:
 def area(target: NDArray[np.bool_], score: Float) -> tuple[float, Interval, float]:
     """Return the area under the ROC curve, its interval, and the p-value against one half, one-sided."""
     ((value, interval),) = roc_auc(target, score, np.zeros(len(target), dtype=np.int64)).values()
-    if interval is None:
+    if interval is None or interval[0] == interval[1]:  # as for a column with one value
         return value, (value, value), float(value <= 0.5)
     low, high = (math.log(end / (1 - end)) for end in interval)
     error = (high - low) / (2 * NormalDist().inv_cdf(0.975))

@@ -122,22 +122,24 @@ def _of_model(data: Dataset, model: Any) -> Subject:
         raise UsageError(
             f"a model must have predict (and best predict_proba), {type(model).__name__} has not; give predictions= instead"
         )
-    decisions, notes = _decisions(model.predict(data.X), data)
+    # A model that was trained on the outcome itself names its values; 0 may be the favourable one.
+    by_value = str(data.roles.favorable) in {label_of(c) for c in getattr(model, "classes_", ())}
+    decisions, notes = _decisions(model.predict(data.X), data, by_value=by_value)
     if not callable(getattr(model, "predict_proba", None)):
         return Subject(
             "a fitted model",
             decisions,
             notes=(*notes, "The model gives no probabilities, so calibration was not audited."),
         )
-    favourable, _ = _decisions(model.classes_, data, one_each=True)
+    favourable, _ = _decisions(model.classes_, data, one_each=True, by_value=by_value)
     scores = np.asarray(model.predict_proba(data.X), dtype=float)[:, favourable == 1].sum(axis=1)
     return Subject("a fitted model", decisions, _scores(np.clip(scores, 0.0, 1.0), len(data)), notes=notes)
 
 
 def _decisions(
-    values: Any, data: Dataset, *, one_each: bool = False
+    values: Any, data: Dataset, *, one_each: bool = False, by_value: bool = False
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Read decisions, 0 and 1 or values of the outcome, as 1 where favourable."""
+    """Read decisions, values of the outcome or (unless told so) 0 and 1, as 1 where favourable."""
     column = pd.Series(np.asarray(values).ravel())
     if not one_each and len(column) != len(data):
         raise DataError(f"predictions must have a value for each of the {len(data)} rows, got {len(column)}")
@@ -145,11 +147,11 @@ def _decisions(
         raise DataError(f"predictions are missing in {int(column.isna().sum())} rows; leave these rows out")
     labels = column.map({value: label_of(value) for value in column.unique()})
     found, favorable = set(labels), str(data.roles.favorable)
-    if found <= {"0", "1", "False", "True"}:
+    if not by_value and found <= {"0", "1", "False", "True"}:
         note = f"Predictions of 1 were read as favourable, though the favourable {data.roles.outcome} is {favorable}."
         flags = labels.isin(["1", "True"]).to_numpy().astype(np.int64)
         return flags, (note,) if favorable in {"0", "False"} else ()
-    if favorable not in found:
+    if favorable not in found and not by_value:
         raise DataError(
             f"predictions must be 0 and 1, or values of {data.roles.outcome!r} with {favorable!r} among them; "
             f"got {', '.join(sorted(found)[:5])}"
