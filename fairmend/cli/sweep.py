@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from fairmend.pipeline.swept import Sweep
 
 
+SHOWN = 6  # columns of the table that fit on a screen; a report has them all
+
+
 @click.command()
 @click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
 @role_options
@@ -125,10 +128,10 @@ def print_sweep(found: Sweep) -> None:
 
     console = out()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, title in enumerate(sweep_header(found)):
-        table.add_column(title, overflow="fold", no_wrap=1 <= place <= 2)
+    for place, title in enumerate(sweep_header(found)[:SHOWN]):
+        table.add_column(title, overflow="fold", no_wrap=place > 0)
     for row in sweep_rows(found):
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(escape(cell) for cell in row[:SHOWN]))
     console.print(table)
     for candidate in found.candidates:
         if candidate.status == "failed":

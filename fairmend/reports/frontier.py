@@ -108,7 +108,7 @@ def _staircase(axes: Axes, front: Sequence[Candidate], upward: bool) -> None:
     if not front:
         return
     accuracy, fairness = _columns(sorted(front, key=lambda c: _point(c) or (0.0, 0.0)))
-    axes.step(accuracy, fairness, where="pre", color=ACCENT, linewidth=1.4, alpha=0.7)
+    axes.step(accuracy, fairness, where="pre", color=ACCENT, linewidth=1.8, zorder=3)
 
 
 def _marker(candidate: Candidate, sweep: Sweep) -> str:
@@ -123,17 +123,13 @@ def _bars(axes: Axes, candidate: Candidate, sweep: Sweep) -> None:
         None if found is None or found.interval is None else np.abs(np.array(found.interval) - value)[:, None]
         for found, value in zip((candidate.accuracy, candidate.fairness), point, strict=True)
     ]
+    color = _color(candidate, sweep)
+    faint = 0.9 if candidate.name in {PLAIN, sweep.chosen} else 0.3
     axes.errorbar(
-        [point[0]],
-        [point[1]],
-        xerr=reach[0],
-        yerr=reach[1],
-        fmt=_marker(candidate, sweep),
-        color=_color(candidate, sweep),
-        elinewidth=0.8,
-        markersize=9 if candidate.name == sweep.chosen else 7,
-        zorder=3,
+        *point, xerr=reach[0], yerr=reach[1], fmt="none", ecolor=color, elinewidth=1, alpha=faint, zorder=2
     )
+    size = 9 if candidate.name == sweep.chosen else 7
+    axes.plot(*point, _marker(candidate, sweep), color=color, markersize=size, zorder=4)
 
 
 def _legend(named: Sequence[Candidate], others: Sequence[Candidate], sweep: Sweep) -> list[Line2D]:
@@ -153,7 +149,7 @@ def _legend(named: Sequence[Candidate], others: Sequence[Candidate], sweep: Swee
         entries.append(
             Line2D([], [], linestyle="none", marker="o", markersize=4, color=MUTED, label="other candidates")
         )
-    entries.append(Line2D([], [], color=ACCENT, linewidth=1.4, alpha=0.7, label="frontier"))
+    entries.append(Line2D([], [], color=ACCENT, linewidth=1.8, label="frontier"))
     entries.append(
         Line2D([], [], color=INK, linewidth=1, linestyle=":", label=f"target {sweep.target.bound}")
     )

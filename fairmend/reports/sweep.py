@@ -17,7 +17,7 @@ from fairmend.reports.verdict import OVERALL
 if TYPE_CHECKING:
     from fairmend.pipeline.swept import Sweep
 
-HEADER = ("steps", "accuracy", "", "frontier", "target", "last gate", "reads protected", "seconds")
+HEADER = ("steps", "accuracy", "", "frontier", "target", "reads group", "last gate", "seconds")
 
 
 def sweep_header(sweep: Sweep) -> tuple[str, ...]:
@@ -27,8 +27,9 @@ def sweep_header(sweep: Sweep) -> tuple[str, ...]:
 
 
 def sweep_rows(sweep: Sweep) -> list[tuple[str, ...]]:
-    """Return the table of candidates that were measured: the frontier first, then the others by accuracy."""
-    return [_cells(c, sweep) for c in ranked(sweep.candidates) if c.status == "measured"]
+    """Return the table of what was measured: the chosen candidate, the frontier, the others by accuracy."""
+    order = sorted(ranked(sweep.candidates), key=lambda c: c.name != sweep.chosen)
+    return [_cells(c, sweep) for c in order if c.status == "measured"]
 
 
 def _cells(candidate: Candidate, sweep: Sweep) -> tuple[str, ...]:
@@ -38,10 +39,10 @@ def _cells(candidate: Candidate, sweep: Sweep) -> tuple[str, ...]:
         candidate.name + (" (chosen)" if candidate.name == sweep.chosen else ""),
         accuracy.text(4) if accuracy else "",
         fairness.text(3) if fairness else "",
-        ("yes" if candidate.on_frontier else "no") + (f", {share}" if share else ""),
+        f"yes, {share}" if candidate.on_frontier else share,
         "secure" if candidate.secure else "met" if candidate.meets_target else "no",
-        "passes" if candidate.passes else ", ".join(candidate.failing),
         "yes" if candidate.reads_protected else "no",
+        "passes" if candidate.passes else ", ".join(candidate.failing),
         f"{candidate.seconds:.1f}",
     )
 
