@@ -58,6 +58,7 @@ def compose(
         The policy has no target for the notion, or no technique is left that could reach it; or the
         sweep is about something else, or found nothing that meets the target.
     """
+    named = policy.policy if isinstance(policy, Policy) else str(policy)
     policy = load_policy(policy)
     audit, allowed, notion = recommendation.audit, recommendation.constraints, recommendation.notion
     target = policy.target(notion)
@@ -83,7 +84,7 @@ def compose(
         name=name,
         roles=audit.roles,
         notion=notion,
-        policy=policy.policy,
+        policy=named,
         learner=learner,
         constraints=allowed,
         seed=seed,
@@ -201,8 +202,17 @@ def _measured(candidate: Candidate, sweep: Sweep) -> str:
     return ", ".join(f"{name} {figure.text(digits)}" for name, figure, digits in figures if figure)
 
 
-def check_spec(spec: PipelineSpec, registry: Registry) -> None:
+def check_spec(spec: PipelineSpec, registry: Registry, policy: Policy | None = None) -> None:
     """Check a pipeline before any data is touched.
+
+    Parameters
+    ----------
+    spec : PipelineSpec
+        The pipeline.
+    registry : Registry
+        Where techniques come from.
+    policy : Policy, optional
+        By what it is to be judged; by default the one that it names.
 
     Raises
     ------
@@ -213,8 +223,7 @@ def check_spec(spec: PipelineSpec, registry: Registry) -> None:
         A parameter or technique that is not there.
     """
     faults: list[str] = []
-    policy = load_policy(spec.policy)
-    policy.target(spec.notion)
+    (policy or load_policy(spec.policy)).target(spec.notion)
     limits = spec.constraints.model_copy(update={"stage": None, "notion": None})
     decided = False
     for step in spec.steps:

@@ -99,7 +99,7 @@ def run(
     began = time.perf_counter()
     repeats = None if cv is None else Repeats.parse(cv)
     judged_by = load_policy(policy or spec.policy)
-    check_spec(spec, registry)
+    check_spec(spec, registry, judged_by)
     tell: Observer = observer or (lambda event: None)
     settings = Settings(judged_by.minimum_support, n_boot, n_permutations, spec.seed)
     approvals = _assumed(judged_by) if assume_approved else list(approvals)

@@ -129,6 +129,24 @@ def test_run_ends_with_4_where_people_must_decide(cli, folder, tmp_path):
     assert done.json["options"]
 
 
+def test_a_policy_of_ones_own_decides_from_composing_to_the_end(cli, jobs_csv, tmp_path):
+    (tmp_path / "parity.yaml").write_text(
+        "{policy: near-parity, title: Nearly equal rates, extends: playbook, "
+        "targets: {demographic_parity: {at_least: 0.94}}}"
+    )
+    found, pipeline = tmp_path / "audit.json", tmp_path / "pipeline.yaml"
+    assert cli("audit", jobs_csv, *JOBS, *LIGHT, "-o", found).code == 0
+    own = ("--policy", tmp_path / "parity.yaml")
+    assert (
+        cli("compose", "--findings", found, "-c", "retraining=false", *LIGHT, *own, "-o", pipeline).code == 0
+    )
+    rule = yaml.safe_load(pipeline.read_text())["steps"][-1]
+    assert rule["parameters"] == {"min_ratio": 0.94}
+    done = cli("run", pipeline, "--data", jobs_csv, "--assume-approved", "--json")
+    assert done.json["policy"]["name"] == "near-parity", done.err
+    assert {g["threshold"] for g in done.json["gates"] if g["id"] == "gate-4.fairness"} == {0.94}
+
+
 def test_demo_needs_no_data(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = cli("demo", "--rows", 800, *LIGHT, "-c", "retraining=false", "--json")
