@@ -488,7 +488,7 @@ def run(
     *,
     constraints: Limits = None,
     notion: Notion = "demographic_parity",
-    policy: str | Policy = "playbook",
+    policy: str | Policy | None = None,
     learner: str = "gradient_boosting",
     seed: int = 0,
     approvals: Sequence[Approval] = (),
@@ -506,11 +506,13 @@ def run(
     Parameters
     ----------
     pipeline : path or PipelineSpec, optional
-        A composed pipeline; its own target, policy, learner and seed hold.
+        A composed pipeline; its own target, learner and seed hold.
     data, **roles
         As in :func:`dataset`; with a pipeline its roles hold unless others are given.
-    constraints, notion, policy, learner, seed
+    constraints, notion, learner, seed
         What the pipeline is composed from, where none is given.
+    policy : str or Policy, optional
+        By what the run is judged; by default what the pipeline names, without one the playbook.
     approvals : sequence of Approval
         Decisions of people so far.
     assume_approved : bool
@@ -565,10 +567,11 @@ def run(
         spec = spec.model_copy(update={"constraints": limits})
     else:
         found = _audited(table, model, learner=learner, seed=seed, observer=observer)
+        policy = policy or "playbook"
         spec = compose(recommend(found, limits, notion), policy=policy, learner=learner, seed=seed)
     settings: dict[str, Any] = {
         "registry": registry(),
-        "policy": policy if pipeline is None else None,
+        "policy": policy,
         "assume_approved": assume_approved,
         "model": model,
         "cv": cv,

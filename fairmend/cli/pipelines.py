@@ -135,6 +135,7 @@ def run(
         roles = required(roles)
     else:
         _settled(ctx, ("constraints", "notion", "learner", "seed", "policy"), "pipeline")
+        options["policy"] = None
     with Progress(err()) as progress:
         record = api.run(pipeline, data, observer=progress.tell, **options, **roles)
     return finish(record, report, as_json)
