@@ -562,6 +562,8 @@ def run(
         model = given_model(_loaded(model), table)
     limits = Constraints.parse(constraints if spec is None else spec.constraints)
     if scores is not None:
+        if limits.retraining:
+            raise UsageError("scores cannot be retrained, and retraining=true asks for it; give the model")
         limits = Constraints.parse({**limits.model_dump(exclude_none=True), "retraining": False})
     if spec is not None:
         spec = spec.model_copy(update={"constraints": limits})

@@ -124,10 +124,20 @@ def load_frame(content: bytes) -> pd.DataFrame:
 
 
 def dump_model(model: Any) -> bytes:
-    """Return a fitted object as bytes, in the format of skops; nothing is pickled."""
-    import skops.io  # loads torch where it is installed, which a run that is not kept does without
+    """Return a fitted object as bytes, in the format of skops; nothing is pickled.
 
-    return skops.io.dumps(model)
+    Raises
+    ------
+    RunError
+        It holds something that skops cannot write.
+    """
+    import skops.io  # loads torch where it is installed, which a run that is not kept does without
+    from skops.io.exceptions import UnsupportedTypeException
+
+    try:
+        return skops.io.dumps(model)
+    except UnsupportedTypeException as error:
+        raise RunError(f"the model cannot be stored: {' '.join(str(error).split())}") from error
 
 
 def load_model(content: bytes, plugins: Iterable[str] = (), *, what: str = "the stored model") -> Any:

@@ -58,6 +58,10 @@ def begin(
     run_id = new_run_id()
     checkpoint = Checkpoint(store, run_id, plugin_modules(registry))
     judged_by = load_policy(policy or spec.policy)
+    name = None
+    if model is not None:
+        name = checkpoint.put_model(model)
+        model = checkpoint.get_model(name)  # one that could not be read again is refused before the work
     request = {
         "pipeline": spec.model_dump(mode="json"),
         "policy": judged_by.model_dump(mode="json"),
@@ -65,10 +69,11 @@ def begin(
             "path": None if path is None else str(Path(path).resolve()),
             "frame": None if path is not None else store.artifacts.put(_dump(data)),
             "roles": data.roles.model_dump(mode="json"),
+            "notes": list(data.notes),
             "sha256": data.fingerprint(),
         },
         "assume_approved": assume_approved,
-        "model": None if model is None else checkpoint.put_model(model),
+        "model": name,
         "cv": None if cv is None else str(Repeats.parse(cv)),
         "n_boot": n_boot,
         "n_permutations": n_permutations,
@@ -93,9 +98,10 @@ def resume(
     if about["path"] is not None:
         data = Dataset.from_frame(read_table(about["path"]), roles)
     else:
-        grouped = roles.model_copy(update={"cuts": {}})  # the stored frame holds groups, already cut
+        # The stored frame holds groups, already cut, and no column that is left out.
+        grouped = roles.model_copy(update={"cuts": {}, "ignored": ()})
         data = Dataset.from_frame(load_frame(store.artifacts.get(about["frame"])), grouped)
-        data = replace(data, roles=roles)
+        data = replace(data, roles=roles, notes=tuple(about.get("notes", ())))
     if data.fingerprint() != about["sha256"]:
         raise RunError(
             f"the data of {stored.run_id} changed since it began ({about['path']}); begin a new run"
