@@ -35,12 +35,9 @@ def group_gap(finding: Finding, both: Both) -> Measured | Lacking:
     cells = np.stack([groups.counts((test.y == label).astype(np.float64)) for label in (0, 1)])
     support = cells.min(axis=0) if gap is ERROR_RATE else cells.sum(axis=0)
     keep = np.flatnonzero(support >= settings.minimum_support)
-    short = {groups.labels[g] for g in range(groups.n_groups) if g not in keep}
-    if len(keep) < 2 or short & {finding.group, finding.reference}:
-        named = sorted(short & {finding.group, finding.reference}) or sorted(short)
-        return Lacking(
-            f"the test data has too few {gap.cells} of {', '.join(map(str, named[:4]))}", int(support.min())
-        )
+    short = both.short_of(finding, [groups.labels[g] for g in keep])
+    if short:
+        return Lacking(f"the test data has too few {gap.cells} of {short}", int(support.min()))
     rows = np.isin(groups.codes, keep)
     known: dict[str, Any] = {
         "sensitive_features": groups.frame[rows],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fairmend.core.dataset import Dataset
+from fairmend.core.findings import Finding
 from fairmend.core.groups import Groups
 from fairmend.core.measure.audit import views
 from fairmend.core.measure.bootstrap import Interval
@@ -122,6 +124,13 @@ class Both:
     def read_after(self) -> pd.DataFrame:
         """The features as the final model's estimator reads them."""
         return self.after.model.transform(self.test.X, self.test.sensitive)
+
+    def short_of(self, finding: Finding, enough: Sequence[str]) -> str:
+        """Return which groups of a comparison are not among those with enough rows; empty if none."""
+        named = [g for g in (finding.group, finding.reference) if g is not None and g not in enough]
+        if not named and len(enough) < 2:
+            named = [g for g in self.views[str(finding.attribute)].labels if g not in enough][:4]
+        return ", ".join(named)
 
     def changing(self, *changes: str) -> list[str]:
         """Return the slugs of the steps that change one of these."""

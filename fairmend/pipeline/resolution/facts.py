@@ -19,9 +19,9 @@ def base_rate_difference(finding: Finding, both: Both) -> Measured | Lacking:
     groups, minimum = both.views[str(finding.attribute)], both.settings.minimum_support
     size, weight = groups.counts(), groups.counts(both.weights)
     keep = (size >= minimum) & (weight > 0)
-    short = [name for name, enough in zip(groups.labels, keep, strict=True) if not enough]
-    if keep.sum() < 2 or {finding.group, finding.reference} & set(short):
-        return Lacking(f"the test data has too few rows of {', '.join(short[:4])}", int(size.min()))
+    short = both.short_of(finding, [groups.labels[g] for g in np.flatnonzero(keep)])
+    if short:
+        return Lacking(f"the test data has too few rows of {short}", int(size.min()))
     rates = groups.counts(both.weights * both.test.y)[keep] / weight[keep]
     reason = _fact(both.changing("labels"), "changes training labels")
     return unchanged("base_rate_difference", float(np.ptp(rates)), int(size[keep].min()), reason)
