@@ -107,26 +107,29 @@ class RunStore:
         """Enter a new run."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
             db.execute(
                 "INSERT INTO runs (run_id, created, status, request) VALUES (?, ?, 'running', ?)",
                 (run_id, now, json.dumps(request)),
             )
-        self.log(run_id, {"what": "created"})
+            _log(db, run_id, {"what": "created"})
 
     def finish(self, run_id: str, status: str, result: dict[str, Any], model: str) -> None:
         """Enter how a run ended."""
         with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
             db.execute(
                 "UPDATE runs SET status = ?, result = ?, model = ? WHERE run_id = ?",
                 (status, json.dumps(result), model, run_id),
             )
-        self.log(run_id, {"what": "ended", "status": status, "reason": result["reason"], "model": model})
+            _log(db, run_id, {"what": "ended", "status": status, "reason": result["reason"], "model": model})
 
     def fail(self, run_id: str, message: str) -> None:
         """Enter that a run ended with an error, such as data that cannot be split."""
         with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
             db.execute("UPDATE runs SET status = 'error' WHERE run_id = ?", (run_id,))
-        self.log(run_id, {"what": "error", "message": message})
+            _log(db, run_id, {"what": "error", "message": message})
 
     def run(self, run_id: str) -> StoredRun:
         """Return a run by its name, or ``latest``.
@@ -224,18 +227,9 @@ class RunStore:
 
     def log(self, run_id: str, entry: dict[str, Any]) -> None:
         """Add an entry to the log of a run; each entry's hash covers the one before."""
-        entry = {**entry, "time": datetime.now(UTC).isoformat(timespec="seconds")}
         with self._open() as db:
             db.execute("BEGIN IMMEDIATE")
-            last = db.execute(
-                "SELECT place, hash FROM log WHERE run_id = ? ORDER BY place DESC LIMIT 1", (run_id,)
-            ).fetchone()
-            place, before = (0, "") if last is None else (last["place"] + 1, last["hash"])
-            text = json.dumps(entry, sort_keys=True)
-            db.execute(
-                "INSERT INTO log (run_id, place, entry, before, hash) VALUES (?, ?, ?, ?, ?)",
-                (run_id, place, text, before, _chained(run_id, place, text, before)),
-            )
+            _log(db, run_id, entry)
 
     def entries(self, run_id: str) -> list[dict[str, Any]]:
         """Return the log of a run, verified.
@@ -300,6 +294,19 @@ class RunStore:
             db.executescript(
                 f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
             )
+
+
+def _log(db: sqlite3.Connection, run_id: str, entry: dict[str, Any]) -> None:
+    """Add an entry to the log within a transaction, so that a change and its entry are made together."""
+    last = db.execute(
+        "SELECT place, hash FROM log WHERE run_id = ? ORDER BY place DESC LIMIT 1", (run_id,)
+    ).fetchone()
+    place, before = (0, "") if last is None else (last["place"] + 1, last["hash"])
+    text = json.dumps({**entry, "time": datetime.now(UTC).isoformat(timespec="seconds")}, sort_keys=True)
+    db.execute(
+        "INSERT INTO log (run_id, place, entry, before, hash) VALUES (?, ?, ?, ?, ?)",
+        (run_id, place, text, before, _chained(run_id, place, text, before)),
+    )
 
 
 def _chained(run_id: str, place: int, entry: str, before: str) -> str:

@@ -155,8 +155,8 @@ def _written(store: RunStore, run_id: str, observer: Observer | None) -> Observe
         line = json.dumps(
             {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **event}, default=str
         )
-        with path.open("a", encoding="utf-8") as handle:
-            handle.write(line + "\n")
+        with path.open("ab", buffering=0) as handle:  # one write, so that a kill leaves no half line
+            handle.write(f"{line}\n".encode())
         if observer is not None:
             observer(event)
 
@@ -261,7 +261,11 @@ def predict(store: RunStore, run_id: str, frame: pd.DataFrame, registry: Registr
     """
     stored = store.run(run_id)
     rule = load_deployed(store, run_id, registry)
-    roles = Roles(**stored.request["data"]["roles"])
+    return decide(rule, Roles(**stored.request["data"]["roles"]), frame)
+
+
+def decide(rule: FairPipeline, roles: Roles, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return score and decision of a fitted rule for new rows, as :func:`predict` does."""
     sensitive = None
     if rule.reads_protected:
         absent = [a for a in roles.protected if a not in frame.columns]
