@@ -1,6 +1,6 @@
 """Kill kept runs at random moments, resume them, and compare what they end with to an undisturbed run.
 
-    python benchmarks/kills.py [--kills 50] [--rows 4000] [--seed 0]
+    python benchmarks/kills.py [--kills 50] [--rows 6000] [--seed 0]
 
 Each process gets SIGKILL at a moment drawn evenly over the duration of the undisturbed run, from the
 start of Python to the writing of the end. A run that was entered in the store goes on with
@@ -121,7 +121,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--rows", type=int, default=4_000)
+    parser.add_argument("--rows", type=int, default=6_000)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     rng = np.random.default_rng(given.seed)
