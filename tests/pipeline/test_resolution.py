@@ -309,6 +309,29 @@ def test_what_cannot_be_measured_says_why():
         assert one.before is one.after is one.p_value is None
 
 
+def test_weights_count():
+    frame = mediated().assign(w=2.0)
+    frame["after"] = np.where(frame["race"] == "a", 0.2, 0.7)
+    frame.loc[frame["race"] == "a", "w"] = np.where(frame["before"][frame["race"] == "a"] > 0.5, 3.0, 1.0)
+    data = api.dataset(frame, outcome="y", protected=["race"], weights="w", ignored=["m"])
+    names = tuple(data.X.columns)
+    both = [Judged(FairModel(names, ("race",), Reader(c)), data, SETTINGS) for c in ("before", "after")]
+    base = finding("base-rate-difference", "base_rate_difference", group="a", reference="b")
+    gap, calibration, fact = resolve([GAP, CALIBRATION, base], *both)
+    weighed = frame.groupby("race")[["before", "y", "w"]].apply(
+        lambda g: pd.Series(
+            {
+                "selected": np.average(g["before"] > 0.5, weights=g["w"]),
+                "y": np.average(g["y"], weights=g["w"]),
+            }
+        )
+    )
+    assert gap.before == pytest.approx(np.ptp(weighed["selected"]))
+    assert fact.before == pytest.approx(np.ptp(weighed["y"]))
+    a = frame[frame["race"] == "a"]
+    assert calibration.after == pytest.approx(abs(np.average(a["y"] - 0.2, weights=a["w"])), abs=0.02)
+
+
 def test_p_values_are_corrected_over_all_findings():
     frame = people(before=favoured(a=0.4, b=0.5), after=favoured(a=0.44, b=0.5))
     found = resolve([GAP, ERRORS, CALIBRATION], *judged(frame))
