@@ -182,6 +182,9 @@ class Dataset:
     def split(self, parts: Mapping[str, float] | None = None, *, seed: int = 0) -> dict[str, Dataset]:
         """Split at random, with the same mix of label and group in every part.
 
+        A group of so few rows that chance would leave it out of a part is in the first ones, so that no
+        part holds a group that an earlier one lacks.
+
         Parameters
         ----------
         parts : mapping of str to float
@@ -205,6 +208,12 @@ class Dataset:
         place = stratified_places(groups.codes * 2 + self.y, np.random.default_rng(seed))
         bounds = np.cumsum(list(shares.values()))[:-1]
         part_of = np.searchsorted(bounds, place, side="right")
+        held = np.zeros((groups.n_groups, len(shares)), dtype=bool)
+        held[groups.codes, part_of] = True
+        for g in np.flatnonzero(~held.all(axis=1)):
+            rows = np.flatnonzero(groups.codes == g)
+            few = rows[np.argsort(place[rows], kind="stable")][: len(shares)]
+            part_of[few] = np.arange(len(few))
         out = {name: self.take(np.flatnonzero(part_of == i)) for i, name in enumerate(shares)}
         for name, part in out.items():
             if len(np.unique(part.y)) < 2:

@@ -195,6 +195,17 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         frame, sensitive = self._read(X, sensitive_features)
         return self.model_.decision_probability(frame, sensitive)
 
+    def score_and_decide(
+        self, X: Any, *, sensitive_features: Any = None, key: Any = None
+    ) -> tuple[NDArray[np.float64], NDArray[Any]]:
+        """Return the probability of the favourable class and the class a row, in one pass of the estimator.
+
+        Parameters and errors are those of :meth:`predict`.
+        """
+        frame, sensitive = self._read(X, sensitive_features)
+        scores, decisions = self.model_.score_and_decide(frame, sensitive, key)
+        return scores, self.classes_[decisions]
+
     def _read(self, X: Any, sensitive_features: Any) -> tuple[pd.DataFrame, pd.DataFrame | None]:
         check_is_fitted(self)
         frame = as_frame(X)
@@ -203,12 +214,20 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
             raise MissingColumnError(
                 f"the data lacks {', '.join(map(str, absent[:5]))}, which the model reads"
             )
+        empty: dict[str, pd.Series[Any]] = {}
         for name, kind in self.kinds_.items():
-            found = _kind(frame[name])
-            if found != kind and not frame[name].isna().all():
+            column = frame[name]
+            found = _kind(column)
+            if found == "number" and np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
+                raise DataError(f"feature {name!r} holds infinite values; replace or leave them out")
+            if found == kind:
+                continue
+            if not column.isna().all():
                 raise DataError(
                     f"feature {name!r} held {kind}s at fit and holds {found}s now; mend the column"
                 )
+            empty[name] = column.astype(float if kind == "number" else object)
+        frame = frame.assign(**empty) if empty else frame
         if not self.model_.reads_protected:
             return frame, None
         if sensitive_features is None:

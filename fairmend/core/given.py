@@ -111,6 +111,11 @@ class GivenScores(Given):
         """The one column that is read."""
         return np.array([self.column], dtype=object)
 
+    @property
+    def decides_by_score(self) -> bool:
+        """Whether the threshold is one half."""
+        return self.threshold == 0.5
+
     def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Return the probability of each class, shape (n, 2).
 

@@ -73,7 +73,9 @@ class FairModel:
 
     def scores(self, X: pd.DataFrame, sensitive: Any = None) -> NDArray[np.float64]:
         """Return the (calibrated) probability of the favourable outcome, shape (n,)."""
-        frame = self.transform(X, sensitive)
+        return self._scores(self.transform(X, sensitive), sensitive)
+
+    def _scores(self, frame: pd.DataFrame, sensitive: Any) -> NDArray[np.float64]:
         values = np.asarray(self.estimator.predict_proba(frame, **_sensitive_for(self.estimator, sensitive)))[
             :, -1
         ]
@@ -84,16 +86,26 @@ class FairModel:
 
     def decision_probability(self, X: pd.DataFrame, sensitive: Any = None) -> NDArray[np.float64]:
         """Return the probability of a favourable decision; 0 or 1 where the rule is not randomised."""
-        if not self.adjusters and hasattr(self.estimator, "decision_probability"):
-            frame = self.transform(X, sensitive)
-            return np.asarray(
-                self.estimator.decision_probability(frame, **_sensitive_for(self.estimator, sensitive))
-            )
-        values = self.scores(X, sensitive)
+        frame = self.transform(X, sensitive)
+        if self._asks_estimator:
+            return self._asked(frame, sensitive)
+        return self._chance(self._scores(frame, sensitive), sensitive)
+
+    @property
+    def _asks_estimator(self) -> bool:
+        """Whether the estimator itself decides, by more than its scores: a randomised or a given one."""
+        asks = hasattr(self.estimator, "decision_probability")
+        return asks and not self.adjusters and not getattr(self.estimator, "decides_by_score", False)
+
+    def _asked(self, frame: pd.DataFrame, sensitive: Any) -> NDArray[np.float64]:
+        known = _sensitive_for(self.estimator, sensitive)
+        return np.asarray(self.estimator.decision_probability(frame, **known))
+
+    def _chance(self, scores: NDArray[np.float64], sensitive: Any) -> NDArray[np.float64]:
         if self.decides:
             last = self.adjusters[-1]
-            return np.asarray(last.decision_probability(values, **_sensitive_for(last, sensitive)))
-        return (values >= 0.5).astype(float)
+            return np.asarray(last.decision_probability(scores, **_sensitive_for(last, sensitive)))
+        return (scores >= 0.5).astype(float)
 
     def predict(self, X: pd.DataFrame, sensitive: Any = None, key: Any = None) -> NDArray[np.int64]:
         """Return decisions of 0 and 1; the same row always gets the same one.
@@ -107,10 +119,22 @@ class FairModel:
         key : array of shape (n,), optional
             What identifies the rows; without it the draw depends on their content.
         """
-        probability = self.decision_probability(X, sensitive)
-        if not ((probability > 0) & (probability < 1)).any():
-            return probability.astype(np.int64)
-        return decide(probability, row_hash(X[list(self.features)] if key is None else key), self.seed)
+        return self._drawn(self.decision_probability(X, sensitive), X, key)
+
+    def score_and_decide(
+        self, X: pd.DataFrame, sensitive: Any = None, key: Any = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return what ``scores`` and ``predict`` do, in one pass of the estimator."""
+        frame = self.transform(X, sensitive)
+        scores = self._scores(frame, sensitive)
+        asks = self._asks_estimator
+        chance = self._asked(frame, sensitive) if asks else self._chance(scores, sensitive)
+        return scores, self._drawn(chance, X, key)
+
+    def _drawn(self, chance: NDArray[np.float64], X: pd.DataFrame, key: Any) -> NDArray[np.int64]:
+        if not ((chance > 0) & (chance < 1)).any():
+            return chance.astype(np.int64)
+        return decide(chance, row_hash(X[list(self.features)] if key is None else key), self.seed)
 
 
 def _sensitive_for(part: Any, sensitive: Any) -> dict[str, Any]:

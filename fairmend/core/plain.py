@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import pandas as pd
 
 def plain(value: Any) -> Any:
     """Return a value as JSON knows it: arrays as lists, frames as lists of rows, NaN and infinity as null.
+
+    A record of ours, such as a figure, says itself what it is in JSON.
 
     Examples
     --------
@@ -35,7 +37,10 @@ def plain(value: Any) -> Any:
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
-    if isinstance(value, (list, tuple, set, frozenset)):
-        items = sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
-        return [plain(v) for v in items]
+    if isinstance(value, (set, frozenset)):
+        return [plain(v) for v in sorted(value, key=str)]
+    if isinstance(value, Iterable):
+        return [plain(v) for v in value]
+    if callable(written := getattr(value, "to_json", None)):
+        return plain(written())
     return str(value)

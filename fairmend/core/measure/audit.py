@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -324,26 +324,3 @@ def chance_level(table: ScoreTable, n: int, rng: Generator) -> tuple[Float, Floa
     measured = calibration.expected_calibration_error(table.sums)
     p = [p_value(value, drawn[:, g], two_sided=False) for g, value in enumerate(measured)]
     return drawn.mean(axis=0), np.array(p)
-
-
-def plain(value: Any) -> Any:
-    """Return figures, arrays and numbers, in any nesting of mappings and sequences, as JSON types.
-
-    NaN and infinity become None.
-
-    Examples
-    --------
-    >>> plain({"rate": np.float64("nan"), "cells": np.array([1, 2])})
-    {'rate': None, 'cells': [1, 2]}
-    """
-    if isinstance(value, Figure):
-        return value.to_json()
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [plain(item) for item in value]
-    return value

@@ -74,6 +74,11 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
         favorable = np.asarray(self._predict_proba(values, groups), dtype=float)
         return np.column_stack([1 - favorable, favorable])
 
+    @property
+    def decides_by_score(self) -> bool:
+        """Whether a decision is a score of one half and more, as where no rule of its own is written."""
+        return type(self)._decision_probability is Inprocessor._decision_probability
+
     def decision_probability(self, X: Any, *, sensitive_features: Any = None) -> NDArray[np.float64]:
         """Return the probability of a favourable decision, shape (n,)."""
         values, groups = self._read(X, sensitive_features)

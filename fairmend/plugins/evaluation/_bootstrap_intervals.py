@@ -130,7 +130,7 @@ class BootstrapIntervals(Evaluator):
                 sample_weight=audit.row_weights(evidence), **settings,
             ).to_json()  # fmt: skip
         text = f"{len(names)} metrics with {self.level:.0%} intervals of {self.n_boot} replicates, for {', '.join(by_attribute)}."
-        return audit.plain(result | {"text": text})
+        return result | {"text": text}
 
     def _figures(self, measured: Measurement, name: str) -> dict[str, Any]:
         """Return a comparison with both its intervals, or a rate of all rows and of each group."""

@@ -134,4 +134,4 @@ class CorrectedCrossValidation(Evaluator):
             test["p_holm"] = p
         shown = sum(test["p_holm"] <= 1 - self.level for test in tests)
         text = f"{shown} of {len(tests)} differences to {baseline} are significant after both corrections."
-        return audit.plain({"baseline": baseline, "tests": tests, **sizes, "text": text})
+        return {"baseline": baseline, "tests": tests, **sizes, "text": text}

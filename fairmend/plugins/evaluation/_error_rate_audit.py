@@ -103,4 +103,4 @@ class ErrorRateAudit(Evaluator):
             f"{attribute}: equalized odds difference {view['comparisons'][COMPARISONS[0]].value:.3f}"
             for attribute, view in views.items()
         ]
-        return audit.plain({"by_attribute": views, "text": f"{'; '.join(said)}."})
+        return {"by_attribute": views, "text": f"{'; '.join(said)}."}

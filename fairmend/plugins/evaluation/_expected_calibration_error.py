@@ -11,6 +11,7 @@ from fairmend.core.groups import Groups
 from fairmend.core.measure import audit, bootstrap, calibration, holm
 from fairmend.core.measure.columns import Float
 from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.plain import plain
 from fairmend.core.stages import Evaluator, Evidence
 
 WIDTH: dict[str, Callable[[Float], Float]] = {
@@ -134,7 +135,7 @@ class ExpectedCalibrationError(Evaluator):
                 figures[group] |= dict(zip(UNWEIGHTED, numbers, strict=True))
         ece = {g: f["expected_calibration_error"] for g, f in figures.items()}
         worst = max((g for g in ece if ece[g].enough), key=lambda g: ece[g].value, default=None)
-        return audit.plain({
+        return plain({
             "by_group": figures,
             "worst_group": worst,
             "worst_value": None if worst is None else ece[worst].value,

@@ -115,4 +115,4 @@ class GeneralizedEntropyIndex(Evaluator):
             f"Generalized entropy of benefit {total.value:.3f} (alpha {self.alpha:g}); between groups "
             + ", ".join(f"{view['between_share']:.1%} by {name}" for name, view in by_attribute.items())
         )
-        return audit.plain({"alpha": self.alpha, "by_attribute": by_attribute, "text": f"{text}."})
+        return {"alpha": self.alpha, "by_attribute": by_attribute, "text": f"{text}."}

@@ -141,4 +141,4 @@ class IntersectionalBiasAudit(Evaluator):
             f"the factor {np.exp(smoothed.value):.2f} (epsilon {smoothed.value:.3f}); {int((~large).sum())} of "
             f"{len(rows)} crossings have fewer than {self.min_support} rows."
         )
-        return audit.plain(result | {"smallest_cell": rows.min(), "by_subset": by_subset, "text": text})
+        return result | {"smallest_cell": rows.min(), "by_subset": by_subset, "text": text}

@@ -148,4 +148,4 @@ class IntersectionalEvaluation(Evaluator):
                 f"Of {groups.n_groups} crossings, {found[name]['cell']} is farthest from the overall "
                 f"{name.replace('_', ' ')}, by {found[name]['value']:+.3f}."
             )
-        return audit.plain(result)
+        return result

@@ -115,7 +115,7 @@ class ParetoFrontier(Evaluator):
         reference = pareto.reference_point(directions, points.min(axis=0) * sign, self.reference or {})
         spread = np.ptp(points, axis=0)
         far = (points.max(axis=0) - points) / np.where(spread > 0, spread, 1.0)
-        return audit.plain({
+        return {
             "objectives": directions,
             "frontier": [model for model, on in zip(models, front, strict=True) if on],
             "models": [
@@ -137,4 +137,4 @@ class ParetoFrontier(Evaluator):
             "reference": dict(zip(names, reference, strict=True)),
             "knee": models[int(np.where(front, (far**2).sum(axis=1), np.inf).argmin())],
             "text": f"{int(front.sum())} of {len(models)} models are beaten by no other in {', '.join(names)}.",
-        })  # fmt: skip
+        }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from fairmend.core.measure import audit
 from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.plain import plain
 from fairmend.core.stages import Evaluator, Evidence
 
 RATES = (
@@ -116,7 +117,7 @@ class PredictiveParityAudit(Evaluator):
         self.random_state = random_state
 
     def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
-        views = audit.plain(audit.rate_views(
+        views = plain(audit.rate_views(
             evidence, RATES, COMPARISONS, reference=self.reference,
             n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
             min_support=self.min_support, seed=self.random_state,

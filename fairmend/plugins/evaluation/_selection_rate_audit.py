@@ -123,6 +123,4 @@ class SelectionRateAudit(Evaluator):
             sides = [end >= self.threshold for end in ratio.interval or ()]
             view["beyond_doubt"] = view["verdict"] != "insufficient evidence" and len(set(sides)) == 1
             said.append(f"{attribute}: ratio {ratio.value:.2f}, {view['verdict']}")
-        return audit.plain(
-            {"by_attribute": views, "threshold": self.threshold, "text": f"{'; '.join(said)}."}
-        )
+        return {"by_attribute": views, "threshold": self.threshold, "text": f"{'; '.join(said)}."}

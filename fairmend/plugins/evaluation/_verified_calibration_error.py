@@ -122,7 +122,7 @@ class VerifiedCalibrationError(Evaluator):
         found = {name: {"by_group": self._by_group(evidence, groups)} for name, groups in views.items()}
         overall = found.pop("")["by_group"]["all"]
         text = f"Debiased calibration error {overall['error']:.3f} over all rows."
-        return audit.plain({"overall": overall, "by_attribute": found, "bins": self.bins, "text": text})
+        return {"overall": overall, "by_attribute": found, "bins": self.bins, "text": text}
 
     def _by_group(self, evidence: Evidence, groups: Groups) -> dict[str, dict[str, Any]]:
         table = audit.score_table(
