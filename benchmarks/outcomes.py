@@ -121,8 +121,8 @@ def dominated(record: RunRecord, data: Dataset, measure: str, upward: bool, sett
         value = rival.measurement.figure(measure).value
         as_fair = value >= reached if upward else value <= reached
         change = rival.against(final)["accuracy"]
-        p_values.append(1.0 if change.p_value is None or np.isnan(change.p_value) else change.p_value)
-        better.append(as_fair and change.value > 0)
+        p_values.append(1.0 if np.isnan(change.p_value) else change.p_value)
+        better.append(as_fair and change.change > 0)
     return any(b and p < 0.05 for b, p in zip(better, holm(p_values), strict=True))
 
 
@@ -163,11 +163,12 @@ def _rows(spec: Any, data: Dataset, judged_by: Policy, target: Any, seeds: int) 
         before, after = (m.figure(target.check) for m in (record.baseline, record.final))
         accuracy = record.tests["accuracy"]
         p_value = record.tests[target.check].p_value
+        p_value = None if np.isnan(p_value) else p_value
         settings = Settings(judged_by.minimum_support, 200, 2000, seed)
         row = {
             "before": before.value,
             "after": after.value,
-            "loss": -100 * accuracy.value,
+            "loss": -100 * accuracy.change,
             "p": p_value,
             "seconds": took,
             "status": record.status,
