@@ -13,6 +13,7 @@ from fairmend.core.dataset import Dataset
 from fairmend.core.errors import FairmendError
 from fairmend.core.measure import Figure
 from fairmend.core.model import FairModel
+from fairmend.core.registry import Registry
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.folds import CrossValidation, Fold, Repeats
 from fairmend.pipeline.gates import judge
@@ -52,14 +53,15 @@ def cross_validate(
     Notes
     -----
     Included is everything that is fitted: the baseline and each step, in order, with calibration rows
-    held out of the training folds in the proportion of the run's split. Not included is the search:
-    which steps, alternatives and parameters the rollbacks and the simplification settled on was
-    learnt from rows that are held out here in turn. So the figures are somewhat too good for a search
-    that would be repeated elsewhere, and fair for this pipeline trained elsewhere.
+    held out of the training folds in the proportion of the run's split; causal analyses where a later
+    step reads the causal graph. Not included is the search for the steps: which of them, with which
+    parameters, the rollbacks and the simplification settled on was learnt from rows that are held
+    out here in turn. So the figures say how this pipeline does when it is trained on other rows, and
+    are somewhat too good for the whole procedure.
 
     A fold fails where a technique cannot serve its rows, or where it lacks a group of the data.
     """
-    choices = choices_of(applied.trace, machine.registry)
+    choices = _refitted(choices_of(applied.trace, machine.registry), machine.registry)
     refit = _Refit(machine, choices, data, given)
     strata = data.groups.codes * 2 + data.y
     total = repeats.repetitions * repeats.folds
@@ -80,6 +82,14 @@ def cross_validate(
         refit.target.bound_text(),
         tuple(done),
     )
+
+
+def _refitted(choices: Sequence[Choice], registry: Registry) -> list[Choice]:
+    """Return the steps on which decisions depend."""
+    metadata = [registry.card(choice.technique).metadata for choice in choices]
+    if any(m.needs_graph for m in metadata if m.stage != "causal"):
+        return list(choices)
+    return [choice for choice, m in zip(choices, metadata, strict=True) if m.stage != "causal"]
 
 
 class _Refit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from fairmend.core.measure.tables import GroupTable
 from fairmend.pipeline import crossval
 from fairmend.pipeline.folds import CrossValidation, Fold, Repeats
 from fairmend.pipeline.runner import run
-from fairmend.pipeline.spec import PipelineSpec, Step
+from fairmend.pipeline.spec import Choice, PipelineSpec, Step
 from fairmend.pipeline.store import RunStore
 from fairmend.pipeline.stored import begin, resume
 from fairmend.pipeline.trace import Tracer
@@ -158,6 +159,17 @@ def test_no_step_sees_a_row_that_is_held_out(people, registry, monkeypatch):
     for (steps, rows), (_, _, held) in zip(seen, dealt, strict=True):
         assert steps == 1
         assert rows == set(people.X["noise"][~held])
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_causal_analyses_are_refitted_where_a_step_reads_the_graph(needed):
+    cards = {
+        53: SimpleNamespace(metadata=SimpleNamespace(stage="causal", needs_graph=False)),
+        9: SimpleNamespace(metadata=SimpleNamespace(stage="post-processing", needs_graph=needed)),
+    }
+    choices = [Choice(technique=number, slug=str(number)) for number in cards]
+    found = crossval._refitted(choices, SimpleNamespace(card=cards.get))
+    assert [c.technique for c in found] == ([53, 9] if needed else [9])
 
 
 def test_nothing_is_cross_validated_unless_asked(people, registry):
