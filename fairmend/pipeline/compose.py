@@ -12,7 +12,7 @@ from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
 from fairmend.core.vocabulary import Stage
 from fairmend.pipeline.choices import ACTING, CALIBRATION, SLOTS, Chooser, Slot, biased_numbers, slot_of
-from fairmend.pipeline.spec import Choice, PipelineSpec, Step, When, load_spec
+from fairmend.pipeline.spec import Choice, PipelineSpec, Step, When
 
 if TYPE_CHECKING:
     from fairmend.index import Recommendation
@@ -200,49 +200,3 @@ class _Composer:
 def _measured(candidate: Candidate, sweep: Sweep) -> str:
     figures = (("accuracy", candidate.accuracy, 4), (sweep.target.measure, candidate.fairness, 3))
     return ", ".join(f"{name} {figure.text(digits)}" for name, figure, digits in figures if figure)
-
-
-def check_spec(spec: PipelineSpec, registry: Registry, policy: Policy | None = None) -> None:
-    """Check a pipeline before any data is touched.
-
-    Parameters
-    ----------
-    spec : PipelineSpec
-        The pipeline.
-    registry : Registry
-        Where techniques come from.
-    policy : Policy, optional
-        By what it is to be judged; by default the one that it names.
-
-    Raises
-    ------
-    UsageError
-        A technique at the wrong stage, in breach of the constraints, or out of order; all faults are
-        gathered into one message.
-    ParameterError, UnknownNameError
-        A parameter or technique that is not there.
-    """
-    faults: list[str] = []
-    (policy or load_policy(spec.policy)).target(spec.notion)
-    limits = spec.constraints.model_copy(update={"stage": None, "notion": None})
-    decided = False
-    for step in spec.steps:
-        for choice in (step, *step.alternatives):
-            metadata = registry.card(choice.technique).metadata
-            if metadata.stage != step.stage:
-                faults.append(f"{metadata.slug} is of {metadata.stage}, not of {step.stage}")
-            reason = limits.reason(metadata)
-            if reason:
-                faults.append(f"{metadata.slug} breaks the constraints: it {reason}")
-            registry.technique(choice.technique).with_parameters(**choice.parameters)
-        changes = registry.card(step.technique).metadata.changes
-        if decided and "scores" in changes:
-            faults.append(
-                f"{step.slug} changes scores after decisions were made; calibrate before thresholds"
-            )
-        decided = decided or "decisions" in changes
-    if faults:
-        raise UsageError(f"the pipeline {spec.name} is not sound: " + "; ".join(dict.fromkeys(faults)))
-
-
-__all__ = ["check_spec", "compose", "load_spec"]
