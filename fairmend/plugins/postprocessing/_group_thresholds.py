@@ -101,7 +101,7 @@ class GroupThresholds(Postprocessor):
             "What does demographic parity cost in accuracy for our scores?",
         ),
         bounds={"demographic_parity_ratio": "min_ratio"},
-        adjustments=(Adjustment(parameter="min_ratio", stronger=0.05, minimum=0.5, maximum=1.0),),
+        adjustments=(Adjustment(parameter="min_ratio", stronger=0.04, minimum=0.5, maximum=1.0),),
         alternatives=(13, 14),
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
