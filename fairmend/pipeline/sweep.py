@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -116,7 +117,7 @@ def sweep(
     began = time.perf_counter()
     judged_by = load_policy(policy)
     target = _target(judged_by, notion)
-    settings = Settings(judged_by.minimum_support, n_boot, seed=seed)
+    settings = Settings(judged_by.minimum_support, n_boot, seed=seed, groups=data.groups.labels)
     tell: Observer = observer or (lambda event: None)
     limits = constraints or Constraints()
     if audit is not None:
@@ -141,7 +142,8 @@ def sweep(
     parts = data.split(PARTS, seed=seed)
     test = parts.pop("test")
     with kept.lock():
-        found = audit or kept.audit(lambda: _audit(data, learner, seed, tell))
+        with joblib.parallel_config(backend="sequential"):  # workers are for the units
+            found = audit or kept.audit(lambda: _audit(data, learner, seed, tell))
         chooser = Chooser(registry, notion, target, biased_numbers(found.findings))
         candidates, left_out = combinations(chooser, found, constraints=limits, depth=depth, without=without)
         identities = _identities(candidates, registry)
@@ -165,7 +167,9 @@ def sweep(
                 findings=found.findings,
                 notion=notion,
                 seed=seed,
-            ).retrained()
+            )
+            with joblib.parallel_config(backend="sequential"):
+                start = start.retrained()
             bench = Bench(
                 start,
                 _classes(missing, registry),
@@ -343,12 +347,10 @@ def _computed(
     bench: Bench, units: list[list[Steps]], jobs: int | None, target: Check, tell: Observer
 ) -> Iterator[Trial]:
     """Yield trials as their units are done, in the processes that joblib is set to."""
-    from joblib import Parallel, delayed
-
     began, done, total = time.perf_counter(), 0, sum(map(len, units))
     try:
-        work = Parallel(n_jobs=jobs, return_as="generator_unordered")
-        for trials in work(delayed(try_together)(bench, unit) for unit in units):
+        work = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        for trials in work(joblib.delayed(try_together)(bench, unit) for unit in units):
             for trial in trials:
                 yield trial
                 done += 1
@@ -409,8 +411,6 @@ def on_dask(address: str, seconds: float = 10.0) -> Iterator[None]:
     UsageError
         No scheduler answers there.
     """
-    import joblib
-
     try:
         from distributed import Client
     except ImportError as error:

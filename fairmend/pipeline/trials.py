@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,11 +92,13 @@ def try_together(bench: Bench, unit: Sequence[Steps]) -> list[Trial]:
     """Try candidates one after another; steps that they share at their beginning are computed once.
 
     A technique that raises makes every candidate that begins with its steps a failed one, with the reason.
+    Nothing inside asks joblib for workers: these are taken by the units themselves.
     """
     tracer = Tracer(bench, bench.start)
     baseline = Judged(bench.start.fitted(), bench.start.validation, bench.settings)
     broken: dict[Trace, Trial] = {}
-    return [_tried(bench, tracer, baseline, steps, broken) for steps in unit]
+    with joblib.parallel_config(backend="sequential"):
+        return [_tried(bench, tracer, baseline, steps, broken) for steps in unit]
 
 
 def _tried(bench: Bench, tracer: Tracer, baseline: Judged, steps: Steps, broken: dict[Trace, Trial]) -> Trial:
