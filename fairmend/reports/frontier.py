@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fairmend.pipeline.swept import Sweep
 
 ACCENT = "#3b5bdb"
-MOST_NUMBERED = 14
+MOST_NUMBERED = 16
 ROOM = 11.0  # points on the page that a number needs around it
 # Where a number may stand beside its point, in points on the page; near before far.
 SIDES: list[tuple[float, float]] = [
@@ -50,9 +50,11 @@ def frontier(sweep: Sweep) -> Drawing:
     """
     drawn = [c for c in sweep.measured if _point(c) is not None]
     named = _named(sweep, drawn)
-    figure = Drawing(figsize=(11, 6), layout="constrained")
-    axes = figure.subplots()
     others = [c for c in drawn if c not in named]
+    entries = _legend(named, others, sweep)
+    lines = sum(1 + str(entry.get_label()).count("\n") for entry in entries)
+    figure = Drawing(figsize=(8.5, max(6.0, 0.19 * lines)))
+    axes = figure.subplots()
     if others:
         axes.plot(*_columns(others), "o", color=MUTED, markersize=4, alpha=0.8)
     _staircase(axes, [c for c in drawn if c.on_frontier], sweep.target.upward)
@@ -68,11 +70,11 @@ def frontier(sweep: Sweep) -> Drawing:
     axes.set_title(f"{len(drawn)} candidates; {sum(c.on_frontier for c in drawn)} of them on the frontier")
     axes.grid()
     axes.legend(
-        handles=_legend(named, others, sweep),
+        handles=entries,
         loc="upper left",
         bbox_to_anchor=(1.01, 1.0),
         fontsize=8,
-        labelspacing=0.9,
+        labelspacing=0.6,
         borderaxespad=0,
     )
     _numbers(figure, axes, named, others)
@@ -138,7 +140,7 @@ def _legend(named: Sequence[Candidate], others: Sequence[Candidate], sweep: Swee
     for number, candidate in enumerate(named, start=1):
         accuracy, fairness = _point(candidate) or (np.nan, np.nan)
         mark = ", chosen" if candidate.name == sweep.chosen else ""
-        reads = ", reads the protected attributes" if candidate.reads_protected else ""
+        reads = ", reads the protected attribute" if candidate.reads_protected else ""
         wrapped = textwrap.wrap(
             f"{number}  {candidate.name}", 52, break_on_hyphens=False, subsequent_indent="    "
         )
