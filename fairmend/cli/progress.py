@@ -96,7 +96,8 @@ class Progress:
         self._line(f"[bold]{event['stage']}[/bold]{again}")
 
     def _step_start(self, event: dict[str, Any]) -> None:
-        self._now(f"{event['stage']}: {event['slug']}")
+        rest = f" (about {event['rest']:.0f} s of steps to go)" if event["rest"] >= 1 else ""
+        self._now(f"{event['stage']}: {event['slug']}{rest}")
 
     def _step(self, event: dict[str, Any]) -> None:
         seconds = f" [dim]({event['seconds']:.1f} s)[/dim]" if event["status"] == "ran" else ""

@@ -12,9 +12,11 @@ from fairmend.catalog.policy import PLACES, Change, Check, Place, Policy, Rollba
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
 from fairmend.core.errors import FairmendError
+from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.checks import CheckFunction
+from fairmend.pipeline.estimate import Estimate
 from fairmend.pipeline.gates import Approval, Judgement, judge, judge_gate, outcome
 from fairmend.pipeline.plan import Active, Plan
 from fairmend.pipeline.record import Attempt, StepRecord, Turn
@@ -67,6 +69,8 @@ class Machine:
         Told of every event, as it happens.
     checkpoint : Checkpoint, optional
         Where the outcomes of steps are kept.
+    training : float
+        Seconds that the baseline's training took, for estimates of the rest.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Machine:
         approvals: Iterable[Approval] = (),
         observer: Observer | None = None,
         checkpoint: Checkpoint | None = None,
+        training: float = 0.0,
     ) -> None:
         self.spec = spec
         self.policy = policy
@@ -90,6 +95,7 @@ class Machine:
         self.tell: Observer = observer or (lambda event: None)
         self.tracer = Tracer(registry, start, checkpoint)
         self.plan = Plan(spec, registry)
+        self.estimate = Estimate(training)
         self.baseline = Judged(start.fitted(), start.validation, settings)
         self.applied = self.tracer.root
         self.ran: list[Choice] = []
@@ -180,7 +186,14 @@ class Machine:
     def _step(self, active: Active) -> None:
         """Run a step; where its technique cannot serve the data, run the next alternative."""
         while True:
-            self.tell({"event": "step-start", "stage": active.step.stage, "slug": active.choice.slug})
+            self.tell(
+                {
+                    "event": "step-start",
+                    "stage": active.step.stage,
+                    "slug": active.choice.slug,
+                    "rest": round(self.estimate.of(self._ahead(active)), 1),
+                }
+            )
             try:
                 applied = self.tracer.apply(self.applied, active.choice)
             except FairmendError as error:
@@ -191,8 +204,14 @@ class Machine:
             self.applied = applied
             self.ran.append(active.choice)
             self.seconds[active.step.stage] += applied.seconds
+            self.estimate.note(self.registry.card(active.choice.technique).metadata, applied.seconds)
             self._note_step(active, "ran", applied.effect.text, applied)
             return
+
+    def _ahead(self, active: Active) -> list[TechniqueMetadata]:
+        """Return what is still to run if no gate sends the run back: this step, and those after it."""
+        steps = [a for a in self.plan.active if not a.skipped]
+        return [self.registry.card(a.choice.technique).metadata for a in steps[steps.index(active) :]]
 
     def _note_step(self, active: Active, status: Any, text: str, applied: Applied | None = None) -> None:
         choice = active.choice

@@ -23,7 +23,6 @@ from fairmend.core.registry import Registry
 from fairmend.pipeline.ablation import FULL, PLAIN, POST_ALONE, Candidate, ablate, simplest
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.checks import CHECKS, CheckFunction
-from fairmend.pipeline.compose import check_spec
 from fairmend.pipeline.crossval import cross_validate
 from fairmend.pipeline.folds import Repeats
 from fairmend.pipeline.gates import Approval, Judgement, judge_gate, outcome
@@ -31,6 +30,7 @@ from fairmend.pipeline.given import given_model
 from fairmend.pipeline.machine import Ending, Machine, Observer
 from fairmend.pipeline.record import RunRecord, Status, Turn
 from fairmend.pipeline.resolution import resolve
+from fairmend.pipeline.soundness import check_spec
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.trace import choices_of
 from fairmend.pipeline.view import Judged, Settings, View
@@ -101,12 +101,13 @@ def run(
     judged_by = load_policy(policy or spec.policy)
     check_spec(spec, registry, judged_by)
     tell: Observer = observer or (lambda event: None)
-    settings = Settings(judged_by.minimum_support, n_boot, n_permutations, spec.seed)
+    settings = Settings(judged_by.minimum_support, n_boot, n_permutations, spec.seed, data.groups.labels)
     approvals = _assumed(judged_by) if assume_approved else list(approvals)
 
     parts = data.split(spec.split, seed=spec.seed)
     test = parts.pop("test")
     start = _baseline(spec, parts, model)
+    divided = time.perf_counter()
     start = (
         checkpoint.baseline(start)
         if checkpoint
@@ -116,7 +117,18 @@ def run(
     fitted = time.perf_counter()
 
     functions: dict[str, CheckFunction] = {**CHECKS, **registry.named("fairmend_gates")}
-    machine = Machine(spec, judged_by, start, registry, functions, settings, approvals, observer, checkpoint)
+    machine = Machine(
+        spec,
+        judged_by,
+        start,
+        registry,
+        functions,
+        settings,
+        approvals,
+        observer,
+        checkpoint,
+        training=fitted - divided,
+    )
     ending = machine.run()
     machine_done = time.perf_counter()
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
+from fairmend.core.groups import Groups
 from fairmend.core.measure import Comparison, Measurement, compare, measure
 from fairmend.core.model import FairModel
 
@@ -37,12 +38,15 @@ class Settings:
         Replicates of intervals and tests.
     seed : int
         Seed of both.
+    groups : tuple of str
+        The groups of the whole data: one that has no row in a part is insufficient evidence there.
     """
 
     minimum_support: int = 30
     n_boot: int = 2000
     n_permutations: int = 10_000
     seed: int = 0
+    groups: tuple[str, ...] = ()
 
 
 class Judged:
@@ -54,14 +58,25 @@ class Judged:
         self.settings = settings
 
     @cached_property
-    def decisions(self) -> NDArray[np.int64]:
-        """Decisions of 0 and 1."""
-        return self.model.predict(self.data.X, self.data.sensitive, self.data.key)
+    def _both(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        return self.model.score_and_decide(self.data.X, self.data.sensitive, self.data.key)
 
-    @cached_property
+    @property
     def scores(self) -> NDArray[np.float64]:
         """Probabilities of the favourable outcome."""
-        return self.model.scores(self.data.X, self.data.sensitive)
+        return self._both[0]
+
+    @property
+    def decisions(self) -> NDArray[np.int64]:
+        """Decisions of 0 and 1."""
+        return self._both[1]
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The groups of these rows, and those of the whole data that have no row here."""
+        here = self.data.groups
+        labels = tuple(sorted({*here.labels, *self.settings.groups}))
+        return Groups(np.searchsorted(labels, here.labels)[here.codes], labels, here.frame)
 
     @cached_property
     def measurement(self) -> Measurement:
@@ -69,7 +84,7 @@ class Judged:
         return measure(
             self.data.y,
             self.decisions,
-            sensitive_features=self.data.sensitive,
+            sensitive_features=self.groups,
             y_score=self.scores,
             sample_weight=self.data.weights,
             n_boot=self.settings.n_boot,
@@ -83,7 +98,7 @@ class Judged:
             self.data.y,
             before.decisions,
             self.decisions,
-            sensitive_features=self.data.sensitive,
+            sensitive_features=self.groups,
             sample_weight=self.data.weights,
             metrics=COMPARED,
             n_boot=self.settings.n_boot,
