@@ -4,8 +4,8 @@
 
 Each process gets SIGKILL at a moment drawn evenly over the duration of the undisturbed run, from the
 start of Python to the writing of the end. A run that was entered in the store goes on with
-``fairmend resume latest``, which may be killed again; one that was not begins anew. A process that ends before
-its moment has finished the run. Compared are the whole JSON records without times and ids, the log
+``fairmend resume latest``, which is killed again in every second case; one that was not begins anew. A process
+that ends before its moment has finished the run. Compared are the whole JSON records without times and ids, the log
 (``fairmend verify``), and the event file, every line of which must be whole.
 """
 
@@ -25,29 +25,23 @@ from typing import Any
 import numpy as np
 from _measure import report_versions
 
+from fairmend import api
 from fairmend.pipeline.store import RunStore
 from fairmend.pipeline.stored import verify
 from fairmend.plugins.datasets import bank
 
-BEGIN = "start-up, audit and composing"
-ROLES = ["--outcome", "approved", "--protected", "race", "--ignore", "gender", "--key", "application_id"]
+BEGIN = "start-up, before the run is kept"
+ROLES = {"outcome": "approved", "protected": "race", "ignored": "gender", "key": "application_id"}
+LEARNER = "logistic_regression"
 UNSTABLE = {"run_id", "seconds", "time"}
 
 
 class Runs:
     """Processes of the command line that work in one folder."""
 
-    def __init__(self, folder: Path, data: Path) -> None:
+    def __init__(self, folder: Path, pipeline: Path, data: Path) -> None:
         self.folder = folder
-        self.begin = [
-            "run",
-            "--data",
-            str(data),
-            *ROLES,
-            "--learner",
-            "logistic_regression",
-            "--assume-approved",
-        ]
+        self.begin = ["run", str(pipeline), "--data", str(data), "--assume-approved"]
         self.environment = {**os.environ, "FAIRMEND_HOME": str(folder), "OMP_NUM_THREADS": "1"}
 
     def work(self, command: list[str], moment: float | None = None) -> tuple[int, str]:
@@ -104,7 +98,8 @@ def disturbed(runs: Runs, duration: float, rng: np.random.Generator, places: Cou
     while True:
         resumed = command is not runs.begin
         before = len(runs.events()) if resumed else 0
-        moment = float(rng.uniform(0, duration)) if places.total() < most else None
+        left_alone = places.total() == most or (resumed and rng.random() < 0.5)
+        moment = None if left_alone else float(rng.uniform(0, duration))
         code, out = runs.work(command, moment)
         if code >= 0:
             return out
@@ -130,7 +125,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kills-") as made:
         data = Path(made) / "bank.csv"
         bank(given.rows).to_csv(data, index=False)
-        alone = Runs(Path(made) / "alone", data)
+        found = api.audit(data, learner=LEARNER, **ROLES)
+        pipeline = Path(made) / "pipeline.yaml"
+        pipeline.write_text(api.compose(api.recommend(found), learner=LEARNER).to_yaml(), encoding="utf-8")
+        alone = Runs(Path(made) / "alone", pipeline, data)
         alone.work(alone.begin)  # warms the disk's cache, so that the duration is that of the runs to come
         began = time.perf_counter()
         _, text = alone.work(alone.begin)
@@ -141,7 +139,7 @@ def main() -> int:
             flush=True,
         )
 
-        runs, finished, mismatches = Runs(Path(made) / "killed", data), 0, 0
+        runs, finished, mismatches = Runs(Path(made) / "killed", pipeline, data), 0, 0
         began = time.perf_counter()
         while places.total() < given.kills:
             record = json.loads(disturbed(runs, duration, rng, places, given.kills))
