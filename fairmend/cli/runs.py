@@ -106,18 +106,22 @@ def report(run_id: str, output: str) -> int:
 @click.argument("run_id", metavar="RUN")
 @click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file of new rows.")
 @click.option(
-    "--output", "-o", metavar="FILE", help="Write score and decision a row there, as CSV; else to stdout."
+    "--output",
+    "-o",
+    metavar="FILE",
+    help="Write score and decision a row there, as CSV (also .csv.gz) or Parquet; else to stdout, as CSV.",
 )
 def predict(run_id: str, data: str, output: str | None) -> None:
     """Apply the rule of a run to new rows: the score and the decision, 1 the favourable one."""
     from fairmend.core.dataset import read_table
-    from fairmend.core.files import write_text
+    from fairmend.core.files import check_table_name, write_table
     from fairmend.pipeline.stored import predict as predict_rows
 
+    if output is not None:
+        check_table_name(output)
     found = predict_rows(_store(), run_id, read_table(data), api.registry())
-    text = found.to_csv(index=False)
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(found.to_csv(index=False), nl=False)
     else:
-        write_text(output, text)
+        write_table(output, found)
         err().print(f"wrote {output}: {len(found)} rows, {found['decision'].mean():.1%} favourable")

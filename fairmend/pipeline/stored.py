@@ -273,13 +273,8 @@ def decide(rule: FairPipeline, roles: Roles, frame: pd.DataFrame) -> pd.DataFram
             raise UsageError(f"the rule reads {', '.join(absent)} for every decision, and the data lacks it")
         sensitive = frame[list(roles.protected)]
     key = frame[roles.key].to_numpy() if roles.key is not None and roles.key in frame.columns else None
-    out = pd.DataFrame(
-        {
-            "score": rule.predict_proba(frame, sensitive_features=sensitive)[:, 1],
-            "decision": rule.predict(frame, sensitive_features=sensitive, key=key).astype(np.int64),
-        },
-        index=frame.index,
-    )
+    scores, decisions = rule.score_and_decide(frame, sensitive_features=sensitive, key=key)
+    out = pd.DataFrame({"score": scores, "decision": decisions.astype(np.int64)}, index=frame.index)
     if key is not None:
         out.insert(0, str(roles.key), key)
     return out

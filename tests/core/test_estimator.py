@@ -20,7 +20,7 @@ from fairmend.pipeline.artifacts import dump_model, load_model
 from fairmend.testing.problems import Problem, problem
 
 REGISTRY = Registry.installed()
-WEIGHTS, THRESHOLDS, PLATT = (REGISTRY.technique(i) for i in (31, 9, 48))
+WEIGHTS, THRESHOLDS, PLATT, LOTTERY = (REGISTRY.technique(i) for i in (31, 9, 48, 14))
 CALIBRATION_ERROR = REGISTRY.technique(45)
 
 
@@ -76,6 +76,59 @@ def test_drifted_data_are_clear_errors(people):
         fair.predict(people.X_new)
     with pytest.raises(UnseenGroupError, match="martian"):
         fair.predict(people.X_new, sensitive_features=s.assign(group="martian"))
+    unknown = s.assign(group=s["group"].where(s["group"] != "a"))
+    with pytest.raises(UnseenGroupError, match=r"not there at fit \(missing\)"):
+        fair.predict(people.X_new, sensitive_features=unknown)
+    worded = people.X_new["skill"].astype(object).where(people.X_new.index > people.X_new.index[0], "high")
+    with pytest.raises(DataError, match="'skill' held numbers at fit"):
+        fair.predict(people.X_new.assign(skill=worded), sensitive_features=s)
+    with pytest.raises(DataError, match="'skill' holds infinite values"):
+        fair.predict(people.X_new.assign(skill=np.inf), sensitive_features=s)
+
+
+@pytest.mark.parametrize("encoding", ["one-hot", "ordinal"])
+@pytest.mark.parametrize("nothing", [None, np.nan])
+def test_a_feature_without_a_value_counts_as_missing_in_every_row(people, encoding, nothing):
+    learner = TabularClassifier(None if encoding == "ordinal" else LogisticRegression(), encoding)
+    gaps = people.X.copy()
+    gaps.iloc[::9] = np.nan
+    fair = FairPipeline(learner, [WEIGHTS()]).fit(gaps, people.y, sensitive_features=people.sensitive)
+    for name in ("skill", "place"):
+        found = fair.predict_proba(people.X_new.assign(**{name: nothing}))
+        row = people.X_new.head(50).copy()
+        row[name] = row[name].where(np.zeros(50, dtype=bool))
+        assert found[:50] == pytest.approx(fair.predict_proba(row))
+
+
+def test_whole_numbers_that_come_as_floats_are_the_same_groups_and_features(people):
+    groups = pd.DataFrame({"group": np.where(people.sensitive["group"] == "a", 1, 2)})
+    later = pd.DataFrame({"group": np.where(people.sensitive_new["group"] == "a", 1.0, 2.0)})
+    ranks = people.X.assign(mediator=people.X["mediator"].round().astype(int))
+    new = people.X_new.assign(mediator=people.X_new["mediator"].round().astype(int))
+    fair = FairPipeline(plain(), [THRESHOLDS()]).fit(ranks, people.y, sensitive_features=groups)
+    found = fair.predict(new.astype({"mediator": float}), sensitive_features=later)
+    assert (found == fair.predict(new, sensitive_features=later.astype(int))).all()
+
+
+@pytest.mark.parametrize(
+    "steps", [[], [PLATT()], [THRESHOLDS()], [WEIGHTS(), PLATT(), LOTTERY(tolerance=0.05)]]
+)
+def test_scores_and_decisions_in_one_pass_are_those_of_two(people, steps):
+    asked = []
+
+    class Counted(LogisticRegression):
+        def predict_proba(self, X):
+            asked.append(len(X))
+            return super().predict_proba(X)
+
+    fair = FairPipeline(TabularClassifier(Counted(), "one-hot"), steps)
+    fair.fit(people.X, people.y, sensitive_features=people.sensitive)
+    known = {"sensitive_features": people.sensitive_new}
+    apart = fair.predict_proba(people.X_new, **known)[:, 1], fair.predict(people.X_new, **known)
+    asked.clear()
+    together = fair.score_and_decide(people.X_new, **known)
+    assert len(asked) == 1
+    assert all((a == b).all() for a, b in zip(apart, together, strict=True))
 
 
 def test_steps_out_of_order_and_steps_that_only_look_are_refused(people):
