@@ -108,13 +108,15 @@ def sweep(
     Raises
     ------
     UsageError
-        The policy has no target for the notion, the depth is out of range, or no technique is left.
+        The policy has no target for the notion, depth or jobs are out of range, or no technique is left.
     DataError
         The data cannot be split, or the plain model cannot be trained.
     RunError
         A worker process died, or the store cannot be used.
     """
     began = time.perf_counter()
+    if jobs == 0:
+        raise UsageError("jobs must be a number of processes, or -1 for one a core, got 0")
     judged_by = load_policy(policy)
     target = _target(judged_by, notion)
     settings = Settings(judged_by.minimum_support, n_boot, seed=seed, groups=data.groups.labels)

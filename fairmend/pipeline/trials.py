@@ -119,9 +119,13 @@ def _tried(bench: Bench, tracer: Tracer, baseline: Judged, steps: Steps, broken:
         first = broken[trace]
         return _failed(steps, first.candidate.reason, first.lasting)
     current = Judged(applied.case.fitted(), applied.case.validation, bench.settings)
-    return Trial(
-        _judged(bench, applied, baseline, current, steps, seconds), current.decisions.astype(np.uint8)
-    )
+    try:
+        candidate = _judged(bench, applied, baseline, current, steps, seconds)
+    except FairmendError as error:
+        if not steps:
+            raise
+        return _failed(steps, f"on the validation rows: {error}", True)
+    return Trial(candidate, current.decisions.astype(np.uint8))
 
 
 def _failed(steps: Steps, reason: str, lasting: bool) -> Trial:
