@@ -2,11 +2,12 @@
 
     python benchmarks/kills.py [--kills 50] [--rows 6000] [--seed 0]
 
-Each process gets SIGKILL at a moment drawn evenly over the duration of the undisturbed run, from the
-start of Python to the writing of the end. A run that was entered in the store goes on with
-``fairmend resume latest``, which is killed again in every second case; one that was not begins anew. A process
-that ends before its moment has finished the run. Compared are the whole JSON records without times and ids, the log
-(``fairmend verify``), and the event file, every line of which must be whole.
+Each process gets SIGKILL at a moment drawn evenly over the undisturbed run, from the start of Python
+to the writing of the end. The clock is the processor time of the process, so that other work on the
+machine does not shift the moments. A run that was entered in the store goes on with ``fairmend resume
+latest``, which is killed again in every second case; one that was not begins anew. A process that ends
+before its moment has finished the run. Compared are the whole JSON records without times and ids, the
+log (``fairmend verify``), and the event file, every line of which must be whole.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from _measure import report_versions
 
 from fairmend import api
@@ -44,20 +45,23 @@ class Runs:
         self.begin = ["run", str(pipeline), "--data", str(data), "--assume-approved"]
         self.environment = {**os.environ, "FAIRMEND_HOME": str(folder), "OMP_NUM_THREADS": "1"}
 
-    def work(self, command: list[str], moment: float | None = None) -> tuple[int, str]:
-        """Return exit code and JSON of a command that is killed at a moment, in seconds, if one is given."""
+    def work(self, command: list[str], moment: float | None = None) -> tuple[int, str, float]:
+        """Return exit code, JSON and processor seconds of a command, killed at a moment if one is given."""
         line = [sys.executable, "-c", "from fairmend.cli import main; main()", *command, "--json"]
-        process = subprocess.Popen(
-            line, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        try:
-            out, told = process.communicate(timeout=moment)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, told = process.communicate()
-        if process.returncode in (1, 2):
-            raise SystemExit(f"{' '.join(command)} broke: {told.splitlines()[-1]}")
-        return process.returncode, out
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as told:
+            process = psutil.Popen(line, env=self.environment, stdout=out, stderr=told)
+            used = 0.0
+            while process.poll() is None:
+                times = process.cpu_times()
+                used = times.user + times.system
+                if moment is not None and used >= moment:
+                    process.kill()
+                time.sleep(0.01)
+            out.seek(0)
+            told.seek(0)
+            if process.returncode in (1, 2):
+                raise SystemExit(f"{' '.join(command)} broke: {told.readlines()[-1]}")
+            return process.returncode, out.read(), used
 
     def kept(self) -> int:
         """Return how many runs are entered in the store."""
@@ -100,7 +104,7 @@ def disturbed(runs: Runs, duration: float, rng: np.random.Generator, places: Cou
         before = len(runs.events()) if resumed else 0
         left_alone = places.total() == most or (resumed and rng.random() < 0.5)
         moment = None if left_alone else float(rng.uniform(0, duration))
-        code, out = runs.work(command, moment)
+        code, out, _ = runs.work(command, moment)
         if code >= 0:
             return out
         if runs.kept() == kept:
@@ -129,13 +133,11 @@ def main() -> int:
         pipeline = Path(made) / "pipeline.yaml"
         pipeline.write_text(api.compose(api.recommend(found), learner=LEARNER).to_yaml(), encoding="utf-8")
         alone = Runs(Path(made) / "alone", pipeline, data)
-        alone.work(alone.begin)  # warms the disk's cache, so that the duration is that of the runs to come
-        began = time.perf_counter()
-        _, text = alone.work(alone.begin)
-        duration = time.perf_counter() - began
+        alone.work(alone.begin)  # fills the caches, as they are for the runs to come
+        _, text, duration = alone.work(alone.begin)
         expected = json.loads(text)
         print(
-            f"{given.rows:,} rows; undisturbed: {duration:.1f} s, {expected['status']}: {expected['reason']}",
+            f"{given.rows:,} rows; undisturbed: {duration:.1f} processor seconds, {expected['status']}",
             flush=True,
         )
 

@@ -1,0 +1,127 @@
+"""A pipeline as a drawing: Mermaid, PNG and SVG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fairmend.catalog.policy import Policy
+from fairmend.core.errors import UsageError
+from fairmend.core.files import write_text
+from fairmend.pipeline.spec import PipelineSpec
+from fairmend.reports.outline import TITLES, StageOutline, outline
+
+KINDS = (".mmd", ".png", ".svg")
+EVIDENCE = {"point": "estimate", "interval": "whole interval"}
+# Mermaid reads these characters in a label as its own, even between quotes.
+ENTITIES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"})
+
+
+def draw(spec: PipelineSpec, policy: Policy, path: str | Path) -> Path:
+    """Draw a pipeline with its gates, decisions, rollbacks and approvals.
+
+    Parameters
+    ----------
+    spec : PipelineSpec
+        The pipeline.
+    policy : Policy
+        By what it is judged.
+    path : str or Path
+        Where to write; the suffix says what: ``.mmd`` (Mermaid), ``.png`` or ``.svg``.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    UsageError
+        Another suffix, a file that cannot be written, or a policy without a target for the pipeline.
+    """
+    target = Path(path)
+    check_drawing_name(target)
+    if target.suffix == ".mmd":
+        write_text(target, mermaid(spec, policy))
+        return target
+    import matplotlib as mpl
+
+    from fairmend.reports.flowchart import flowchart
+
+    notion = spec.notion.replace("_", " ")
+    judged_by = f"Target: {notion}. Policy: {policy.title} ({policy.policy}), decides on the {EVIDENCE[policy.evidence]}."
+    figure = flowchart(outline(spec, policy), (f"Pipeline: {spec.name}", judged_by), _ends(policy))
+    metadata = {"Software": None} if target.suffix == ".png" else {"Date": None}
+    try:
+        with mpl.rc_context({"svg.hashsalt": "fairmend"}):  # the same pipeline gives the same file
+            figure.savefig(target, dpi=144, facecolor="white", metadata=metadata)
+    except OSError as error:
+        raise UsageError(f"{target} cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def _ends(policy: Policy) -> dict[str, str]:
+    """Return what is to be said of the two ends."""
+    waits = "at the end" if policy.approvals == "at_end" else "at its gate"
+    return {
+        "deploy": f"The final figures must hold on test data that no step has seen. A run waits for open approvals {waits}.",
+        "escalate": "Options with their measured costs are laid out where a limit is reached, no way on is open, "
+        "or a check has too few rows.",
+    }
+
+
+def check_drawing_name(path: str | Path) -> None:
+    """Raise UsageError where the suffix of a file is not that of a drawing."""
+    if Path(path).suffix not in KINDS:
+        raise UsageError(f"a drawing ends in {', '.join(KINDS)}, got {path}")
+
+
+def mermaid(spec: PipelineSpec, policy: Policy) -> str:
+    """Return a pipeline as a Mermaid flowchart: stages, gates, decisions, ways back and out.
+
+    Raises
+    ------
+    UsageError
+        The policy sets no target for the pipeline's notion of fairness.
+    """
+    stages = outline(spec, policy)
+    lines = ["flowchart TD"]
+    for stage in stages:
+        lines += _stage(stage)
+    lines += [f'  {end}(["{_label(TITLES[end], said)}"])' for end, said in _ends(policy).items()]
+    return "\n".join(lines) + "\n"
+
+
+def _stage(stage: StageOutline) -> list[str]:
+    name = _id(stage.place)
+    lines = [f'  subgraph {name}["{_text(stage.title)}"]']
+    steps = [_label(step, *said) for step, said in stage.steps] or ["no step"]
+    lines += [f'    {name}_step{i}["{label}"]' for i, label in enumerate(steps, start=1)]
+    lines += [f"    {name}_step{i} --> {name}_step{i + 1}" for i in range(1, len(steps))]
+    lines += ["  end"]
+    approvals = [f"approval: {', '.join(stage.approvals)}"] if stage.approvals else []
+    advised = [f"advice: {', '.join(stage.advised)}"] if stage.advised else []
+    lines += [
+        f'  {name}_gate{{{{"{_label(stage.gate, *stage.required, *approvals, *advised)}"}}}}',
+        f'  {name}_decision{{"{_label(stage.decision, ", ".join(stage.makers))}"}}',
+        f"  {name} --> {name}_gate",
+        f'  {name}_gate -->|"passed"| {name}_decision',
+    ]
+    lines += [
+        f'  {name}_gate -.->|"{_label(f"failed: {way.when}", way.then)}"| {_id(way.to)}' for way in stage.back
+    ]
+    lines += [f'  {name}_gate -.->|"{_text(stage.limit)}"| escalate']
+    lines += [f'  {name}_decision -->|"{_text(way.when)}"| {_id(way.to)}' for way in stage.on]
+    return lines
+
+
+def _id(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _label(*lines: str) -> str:
+    return "<br/>".join(_text(line) for line in lines if line)
+
+
+def _text(text: str) -> str:
+    """Return a text as it stands between quotes in Mermaid, on one line."""
+    return " ".join(text.translate(ENTITIES).split())

@@ -1,0 +1,170 @@
+"""What there is to draw of a pipeline: steps, gates, decisions, ways back and out, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairmend.catalog.policy import PLACES, Change, Check, Decision, Gate, Policy, Rollback, Route
+from fairmend.pipeline.spec import PipelineSpec, Step
+
+TITLES = {
+    "causal": "Causal analysis",
+    "pre-processing": "Pre-processing",
+    "in-processing": "In-processing",
+    "post-processing": "Post-processing",
+    "deploy": "Deploy",
+    "escalate": "People decide",
+}
+ACTIONS = {
+    "switch": "next alternative",
+    "skip": "leave {stage} out",
+    "calibrate": "another calibrator",
+    "withhold": "protected attributes out of the model",
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way on from a decision, or a way back from a gate.
+
+    Attributes
+    ----------
+    to : str
+        A stage, ``deploy`` or ``escalate``.
+    when : str
+        Under which condition, or which checks have failed.
+    then : str
+        What is changed, on a way back.
+    """
+
+    to: str
+    when: str
+    then: str = ""
+
+
+@dataclass(frozen=True)
+class StageOutline:
+    """One stage with its gate, decision and ways back.
+
+    Attributes
+    ----------
+    place, title : str
+        The stage.
+    steps : tuple of (str, tuple of str)
+        Each step by name, with its condition and alternatives.
+    gate : str
+        Title of the gate.
+    required, approvals, advised : tuple of str
+        Its checks that decide, the roles that must approve, and the ids of checks that only advise.
+    back : tuple of Way
+        Where it leads where checks fail.
+    limit : str
+        How often, and who decides after that.
+    decision : str
+        What is asked.
+    makers : tuple of str
+        Who decides.
+    on : tuple of Way
+        The answers, in the order in which they are tried.
+    """
+
+    place: str
+    title: str
+    steps: tuple[tuple[str, tuple[str, ...]], ...]
+    gate: str
+    required: tuple[str, ...]
+    approvals: tuple[str, ...]
+    advised: tuple[str, ...]
+    back: tuple[Way, ...]
+    limit: str
+    decision: str
+    makers: tuple[str, ...]
+    on: tuple[Way, ...]
+
+
+def outline(spec: PipelineSpec, policy: Policy) -> list[StageOutline]:
+    """Return what there is to draw, stage by stage.
+
+    Raises
+    ------
+    UsageError
+        The policy sets no target for the pipeline's notion of fairness.
+    """
+    target = policy.target(spec.notion)
+    found = []
+    for number, place in enumerate(PLACES, start=1):
+        gate, decision = policy.gate(place), policy.decision(place)
+        back = policy.rollback(gate.on_fail)
+        found.append(
+            StageOutline(
+                place=place,
+                title=f"{number}  {TITLES[place]}",
+                steps=tuple(_step(step) for step in spec.of_stage(place)),
+                gate=f"Gate {number}: {gate.title}",
+                required=tuple(
+                    f"{c.id}: {_condition(c, target)}" for c in gate.checks if _decides(c) and not c.roles
+                ),
+                approvals=tuple(role for c in gate.checks for role in c.roles),
+                advised=tuple(c.id for c in gate.checks if not _decides(c)),
+                back=_back(back, gate),
+                limit=_limit(back),
+                decision=f"Decision {number}: {decision.question}",
+                makers=decision.makers,
+                on=_on(decision, target),
+            )
+        )
+    return found
+
+
+def _step(step: Step) -> tuple[str, tuple[str, ...]]:
+    said = [] if step.when == "always" else [f"only where: {step.when}"]
+    if step.alternatives:
+        said.append(f"else: {', '.join(a.slug for a in step.alternatives)}")
+    return f"{step.slug} ({step.technique})", tuple(said)
+
+
+def _decides(check: Check) -> bool:
+    return check.level == "require"
+
+
+def _condition(check: Check, target: Check) -> str:
+    bound = target if check.check == "target" else check
+    return f"{bound.check.replace('_', ' ')} {bound.bound_text()}"
+
+
+def _back(rollback: Rollback, gate: Gate) -> tuple[Way, ...]:
+    """Return the ways back in the order in which they are looked at."""
+    advisory = {c.id for c in gate.checks if not _decides(c)}
+    ways = []
+    for trigger in rollback.triggers:
+        failed = [f"{name} (advice)" if name in advisory else name for name in trigger.failed]
+        changes = "; ".join(dict.fromkeys(_change(c) for c in trigger.changes))
+        ways.append(Way(trigger.to, ", ".join(failed), changes))
+    return tuple(ways)
+
+
+def _change(change: Change) -> str:
+    if change.action == "adjust":
+        return f"{change.direction} {change.stage}"
+    return ACTIONS[change.action].format(stage=change.stage)
+
+
+def _limit(rollback: Rollback) -> str:
+    times = "once" if rollback.iterations == 1 else f"{rollback.iterations} times"
+    people = f": {', '.join(rollback.escalate_to)}" if rollback.escalate_to else ""
+    return f"At most {times}, then people decide{people}"
+
+
+def _on(decision: Decision, target: Check) -> tuple[Way, ...]:
+    return tuple(
+        Way(route.to, _when(route, target) or ("otherwise" if place else "always"))
+        for place, route in enumerate(decision.paths)
+    )
+
+
+def _when(route: Route, target: Check) -> str:
+    every = [_condition(c, target) for c in route.when]
+    some = [f"the finding {kind}" for kind in route.findings]
+    some += [_condition(c, target) for c in route.any_of]
+    said = " and ".join([*every, *([" or ".join(some)] if some else [])])
+    return f"if {said}" if said else ""
