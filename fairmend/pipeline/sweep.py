@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import joblib
 import numpy as np
-from numpy.typing import NDArray
 
 from fairmend.catalog.policy import Check, Policy, load_policy
 from fairmend.core.case import Case
@@ -22,10 +18,6 @@ from fairmend.core.dataset import PARTS, Dataset
 from fairmend.core.errors import MissingExtraError, RunError, UsageError
 from fairmend.core.findings import Audit
 from fairmend.core.learner import make_learner
-from fairmend.core.measure import pareto
-from fairmend.core.measure.bootstrap import percentile_interval
-from fairmend.core.measure.columns import Float
-from fairmend.core.measure.joint import joint_replicates
 from fairmend.core.registry import Registry, fingerprint
 from fairmend.core.roles import Roles
 from fairmend.core.vocabulary import LEVELS, Notion
@@ -33,11 +25,12 @@ from fairmend.pipeline.audit import audit as run_audit
 from fairmend.pipeline.candidates import Steps, combinations
 from fairmend.pipeline.checks import CHECKS
 from fairmend.pipeline.choices import Chooser, biased_numbers
+from fairmend.pipeline.frontier import choose, notes_on, place
+from fairmend.pipeline.kept import Kept, digest, identities, trace_of
 from fairmend.pipeline.machine import Observer
-from fairmend.pipeline.runner import versions
+from fairmend.pipeline.notes import versions
 from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.swept import Candidate, LeftOut, Sweep, Target
-from fairmend.pipeline.trace import mark
+from fairmend.pipeline.swept import LeftOut, Sweep, Target
 from fairmend.pipeline.trials import Bench, Trial, try_together
 from fairmend.pipeline.view import COMPARED, Settings
 
@@ -125,22 +118,15 @@ def sweep(
     if audit is not None:
         check_audit(audit, data.roles)
     basis = {
-        "data": data.fingerprint(),
-        "key": None
-        if data.key is None
-        else hashlib.sha256("\x1f".join(map(str, data.key)).encode()).hexdigest(),
-        "roles": data.roles.model_dump(mode="json"),
-        "split": dict(PARTS),
+        **_basis(data, registry),
         "seed": seed,
         "learner": learner,
         "notion": notion,
         "policy": judged_by.digest(),
-        "audit": None if audit is None else _hash(audit.to_json()),
+        "audit": None if audit is None else digest(audit.to_json()),
         "n_boot": n_boot,
-        "versions": versions(),
-        "core": fingerprint("fairmend.core"),
     }
-    kept = _Kept(store, f"sweep-{_hash(basis)[:16]}", basis, fresh)
+    kept = Kept(store, basis, fresh)
     parts = data.split(PARTS, seed=seed)
     test = parts.pop("test")
     with kept.lock():
@@ -148,8 +134,8 @@ def sweep(
             found = audit or kept.audit(lambda: _audit(data, learner, seed, tell))
         chooser = Chooser(registry, notion, target, biased_numbers(found.findings))
         candidates, left_out = combinations(chooser, found, constraints=limits, depth=depth, without=without)
-        identities = _identities(candidates, registry)
-        trials = kept.trials(candidates, identities, len(parts["validation"]))
+        names = identities(candidates, registry)
+        trials = kept.trials(candidates, names, len(parts["validation"]))
         missing = [steps for steps, trial in zip(candidates, trials, strict=True) if trial is None]
         tell(
             {
@@ -161,31 +147,16 @@ def sweep(
             }
         )
         if missing:
-            start = Case(
-                parts["train"],
-                parts["calibration"],
-                parts["validation"],
-                learner=make_learner(learner, seed=seed),
-                findings=found.findings,
-                notion=notion,
-                seed=seed,
-            )
-            with joblib.parallel_config(backend="sequential"):
-                start = start.retrained()
-            bench = Bench(
-                start,
-                _classes(missing, registry),
-                judged_by,
-                {**CHECKS, **registry.named("fairmend_gates")},
-                settings,
-            )
-            places = {_trace(steps): place for place, steps in enumerate(candidates)}
+            start = _start(parts, found, make_learner(learner, seed=seed), notion, seed)
+            functions = {**CHECKS, **registry.named("fairmend_gates")}
+            bench = Bench(start, _classes(missing, registry), judged_by, functions, settings)
+            places = {trace_of(steps): at for at, steps in enumerate(candidates)}
             for trial in _computed(bench, _units(missing, registry), jobs, target, tell):
-                place = places[_trace(trial.candidate.steps)]
-                trials[place] = trial
-                kept.put(identities[place], trial)
+                at = places[trace_of(trial.candidate.steps)]
+                trials[at] = trial
+                kept.put(names[at], trial)
     done = [trial for trial in trials if trial is not None]
-    placed, drawn = _frontier(done, parts["validation"], target, settings)
+    placed, drawn = place(done, parts["validation"], target, settings)
     chosen, reason = choose(placed, drawn, target)
     return Sweep(
         sweep_id=kept.sweep_id,
@@ -212,7 +183,7 @@ def sweep(
         left_out=tuple(LeftOut(**e.to_json()) for e in left_out),
         chosen=chosen,
         reason=reason,
-        notes=(*data.notes, *_notes(placed)),
+        notes=(*data.notes, *notes_on(placed)),
         computed=len(missing),
         seconds=round(time.perf_counter() - began, 3),
         versions=versions(),
@@ -252,69 +223,33 @@ def check_audit(audit: Audit, roles: Roles) -> None:
             raise UsageError(f"the audit is about other data: its {name} is {theirs!r}, here it is {ours!r}")
 
 
-# -- what is kept ---------------------------------------------------------------------------------
+def _basis(data: Dataset, registry: Registry) -> dict[str, Any]:
+    """Return what figures depend on whatever is asked: the data, the split and the code that measures."""
+    gates = {name for name, given in registry.numbers().items() if given.get("fairmend_gates")}
+    modules = {plugin.module for plugin in registry.plugins if plugin.name in gates}
+    return {
+        "data": data.fingerprint(),
+        "key": None if data.key is None else digest(data.key.tolist()),
+        "roles": data.roles.model_dump(mode="json"),
+        "split": dict(PARTS),
+        "versions": versions(),
+        "code": {name: fingerprint(name) for name in sorted({"fairmend.core", *modules})},
+    }
 
 
-class _Kept:
-    """What the store holds of a sweep; without a store, nothing."""
-
-    def __init__(self, store: RunStore | None, sweep_id: str, basis: Mapping[str, Any], fresh: bool) -> None:
-        self.store = store
-        self.sweep_id = sweep_id
-        self.basis = basis
-        self.fresh = fresh
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep the sweep to this process, and enter it in the store."""
-        with nullcontext() if self.store is None else self.store.lock(self.sweep_id):
-            if self.store is not None:
-                if self.fresh:
-                    self.store.forget_sweep(self.sweep_id)
-                self.store.enter_sweep(self.sweep_id, dict(self.basis))
-            yield
-
-    def audit(self, make: Callable[[], Audit]) -> Audit:
-        """Return the audit that is kept, or make it and keep it."""
-        raw = None if self.store is None else self.store.get_trials(self.sweep_id).get("audit")
-        if raw is not None:
-            return Audit(**raw)
-        found = make()
-        if self.store is not None:
-            self.store.put_trials(self.sweep_id, {"audit": found.to_json()})
-        return found
-
-    def trials(self, candidates: Sequence[Steps], identities: Sequence[str], rows: int) -> list[Trial | None]:
-        """Return the trial of each candidate that is kept, None for the others."""
-        raw = {} if self.store is None else self.store.get_trials(self.sweep_id)
-        found: list[Trial | None] = []
-        for steps, identity in zip(candidates, identities, strict=True):
-            trial = Trial.from_json(raw[identity], rows) if identity in raw else None
-            if trial is not None:
-                trial = Trial(trial.candidate.model_copy(update={"steps": steps}), trial.decisions)
-            found.append(trial)
-        return found
-
-    def put(self, identity: str, trial: Trial) -> None:
-        """Keep a trial."""
-        if self.store is not None and trial.lasting:
-            self.store.put_trials(self.sweep_id, {identity: trial.to_json()})
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _trace(steps: Steps) -> tuple[str, ...]:
-    return tuple(mark(step) for step in steps)
-
-
-def _identities(candidates: Sequence[Steps], registry: Registry) -> list[str]:
-    """Return what each candidate is kept under: its trace, and the source of its techniques."""
-    modules = {plugin.name: plugin.module for plugin in registry.plugins}
-    used = {step.technique: registry.card(step.technique).plugin for steps in candidates for step in steps}
-    sources = {name: fingerprint(modules[name]) for name in set(used.values())}
-    return [_hash([[mark(step), sources[used[step.technique]]] for step in steps]) for steps in candidates]
+def _start(parts: Mapping[str, Dataset], found: Audit, learner: Any, notion: Notion, seed: int) -> Case:
+    """Return the case with the plain model."""
+    start = Case(
+        parts["train"],
+        parts["calibration"],
+        parts["validation"],
+        learner=learner,
+        findings=found.findings,
+        notion=notion,
+        seed=seed,
+    )
+    with joblib.parallel_config(backend="sequential"):
+        return start.retrained()
 
 
 # -- computing ------------------------------------------------------------------------------------
@@ -332,7 +267,7 @@ def _units(candidates: Iterable[Steps], registry: Registry) -> list[list[Steps]]
     """
     units: dict[tuple[str, ...], list[Steps]] = {}
     for steps in candidates:
-        units.setdefault(_trace(_training(steps)), []).append(steps)
+        units.setdefault(trace_of(_training(steps)), []).append(steps)
 
     def weight(unit: list[Steps]) -> tuple[int, int]:
         cards = [registry.card(step.technique).metadata for step in _training(unit[0])]
@@ -430,136 +365,3 @@ def on_dask(address: str, seconds: float = 10.0) -> Iterator[None]:
             yield
         finally:
             client.close()
-
-
-# -- the frontier ---------------------------------------------------------------------------------
-
-
-def _frontier(
-    trials: Sequence[Trial], data: Dataset, target: Check, settings: Settings
-) -> tuple[list[Candidate], dict[str, Float]]:
-    """Return the candidates with their place on the frontier, and resampled accuracies by name."""
-    known = [
-        place
-        for place, trial in enumerate(trials)
-        if trial.decisions is not None
-        and trial.candidate.fairness is not None
-        and trial.candidate.fairness.value is not None
-    ]
-    candidates = [trial.candidate for trial in trials]
-    if not known:
-        return candidates, {}
-    length = np.array([len(candidates[i].steps) for i in known])
-    sign = np.array([1.0, 1.0 if target.upward else -1.0])
-    points = (
-        np.array([[_value(candidates[i].accuracy), _value(candidates[i].fairness)] for i in known]) * sign
-    )
-    decisions: NDArray[Any] = np.column_stack([trials[i].decisions for i in known])  # type: ignore[misc]
-    drawn = sign * joint_replicates(
-        data.y,
-        decisions,
-        data.sensitive,
-        ("accuracy", target.check),
-        n_boot=settings.n_boot,
-        rng=np.random.default_rng(settings.seed),
-        sample_weight=data.weights,
-    )
-    drawn = np.nan_to_num(drawn, nan=-np.inf)  # an undefined replicate is the worst
-    share = np.mean([pareto.non_dominated(one) for one in drawn], axis=0)
-    front = pareto.non_dominated(points) & _shortest(points, length)
-    for i, on, often in zip(known, front, share, strict=True):
-        candidates[i] = candidates[i].model_copy(
-            update={"on_frontier": bool(on), "share_on_frontier": round(float(often), 4)}
-        )
-    return candidates, {candidates[i].name: drawn[:, place, 0] for place, i in enumerate(known)}
-
-
-def _shortest(points: Float, length: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which points are the shortest of those that are equal to them."""
-    _, kind = np.unique(points, axis=0, return_inverse=True)
-    least = np.full(len(points), length.max())
-    np.minimum.at(least, kind.ravel(), length)
-    return np.asarray(length == least[kind.ravel()])
-
-
-def _value(measured: Any) -> float:
-    return float(measured.value)
-
-
-WORTH = (
-    ("pass every required check of the last gate, with the target met by its whole interval", True, True),
-    ("pass every required check of the last gate", True, False),
-    ("meet the target with its whole interval", False, True),
-    ("meet the target", False, False),
-)
-
-
-def choose(
-    candidates: Sequence[Candidate], drawn: Mapping[str, Float], target: Check
-) -> tuple[str | None, str]:
-    """Return the name of the candidate to begin with, and why.
-
-    Among those that meet the target in the soundest way any does, the most accurate sets the mark; of
-    those within noise of it, by the paired bootstrap, the one with the fewest steps is taken, one that
-    decides for certain before one that draws, then the more accurate.
-
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        What was tried.
-    drawn : mapping of str to ndarray of shape (B,)
-        Accuracy of each measured candidate in the same resamples, by name.
-    target : Check
-        What was demanded.
-    """
-    for words, passes, secure in WORTH:
-        fit = [
-            c
-            for c in candidates
-            if c.meets_target and c.name in drawn and (c.passes or not passes) and (c.secure or not secure)
-        ]
-        if not fit:
-            continue
-        best = max(fit, key=lambda c: _value(c.accuracy))
-        near = [c for c in fit if _within_noise(drawn[c.name] - drawn[best.name])]
-        pick = min(near, key=lambda c: (len(c.steps), c.randomised, -_value(c.accuracy)))
-        simpler = (
-            ""
-            if pick is best
-            else (
-                f"; the most accurate of them, {best.name}, has {_value(best.accuracy):.4f}, which is within noise"
-                if len(pick.steps) >= len(best.steps)
-                else f"; {best.name} has {_value(best.accuracy):.4f} with more steps, which is within noise"
-            )
-        )
-        return pick.name, (
-            f"{len(fit)} of {len(candidates)} candidates {words}; of these {pick.name} is taken: accuracy "
-            f"{_value(pick.accuracy):.4f}, {target.check} {_value(pick.fairness):.3f}{simpler}"
-        )
-    return None, f"no candidate meets the target, {target.check} {target.bound_text()}"
-
-
-def _within_noise(difference: Float) -> bool:
-    interval = percentile_interval(difference)
-    return interval is None or interval[1] >= 0
-
-
-def _notes(candidates: Sequence[Candidate]) -> list[str]:
-    measured = [c for c in candidates if c.fairness is not None]
-    lacking = dict.fromkeys(itertools.chain.from_iterable(c.fairness.lacking for c in measured if c.fairness))
-    notes = (
-        [
-            f"Figures are of {measured[0].fairness.support:,} validation rows. The best of many candidates looks better than "
-            "it is; a run of the pipeline gives the verdict, on test data."
-        ]
-        if measured and measured[0].fairness
-        else []
-    )
-    if lacking:
-        notes.append(
-            f"Too few rows in {', '.join(list(lacking)[:4])}: what is said of fairness is insufficient evidence."
-        )
-    failed = sum(c.status == "failed" for c in candidates)
-    if failed:
-        notes.append(f"{failed} of {len(candidates)} candidates failed; each says why.")
-    return notes

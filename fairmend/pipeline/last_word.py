@@ -1,0 +1,133 @@
+"""The last word: measurements on the test part, which no step and no gate has seen before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from fairmend.catalog.policy import Policy
+from fairmend.core.case import Case
+from fairmend.core.dataset import Dataset
+from fairmend.core.model import FairModel
+from fairmend.pipeline.ablation import FULL, PLAIN, POST_ALONE, Candidate
+from fairmend.pipeline.gates import Judgement, judge_gate, outcome
+from fairmend.pipeline.machine import Ending, Machine
+from fairmend.pipeline.record import Status
+from fairmend.pipeline.view import Judged, Settings, View
+
+
+class TestJudge:
+    """Measures on the test data, once the machine has ended."""
+
+    def __init__(self, machine: Machine, test: Dataset, settings: Settings) -> None:
+        self.machine = machine
+        self.test = test
+        self.settings = settings
+        self.baseline = self.of(machine.baseline.model)
+
+    def of(self, model: FairModel) -> Judged:
+        """Return the test measurement of a model."""
+        return Judged(model, self.test, self.settings)
+
+    def gate(self, case: Case) -> list[Judgement]:
+        """Hold the last gate against the test data."""
+        machine = self.machine
+        target = machine.policy.target(machine.spec.notion)
+        root = machine.tracer.root.case
+        view = View(
+            self.baseline,
+            self.of(case.fitted()),
+            root,
+            case,
+            frozenset(),
+            machine.spec.notion,
+            target.check,
+            target.upward,
+        )
+        gate = machine.policy.gate("post-processing").model_copy(update={"id": "final"})
+        found = judge_gate(gate, view, machine.policy, machine.functions, data="test")
+        return [j for j in found if j.measure != "approval"]
+
+    def references(self, candidates: dict[str, Candidate]) -> dict[str, Any]:
+        """Return the test figures of the mandatory references and of the full pipeline."""
+        name = self.machine.policy.target(self.machine.spec.notion).check
+        out: dict[str, Any] = {}
+        for key in (PLAIN, POST_ALONE, FULL):
+            if key in candidates:
+                figures = self.of(candidates[key].applied.case.fitted()).measurement
+                out[key] = {
+                    "steps": list(candidates[key].variant.steps),
+                    "accuracy": figures.figure("accuracy").to_json(),
+                    name: figures.figure(name).to_json(),
+                }
+        return out
+
+
+def status_of(
+    ending: Ending, verdicts: list[Judgement], gates: list[Judgement], policy: Policy
+) -> tuple[Status, str, list[str]]:
+    """Return how a run ends, why, and what people can decide.
+
+    Parameters
+    ----------
+    ending : Ending
+        Where the machine stopped.
+    verdicts : list of Judgement
+        Of the last gate, on the test data.
+    gates : list of Judgement
+        Of all gates, on validation data; an open approval among them keeps the run waiting.
+    policy : Policy
+        Its last rollback holds the options.
+    """
+    if ending.to == "escalate":
+        return "escalated", ending.reason, ending.options
+    if ending.to == "wait":
+        return "waiting", ending.reason, []
+    found = outcome(verdicts)
+    told = "; ".join(
+        f"{j.check}: {j.reason or j.measure}" for j in verdicts if j.decides and j.verdict == found
+    )
+    options = list(policy.rollback("rollback-post-processing").options)
+    if found == "failed":
+        return "failed", f"what held on validation did not hold on the test data: {told}", options
+    if found == "insufficient evidence":
+        return "escalated", f"insufficient evidence on the test data: {told}", options
+    open_ = [j for j in gates if j.verdict == "waiting" and j.decides]
+    if open_:
+        return "waiting", "; ".join(dict.fromkeys(f"{j.id} {j.reason}" for j in open_)), []
+    return "deployable", "every required check passed, on validation and on the test data", []
+
+
+def evaluate(
+    machine: Machine, judge: TestJudge, final: Judged, candidates: dict[str, Candidate]
+) -> dict[str, Any]:
+    """Run the evaluations that accompany the pipeline, on the test data."""
+    out: dict[str, Any] = {}
+    for choice in machine.spec.evaluations:
+        technique: Any = machine.registry.technique(choice.technique).with_parameters(**choice.parameters)
+        if "candidates" in technique.reads:
+            table = _table(machine, candidates)
+            if len(table) > 1:
+                out[choice.slug] = technique.evaluate(candidates=table)
+            continue
+        out[choice.slug] = technique.evaluate(
+            judge.test.y,
+            final.decisions,
+            final.scores,
+            sensitive_features=judge.test.sensitive,
+            sample_weight=judge.test.weights,
+            baseline=judge.baseline.decisions,
+        )
+    return out
+
+
+def _table(machine: Machine, candidates: dict[str, Candidate]) -> pd.DataFrame:
+    """Return every attempt and variant with its accuracy and fairness on the gates' data."""
+    name = machine.policy.target(machine.spec.notion).check
+    rows = {" + ".join(a.steps) or PLAIN: (a.accuracy, a.fairness) for a in machine.attempts}
+    rows |= {
+        " + ".join(c.variant.steps) or PLAIN: (c.variant.accuracy, c.variant.fairness)
+        for c in candidates.values()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["accuracy", name])

@@ -1,0 +1,79 @@
+"""What a record says beside its figures: notes for the reader, the data, the versions."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata as distributions
+from typing import Any
+
+from fairmend.core.dataset import Dataset
+from fairmend.core.given import GivenModel, GivenScores
+from fairmend.core.model import FairModel
+from fairmend.pipeline.machine import Machine
+from fairmend.pipeline.spec import PipelineSpec
+
+LIBRARIES = ("fairmend", "numpy", "pandas", "scikit-learn", "scipy", "fairlearn")
+
+
+def _of_baseline(spec: PipelineSpec, machine: Machine) -> list[str]:
+    """Return how a model or scores of the user's own were read."""
+    estimator = machine.baseline.model.estimator
+    if isinstance(estimator, GivenScores):
+        return [
+            f"The baseline decides at {estimator.threshold:g} on the given scores in {estimator.column!r}. Scores "
+            "cannot be retrained, so techniques that retrain were left out (retraining=false)."
+        ]
+    if not isinstance(estimator, GivenModel):
+        return []
+    favorable = estimator.model.classes_[estimator.favorable]
+    told = (
+        f"The baseline is the given model ({type(estimator.model).__name__}), whose class {favorable} was read as the "
+        "favourable one. Figures on rows that it was trained on would look better than they are: give it data "
+        "that it has not seen."
+    )
+    if machine.tracer.root.case.learner is None:
+        return [told]
+    return [
+        f"{told} Techniques that retrain train {spec.learner} in its place; retraining=false keeps the given model."
+    ]
+
+
+def notes(spec: PipelineSpec, model: FairModel, machine: Machine) -> list[str]:
+    """Return what a reader must know of the final rule and of the way to it."""
+    said = _of_baseline(spec, machine)
+    if model.reads_protected:
+        rules = [p.metadata for p in model.parts if p.metadata.needs_protected_at_prediction]
+        for rule in rules:
+            legal = f" {rule.legal_notes}" if rule.legal_notes else ""
+            said.append(f"{rule.name} reads the protected attribute for every decision.{legal}")
+    if any(p.metadata.randomised for p in model.parts):
+        said.append("Decisions are drawn at random in part; the same row always gets the same decision.")
+    for step in machine.steps:
+        if step.effect is not None and step.effect.changed_nothing:
+            said.append(f"{step.slug} changed nothing.")
+    advised = [j for j in machine.gates if not j.decides and j.verdict not in {"passed", "waiting"}]
+    last = {j.id: f"Advice of {j.id}: {j.measure} {_number(j.value)} ({j.bound})." for j in advised}
+    return list(dict.fromkeys([*said, *last.values()]))
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
+def about(data: Dataset, parts: dict[str, Dataset], test: Dataset) -> dict[str, Any]:
+    """Return what the data were: rows, parts, features, groups, roles, hash."""
+    return {
+        "rows": len(data),
+        "parts": {**{k: len(v) for k, v in parts.items()}, "test": len(test)},
+        "features": [str(c) for c in data.X.columns],
+        "groups": {g: int(n) for g, n in zip(data.groups.labels, data.groups.counts(), strict=True)},
+        "outcome": data.roles.outcome,
+        "favorable": data.roles.favorable,
+        "protected": list(data.roles.protected),
+        "sha256": data.fingerprint(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that figures depend on."""
+    return {"python": platform.python_version(), **{name: distributions.version(name) for name in LIBRARIES}}
