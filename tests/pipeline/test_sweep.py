@@ -21,15 +21,17 @@ from fairmend.core.dataset import Dataset
 from fairmend.core.errors import DataError, RunError, UnknownNameError, UnseenGroupError, UsageError
 from fairmend.core.findings import Audit, Finding
 from fairmend.core.roles import Roles
+from fairmend.pipeline import kept
 from fairmend.pipeline import sweep as module
 from fairmend.pipeline.candidates import combinations
 from fairmend.pipeline.choices import Chooser
 from fairmend.pipeline.compose import compose
+from fairmend.pipeline.frontier import choose
 from fairmend.pipeline.runner import run
 from fairmend.pipeline.soundness import check_spec
 from fairmend.pipeline.spec import Step, load_spec
 from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.sweep import choose, on_dask, sweep
+from fairmend.pipeline.sweep import on_dask, sweep
 from fairmend.pipeline.swept import Candidate, Measured, Sweep, load_sweep
 from fairmend.plugins.datasets import bank
 from fairmend.plugins.postprocessing import GroupThresholds
@@ -324,9 +326,9 @@ def test_more_depth_and_changed_plugins_compute_only_what_is_new(data, registry,
     first = sweep(data, **settings, depth=1)
     deeper = sweep(data, **settings, depth=2)
     assert deeper.computed == len(deeper.candidates) - len(first.candidates)
-    before = module.fingerprint
+    before = kept.fingerprint
     monkeypatch.setattr(
-        module, "fingerprint", lambda name: "new" if name.endswith("postprocessing") else before(name)
+        kept, "fingerprint", lambda name: "new" if name.endswith("postprocessing") else before(name)
     )
     changed = sweep(data, **settings, depth=2)
     assert changed.computed == len(changed.candidates) - 1  # all but the plain model
