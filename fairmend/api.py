@@ -497,6 +497,7 @@ def run(
     scores: str | None = None,
     scores_threshold: float = 0.5,
     cv: str | None = None,
+    mlflow: str | None = None,
     observer: Observer | None = None,
     store: RunStore | bool = False,
     **roles: Any,
@@ -527,6 +528,9 @@ def run(
         The baseline decides favourably at this score and above.
     cv : str, optional
         Cross-validate the whole pipeline at the end, such as ``"5x2"``: five repetitions of two folds.
+    mlflow : str, optional
+        Also log the run to MLflow there, such as ``"sqlite:///mlflow.db"``; empty for the address in
+        MLFLOW_TRACKING_URI. Once the run is under way, trouble there is a note and does not stop it.
     observer : callable, optional
         Told of every event, as it happens.
     store : RunStore or bool
@@ -538,17 +542,22 @@ def run(
     FairmendError
         The pipeline is not sound, or the data cannot serve it.
     """
+    from contextlib import nullcontext
+
+    from fairmend.catalog.policy import load_policy
     from fairmend.pipeline.folds import Repeats
     from fairmend.pipeline.given import given_model
     from fairmend.pipeline.runner import run as run_pipeline
     from fairmend.pipeline.spec import load_spec
     from fairmend.pipeline.store import RunStore
     from fairmend.pipeline.stored import begin
+    from fairmend.pipeline.tracking import Tracking
 
     if data is None:
         raise UsageError("give the data to run on")
     if cv is not None:
         Repeats.parse(cv)  # before the audit, which takes its time
+    tracking = None if mlflow is None else Tracking(mlflow)
     spec = None if pipeline is None else load_spec(pipeline)
     if spec is not None:
         roles = roles or spec.roles.model_dump()
@@ -577,13 +586,22 @@ def run(
         "assume_approved": assume_approved,
         "model": model,
         "cv": cv,
-        "observer": observer,
     }
-    if store is False:
-        return run_pipeline(spec, table, approvals=approvals, **settings)
     path = source if isinstance(source, (str, Path)) else None
-    kept = RunStore() if store is True else store
-    return begin(spec, table, store=kept, path=path, **settings)
+    judged_by = load_policy(policy or spec.policy)
+    with (
+        nullcontext(observer)
+        if tracking is None
+        else tracking.mirroring(spec, judged_by, table, observer) as tell
+    ):
+        if store is False:
+            record = run_pipeline(spec, table, approvals=approvals, observer=tell, **settings)
+        else:
+            kept = RunStore() if store is True else store
+            record = begin(spec, table, store=kept, path=path, observer=tell, **settings)
+    if tracking is not None:
+        tracking.finish(record)
+    return record
 
 
 def _scored(

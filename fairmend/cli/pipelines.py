@@ -40,6 +40,13 @@ report_option = click.option(
 @seed_option
 @click.option("--name", default="pipeline", show_default=True, help="What to call the pipeline.")
 @click.option("--output", "-o", metavar="FILE", help="Write the pipeline there; else it is printed.")
+@click.option(
+    "--draw",
+    "drawings",
+    multiple=True,
+    metavar="FILE",
+    help="Draw it with its gates, decisions and rollbacks: .mmd (Mermaid), .png or .svg; may be repeated.",
+)
 @as_json
 @click.pass_context
 def compose(
@@ -50,13 +57,18 @@ def compose(
     constraints: Any,
     notion: Any,
     output: str | None,
+    drawings: tuple[str, ...],
     as_json: bool,
     **options: Any,
 ) -> None:
     """Compose a pipeline from an audit: steps with reasons and alternatives, as YAML to read and edit."""
+    from fairmend.catalog.policy import load_policy
     from fairmend.core.files import write_text
     from fairmend.pipeline.swept import load_sweep
+    from fairmend.reports.drawing import check_drawing_name, draw
 
+    for drawing in drawings:
+        check_drawing_name(drawing)
     found: Any = findings
     swept = None if sweep is None else load_sweep(sweep)
     if swept is not None:
@@ -70,6 +82,8 @@ def compose(
     if output is not None:
         write_text(output, spec.to_yaml())
         err().print(f"wrote {output}: {', '.join(step.slug for step in spec.steps)}")
+    for drawing in drawings:
+        err().print(f"wrote {draw(spec, load_policy(spec.policy), drawing)}")
     if as_json:
         print_json(spec.model_dump(mode="json"))
     elif output is None:
@@ -111,6 +125,13 @@ def compose(
     help="Keep the run (in FAIRMEND_HOME, else .fairmend), so that it can be resumed, approved and deployed.",
 )
 @cv_option
+@click.option(
+    "--mlflow",
+    metavar="[URI]",
+    is_flag=False,
+    flag_value="",
+    help="Also log the run to MLflow, e.g. sqlite:///mlflow.db; without URI, to MLFLOW_TRACKING_URI.",
+)
 @report_option
 @as_json
 @click.pass_context

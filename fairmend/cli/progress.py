@@ -131,5 +131,8 @@ class Progress:
         how = f"failed: {escape(event['reason'])}" if event["failed"] else words[event["held"]]
         self._line(f"cross-validation: fold {event['place']} of {event['of']}: {how}")
 
+    def _tracking(self, event: dict[str, Any]) -> None:
+        self._line(f"[yellow]{escape(event['text'])}[/yellow]")
+
     def _done(self, event: dict[str, Any]) -> None:
         self._line(f"[bold]{event['status']}[/bold]: {escape(event['reason'])}")
