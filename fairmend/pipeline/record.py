@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fairmend.catalog.policy import Policy
 from fairmend.core.case import Case, Effect
 from fairmend.core.measure import Comparison, Measurement
 from fairmend.core.model import FairModel
@@ -203,6 +204,8 @@ class RunRecord:
         The final model.
     case : Case
         The case it comes from.
+    rules : Policy or None
+        What it was judged by, for the drawing of the pipeline.
     """
 
     run_id: str
@@ -231,6 +234,7 @@ class RunRecord:
     cross_validation: CrossValidation | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    rules: Policy | None = None
 
     @property
     def exit_code(self) -> int:

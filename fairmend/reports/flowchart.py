@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Line
-from matplotlib.textpath import TextPath
+from matplotlib.textpath import text_to_path
 
 from fairmend.reports.outline import TITLES, StageOutline, Way
 
@@ -318,5 +318,5 @@ def _wrapped(lead: str, text: str, size: float, weight: str, width: float) -> li
 @lru_cache(maxsize=4096)
 def _width(text: str, size: float, weight: str) -> float:
     """Return the width of a text in inches."""
-    drawn = TextPath((0, 0), text, size=size, prop=FontProperties(weight=weight))
-    return float(drawn.get_extents().x1) / 72
+    font = FontProperties(size=size, weight=weight)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72

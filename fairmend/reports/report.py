@@ -15,6 +15,7 @@ import jinja2
 from fairmend.core.errors import UsageError
 from fairmend.core.files import write_text
 from fairmend.pipeline.gates import Judgement
+from fairmend.reports.drawing import draw
 from fairmend.reports.findings import finding_rows, fold_rows, rest_of
 from fairmend.reports.plots import write_plots
 from fairmend.reports.verdict import p_text, verdict_rows, worse
@@ -44,7 +45,7 @@ def write_report(record: RunRecord, folder: str | Path) -> Path:
     -------
     Path
         The report in Markdown; ``report.html`` beside it holds the same with the plots inside,
-        ``run.json`` the record, and ``pipeline.yaml`` the pipeline.
+        ``run.json`` the record, ``pipeline.yaml`` the pipeline and ``pipeline.svg`` its drawing.
 
     Raises
     ------
@@ -67,11 +68,16 @@ def write_report(record: RunRecord, folder: str | Path) -> Path:
 def _write_parts(record: RunRecord, folder: Path) -> None:
     plots = write_plots(record, folder)
     facts = report_facts(record)
+    picture = None
+    if record.rules is not None:
+        picture = draw(record.spec, record.rules, folder / "pipeline.svg")
     inside = {title: base64.b64encode((folder / name).read_bytes()).decode() for title, name in plots.items()}
-    write_text(folder / "report.md", _templates().get_template("report.md.j2").render(**facts, plots=plots))
-    write_text(
-        folder / "report.html", _templates().get_template("report.html.j2").render(**facts, plots=inside)
-    )
+    drawn = None if picture is None else base64.b64encode(picture.read_bytes()).decode()
+    for name, shown in (
+        ("report.md", {"plots": plots, "drawing": picture and picture.name}),
+        ("report.html", {"plots": inside, "drawing": drawn}),
+    ):
+        write_text(folder / name, _templates().get_template(f"{name}.j2").render(**facts, **shown))
     record_json = json.dumps(record.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(folder / "run.json", record_json + "\n")
     write_text(folder / "pipeline.yaml", record.spec.to_yaml())
