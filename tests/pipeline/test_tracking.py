@@ -141,6 +141,7 @@ def test_the_address_may_come_from_the_environment(people, spec, uri, monkeypatc
 
 
 def test_what_cannot_be_logged_to_is_said_before_the_work(people, spec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot log to MLflow at sqlite:.*file/mlflow\.db: "):
         fairmend.run(spec, people, mlflow=f"sqlite:///{tmp_path}/file/mlflow.db")
