@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fairmend.core.errors import DataError, RunError, UnknownNameError, UsageError
@@ -144,6 +145,14 @@ data = problem(n=8000, gap=1.0).dataset()
 begin(spec_for(data), data, store=RunStore(__import__("pathlib").Path(sys.argv[1])), registry=Registry.installed(),
       assume_approved=True, observer=lambda e: print(e["event"], flush=True), **FAST)
 """
+RESUMED = """
+import sys
+from fairmend.core.registry import Registry
+from fairmend.pipeline.store import RunStore
+from fairmend.pipeline.stored import resume
+resume("latest", store=RunStore(__import__("pathlib").Path(sys.argv[1])), registry=Registry.installed(),
+       observer=lambda e: print(e["event"], flush=True))
+"""
 
 
 @pytest.mark.slow
@@ -165,6 +174,31 @@ def test_a_killed_run_resumes_to_the_same_numbers(people, tmp_path, moment):
     assert store.run("latest").status == "running"
     record = resume("latest", store=store, registry=Registry.installed())
     assert numbers(record.to_json()) == numbers(undisturbed.to_json())
+
+
+@pytest.mark.slow
+def test_a_run_killed_three_times_at_random_ends_with_the_same_numbers(people, tmp_path):
+    undisturbed = run(spec_for(people), people, registry=Registry.installed(), assume_approved=True, **FAST)
+    root = Path(__file__).resolve().parents[2]
+    rng = np.random.default_rng(11)
+    for script in (KILLED, RESUMED, RESUMED):
+        command = [sys.executable, "-c", script, str(tmp_path), str(root)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)}
+        )
+        assert process.stdout is not None
+        for _ in range(rng.integers(1, 12)):
+            assert process.stdout.readline()
+        time.sleep(rng.uniform(0, 0.05))
+        process.kill()
+        assert process.wait(timeout=60) == -signal.SIGKILL
+    store = RunStore(tmp_path)
+    assert store.run("latest").status == "running"
+    record = resume("latest", store=store, registry=Registry.installed())
+    assert numbers(record.to_json()) == numbers(undisturbed.to_json())
+    events = (store.folder / "events" / f"{record.run_id}.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in events][-1] == "done"
+    assert verify(store, record.run_id)["entries"] == 2  # created and ended, each once
 
 
 def test_a_run_that_cannot_be_run_says_so(store):
