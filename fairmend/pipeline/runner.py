@@ -138,6 +138,7 @@ def run(
     evaluations = evaluate(machine, judge, final, candidates)
     techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
     findings = resolve(spec.findings, judge.baseline, final, techniques)
+    tests, references = final.against(judge.baseline), judge.references(candidates)
     measured = time.perf_counter()
     crossed = None
     if repeats is not None and ending.to != "wait":
@@ -152,7 +153,7 @@ def run(
         data=about(data, parts, test),
         baseline=judge.baseline.measurement,
         final=final.measurement,
-        tests=final.against(judge.baseline),
+        tests=tests,
         model=applied.case.fitted(),
         case=applied.case,
         steps=machine.steps,
@@ -169,7 +170,7 @@ def run(
             *(crossed.notes if crossed is not None else ()),
         ],
         results={**{k: dict(v) for k, v in applied.case.results.items()}, **evaluations},
-        references=judge.references(candidates),
+        references=references,
         findings=findings,
         cross_validation=crossed,
         versions=versions(),
