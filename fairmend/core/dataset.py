@@ -90,6 +90,8 @@ class Dataset:
         What identifies each row.
     notes : tuple of str
         What was decided while reading, for the report.
+    own_weights : ndarray of float, shape (n,), or None
+        Where a step has put other weights on the rows for training: those of the data themselves.
     """
 
     X: pd.DataFrame
@@ -99,6 +101,7 @@ class Dataset:
     weights: NDArray[np.float64] | None = None
     key: NDArray[Any] | None = None
     notes: tuple[str, ...] = ()
+    own_weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -153,6 +156,16 @@ class Dataset:
             raise unknown("protected attribute", name, [str(c) for c in self.sensitive.columns])
         return self.sensitive[name]
 
+    @property
+    def population_weights(self) -> NDArray[np.float64] | None:
+        """Weights by which the rows stand for people, whatever a step made of them for training."""
+        return self.weights if self.own_weights is None else self.own_weights
+
+    def reweighted(self, weights: NDArray[np.float64]) -> Dataset:
+        """Return the data with other weights for training."""
+        own = self.population_weights
+        return replace(self, weights=weights, own_weights=np.ones(len(self)) if own is None else own)
+
     def take(self, rows: NDArray[Any]) -> Dataset:
         """Return the rows at these places, in this order."""
         return replace(
@@ -161,6 +174,7 @@ class Dataset:
             y=self.y[rows],
             sensitive=self.sensitive.iloc[rows].reset_index(drop=True),
             weights=None if self.weights is None else self.weights[rows],
+            own_weights=None if self.own_weights is None else self.own_weights[rows],
             key=None if self.key is None else self.key[rows],
         )
 

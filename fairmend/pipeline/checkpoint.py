@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fairmend.pipeline.trace import Applied, Trace
 
 SAME = "same as before"
-LABEL, WEIGHT, ATTRIBUTE = "\x00label", "\x00weight", "\x00attribute "
+LABEL, WEIGHT, OWN_WEIGHT, ATTRIBUTE = "\x00label", "\x00weight", "\x00own weight", "\x00attribute "
 
 
 class Checkpoint:
@@ -111,6 +111,8 @@ def _dump(data: Dataset) -> bytes:
     extra: dict[str, Any] = {LABEL: data.y}
     if data.weights is not None:
         extra[WEIGHT] = data.weights
+    if data.own_weights is not None:
+        extra[OWN_WEIGHT] = data.own_weights
     attributes = {f"{ATTRIBUTE}{name}": data.sensitive[name].to_numpy() for name in data.sensitive.columns}
     return dump_frame(data.X.reset_index(drop=True).assign(**extra, **attributes))
 
@@ -120,8 +122,10 @@ def _load(content: bytes, like: Dataset) -> Dataset:
     frame = load_frame(content)
     attributes = [c for c in frame.columns if str(c).startswith(ATTRIBUTE)]
     sensitive = frame[attributes].rename(columns=lambda c: str(c).removeprefix(ATTRIBUTE)).astype(object)
-    features = [c for c in frame.columns if c not in {LABEL, WEIGHT, *attributes}]
-    weights = frame[WEIGHT].to_numpy(dtype=float) if WEIGHT in frame.columns else None
+    features = [c for c in frame.columns if c not in {LABEL, WEIGHT, OWN_WEIGHT, *attributes}]
+    weights, own = (
+        frame[c].to_numpy(dtype=float) if c in frame.columns else None for c in (WEIGHT, OWN_WEIGHT)
+    )
     key = like.key if len(frame) == len(like) else None
     return replace(
         like,
@@ -130,4 +134,5 @@ def _load(content: bytes, like: Dataset) -> Dataset:
         sensitive=sensitive,
         weights=weights,
         key=key,
+        own_weights=own,
     )

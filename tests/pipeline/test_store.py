@@ -10,10 +10,16 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from fairmend.core.case import Case, Effect
+from fairmend.core.dataset import Dataset
 from fairmend.core.errors import RunError, UnknownNameError
+from fairmend.core.learner import make_learner
+from fairmend.core.roles import Roles
 from fairmend.pipeline.artifacts import Artifacts, dump_frame, dump_model, load_frame, load_model
+from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.gates import Approval
 from fairmend.pipeline.store import RunStore
+from fairmend.pipeline.trace import Applied
 
 
 @pytest.fixture
@@ -37,6 +43,26 @@ def test_a_frame_comes_back_to_the_bit():
     )
     pd.testing.assert_frame_equal(load_frame(dump_frame(frame)), frame)
     assert dump_frame(frame) == dump_frame(frame.copy())
+
+
+def test_a_checkpoint_keeps_the_weights_of_a_step_and_those_of_the_data(store):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"skill": rng.normal(size=300), "sex": rng.choice(["F", "M"], 300)})
+    frame["hired"] = (frame["skill"] > 0).map({True: "yes", False: "no"})
+    frame["survey"] = rng.uniform(0.5, 2.0, 300)
+    data = Dataset.from_frame(
+        frame, Roles(outcome="hired", favorable="yes", protected=("sex",), weights="survey")
+    )
+    case = Case(data, data, data, learner=make_learner("logistic_regression")).retrained()
+    after = case.replace(train=data.reweighted(rng.uniform(size=300))).retrained()
+    effect = Effect("weights", 1.0, "Weights drawn.")
+    start, step = Applied((), case, effect, 0.0), Applied(("step",), after, effect, 0.0)
+    kept = Checkpoint(store, "run-1")
+    kept.put(start, step)
+    found, _, _ = kept.get(start, step.trace)
+    np.testing.assert_array_equal(found.train.weights, after.train.weights)
+    np.testing.assert_array_equal(found.train.population_weights, frame["survey"])
+    np.testing.assert_array_equal(found.fitted().scores(data.X), after.fitted().scores(data.X))
 
 
 def test_content_is_verified_when_it_is_read(tmp_path):

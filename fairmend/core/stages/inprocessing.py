@@ -31,6 +31,9 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
     """
 
     stage: ClassVar[Stage] = "in-processing"
+    holds_rates: ClassVar[bool] = False
+    """Whether it holds rates of the training rows together. It is then trained on the data's own weights:
+    under those of a reweighing step it would hold the rates of people who are not there."""
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
     __metadata_request__predict: ClassVar[dict[str, bool]] = {"sensitive_features": True}
     __metadata_request__predict_proba: ClassVar[dict[str, bool]] = {"sensitive_features": True}
@@ -101,7 +104,8 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
             extra["estimator"] = case.learner
         technique = prepared(self, case, **extra)
         train, former = case.train, case.fitted()
-        technique.fit(train.X, train.y, sensitive_features=train.sensitive, sample_weight=train.weights)
+        weights = train.population_weights if self.holds_rates else train.weights
+        technique.fit(train.X, train.y, sensitive_features=train.sensitive, sample_weight=weights)
         model = FairModel(case.features, former.attributes, technique, former.transformers, seed=case.seed)
         share = case.decisions_changed(model)
         detail = dict(getattr(technique, "diagnostics_", {}))

@@ -137,7 +137,7 @@ class Preprocessor(GroupAware, Technique):
                 train.X, train.y, sensitive_features=train.sensitive, sample_weight=train.weights
             )
             effect = weight_effect(train, weights)
-            after = case.replace(train=replace(train, weights=weights))
+            after = case.replace(train=train.reweighted(weights))
         elif hasattr(technique, "_resample"):
             rows = technique.resample(
                 train.X, train.y, sensitive_features=train.sensitive, sample_weight=train.weights
@@ -145,7 +145,15 @@ class Preprocessor(GroupAware, Technique):
             effect = row_effect(train, rows)
             keep = None if train.weights is None else rows.weights
             after = case.replace(
-                train=replace(train, X=rows.X, y=rows.y, sensitive=rows.sensitive, weights=keep, key=None)
+                train=replace(
+                    train,
+                    X=rows.X,
+                    y=rows.y,
+                    sensitive=rows.sensitive,
+                    weights=keep,
+                    key=None,
+                    own_weights=None,
+                )
             )
         else:
             labels = technique.relabel(train.X, train.y, sensitive_features=train.sensitive)

@@ -86,6 +86,7 @@ class ReductionsExponentiatedGradient(Inprocessor):
     fair classification", ICML, section 3, algorithm 1.
     """
 
+    holds_rates = True
     metadata = TechniqueMetadata(
         technique_id=113,
         slug="reductions-exponentiated-gradient",

@@ -249,6 +249,23 @@ def test_in_a_case_it_trains_the_learner_of_the_case(adult: pd.DataFrame) -> Non
     assert gap(after) < 0.5 * gap(case)
 
 
+@pytest.mark.data
+def test_after_reweighing_it_holds_the_rates_of_the_people_who_are_there(adult: pd.DataFrame) -> None:
+    roles = Roles(outcome="income", favorable=">50K", protected=("sex",), ignored=("fnlwgt",))
+    parts = Dataset.from_frame(adult.sample(6000, random_state=0), roles).split(seed=0)
+    parts.pop("test")
+    case = Case(**parts, learner=make_learner("logistic_regression")).retrained()
+    uneven = 0.2 + 1.6 * (case.train.y == (case.train.attribute("sex") == "Male"))
+    reweighted = case.replace(train=case.train.reweighted(uneven)).retrained()
+    alone, after = (ReductionsExponentiatedGradient(max_iter=10).run(c)[0] for c in (case, reweighted))
+    data = case.validation
+    chance = [c.fitted().decision_probability(data.X) for c in (alone, after, reweighted)]
+    np.testing.assert_allclose(chance[0], chance[1])
+    assert np.ptp([chance[1][data.attribute("sex") == sex].mean() for sex in ("Female", "Male")]) < 0.05
+    assert not np.allclose(chance[1], chance[2])
+    np.testing.assert_array_equal(reweighted.train.take(np.arange(5)).population_weights, np.ones(5))
+
+
 def test_in_a_pipeline_the_groups_are_routed_to_it() -> None:
     X, y, a = people(300)
     X = X[["a", "b", "c"]]
