@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer
 
 from fairmend.core.case import Case, Effect
 from fairmend.core.dataset import Dataset
@@ -76,6 +77,12 @@ def test_content_is_verified_when_it_is_read(tmp_path):
     (tmp_path / name[:2] / name).unlink()
     with pytest.raises(RunError, match="is missing"):
         artifacts.get(name)
+
+
+def test_a_model_that_would_call_more_than_arithmetic_is_not_loaded():
+    assert load_model(dump_model(FunctionTransformer(np.log1p))).func is np.log1p
+    with pytest.raises(RunError, match=r"would call pandas\..*read_pickle"):
+        load_model(dump_model(FunctionTransformer(pd.read_pickle)))
 
 
 def test_a_model_of_an_unknown_module_is_not_loaded():
