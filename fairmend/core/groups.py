@@ -19,6 +19,7 @@ from fairmend.core.errors import DataError, MissingColumnError, UnseenGroupError
 
 MISSING = "missing"
 JOIN = " & "
+_CHUNK = 4096  # rows of characters that fit into the cache
 Unseen = Literal["error", "fallback"]
 
 
@@ -61,13 +62,13 @@ def sensitive_frame(sensitive: Any, n_rows: int | None = None) -> pd.DataFrame:
     elif isinstance(sensitive, pd.Series):
         frame = sensitive.to_frame(name=sensitive.name if sensitive.name is not None else "group")
     elif isinstance(sensitive, Mapping):
-        frame = pd.DataFrame(dict(sensitive))
+        frame = pd.DataFrame({k: categories(v) for k, v in sensitive.items()})
     else:
         array = np.asarray(sensitive, dtype=None)
         if array.ndim == 1:
-            frame = pd.DataFrame({"group": array})
+            frame = pd.DataFrame({"group": categories(array)})
         elif array.ndim == 2:
-            frame = pd.DataFrame(array, columns=[f"group{i}" for i in range(array.shape[1])])
+            frame = pd.DataFrame({f"group{i}": categories(array[:, i]) for i in range(array.shape[1])})
         else:
             raise DataError(f"sensitive_features must have one or two dimensions, got {array.ndim}")
     if frame.shape[1] == 0:
@@ -75,6 +76,45 @@ def sensitive_frame(sensitive: Any, n_rows: int | None = None) -> pd.DataFrame:
     if n_rows is not None and len(frame) != n_rows:
         raise DataError(f"sensitive_features has {len(frame)} rows, the data has {n_rows}")
     return frame
+
+
+def categories(values: Any) -> Any:
+    """Return an array of texts of fixed width as a Categorical of its few values; anything else as it is.
+
+    Making an object of every text costs more than all else that is done with groups. So rows of
+    characters are hashed, and every row is compared with the first one of its hash; where different
+    texts share a hash, the array is returned as it is.
+    """
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "U" or values.ndim != 1 or not len(values):
+        return values
+    width = values.dtype.itemsize // 4
+    texts = np.ascontiguousarray(values, dtype=f"<U{width + width % 2}")
+    rows = texts.view(np.uint64).reshape(len(texts), -1)
+    chunks = [slice(start, start + _CHUNK) for start in range(0, len(rows), _CHUNK)]
+    factors = np.random.default_rng(0).integers(2**62, 2**63, rows.shape[1], dtype=np.uint64) * 2 + 1
+    for used in (_telling(rows[:_CHUNK], factors), list(range(rows.shape[1]))):
+        hashes = np.zeros(len(rows), dtype=np.uint64)
+        for chunk in chunks:
+            for place in used:
+                hashes[chunk] += rows[chunk, place] * factors[place]
+        codes, distinct = pd.factorize(hashes)
+        first = np.empty(len(distinct), dtype=np.intp)
+        first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+        table = rows[first]
+        if all(np.array_equal(rows[chunk], table[codes[chunk]]) for chunk in chunks):
+            return pd.Categorical.from_codes(codes, categories=texts[first].tolist())
+    return values
+
+
+def _telling(rows: NDArray[np.uint64], factors: NDArray[np.uint64]) -> list[int]:
+    """Return the first places of some rows by which all of them can be told apart."""
+    used: list[int] = []
+    hashes, distinct = np.zeros(len(rows), dtype=np.uint64), 1
+    for place in range(rows.shape[1]):
+        further = hashes + rows[:, place] * factors[place]
+        if (found := len(pd.unique(further))) > distinct:
+            used, hashes, distinct = [*used, place], further, found
+    return used
 
 
 def _column_codes(column: pd.Series[Any]) -> tuple[NDArray[np.intp], list[str]]:

@@ -73,3 +73,28 @@ def test_counts_leave_out_unseen_rows_and_take_weights():
     groups = Groups(np.array([0, 1, 1, -1]), ("a", "b"), pd.DataFrame({"g": list("abbc")}))
     assert groups.counts().tolist() == [1, 2]
     assert groups.counts(np.array([1.0, 2.0, 0.5, 9.0])).tolist() == [1, 2.5]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        np.array(["b", "a", "b", "c"]),
+        np.array(["", "nan", "None", "", "missing"]),
+        np.array(["white", "black", "white"]).astype("U33"),
+        np.array(["x", "y"] * 6)[::3],
+        np.array([f"person {i % 5001}" for i in range(12_000)]),
+        np.array(["same start, then 1"] * 5000 + ["same start, then 2"] * 3),
+    ],
+)
+def test_texts_of_fixed_width_are_the_same_groups_as_objects(texts) -> None:
+    codes, names = encode_groups(texts)
+    expected_codes, expected = encode_groups(texts.astype(object))
+    assert names == expected
+    np.testing.assert_array_equal(codes, expected_codes)
+
+
+def test_two_dimensions_of_texts_are_crossed() -> None:
+    texts = np.array([["F", "White"], ["M", "Black"], ["F", "Black"], ["F", "White"]])
+    codes, names = encode_groups(texts)
+    assert names == ("F & Black", "F & White", "M & Black")
+    assert codes.tolist() == [1, 2, 0, 1]

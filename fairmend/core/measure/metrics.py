@@ -304,6 +304,8 @@ def contrast(
 
 def _extreme(values: Float, defined: NDArray[np.bool_], highest: bool, needed: int) -> Float:
     """Return the extreme of the defined values along the last axis, NaN where too few are defined."""
+    if values.shape[-1] >= needed and defined.all():
+        return np.asarray(values.max(axis=-1) if highest else values.min(axis=-1))
     filler = -np.inf if highest else np.inf
     filled = np.where(defined, values, filler)
     found = filled.max(axis=-1) if highest else filled.min(axis=-1)

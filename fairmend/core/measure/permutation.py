@@ -17,6 +17,7 @@ from fairmend.core.errors import InsufficientDataError, UsageError
 from fairmend.core.measure.atoms import two_points
 from fairmend.core.measure.bootstrap import generators
 from fairmend.core.measure.columns import Float, Int
+from fairmend.core.measure.hypergeometric import multivariate_hypergeometric
 from fairmend.core.measure.metrics import Metric, Stratum, metric
 from fairmend.core.measure.tables import GroupTable
 
@@ -183,8 +184,10 @@ def permuted(table: GroupTable, found: Metric, n: int, rng: Generator) -> tuple[
             n, n_groups, *size.shape
         )
         first = [kind[0] for kind in kinds]
-        counts[..., first] = (drawn * value).sum(axis=-1)
-        if moments is not None:
+        if moments is None:
+            counts[..., first] = drawn[..., 0]
+        else:
+            counts[..., first] = (drawn * value).sum(axis=-1)
             squares[..., first] = (drawn * value**2).sum(axis=-1)
     return counts.reshape(n, n_groups, 2, 2), squares.reshape(n, n_groups, 2, 2)
 
@@ -222,7 +225,7 @@ def redistributed(group_sizes: Int, categories: Int, n: int, rng: Generator) -> 
         return tables
     if len(categories) == 2:
         few = int(np.argmin(categories))
-        drawn = rng.multivariate_hypergeometric(group_sizes, int(categories[few]), size=n, method="marginals")
+        drawn = multivariate_hypergeometric(group_sizes, int(categories[few]), n, rng)
         tables[:, :, few] = drawn
         tables[:, :, 1 - few] = group_sizes - drawn
         return tables
