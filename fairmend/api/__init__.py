@@ -1,0 +1,35 @@
+"""The functions for daily use; the command line calls these and prints."""
+
+from __future__ import annotations
+
+from fairmend.api.catalogue import (
+    catalog,
+    check,
+    describe,
+    plugins,
+    query,
+    registry,
+    run_technique,
+    technique,
+)
+from fairmend.api.data import audit, dataset, example, load_audit
+from fairmend.api.pipelines import compose, recommend, run, sweep
+
+__all__ = [
+    "audit",
+    "catalog",
+    "check",
+    "compose",
+    "dataset",
+    "describe",
+    "example",
+    "load_audit",
+    "plugins",
+    "query",
+    "recommend",
+    "registry",
+    "run",
+    "run_technique",
+    "sweep",
+    "technique",
+]

@@ -1,0 +1,204 @@
+"""The catalogue: what is installed, what it says of itself, search, one technique alone, conformance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairmend.core.constraints import Constraints
+from fairmend.core.registry import Registry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fairmend.core.technique import Technique
+    from fairmend.index import Answer
+    from fairmend.pipeline.alone import Alone
+    from fairmend.testing import Conformance
+
+Limits = Constraints | Mapping[str, Any] | Iterable[str] | None
+Observer = Callable[[dict[str, Any]], None]
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """Return what the installed plugins contribute."""
+    return Registry.installed()
+
+
+def catalog() -> list[dict[str, Any]]:
+    """Return id, slug, stage, name and citation of every technique."""
+    from fairmend.catalog.listing import listing
+
+    return listing(registry())
+
+
+def technique(name: int | str) -> type[Technique]:
+    """Return the class of a technique by id or slug.
+
+    Raises
+    ------
+    UnknownNameError
+        There is none; the message names the close ones.
+    """
+    return registry().technique(name)
+
+
+def describe(name: int | str) -> dict[str, Any]:
+    """Return what a technique says of itself, its parameters, and its full reference.
+
+    Raises
+    ------
+    UnknownNameError
+        There is none; the message names the close ones.
+    """
+    from inspect import signature
+
+    from sklearn.utils._param_validation import make_constraint
+
+    from fairmend.catalog.references import cite
+
+    card = registry().card(name)
+    found = card.load()
+    return {
+        **card.metadata.model_dump(mode="json"),
+        "citation": cite(card.metadata.citation),
+        "plugin": card.plugin,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "default": parameter.default,
+                "accepts": " or ".join(
+                    str(make_constraint(c))
+                    for c in found._parameter_constraints.get(parameter.name, ["anything"])
+                ),
+            }
+            for parameter in signature(found).parameters.values()
+        ],
+    }
+
+
+def plugins() -> list[dict[str, Any]]:
+    """Return name, source, version, what it contributes and health of every plugin."""
+    found = registry()
+    numbers = found.numbers()
+    return [
+        {
+            "name": plugin.name,
+            "source": plugin.source,
+            "version": plugin.version,
+            "techniques": numbers.get(plugin.name, {}).get("fairmend_techniques", 0),
+            "contributes": {
+                hook.removeprefix("fairmend_"): n for hook, n in numbers.get(plugin.name, {}).items() if n
+            },
+            "health": found.problems.get(plugin.name, "ok"),
+        }
+        for plugin in found.plugins
+    ]
+
+
+def query(text: str, constraints: Limits = None, top: int = 10) -> Answer:
+    """Return the techniques that answer a question in words.
+
+    Parameters
+    ----------
+    text : str
+        The question.
+    constraints : mapping, iterable of ``key=value`` or Constraints, optional
+        Hard limits; what they exclude is listed with the reason.
+    top : int
+        How many techniques at most.
+    """
+    from fairmend import index
+
+    return index.query(text, registry=registry(), constraints=Constraints.parse(constraints), top=top)
+
+
+def run_technique(
+    name: int | str,
+    data: str | Path | pd.DataFrame,
+    *,
+    features: Sequence[str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    predictions: str | None = None,
+    scores: str | None = None,
+    graph: str | Path | None = None,
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    output: str | Path | None = None,
+    **roles: Any,
+) -> Alone:
+    """Run one technique alone on a table.
+
+    Parameters
+    ----------
+    name : int or str
+        Id or slug.
+    data, **roles
+        As in :func:`dataset`; a change of features needs no outcome.
+    features, parameters, predictions, scores, graph, learner, seed
+        As in :func:`fairmend.pipeline.alone.run_alone`.
+    output : path, optional
+        Where to write the table (CSV or Parquet), or the figures as JSON where there is no table.
+    """
+    import json
+
+    import pandas as pd
+
+    from fairmend.core.dataset import read_table
+    from fairmend.core.files import check_table_name, write_table, write_text
+    from fairmend.pipeline.alone import run_alone
+
+    found = technique(name)
+    makes_table = found.stage in ("pre-processing", "in-processing", "post-processing")
+    if output is not None and makes_table:
+        check_table_name(output)
+    done = run_alone(
+        found,
+        data if isinstance(data, pd.DataFrame) else read_table(data),
+        roles=roles,
+        features=features,
+        parameters=parameters,
+        predictions=predictions,
+        scores=scores,
+        graph=graph,
+        learner=learner,
+        seed=seed,
+    )
+    if output is not None and done.table is not None:
+        write_table(output, done.table)
+    elif output is not None:
+        write_text(output, json.dumps(done.to_json(), indent=2, ensure_ascii=False) + "\n")
+    return done
+
+
+def check(target: str | Path | None = None, *, observer: Observer | None = None) -> list[Conformance]:
+    """Run the conformance suite.
+
+    Parameters
+    ----------
+    target : str or path, optional
+        An installed plugin, a module, a folder of a package or a Python file, as in
+        :func:`fairmend.testing.resolve.techniques_of`; every installed technique if nothing is given.
+    observer : callable, optional
+        Told of every technique before it is checked.
+
+    Returns
+    -------
+    list of Conformance
+        One a technique.
+    """
+    from fairmend.testing import conformance
+    from fairmend.testing.resolve import techniques_of
+
+    found = (
+        [card.load() for card in registry().cards()] if target is None else techniques_of(target, registry())
+    )
+    done = []
+    for place, technique in enumerate(found, start=1):
+        if observer is not None:
+            observer({"event": "check", "slug": technique.metadata.slug, "place": place, "of": len(found)})
+        done.append(conformance(technique))
+    return done

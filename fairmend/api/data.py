@@ -1,0 +1,171 @@
+"""Data with roles, and audits of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairmend.api.catalogue import Observer, registry
+from fairmend.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fairmend.core.dataset import Dataset
+    from fairmend.core.findings import Audit
+
+
+def example(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
+    """Return an example data set with its roles.
+
+    Parameters
+    ----------
+    name : str
+        ``"bank"``, or what a plugin contributes.
+    rows : int
+        How many rows to draw.
+    seed : int
+        Seed of the draw.
+
+    Raises
+    ------
+    UnknownNameError
+        No data set has this name.
+    """
+    from fairmend.core.errors import unknown
+
+    loaders = registry().named("fairmend_datasets")
+    if name not in loaders:
+        raise unknown("example data set", name, loaders)
+    drawn = loaders[name](n_rows=rows, random_state=seed)
+    return dataset(drawn["frame"], **drawn["roles"])
+
+
+def dataset(data: str | Path | pd.DataFrame | Dataset, **roles: Any) -> Dataset:
+    """Return data with the roles of its columns.
+
+    Parameters
+    ----------
+    data : path, DataFrame or Dataset
+        A CSV (also .csv.gz) or Parquet file, or a frame.
+    **roles
+        As in :class:`fairmend.core.roles.Roles`: outcome, favorable, protected, mediators, resolving,
+        proxies, weights, key, ignored, protected_in_model, cuts. One column may stand for a list.
+    """
+    import pandas as pd
+
+    from fairmend.core.dataset import Dataset
+    from fairmend.core.roles import Roles
+    from fairmend.core.validation import validated
+
+    if isinstance(data, Dataset):
+        return data
+    several = ("protected", "mediators", "resolving", "proxies", "ignored")
+    given = {k: (v,) if k in several and isinstance(v, str) else v for k, v in roles.items() if v is not None}
+    parsed = validated(Roles, given, "the roles of the columns")
+    return Dataset.from_frame(data, parsed) if isinstance(data, pd.DataFrame) else Dataset.read(data, parsed)
+
+
+def audit(
+    data: str | Path | pd.DataFrame | Dataset,
+    *,
+    predictions: Any = None,
+    scores: Any = None,
+    model: Any = None,
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    observer: Observer | None = None,
+    **roles: Any,
+) -> Audit:
+    """Find where and how much groups differ, with intervals and support.
+
+    Parameters
+    ----------
+    data, **roles
+        As in :func:`dataset`.
+    predictions, scores : array or str, optional
+        Decisions and probabilities of an existing model; in words a column of the data, or
+        ``FILE:COLUMN`` of a file with the same rows.
+    model : fitted classifier or path, optional
+        An existing model; in words a file that ``skops.io.dump`` wrote. Without any of these three a
+        reference model is trained.
+    learner : str
+        Learner of that reference model.
+    seed : int
+        Seed of everything random.
+    observer : callable, optional
+        Told of every event, as it happens.
+    """
+    from fairmend.core.dataset import Dataset
+    from fairmend.pipeline.audit import audit as run_audit
+
+    if isinstance(predictions, str) or isinstance(scores, str):
+        if isinstance(data, Dataset):
+            raise UsageError("predictions and scores by name need the data as a file or frame")
+        data, predictions, scores, roles = _with_given(data, predictions, scores, roles)
+    return run_audit(
+        dataset(data, **roles),
+        predictions=predictions,
+        scores=scores,
+        model=loaded(model),
+        learner=learner,
+        seed=seed,
+        progress=None if observer is None else lambda text: observer({"event": "audit", "text": text}),
+    )
+
+
+def _with_given(
+    data: str | Path | pd.DataFrame, predictions: Any, scores: Any, roles: dict[str, Any]
+) -> tuple[pd.DataFrame, Any, Any, dict[str, Any]]:
+    """Return the data as a frame, decisions and scores as columns, and roles that keep them from the model."""
+    import pandas as pd
+
+    from fairmend.core.dataset import read_table
+    from fairmend.pipeline.given import given_columns
+
+    frame = data if isinstance(data, pd.DataFrame) else read_table(data)
+    by_name = [source if isinstance(source, str) else None for source in (predictions, scores)]
+    found, taken = given_columns(frame, *by_name)
+    predictions, scores = (
+        given if column is None else column
+        for given, column in zip((predictions, scores), found, strict=True)
+    )
+    ignored = roles.get("ignored") or ()
+    ignored = (ignored,) if isinstance(ignored, str) else tuple(ignored)
+    return frame, predictions, scores, {**roles, "ignored": tuple(dict.fromkeys((*ignored, *taken)))}
+
+
+def loaded(model: Any) -> Any:
+    """Return a model, read where it is a file."""
+    from fairmend.pipeline.given import read_model
+    from fairmend.pipeline.stored import plugin_modules
+
+    return read_model(model, plugin_modules(registry())) if isinstance(model, (str, Path)) else model
+
+
+def load_audit(source: str | Path | Mapping[str, Any] | Audit) -> Audit:
+    """Return an audit from the JSON file (or mapping) that an audit wrote.
+
+    Raises
+    ------
+    UsageError
+        The file is missing or is not an audit.
+    """
+    import json
+
+    from fairmend.core.findings import Audit
+    from fairmend.core.validation import validated
+
+    if isinstance(source, Audit):
+        return source
+    if isinstance(source, Mapping):
+        return validated(Audit, source, "the audit")
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(f"there is no audit file {path}; make one with fairmend audit ... --json")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}") from error
+    return validated(Audit, raw, str(path))

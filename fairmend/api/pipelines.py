@@ -1,0 +1,300 @@
+"""Pipelines: recommend, compose, sweep, run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairmend.api.catalogue import Limits, Observer, registry
+from fairmend.api.data import audit, dataset, load_audit, loaded
+from fairmend.core.constraints import Constraints
+from fairmend.core.errors import UsageError
+from fairmend.core.vocabulary import Notion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fairmend.catalog.policy import Policy
+    from fairmend.core.dataset import Dataset
+    from fairmend.core.findings import Audit
+    from fairmend.core.model import FairModel
+    from fairmend.index import Recommendation
+    from fairmend.pipeline.gates import Approval
+    from fairmend.pipeline.record import RunRecord
+    from fairmend.pipeline.spec import PipelineSpec
+    from fairmend.pipeline.store import RunStore
+    from fairmend.pipeline.swept import Sweep
+
+
+def recommend(
+    findings: str | Path | Mapping[str, Any] | Audit,
+    constraints: Limits = None,
+    notion: Notion = "demographic_parity",
+) -> Recommendation:
+    """Return the techniques that an audit calls for, best first, and why others are left out.
+
+    Parameters
+    ----------
+    findings : Audit, mapping or path
+        The audit, or the JSON file that it wrote.
+    constraints : as in :func:`query`
+        Hard limits.
+    notion : str
+        Notion of fairness that the repair works towards.
+    """
+    from fairmend import index
+
+    return index.recommend(
+        load_audit(findings), registry=registry(), constraints=Constraints.parse(constraints), notion=notion
+    )
+
+
+def compose(
+    recommendation: Recommendation,
+    *,
+    policy: str | Policy = "playbook",
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    name: str = "pipeline",
+    sweep: str | Path | Mapping[str, Any] | Sweep | None = None,
+) -> PipelineSpec:
+    """Return a pipeline of the recommended techniques, with reasons, alternatives and gates.
+
+    With a sweep (or the JSON file that it wrote) its chosen candidate becomes the steps, what else is on
+    its frontier their alternatives, and its learner and seed hold.
+    """
+    from fairmend.pipeline.compose import compose as compose_pipeline
+    from fairmend.pipeline.swept import load_sweep
+
+    return compose_pipeline(
+        recommendation,
+        registry=registry(),
+        policy=policy,
+        learner=learner,
+        seed=seed,
+        name=name,
+        sweep=None if sweep is None else load_sweep(sweep),
+    )
+
+
+def sweep(
+    data: str | Path | pd.DataFrame | Dataset,
+    *,
+    findings: str | Path | Mapping[str, Any] | Audit | None = None,
+    constraints: Limits = None,
+    notion: Notion = "demographic_parity",
+    policy: str | Policy = "playbook",
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    depth: int = 2,
+    without: Iterable[int | str] = (),
+    jobs: int | None = None,
+    dask: str | None = None,
+    store: RunStore | bool = True,
+    fresh: bool = False,
+    observer: Observer | None = None,
+    **roles: Any,
+) -> Sweep:
+    """Try every applicable technique and sensible combinations, and return those that no other beats.
+
+    Parameters
+    ----------
+    data, **roles
+        As in :func:`dataset`.
+    findings : Audit, mapping or path, optional
+        An audit, which settles parameters such as the features to repair; without one the rows that are
+        not of the test part are audited.
+    constraints : as in :func:`query`
+        Hard limits.
+    notion, policy, learner, seed, depth, without, jobs, fresh, observer
+        As in :func:`fairmend.pipeline.sweep.sweep`.
+    dask : str, optional
+        Address of the scheduler of a Dask cluster to compute on, with as many jobs as it has threads
+        unless ``jobs`` says otherwise.
+    store : RunStore or bool
+        Where outcomes are kept, so that the same call again computes only what is missing; True stands
+        for the folder of :func:`fairmend.pipeline.store.store_folder`.
+
+    Raises
+    ------
+    FairmendError
+        The request is not sound, or the data cannot serve it.
+    """
+    from contextlib import nullcontext
+
+    from fairmend.pipeline.store import RunStore
+    from fairmend.pipeline.sweep import on_dask
+    from fairmend.pipeline.sweep import sweep as run_sweep
+
+    table = dataset(data, **roles)
+    with nullcontext() if dask is None else on_dask(dask):
+        return run_sweep(
+            table,
+            registry=registry(),
+            audit=None if findings is None else load_audit(findings),
+            constraints=Constraints.parse(constraints),
+            notion=notion,
+            policy=policy,
+            learner=learner,
+            seed=seed,
+            depth=depth,
+            without=without,
+            jobs=jobs,
+            store=RunStore() if store is True else store or None,
+            fresh=fresh,
+            observer=observer,
+        )
+
+
+def run(
+    pipeline: str | Path | PipelineSpec | None = None,
+    data: str | Path | pd.DataFrame | Dataset | None = None,
+    *,
+    constraints: Limits = None,
+    notion: Notion = "demographic_parity",
+    policy: str | Policy | None = None,
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+    approvals: Sequence[Approval] = (),
+    assume_approved: bool = False,
+    model: Any = None,
+    scores: str | None = None,
+    scores_threshold: float = 0.5,
+    cv: str | None = None,
+    mlflow: str | None = None,
+    observer: Observer | None = None,
+    store: RunStore | bool = False,
+    **roles: Any,
+) -> RunRecord:
+    """Run a pipeline on data; without a pipeline: audit, recommend, compose, and run what comes of it.
+
+    Parameters
+    ----------
+    pipeline : path or PipelineSpec, optional
+        A composed pipeline; its own target, learner and seed hold.
+    data, **roles
+        As in :func:`dataset`; with a pipeline its roles hold unless others are given.
+    constraints, notion, learner, seed
+        What the pipeline is composed from, where none is given.
+    policy : str or Policy, optional
+        By what the run is judged; by default what the pipeline names, without one the playbook.
+    approvals : sequence of Approval
+        Decisions of people so far.
+    assume_approved : bool
+        Take every approval as given and mark the record so; for demonstrations.
+    model : fitted classifier or path, optional
+        The user's own model, as the baseline; in words a file that ``skops.io.dump`` wrote. Techniques
+        that retrain train the learner in its place; the constraint ``retraining=false`` keeps the model.
+    scores : str, optional
+        Instead of a model its scores: a column of the data, or ``FILE:COLUMN`` of a file with the same
+        rows. Techniques that retrain are left out.
+    scores_threshold : float in [0, 1]
+        The baseline decides favourably at this score and above.
+    cv : str, optional
+        Cross-validate the whole pipeline at the end, such as ``"5x2"``: five repetitions of two folds.
+    mlflow : str, optional
+        Also log the run to MLflow there, such as ``"sqlite:///mlflow.db"``; empty for the address in
+        MLFLOW_TRACKING_URI. Once the run is under way, trouble there is a note and does not stop it.
+    observer : callable, optional
+        Told of every event, as it happens.
+    store : RunStore or bool
+        Where the run is kept, so that it can be resumed, approved, verified and deployed; True stands
+        for the folder of :func:`fairmend.pipeline.store.store_folder`.
+
+    Raises
+    ------
+    FairmendError
+        The pipeline is not sound, or the data cannot serve it.
+    """
+    from contextlib import nullcontext
+
+    from fairmend.catalog.policy import load_policy
+    from fairmend.pipeline.folds import Repeats
+    from fairmend.pipeline.given import given_model
+    from fairmend.pipeline.runner import run as run_pipeline
+    from fairmend.pipeline.spec import load_spec
+    from fairmend.pipeline.store import RunStore
+    from fairmend.pipeline.stored import begin
+    from fairmend.pipeline.tracking import Tracking
+
+    if data is None:
+        raise UsageError("give the data to run on")
+    if cv is not None:
+        Repeats.parse(cv)  # before the audit, which takes its time
+    tracking = None if mlflow is None else Tracking(mlflow)
+    spec = None if pipeline is None else load_spec(pipeline)
+    if spec is not None:
+        roles = roles or spec.roles.model_dump()
+    source = data
+    if scores is not None:
+        if model is not None:
+            raise UsageError("give a model or scores, not both")
+        source, model, roles = _scored(data, scores, scores_threshold, roles)
+    table = dataset(source, **roles)
+    if model is not None:
+        model = given_model(loaded(model), table)
+    limits = Constraints.parse(constraints if spec is None else spec.constraints)
+    if scores is not None:
+        if limits.retraining:
+            raise UsageError("scores cannot be retrained, and retraining=true asks for it; give the model")
+        limits = Constraints.parse({**limits.model_dump(exclude_none=True), "retraining": False})
+    if spec is not None:
+        spec = spec.model_copy(update={"constraints": limits})
+    else:
+        found = _audited(table, model, learner=learner, seed=seed, observer=observer)
+        policy = policy or "playbook"
+        spec = compose(recommend(found, limits, notion), policy=policy, learner=learner, seed=seed)
+    settings: dict[str, Any] = {
+        "registry": registry(),
+        "policy": policy,
+        "assume_approved": assume_approved,
+        "model": model,
+        "cv": cv,
+    }
+    path = source if isinstance(source, (str, Path)) else None
+    judged_by = load_policy(policy or spec.policy)
+    with (
+        nullcontext(observer)
+        if tracking is None
+        else tracking.mirroring(spec, judged_by, table, observer) as tell
+    ):
+        if store is False:
+            record = run_pipeline(spec, table, approvals=approvals, observer=tell, **settings)
+        else:
+            kept = RunStore() if store is True else store
+            record = begin(spec, table, store=kept, path=path, observer=tell, **settings)
+    if tracking is not None:
+        tracking.finish(record)
+    return record
+
+
+def _scored(
+    data: str | Path | pd.DataFrame | Dataset, scores: str, threshold: float, roles: dict[str, Any]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return data that hold the scores as a feature, what reads them, and roles that let it."""
+    from fairmend.core.dataset import Dataset, read_table
+    from fairmend.core.given import GivenScores
+    from fairmend.pipeline.given import with_scores
+
+    if not 0 <= threshold <= 1:
+        raise UsageError(f"the threshold on the scores must lie between 0 and 1, got {threshold:g}")
+    column = scores
+    if not isinstance(data, Dataset):
+        frame, column = with_scores(read_table(data) if isinstance(data, (str, Path)) else data, scores)
+        if column != scores:
+            data = frame
+    ignored = roles.get("ignored") or ()
+    ignored = (ignored,) if isinstance(ignored, str) else ignored
+    kept = tuple(c for c in ignored if c != column)
+    return data, GivenScores(column, threshold), {**roles, "ignored": kept}
+
+
+def _audited(table: Dataset, model: FairModel | None, **options: Any) -> Audit:
+    """Return the audit that a run begins with; given scores are decisions to audit, and no feature."""
+    from fairmend.core.given import GivenScores
+
+    if model is None or not isinstance(model.estimator, GivenScores):
+        return audit(table, model=model, **options)
+    decisions, given = model.predict(table.X), model.scores(table.X)
+    return audit(table.without([model.estimator.column]), predictions=decisions, scores=given, **options)
