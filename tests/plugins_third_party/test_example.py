@@ -52,8 +52,10 @@ def registry(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tenancies(registry, monkeypatch):
-    monkeypatch.setattr(api, "registry", lambda: registry)
-    return api.example("acme-tenancies", rows=4000, seed=1)
+    monkeypatch.setattr(Registry, "installed", lambda: registry)
+    api.registry.cache_clear()
+    yield api.example("acme-tenancies", rows=4000, seed=1)
+    api.registry.cache_clear()
 
 
 @parametrize_with_checks(techniques_of(EXAMPLE, Registry.installed(cache=None)))
