@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from fairmend.core.case import Case, Effect
 from fairmend.core.registry import Registry
+from fairmend.core.stages import Inprocessor
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.spec import Choice
 
@@ -96,11 +97,22 @@ class Tracer:
         else:
             technique: Any = self.registry.technique(choice.technique).with_parameters(**choice.parameters)
             began = time.perf_counter()
-            case, effect = technique.run(after.case)
+            trained = self._trained_alike(technique, after, trace[-1])
+            case, effect = technique.reuse(trained, after.case) if trained else technique.run(after.case)
             self._known[trace] = Applied(trace, case, effect, time.perf_counter() - began)
             if self.checkpoint:
                 self.checkpoint.put(after, self._known[trace])
         return self._known[trace]
+
+    def _trained_alike(self, technique: Any, after: Applied, marked: str) -> Case | None:
+        """Return the case of a former application that trained the same classifier, if there is one."""
+        if not isinstance(technique, Inprocessor):
+            return None
+        for trace, applied in self._known.items():
+            before = self._known.get(trace[:-1])
+            if trace and trace[-1] == marked and before and technique.trains_alike(before.case, after.case):
+                return applied.case
+        return None
 
     def replay(self, choices: Sequence[Choice]) -> Applied:
         """Return the outcome of these steps in this order, from the baseline on."""

@@ -103,11 +103,32 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
         if self.metadata.needs_base_estimator and given.get("estimator") is None:
             extra["estimator"] = case.learner
         technique = prepared(self, case, **extra)
-        train, former = case.train, case.fitted()
+        train = case.train
         weights = train.population_weights if self.holds_rates else train.weights
         technique.fit(train.X, train.y, sensitive_features=train.sensitive, sample_weight=weights)
-        model = FairModel(case.features, former.attributes, technique, former.transformers, seed=case.seed)
+        return technique._taking_over(case)
+
+    def trains_alike(self, one: Case, other: Case) -> bool:
+        """Whether two cases train it to the same classifier, so that once is enough.
+
+        That is so where they differ in weights only that a step has put on the same rows, and it is
+        trained on the data's own.
+        """
+        a, b = one.train, other.train
+        if not self.holds_rates or a.X is not b.X or a.y is not b.y or a.sensitive is not b.sensitive:
+            return False
+        weights = [np.ones(len(d)) if d.population_weights is None else d.population_weights for d in (a, b)]
+        return np.array_equal(weights[0], weights[1])
+
+    def reuse(self, trained: Case, case: Case) -> tuple[Case, Effect]:
+        """Return what :meth:`run` would, with the classifier that another case has trained."""
+        return trained.fitted().estimator._taking_over(case)
+
+    def _taking_over(self, case: Case) -> tuple[Case, Effect]:
+        """Return the case with this fitted classifier in the place of the model's estimator."""
+        former = case.fitted()
+        model = FairModel(case.features, former.attributes, self, former.transformers, seed=case.seed)
         share = case.decisions_changed(model)
-        detail = dict(getattr(technique, "diagnostics_", {}))
+        detail = dict(getattr(self, "diagnostics_", {}))
         text = f"Trained {self.metadata.name}; it decides {share:.1%} of the validation rows differently."
         return case.replace(model=model), Effect("model", share, text, None, detail)

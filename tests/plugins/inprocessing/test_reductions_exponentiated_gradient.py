@@ -264,6 +264,13 @@ def test_after_reweighing_it_holds_the_rates_of_the_people_who_are_there(adult: 
     assert np.ptp([chance[1][data.attribute("sex") == sex].mean() for sex in ("Female", "Male")]) < 0.05
     assert not np.allclose(chance[1], chance[2])
     np.testing.assert_array_equal(reweighted.train.take(np.arange(5)).population_weights, np.ones(5))
+    technique = ReductionsExponentiatedGradient(max_iter=10)
+    assert technique.trains_alike(case, reweighted)
+    again, effect = technique.reuse(alone, reweighted)
+    assert again.fitted().estimator is alone.fitted().estimator
+    assert effect.share == ReductionsExponentiatedGradient(max_iter=10).run(reweighted)[1].share
+    fewer = reweighted.replace(train=reweighted.train.take(np.arange(2000)))
+    assert not technique.trains_alike(case, fewer)
 
 
 def test_in_a_pipeline_the_groups_are_routed_to_it() -> None:
