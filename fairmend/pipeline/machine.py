@@ -194,6 +194,7 @@ class Machine:
                     "rest": round(self.estimate.of(self._ahead(active)), 1),
                 }
             )
+            began = time.perf_counter()
             try:
                 applied = self.tracer.apply(self.applied, active.choice)
             except FairmendError as error:
@@ -203,7 +204,9 @@ class Machine:
                 continue
             self.applied = applied
             self.ran.append(active.choice)
-            self.seconds[active.step.stage] += applied.seconds
+            self.seconds[active.step.stage] += (
+                time.perf_counter() - began
+            )  # what is known takes no time again
             self.estimate.note(self.registry.card(active.choice.technique).metadata, applied.seconds)
             self._note_step(active, "ran", applied.effect.text, applied)
             return
