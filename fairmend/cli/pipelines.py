@@ -172,7 +172,7 @@ def _settled(ctx: click.Context, names: tuple[str, ...], by: str) -> None:
 
 @click.command()
 @click.option(
-    "--rows", type=click.IntRange(min=100), default=20_000, show_default=True, help="Applications to draw."
+    "--rows", type=click.IntRange(min=100), default=30_000, show_default=True, help="Applications to draw."
 )
 @constraint_option
 @notion_option
