@@ -53,6 +53,7 @@ def german(data_dir: Path) -> pd.DataFrame:
     frame = pd.read_csv(data_dir / "german" / "german.csv")
     return frame.assign(age_group=np.where(frame["age"] > 25, "over 25", "25 or under"))
 
+
 PIPELINE = """\
 fairmend: 1
 name: light

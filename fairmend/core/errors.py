@@ -22,6 +22,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from fairmend.core.escaping import shown
+
 
 class FairmendError(Exception):
     """Base of all errors that fairmend raises on purpose."""
@@ -91,8 +93,8 @@ def unknown(kind: str, name: object, known: Iterable[object], hint: str = "") ->
     "no technique is called 'reweighting'; did you mean reweighing or instance-weighting?"
     """
     choices = [str(k) for k in known]
-    close = difflib.get_close_matches(str(name), choices, n=3, cutoff=0.5)
-    message = f"no {kind} is called {str(name)!r}"
+    close = difflib.get_close_matches(str(name)[:200], choices, n=3, cutoff=0.5)
+    message = f"no {kind} is called {shown(str(name))}"
     if close:
         message += f"; did you mean {' or '.join(close)}?"
     elif hint:

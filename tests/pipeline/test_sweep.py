@@ -522,8 +522,8 @@ def test_a_sweep_about_something_else_is_refused(registry, undisturbed):
     [
         ("{", "is not JSON"),
         ("[1]", "is not a sweep: a mapping was expected"),
-        ("{}", "is not sound at"),
-        ('{"candidates": [3]}', "is not sound at"),
+        ("{}", "is not valid at"),
+        ('{"candidates": [3]}', "is not valid at"),
     ],
 )
 def test_files_that_are_no_sweeps(tmp_path, content, message):
