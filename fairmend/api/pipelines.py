@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fairmend.core.findings import Audit
     from fairmend.core.model import FairModel
     from fairmend.index import Recommendation
-    from fairmend.pipeline.gates import Approval
+    from fairmend.pipeline.approvals import Approval
     from fairmend.pipeline.record import RunRecord
     from fairmend.pipeline.spec import PipelineSpec
     from fairmend.pipeline.store import RunStore
@@ -180,7 +180,7 @@ def run(
     policy : str or Policy, optional
         By what the run is judged; by default what the pipeline names, without one the playbook.
     approvals : sequence of Approval
-        Decisions of people so far.
+        Decisions of people so far, in their order.
     assume_approved : bool
         Take every approval as given and mark the record so; for demonstrations.
     model : fitted classifier or path, optional

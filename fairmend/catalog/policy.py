@@ -194,6 +194,10 @@ class Policy(_Closed):
     approvals: Literal["at_end", "at_gate"] = Field(
         default="at_end", description="whether a run measures on and waits at the end, or waits at each gate"
     )
+    distinct_approvers: bool = Field(
+        default=False,
+        description="whether one person may approve in one role only; else a note names who approved in several",
+    )
     plan: Plan = Field(
         default_factory=lambda: Plan(), description="techniques that a pipeline holds in any case"
     )

@@ -25,14 +25,22 @@ def status(run_id: str | None, as_json: bool) -> None:
     """List the runs that are kept, or show how one stands and what it waits for; RUN may be 'latest'."""
     from rich.table import Table
 
+    from fairmend.pipeline.run_status import current_status
+
     store = _store()
     runs = store.runs() if run_id is None else [store.run(run_id)]
+    shown = [(r, *current_status(store, r)) for r in runs]
     if as_json:
-        print_json([{"run_id": r.run_id, "created": r.created, "status": r.status} for r in runs])
+        print_json(
+            [
+                {"run_id": r.run_id, "created": r.created, "status": how, "reason": why}
+                for r, how, why in shown
+            ]
+        )
         return
     table = Table("run", "begun", "status", "why")
-    for r in runs:
-        table.add_row(r.run_id, r.created, r.status, (r.result or {}).get("reason", ""))
+    for r, how, why in shown:
+        table.add_row(r.run_id, r.created, how, why)
     out().print(table)
 
 
@@ -56,15 +64,35 @@ def resume(run_id: str, report: str | None, as_json: bool) -> int:
 @click.option("--by", required=True, metavar="NAME", help="Who decides.")
 @click.option("--reject", is_flag=True, help="Record a rejection instead of an approval.")
 @click.option("--note", default="", help="Why.")
+@click.option(
+    "--answer",
+    default="",
+    metavar="TEXT",
+    help="How the objection of another person's rejection was answered, which this approval overrules.",
+)
 @as_json
-def approve(run_id: str, gate: str, role: str, by: str, reject: bool, note: str, as_json: bool) -> None:
-    """Record a person's decision on a gate; fairmend resume then goes on."""
+def approve(
+    run_id: str, gate: str, role: str, by: str, reject: bool, note: str, answer: str, as_json: bool
+) -> None:
+    """Record a person's decision on a gate; fairmend resume then goes on.
+
+    A rejection holds until the same person approves, or another person's approval says how the objection was
+    answered (--answer).
+    """
     from fairmend.pipeline.stored import approve as approve_run
 
-    stored = approve_run(_store(), run_id, gate=gate, role=role, by=by, approved=not reject, note=note)
+    decision: dict[str, Any] = {
+        "gate": gate,
+        "role": role,
+        "by": by,
+        "approved": not reject,
+        "note": note,
+        "answer": answer,
+    }
+    stored = approve_run(_store(), run_id, **decision)
     word = "rejected" if reject else "approved"
     if as_json:
-        print_json({"run_id": stored.run_id, "gate": gate, "role": role, "by": by, "approved": not reject})
+        print_json({"run_id": stored.run_id, **decision})
     else:
         out().print(
             f"{gate} of {stored.run_id} {word} by {by} ({role}); go on with: fairmend resume {stored.run_id}"

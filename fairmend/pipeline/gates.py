@@ -8,40 +8,11 @@ from typing import Any, Literal
 
 from fairmend.catalog.policy import Check, Gate, Policy
 from fairmend.core.errors import unknown
+from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.checks import CheckFunction, Value
 from fairmend.pipeline.view import View
 
 GateVerdict = Literal["passed", "failed", "insufficient evidence", "waiting"]
-
-
-@dataclass(frozen=True)
-class Approval:
-    """A recorded decision of a person.
-
-    Attributes
-    ----------
-    gate, role : str
-        What was decided on, and in which role.
-    by : str
-        Name of the person, or ``"assumed"`` for demonstrations.
-    approved : bool
-        The decision.
-    note : str
-        Why.
-    time : str
-        When, in ISO format.
-    """
-
-    gate: str
-    role: str
-    by: str
-    approved: bool
-    note: str = ""
-    time: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -126,7 +97,7 @@ def judge(
     data : str
         Name of the part that was measured, for the record.
     approvals : mapping of (gate, role) to Approval
-        The decisions of people so far.
+        The decisions of people that hold; see :func:`fairmend.pipeline.approvals.in_force`.
 
     Raises
     ------
@@ -177,14 +148,12 @@ def _approval(check: Check, gate: str, approvals: Mapping[tuple[str, str], Appro
     verdict: GateVerdict
     if rejected:
         verdict = "failed"
-        reason = "; ".join(
-            f"rejected by {a.by} ({a.role}){': ' + a.note if a.note else ''}" for a in rejected
-        )
+        reason = "; ".join(map(str, rejected))
     elif open_roles:
         verdict, reason = "waiting", f"waits for the {', the '.join(open_roles)}"
     else:
         verdict = "passed"
-        reason = "; ".join(f"approved by {a.by} ({a.role})" for a in given.values() if a is not None)
+        reason = "; ".join(str(a) for a in given.values() if a is not None)
     return Judgement(
         f"{gate}.{check.id}", verdict, "approval", None, None, 0, "approved", None, check.level, "people", reason,
         check.source, check.reading,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,7 @@ from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
 from fairmend.core.model import FairModel
 from fairmend.pipeline.ablation import FULL, PLAIN, POST_ALONE, Candidate
+from fairmend.pipeline.approvals import Approval, rejections
 from fairmend.pipeline.gates import Judgement, judge_gate, outcome
 from fairmend.pipeline.machine import Ending, Machine
 from fairmend.pipeline.record import Status
@@ -65,7 +67,11 @@ class TestJudge:
 
 
 def status_of(
-    ending: Ending, verdicts: list[Judgement], gates: list[Judgement], policy: Policy
+    ending: Ending,
+    verdicts: list[Judgement],
+    gates: list[Judgement],
+    policy: Policy,
+    decisions: Iterable[Approval] = (),
 ) -> tuple[Status, str, list[str]]:
     """Return how a run ends, why, and what people can decide.
 
@@ -79,6 +85,9 @@ def status_of(
         Of all gates, on validation data; an open approval among them keeps the run waiting.
     policy : Policy
         Its last rollback holds the options.
+    decisions : iterable of Approval
+        Of people, settled. A rejection that holds is never passed over, also where the way of the run did not
+        lead through its gate.
     """
     if ending.to == "escalate":
         return "escalated", ending.reason, ending.options
@@ -93,6 +102,8 @@ def status_of(
         return "failed", f"what held on validation did not hold on the test data: {told}", options
     if found == "insufficient evidence":
         return "escalated", f"insufficient evidence on the test data: {told}", options
+    if rejected := rejections(decisions):
+        return "escalated", "; ".join(f"{a.gate} was {a}" for a in rejected), options
     open_ = [j for j in gates if j.verdict == "waiting" and j.decides]
     if open_:
         return "waiting", "; ".join(dict.fromkeys(f"{j.id} {j.reason}" for j in open_)), []

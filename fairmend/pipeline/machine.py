@@ -14,10 +14,11 @@ from fairmend.core.dataset import Dataset
 from fairmend.core.errors import FairmendError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
+from fairmend.pipeline.approvals import Approval, in_force, settle
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.checks import CheckFunction
 from fairmend.pipeline.estimate import Estimate
-from fairmend.pipeline.gates import Approval, Judgement, judge, judge_gate, outcome
+from fairmend.pipeline.gates import Judgement, judge, judge_gate, outcome
 from fairmend.pipeline.plan import Active, Plan
 from fairmend.pipeline.record import Attempt, StepRecord, Turn
 from fairmend.pipeline.spec import Choice, PipelineSpec
@@ -64,7 +65,7 @@ class Machine:
     settings : Settings
         How figures are measured.
     approvals : iterable of Approval
-        Decisions of people so far.
+        Decisions of people so far, in their order.
     observer : callable, optional
         Told of every event, as it happens.
     checkpoint : Checkpoint, optional
@@ -91,7 +92,8 @@ class Machine:
         self.registry = registry
         self.functions = functions
         self.settings = settings
-        self.approvals = {(a.gate, a.role): a for a in approvals}
+        self.decisions = settle(approvals, distinct=policy.distinct_approvers)
+        self.approvals = in_force(self.decisions)
         self.tell: Observer = observer or (lambda event: None)
         self.tracer = Tracer(registry, start, checkpoint)
         self.plan = Plan(spec, registry)

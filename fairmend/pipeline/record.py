@@ -10,13 +10,14 @@ from fairmend.core.case import Case, Effect
 from fairmend.core.measure import Comparison, Measurement
 from fairmend.core.model import FairModel
 from fairmend.core.plain import plain
+from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.folds import CrossValidation
-from fairmend.pipeline.gates import Approval, Judgement
+from fairmend.pipeline.gates import Judgement
 from fairmend.pipeline.resolution import Resolution
 from fairmend.pipeline.spec import PipelineSpec
 
-Status = Literal["deployable", "waiting", "escalated", "failed"]
-EXIT_CODES: dict[Status, int] = {"deployable": 0, "waiting": 3, "escalated": 4, "failed": 4}
+Status = Literal["deployable", "waiting", "escalated", "failed", "rejected"]
+EXIT_CODES: dict[Status, int] = {"deployable": 0, "waiting": 3, "escalated": 4, "failed": 4, "rejected": 4}
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,8 @@ class RunRecord:
     run_id : str
         Name of the run.
     status : str
-        ``deployable``, ``waiting``, ``escalated`` or ``failed``.
+        ``deployable``, ``waiting``, ``escalated`` or ``failed``; ``rejected`` where a person rejected the run
+        after it had ended.
     reason : str
         Why it ended there.
     spec : PipelineSpec
@@ -187,7 +189,7 @@ class RunRecord:
     tests : Comparison
         Final against baseline on the test data.
     steps, gates, turns, attempts, variants, approvals
-        What happened, in order.
+        What happened, in order; of the decisions of people all, each with what became of it.
     options : list of str
         On escalation: what can be decided, and what each way would cost as measured.
     notes : list of str

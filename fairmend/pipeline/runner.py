@@ -15,11 +15,11 @@ from fairmend.core.dataset import Dataset
 from fairmend.core.learner import make_learner
 from fairmend.core.registry import Registry
 from fairmend.pipeline.ablation import FULL, Candidate, ablate, simplest
+from fairmend.pipeline.approvals import ASSUMED, Approval, remarks
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.checks import CHECKS, CheckFunction
 from fairmend.pipeline.crossval import cross_validate
 from fairmend.pipeline.folds import Repeats
-from fairmend.pipeline.gates import Approval
 from fairmend.pipeline.given import given_model
 from fairmend.pipeline.last_word import TestJudge, evaluate, status_of
 from fairmend.pipeline.machine import Machine, Observer
@@ -61,7 +61,7 @@ def run(
     policy : str or Policy, optional
         By what it is judged, instead of the policy that the pipeline names.
     approvals : iterable of Approval
-        Decisions of people so far.
+        Decisions of people so far, in their order.
     assume_approved : bool
         Take every approval as given and mark the record so; for demonstrations.
     model : fitted classifier, optional
@@ -134,7 +134,7 @@ def run(
     judge = TestJudge(machine, test, settings)
     final = judge.of(applied.case.fitted())
     verdicts = judge.gate(applied.case) if ending.to == "deploy" else []
-    status, reason, options = status_of(ending, verdicts, machine.gates, judged_by)
+    status, reason, options = status_of(ending, verdicts, machine.gates, judged_by, machine.decisions)
     evaluations = evaluate(machine, judge, final, candidates)
     techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
     findings = resolve(spec.findings, judge.baseline, final, techniques)
@@ -162,12 +162,13 @@ def run(
         attempts=machine.attempts,
         variants=[c.variant for c in candidates.values()],
         chosen=chosen,
-        approvals=list(machine.approvals.values()),
+        approvals=machine.decisions,
         options=options,
         notes=[
             *data.notes,
             *notes(spec, applied.case.fitted(), machine),
             *(crossed.notes if crossed is not None else ()),
+            *remarks(machine.decisions),
         ],
         results={**{k: dict(v) for k, v in applied.case.results.items()}, **evaluations},
         references=references,
@@ -218,7 +219,7 @@ def _baseline(spec: PipelineSpec, parts: dict[str, Dataset], model: Any) -> Case
 def _assumed(policy: Policy) -> list[Approval]:
     note = "assumed for a demonstration: nobody has approved this"
     return [
-        Approval(gate.id, role, "assumed", True, note)
+        Approval(gate.id, role, ASSUMED, True, note)
         for gate in policy.gates
         for check in gate.checks
         for role in check.roles

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from fairmend.core.errors import RunError, unknown
+from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.artifacts import Artifacts
-from fairmend.pipeline.gates import Approval
 
 # Each entry takes the store from one version to the next; never change an entry that was released.
 MIGRATIONS = (
@@ -255,13 +255,14 @@ class RunStore:
 
     def approve(self, run_id: str, approval: Approval) -> None:
         """Record a person's decision."""
-        self.log(run_id, {"what": "approval", **{k: v for k, v in approval.to_json().items() if k != "time"}})
+        made = {k: v for k, v in approval.to_json().items() if k not in {"time", "state"}}
+        self.log(run_id, {"what": "approval", **made})
 
     def approvals(self, run_id: str) -> list[Approval]:
-        """Return the decisions of people on a run; the last one of each role on a gate holds."""
-        keys = ("gate", "role", "by", "approved", "note", "time")
-        found = [Approval(**{k: e[k] for k in keys}) for e in self.entries(run_id) if e["what"] == "approval"]
-        return list({(a.gate, a.role): a for a in found}.values())
+        """Return the decisions of people on a run, in the order in which they were made."""
+        keys = ("gate", "role", "by", "approved", "note", "time", "answer")
+        entries = (e for e in self.entries(run_id) if e["what"] == "approval")
+        return [Approval(**{k: e[k] for k in keys if k in e}) for e in entries]
 
     # -- the file ---------------------------------------------------------------------------------
 

@@ -18,10 +18,10 @@ from fairmend.core.errors import FairmendError, RunError, UsageError, unknown
 from fairmend.core.estimator import FairPipeline
 from fairmend.core.registry import Registry
 from fairmend.core.roles import Roles
+from fairmend.pipeline.approvals import Approval, check_decision
 from fairmend.pipeline.artifacts import dump_frame, load_frame
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.folds import Repeats
-from fairmend.pipeline.gates import Approval
 from fairmend.pipeline.machine import Observer
 from fairmend.pipeline.record import RunRecord
 from fairmend.pipeline.runner import new_run_id, run
@@ -164,20 +164,41 @@ def _written(store: RunStore, run_id: str, observer: Observer | None) -> Observe
 
 
 def approve(
-    store: RunStore, run_id: str, *, gate: str, role: str, by: str, approved: bool, note: str = ""
+    store: RunStore,
+    run_id: str,
+    *,
+    gate: str,
+    role: str,
+    by: str,
+    approved: bool,
+    note: str = "",
+    answer: str = "",
 ) -> StoredRun:
     """Record a person's decision on a gate of a run.
+
+    Parameters
+    ----------
+    store : RunStore
+        Where the run is kept.
+    run_id, gate, role : str
+        What is decided on, and in which role.
+    by : str
+        Name of the person.
+    approved : bool
+        The decision.
+    note : str
+        Why.
+    answer : str
+        How the objection of another person's rejection was answered, which this approval overrules.
 
     Raises
     ------
     UnknownNameError
         No such run, gate, or role at that gate.
     UsageError
-        No name was given, or the run's approvals were assumed.
+        The run's approvals were assumed, or see :func:`fairmend.pipeline.approvals.check_decision`.
     """
     stored = store.run(run_id)
-    if not by.strip():
-        raise UsageError("an approval needs the name of the person who gives it")
     if stored.request["assume_approved"]:
         raise UsageError(
             f"the approvals of {stored.run_id} were assumed; begin a run without --assume-approved"
@@ -189,7 +210,9 @@ def approve(
         raise unknown("gate with approvals", gate, roles)
     if role not in roles[gate]:
         raise unknown(f"role at {gate}", role, roles[gate])
-    store.approve(stored.run_id, Approval(gate, role, by.strip(), approved, note))
+    decision = Approval(gate, role, by.strip(), approved, note.strip(), answer=answer.strip())
+    check_decision(decision, store.approvals(stored.run_id), distinct=policy.distinct_approvers)
+    store.approve(stored.run_id, decision)
     return store.run(stored.run_id)
 
 

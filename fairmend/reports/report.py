@@ -28,6 +28,7 @@ HEADLINES = {
     "waiting": "The result waits for approval",
     "escalated": "People must decide",
     "failed": "The result did not hold on the test data",
+    "rejected": "The result was rejected",
 }
 
 

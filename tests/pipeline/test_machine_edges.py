@@ -14,7 +14,7 @@ from fairmend.catalog.policy import Policy, _merged, _raw
 from fairmend.core.dataset import Dataset
 from fairmend.core.registry import Registry
 from fairmend.core.roles import Roles
-from fairmend.pipeline.gates import Approval
+from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.record import RunRecord
 from fairmend.pipeline.runner import run
 from fairmend.pipeline.spec import Choice, PipelineSpec, Step

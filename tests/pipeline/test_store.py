@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -16,9 +17,9 @@ from fairmend.core.dataset import Dataset
 from fairmend.core.errors import RunError, UnknownNameError
 from fairmend.core.learner import make_learner
 from fairmend.core.roles import Roles
+from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.artifacts import Artifacts, dump_frame, dump_model, load_frame, load_model
 from fairmend.pipeline.checkpoint import Checkpoint
-from fairmend.pipeline.gates import Approval
 from fairmend.pipeline.store import RunStore
 from fairmend.pipeline.trace import Applied
 
@@ -112,10 +113,16 @@ def test_an_entry_that_was_taken_out_is_noticed(store):
         store.entries("run-1")
 
 
-def test_the_last_decision_of_a_role_holds(store):
-    for approved in (False, True):
-        store.approve("run-1", Approval("gate-1", "domain expert", "A. Person", approved))
-    assert [a.approved for a in store.approvals("run-1")] == [True]
+def test_all_decisions_are_kept_in_their_order(store):
+    given = [
+        Approval("gate-1", "domain expert", "A. Person", False, "unclear"),
+        Approval("gate-1", "domain expert", "B. Person", True, answer="drawn anew"),
+    ]
+    for decision in given:
+        store.approve("run-1", decision)
+    found = store.approvals("run-1")
+    assert [replace(a, time="") for a in found] == given
+    assert all(a.time for a in found)
 
 
 def test_a_run_is_worked_on_by_one_process(store):

@@ -1,0 +1,43 @@
+"""How a kept run stands now: its record, and what people decided after it was made."""
+
+from __future__ import annotations
+
+from fairmend.catalog.policy import Policy
+from fairmend.pipeline.approvals import Approval, rejections, settle
+from fairmend.pipeline.record import EXIT_CODES
+from fairmend.pipeline.store import RunStore, StoredRun
+
+OPEN_TO_REJECTION = {"deployable", "waiting"}
+
+
+def settled_decisions(store: RunStore, stored: StoredRun) -> list[Approval]:
+    """Return the decisions of people on a run up to now, each with what became of it."""
+    policy = Policy(**stored.request["policy"])
+    return settle(store.approvals(stored.run_id), distinct=policy.distinct_approvers)
+
+
+def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
+    """Return how a run stands and why, with rejections that came after its record.
+
+    Returns
+    -------
+    status, reason : str
+        The status is ``rejected`` where the record says deployable or waiting and a rejection holds; it needs
+        no resume.
+    """
+    if stored.status in OPEN_TO_REJECTION:
+        rejected = rejections(settled_decisions(store, stored))
+        if rejected:
+            return "rejected", "; ".join(f"{a.gate} was {a}" for a in rejected)
+    return stored.status, (stored.result or {}).get("reason", "")
+
+
+def next_step(status: str, run_id: str) -> str:
+    """Return what to do with a run that is not deployable, as an order."""
+    if status == "rejected":
+        return f"answer the objection (fairmend approve {run_id} ... --answer), then fairmend resume {run_id}"
+    if status == "waiting":
+        return f"give the open approvals (fairmend approve {run_id} ...), then fairmend resume {run_id}"
+    if status in EXIT_CODES:
+        return f"see its options with fairmend report {run_id} -o FOLDER"
+    return f"bring it to its end with fairmend resume {run_id}"
