@@ -143,11 +143,10 @@ def run_technique(
     output : path, optional
         Where to write the table (CSV or Parquet), or the figures as JSON where there is no table.
     """
-    import json
-
     import pandas as pd
 
     from fairmend.core.dataset import read_table
+    from fairmend.core.escaping import json_text
     from fairmend.core.files import check_table_name, write_table, write_text
     from fairmend.pipeline.alone import run_alone
 
@@ -170,7 +169,7 @@ def run_technique(
     if output is not None and done.table is not None:
         write_table(output, done.table)
     elif output is not None:
-        write_text(output, json.dumps(done.to_json(), indent=2, ensure_ascii=False) + "\n")
+        write_text(output, json_text(done.to_json()) + "\n")
     return done
 
 

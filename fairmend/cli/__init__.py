@@ -13,7 +13,9 @@ from importlib import import_module
 
 import click
 
+from fairmend.cli.streams import steady_streams
 from fairmend.core.errors import FairmendError, UsageError, unknown
+from fairmend.core.escaping import one_line, shown
 
 COMMANDS = {
     "query": ("fairmend.cli.discover", "Find techniques for a question in plain words."),
@@ -33,6 +35,7 @@ COMMANDS = {
     "technique": ("fairmend.cli.techniques", "List, show and run single techniques."),
     "plugin": ("fairmend.cli.plugins", "Show what is installed, and how it fares."),
 }
+LONGEST_MESSAGE = 1200  # characters of a message on stderr
 
 
 class LazyGroup(click.Group):
@@ -73,12 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Threads that wait for work in a loop stop each other where cores are shared with other programs:
     # training was up to thirty times slower for it. Read when the numeric libraries are loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    steady_streams()
     sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
 
 
 def invoke(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; errors become one line on stderr."""
     try:
+        _check_text(arguments)
         code = root.main(list(arguments), prog_name="fairmend", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
@@ -87,13 +92,27 @@ def invoke(arguments: Sequence[str]) -> int:
         return _failed("interrupted", 130)
     except FairmendError as error:
         return _failed(str(error), 2 if isinstance(error, UsageError) else 1)
-    except BrokenPipeError:
-        # The reader has gone, as with `fairmend technique list | head`; nothing is left to tell it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except OSError as error:
+        return _failed(_refusal(error), 1)
     finally:
         _tell_left_out()
     return code if isinstance(code, int) else 0
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Raise UsageError where an argument holds bytes that are no text."""
+    for place, argument in enumerate(arguments, start=1):
+        if "\0" in argument or any("\ud800" <= character <= "\udfff" for character in argument):
+            raise UsageError(
+                f"argument {place} ({shown(argument)}) holds bytes that are no UTF-8 text; "
+                "type it in UTF-8, and rename a file that is so named"
+            )
+
+
+def _refusal(error: OSError) -> str:
+    """Return what the operating system refused, and of which file."""
+    named = "" if error.filename is None else f"{shown(str(error.filename))}: "
+    return f"{named}{error.strerror or error}"
 
 
 def _tell_left_out() -> None:
@@ -102,9 +121,14 @@ def _tell_left_out() -> None:
     if api is None or not api.registry.cache_info().currsize:
         return
     for name, why in api.registry().problems.items():
-        print(f"fairmend: the plugin {name} is left out: {why}", file=sys.stderr)
+        _say(f"the plugin {name} is left out: {why}")
 
 
 def _failed(message: str, code: int) -> int:
-    print(f"fairmend: error: {' '.join(message.split())}", file=sys.stderr)
+    _say(f"error: {message}")
     return code
+
+
+def _say(message: str) -> None:
+    """Print one line of bounded length on stderr."""
+    print(f"fairmend: {one_line(message, limit=LONGEST_MESSAGE)}", file=sys.stderr)

@@ -17,6 +17,7 @@ from fairmend.cli.options import (
 )
 from fairmend.cli.output import as_json, err, out, print_json, to_json
 from fairmend.cli.progress import Progress
+from fairmend.core.words import plural
 
 if TYPE_CHECKING:
     from fairmend.core.findings import Audit
@@ -55,19 +56,18 @@ def audit(data: str, output: str | None, as_json: bool, **options: Any) -> None:
 def print_audit(found: Audit) -> None:
     """Print the findings, gravest first, and what was decided on the way."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     console = out()
-    console.print(f"{found.rows:,} rows; {found.subject}; favourable: {found.roles.favorable}")
+    console.print(f"{plural(found.rows, 'row')}; {found.subject}; favourable: {found.roles.favorable}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("severity", "finding", "what was found"):
         table.add_column(title, overflow="fold")
     shown = [f for f in found.findings if f.severity != "none"]
     for finding in shown:
-        table.add_row(finding.severity, finding.kind, escape(finding.text))
+        table.add_row(finding.severity, finding.kind, finding.text)
     console.print(table)
     if not shown:
         console.print("Nothing was found at these thresholds.")
     for note in found.notes:
-        console.print(f"Note: {escape(note)}")
+        console.print(f"Note: {note}")

@@ -8,7 +8,7 @@ import click
 
 from fairmend import api
 from fairmend.cli.options import constraint_option, notion_option
-from fairmend.cli.output import as_json, out, print_json
+from fairmend.cli.output import as_json, out, print_json, styled
 from fairmend.core.vocabulary import STAGES, Notion
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ def recommend(
 
 def print_answer(answer: Answer | Recommendation, top: int | None = None) -> None:
     """Print techniques with their reasons, then what was left out."""
-    from rich.markup import escape
     from rich.padding import Padding
 
     console = out()
@@ -65,12 +64,16 @@ def print_answer(answer: Answer | Recommendation, top: int | None = None) -> Non
         console.print("No technique of the catalogue answers this.")
     for place, result in enumerate(answer.results[:top], start=1):
         console.print(
-            f"[bold]{place:>2}. {escape(result.name)}[/bold]  "
-            f"[dim]{result.technique_id} · {result.stage} · score {result.score:.2f}[/dim]"
+            styled(
+                (f"{place:>2}. {result.name}", "bold"),
+                "  ",
+                (f"{result.technique_id} · {result.stage} · score {result.score:.2f}", "dim"),
+            )
         )
         for sentence in (*result.why, result.citation):
-            console.print(Padding(escape(sentence), (0, 0, 0, 4)))
+            console.print(Padding(sentence, (0, 0, 0, 4)))
     if answer.excluded:
-        console.print("\n[bold]Left out[/bold]")
+        console.print()
+        console.print("Left out", style="bold")
         for left_out in answer.excluded:
-            console.print(f"    {left_out.slug} ({left_out.technique_id}): {escape(left_out.reason)}")
+            console.print(f"    {left_out.slug} ({left_out.technique_id}): {left_out.reason}")

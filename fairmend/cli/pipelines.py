@@ -19,7 +19,7 @@ from fairmend.cli.options import (
     roles_of,
     seed_option,
 )
-from fairmend.cli.output import as_json, err, out, print_json
+from fairmend.cli.output import as_json, err, out, print_data, print_json, styled
 from fairmend.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def compose(
     if as_json:
         print_json(spec.model_dump(mode="json"))
     elif output is None:
-        click.echo(spec.to_yaml(), nl=False)
+        print_data(spec.to_yaml())
 
 
 @click.command()
@@ -211,8 +211,6 @@ def finish(record: RunRecord, report: str | None, as_json: bool) -> int:
 
 def print_record(record: RunRecord) -> None:
     """Print the verdict table, where the run ended and why, and on escalation the options."""
-    from rich.markup import escape
-
     from fairmend.reports import findings_table, rest_of, verdict_rows, verdict_table, worse
 
     console = out()
@@ -225,13 +223,13 @@ def print_record(record: RunRecord) -> None:
     if left := rest_of(record.findings):
         console.print(left)
     for line in record.cross_validation.lines if record.cross_validation is not None else ():
-        console.print(escape(line))
-    console.print(f"[bold]{record.status}[/bold]: {escape(record.reason)}")
+        console.print(line)
+    console.print(styled((record.status, "bold"), f": {record.reason}"))
     if record.options:
         console.print("Options:")
     for option in record.options:
-        console.print(f"  - {escape(option)}")
+        console.print(f"  - {option}")
     for note in record.notes:
-        console.print(f"Note: {escape(note)}")
+        console.print(f"Note: {note}")
     if any(a.by == "assumed" for a in record.approvals):
         console.print("Note: approvals were assumed for this demonstration; nobody has given them.")

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 import click
 
 from fairmend import api
-from fairmend.cli.output import as_json, err, out, print_json
+from fairmend.cli.output import as_json, err, out, print_json, styled
 from fairmend.core.vocabulary import STAGES
+from fairmend.core.words import plural
 
 if TYPE_CHECKING:
     from fairmend.testing import Conformance
 
-MARKS = {"passed": "[green]·[/green]", "failed": "[bold red]F[/bold red]", "exempt": "[yellow]e[/yellow]"}
+MARKS = {
+    "passed": styled(("·", "green")),
+    "failed": styled(("F", "bold red")),
+    "exempt": styled(("e", "yellow")),
+}
 
 
 @click.group()
@@ -26,7 +31,6 @@ def plugin() -> None:
 def list_(as_json: bool) -> None:
     """List the plugins: name, source, version, what they contribute, and why one was left out."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     found = api.plugins()
@@ -37,13 +41,15 @@ def list_(as_json: bool) -> None:
     for title in ("name", "source", "version", "contributes", "health"):
         table.add_column(title, overflow="fold")
     for entry in found:
-        given = ", ".join(f"{n} {what.replace('_', ' ')}" for what, n in entry["contributes"].items())
+        given = ", ".join(
+            plural(n, what.replace("_", " ").removesuffix("s")) for what, n in entry["contributes"].items()
+        )
         table.add_row(
-            escape(entry["name"]),
-            escape(entry["source"]),
-            escape(entry["version"]),
+            entry["name"],
+            entry["source"],
+            entry["version"],
             given,
-            escape(entry["health"]),
+            entry["health"],
         )
     out().print(table)
 
@@ -62,9 +68,10 @@ def check(target: str | None, everything: bool, as_json: bool) -> int:
     if everything == (target is not None):
         raise click.UsageError("give either PACKAGE_OR_PATH or --all")
     console = err()
-    with console.status("checking") as status:
+    with console.status(styled("checking")) as status:
         found = api.check(
-            target, observer=lambda e: status.update(f"checking {e['slug']} ({e['place']} of {e['of']})")
+            target,
+            observer=lambda e: status.update(styled(f"checking {e['slug']} ({e['place']} of {e['of']})")),
         )
     if as_json:
         print_json([one.to_json() for one in found])
@@ -75,7 +82,6 @@ def check(target: str | None, everything: bool, as_json: bool) -> int:
 
 def _print_table(found: list[Conformance]) -> None:
     """Print techniques against checks, then what failed and what is exempt, with the reasons."""
-    from rich.markup import escape
     from rich.table import Table
 
     from fairmend.testing.suite import CHECKS
@@ -91,9 +97,7 @@ def _print_table(found: list[Conformance]) -> None:
     for one in found:
         status = {o.check: MARKS[o.status] for o in one.outcomes}
         count = sum(o.status == "passed" for o in one.outcomes)
-        table.add_row(
-            escape(one.slug), *(status.get(name, "") for name in names), f"{count}/{len(one.outcomes)}"
-        )
+        table.add_row(one.slug, *(status.get(name, "") for name in names), f"{count}/{len(one.outcomes)}")
     console.print(table)
     console.print("Checks: " + ", ".join(f"{place} {name}" for place, name in enumerate(names, start=1)))
     console.print("Marks: · passed, F failed, e exempt; a blank says that the check is not meant for it.")
@@ -105,9 +109,9 @@ def _print_table(found: list[Conformance]) -> None:
             if o.status == wanted
         ]
         if lines:
-            console.print(f"[bold]{title}[/bold]")
+            console.print(title, style="bold")
             for line in lines:
-                console.print(escape(line), soft_wrap=True)
+                console.print(line, soft_wrap=True)
 
 
 @plugin.command()

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from fairmend.cli.output import as_json, out, print_json
+from fairmend.core.words import plural
 
 
 @click.group()
@@ -59,7 +60,8 @@ def check(name: str) -> None:
         if one.check not in known:
             raise unknown("gate check", one.check, known)
     out().print(
-        f"{found.policy} is sound: {sum(len(g.checks) for g in found.gates)} checks at {len(found.gates)} gates"
+        f"{found.policy} is valid: {plural(sum(len(g.checks) for g in found.gates), 'check')} at "
+        f"{plural(len(found.gates), 'gate')}"
     )
 
 

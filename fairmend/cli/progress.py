@@ -7,16 +7,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress as Bars
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-MARKS = {
-    "passed": "[green]passed[/green]",
-    "failed": "[red]failed[/red]",
-    "insufficient evidence": "[yellow]insufficient evidence[/yellow]",
-    "waiting": "[yellow]waiting[/yellow]",
-}
+from fairmend.cli.output import styled
+from fairmend.core.escaping import visible
+from fairmend.core.words import plural
+
+STYLES = {"passed": "green", "failed": "red", "insufficient evidence": "yellow", "waiting": "yellow"}
 
 
 class Progress:
@@ -35,7 +33,7 @@ class Progress:
         self.began = time.perf_counter()
         self.bars = Bars(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -58,16 +56,16 @@ class Progress:
         if show is not None:
             show(event)
 
-    def _line(self, text: str) -> None:
+    def _line(self, *parts: str | tuple[str, str]) -> None:
         elapsed = time.perf_counter() - self.began
-        self.console.print(f"[dim]{elapsed:6.1f} s[/dim]  {text}", soft_wrap=True)
+        self.console.print(styled((f"{elapsed:6.1f} s", "dim"), "  ", *parts), soft_wrap=True)
 
     def _now(self, text: str) -> None:
-        self.bars.update(self.task, description=text)
+        self.bars.update(self.task, description=visible(text))
 
     def _audit(self, event: dict[str, Any]) -> None:
         self._now(event["text"])
-        self._line(f"audit: {escape(event['text'])}")
+        self._line(f"audit: {event['text']}")
 
     def _baseline(self, event: dict[str, Any]) -> None:
         rows = ", ".join(f"{part} {n:,}" for part, n in event["rows"].items())
@@ -76,63 +74,66 @@ class Progress:
     def _sweep(self, event: dict[str, Any]) -> None:
         rows = ", ".join(f"{part} {n:,}" for part, n in event["rows"].items())
         self._line(
-            f"sweep: {event['candidates']} candidates, {event['kept']} of them known, "
-            f"{event['left_out']} techniques left out; rows: {rows}"
+            f"sweep: {plural(event['candidates'], 'candidate')}, {event['kept']} of them known, "
+            f"{plural(event['left_out'], 'technique')} left out; rows: {rows}"
         )
         self._now("first candidates")
 
     def _trial(self, event: dict[str, Any]) -> None:
-        told = escape(event["reason"])
+        told = event["reason"]
         if event["status"] == "measured":
             fairness = "not defined" if event["fairness"] is None else f"{event['fairness']:.3f}"
             told = f"accuracy {event['accuracy']:.4f}, {event['measure']} {fairness}"
         count = f"{event['done']:>3} of {event['of']}"
-        self._line(f"  [dim]{count}[/dim] {event['name']}: {told}")
+        self._line("  ", (count, "dim"), f" {event['name']}: {told}")
         self._now(f"{count} candidates, about {event['left']:.0f} s left")
 
     def _stage(self, event: dict[str, Any]) -> None:
         again = f" (iteration {event['iteration']})" if event["iteration"] else ""
         self._now(event["stage"])
-        self._line(f"[bold]{event['stage']}[/bold]{again}")
+        self._line((event["stage"], "bold"), again)
 
     def _step_start(self, event: dict[str, Any]) -> None:
         rest = f" (about {event['rest']:.0f} s of steps to go)" if event["rest"] >= 1 else ""
         self._now(f"{event['stage']}: {event['slug']}{rest}")
 
     def _step(self, event: dict[str, Any]) -> None:
-        seconds = f" [dim]({event['seconds']:.1f} s)[/dim]" if event["status"] == "ran" else ""
-        self._line(f"  step {event['slug']}: {event['status']}; {escape(event['text'])}{seconds}")
+        seconds = f" ({event['seconds']:.1f} s)" if event["status"] == "ran" else ""
+        self._line(f"  step {event['slug']}: {event['status']}; {event['text']}", (seconds, "dim"))
         self._now(f"{event['stage']}: gate")
 
     def _gate(self, event: dict[str, Any]) -> None:
         self._line(
-            f"  {event['gate']} {MARKS[event['verdict']]}: {event['title']}; accuracy {event['accuracy']:.4f}, "
-            f"{event['measure']} {event['fairness']:.3f}"
+            f"  {event['gate']} ",
+            (event["verdict"], STYLES[event["verdict"]]),
+            f": {event['title']}; accuracy {event['accuracy']:.4f}, {event['measure']} {event['fairness']:.3f}",
         )
         for check in event["checks"]:
             if check["verdict"] != "passed" and check["level"] == "require":
                 figure = "" if check["value"] is None else f" {check['value']:.3f} ({check['bound']})"
-                reason = f": {escape(check['reason'])}" if check["reason"] else ""
-                self._line(f"    {check['id']} {MARKS[check['verdict']]}{figure}{reason}")
+                reason = f": {check['reason']}" if check["reason"] else ""
+                self._line(
+                    f"    {check['id']} ", (check["verdict"], STYLES[check["verdict"]]), figure + reason
+                )
 
     def _decision(self, event: dict[str, Any]) -> None:
-        self._line(f"  {event['id']}: to {event['to']}; {escape(event['reason'])}")
+        self._line(f"  {event['id']}: to {event['to']}; {event['reason']}")
 
     _rollback = _decision
     _escalation = _decision
 
     def _simplification(self, event: dict[str, Any]) -> None:
-        self._line(f"ablation: {escape(event['reason'])}")
+        self._line(f"ablation: {event['reason']}")
         self._now("final figures on the test data")
 
     def _fold(self, event: dict[str, Any]) -> None:
         self._now(f"cross-validation: {event['place']} of {event['of']} folds")
         words = {True: "target held", False: "target missed", None: "insufficient evidence"}
-        how = f"failed: {escape(event['reason'])}" if event["failed"] else words[event["held"]]
+        how = f"failed: {event['reason']}" if event["failed"] else words[event["held"]]
         self._line(f"cross-validation: fold {event['place']} of {event['of']}: {how}")
 
     def _tracking(self, event: dict[str, Any]) -> None:
-        self._line(f"[yellow]{escape(event['text'])}[/yellow]")
+        self._line((event["text"], "yellow"))
 
     def _done(self, event: dict[str, Any]) -> None:
-        self._line(f"[bold]{event['status']}[/bold]: {escape(event['reason'])}")
+        self._line((event["status"], "bold"), f": {event['reason']}")

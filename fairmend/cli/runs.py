@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from fairmend import api
-from fairmend.cli.output import as_json, err, out, print_json
+from fairmend.cli.output import as_json, err, out, print_data, print_json
 from fairmend.cli.pipelines import finish, report_option
 from fairmend.cli.progress import Progress
+from fairmend.core.words import plural
 
 
 def _store() -> Any:
@@ -111,7 +112,8 @@ def verify(run_id: str, as_json: bool) -> None:
         print_json(found)
     else:
         out().print(
-            f"{found['run_id']}: {found['entries']} log entries and {found['files']} files are unchanged; "
+            f"{found['run_id']}: {plural(found['entries'], 'log entry', 'log entries')} and "
+            f"{plural(found['files'], 'file')} are unchanged; "
             f"the log ends with {found['head']}"
         )
 
@@ -149,7 +151,7 @@ def predict(run_id: str, data: str, output: str | None) -> None:
         check_table_name(output)
     found = predict_rows(_store(), run_id, read_table(data), api.registry())
     if output is None:
-        click.echo(found.to_csv(index=False), nl=False)
+        print_data(found.to_csv(index=False))
     else:
         write_table(output, found)
-        err().print(f"wrote {output}: {len(found)} rows, {found['decision'].mean():.1%} favourable")
+        err().print(f"wrote {output}: {plural(len(found), 'row')}, {found['decision'].mean():.1%} favourable")

@@ -18,7 +18,7 @@ from fairmend.cli.options import (
     roles_of,
     seed_option,
 )
-from fairmend.cli.output import as_json, err, out, print_json, to_json
+from fairmend.cli.output import as_json, err, out, print_json, styled, to_json
 from fairmend.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -121,7 +121,6 @@ def _write_pipeline(found: Sweep, path: str, policy: str) -> None:
 def print_sweep(found: Sweep) -> None:
     """Print the candidates with their figures, what failed, what was left out, and what is chosen."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     from fairmend.reports import sweep_header, sweep_rows
@@ -131,13 +130,13 @@ def print_sweep(found: Sweep) -> None:
     for place, title in enumerate(sweep_header(found)[:SHOWN]):
         table.add_column(title, overflow="fold", no_wrap=place > 0)
     for row in sweep_rows(found):
-        table.add_row(*(escape(cell) for cell in row[:SHOWN]))
+        table.add_row(*row[:SHOWN])
     console.print(table)
     for candidate in found.candidates:
         if candidate.status == "failed":
-            console.print(f"Failed: {candidate.name}: {escape(candidate.reason)}")
+            console.print(f"Failed: {candidate.name}: {candidate.reason}")
     for left_out in found.left_out:
-        console.print(f"Left out: {left_out.slug} ({left_out.technique_id}): {escape(left_out.reason)}")
+        console.print(f"Left out: {left_out.slug} ({left_out.technique_id}): {left_out.reason}")
     for note in found.notes:
-        console.print(f"Note: {escape(note)}")
-    console.print(f"[bold]{escape(found.chosen or 'none')}[/bold]: {escape(found.reason)}")
+        console.print(f"Note: {note}")
+    console.print(styled((found.chosen or "none", "bold"), f": {found.reason}"))

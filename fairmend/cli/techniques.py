@@ -9,9 +9,10 @@ import click
 
 from fairmend import api
 from fairmend.cli.options import learner_option, names_of, role_options, roles_of, seed_option
-from fairmend.cli.output import as_json, err, out, print_json
+from fairmend.cli.output import as_json, err, lines, out, print_json, print_line, styled
 from fairmend.core.errors import UsageError
 from fairmend.core.vocabulary import STAGES
+from fairmend.core.words import plural
 
 
 @click.group()
@@ -29,7 +30,6 @@ def list_(stage: str | None, as_json: bool) -> None:
         print_json(entries)
         return
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -37,7 +37,7 @@ def list_(stage: str | None, as_json: bool) -> None:
     for title in ("slug", "stage", "name"):
         table.add_column(title, overflow="fold")
     for entry in entries:
-        table.add_row(str(entry["technique_id"]), entry["slug"], entry["stage"], escape(entry["name"]))
+        table.add_row(str(entry["technique_id"]), entry["slug"], entry["stage"], entry["name"])
     out().print(table)
 
 
@@ -51,14 +51,15 @@ def show(name: str, as_json: bool) -> None:
         print_json(described)
         return
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     console = out()
     console.print(
-        f"[bold]{escape(described['name'])}[/bold]  [dim]{described['technique_id']} · {described['slug']}[/dim]"
+        styled(
+            (described["name"], "bold"), "  ", (f"{described['technique_id']} · {described['slug']}", "dim")
+        )
     )
-    console.print(escape(described["summary"]))
+    console.print(described["summary"])
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -69,11 +70,9 @@ def show(name: str, as_json: bool) -> None:
     }
     for key, value in shown.items():
         if value not in (None, "", [], {}):
-            table.add_row(key.replace("_", " "), escape(_text(value)))
+            table.add_row(key.replace("_", " "), lines(_text(value).split("\n")))
     for parameter in described["parameters"]:
-        table.add_row(
-            f"-p {parameter['name']}", escape(f"default {parameter['default']!r}; {parameter['accepts']}")
-        )
+        table.add_row(f"-p {parameter['name']}", f"default {parameter['default']!r}; {parameter['accepts']}")
     console.print(table)
 
 
@@ -124,10 +123,9 @@ def run_(
     if as_json:
         print_json(done.to_json())
         return
-    from rich.markup import escape
 
     console = out()
-    console.print(escape(done.text))
+    console.print(done.text)
     if done.before is not None and done.after is not None and done.tests is not None:
         from fairmend.reports import verdict_table
 
@@ -141,16 +139,16 @@ def print_figures(figures: Mapping[str, Any], depth: int = 0) -> None:
     for name, value in figures.items():
         lead = f"{'  ' * depth}{name}:"
         if isinstance(value, dict) and value and not _is_figure(value):
-            click.echo(lead)
+            print_line(lead)
             print_figures(value, depth + 1)
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            click.echo(lead)
+            print_line(lead)
             for entry in value:
-                click.echo(
+                print_line(
                     f"{'  ' * (depth + 1)}- " + "; ".join(f"{k} {_short(v)}" for k, v in entry.items())
                 )
         else:
-            click.echo(f"{lead} {_short(value)}")
+            print_line(f"{lead} {_short(value)}")
 
 
 def _is_figure(value: Any) -> bool:
@@ -162,7 +160,7 @@ def _short(value: Any) -> str:
         interval = (
             "" if value["interval"] is None else f" [{', '.join(_short(v) for v in value['interval'])}]"
         )
-        return f"{_short(value['value'])}{interval}, {value.get('support', 0):,} rows"
+        return f"{_short(value['value'])}{interval}, {plural(value.get('support', 0), 'row')}"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):

@@ -24,11 +24,12 @@ _MARKDOWN = re.compile(
     r"[\\`*|~$]"  # wherever they stand
     r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # emphasis; within a word it is none
     r"|<(?=[A-Za-z/!?])|&(?=\#?[A-Za-z0-9]+;)"  # tags and entities
-    r"|\](?=[(:\[]|$)|^\[|!(?=\[)"  # links, their definitions, images, boxes to tick
+    r"|\](?=[(\[])|^\[|!(?=\[)"  # links, their definitions, images, boxes to tick
     r"|(?<=[A-Za-z]):(?=//)|(?<=www)\."  # bare addresses
-    r"|^[#>]|^[-+=](?![0-9.])|(?<=^[0-9])[.)]|(?<=^[0-9]{2})[.)]|(?<=^[0-9]{3})[.)]",  # blocks
+    r"|^[#>]|^[-+=](?![0-9.])|^[0-9]{1,9}[.)](?= |$)",  # blocks
     re.IGNORECASE,
 )
+_SPACES = re.compile(r"\s+")
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 # Mermaid reads these characters in a label as its own, even between quotes.
 _MERMAID = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"})
@@ -36,26 +37,26 @@ _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?%?")
 
 
-def plain(text: object) -> str:
+def visible(text: object) -> str:
     r"""Return a text in which no character acts on a terminal or a reader's eye; lines stay lines.
 
     Examples
     --------
-    >>> plain("red \x1b[31m, reversed \u202e, José 東京")
+    >>> visible("red \x1b[31m, reversed \u202e, José 東京")
     'red \\x1b[31m, reversed \\u202e, José 東京'
     """
     return ACTING.sub(lambda found: _code(found[0]), str(text))
 
 
 def one_line(text: object, limit: int | None = None) -> str:
-    r"""Return a text as :func:`plain` does, on one line, cut with ``…`` where it is longer than a limit.
+    r"""Return a text as :func:`visible` does, on one line, cut with ``…`` where it is longer than a limit.
 
     Examples
     --------
     >>> one_line("a\n b", limit=10), one_line("a" * 30, limit=10)
     ('a b', 'aaaaaaaaa…')
     """
-    line = " ".join(plain(text).split())
+    line = " ".join(visible(text).split())
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -91,7 +92,10 @@ def markdown(text: object) -> Markdown:
     """
     if isinstance(text, Markdown):
         return text
-    return Markdown(_MARKDOWN.sub(lambda m: _ENTITIES.get(m[0], f"\\{m[0]}"), one_line(text)))
+    line = _SPACES.sub(" ", visible(text))
+    before, after = line[: line.startswith(" ")], line[len(line.rstrip()) :]
+    escaped = _MARKDOWN.sub(lambda m: _ENTITIES.get(m[0], f"{m[0][:-1]}\\{m[0][-1]}"), line.strip())
+    return Markdown(before + escaped + after if escaped else line)
 
 
 def markdown_code(text: object) -> Markdown:
@@ -99,7 +103,7 @@ def markdown_code(text: object) -> Markdown:
     return Markdown("`" + one_line(text).replace("`", "'").replace("|", "¦") + "`")
 
 
-def mermaid(text: object) -> str:
+def mermaid_label(text: object) -> str:
     """Return a text as it stands between quotes in Mermaid, on one line."""
     return one_line(one_line(text).translate(_MERMAID))
 

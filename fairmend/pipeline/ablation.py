@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fairmend.core.errors import FairmendError
+from fairmend.core.words import plural
 from fairmend.pipeline.gates import judge_gate, outcome
 from fairmend.pipeline.machine import Machine
 from fairmend.pipeline.record import Variant
@@ -137,7 +138,7 @@ def simplest(machine: Machine, candidates: dict[str, Candidate]) -> tuple[str, s
             if name == FULL:
                 return FULL, "no shorter pipeline passes every required check at this accuracy"
             return name, (
-                f"{name} passes every required check with {c.steps} steps instead of {full.steps}: accuracy "
+                f"{name} passes every required check with {plural(c.steps, 'step')} instead of {full.steps}: accuracy "
                 f"{c.variant.accuracy:.4f} against {full.variant.accuracy:.4f}, {_figure(machine)} "
                 f"{c.variant.fairness:.3f} against {full.variant.fairness:.3f}"
             )

@@ -24,6 +24,7 @@ from fairmend.core.roles import Roles
 from fairmend.core.stages.effects import feature_effect, label_effect, row_effect, weight_effect
 from fairmend.core.technique import Technique
 from fairmend.core.validation import validated
+from fairmend.core.words import plural
 from fairmend.pipeline.audit.subject import subject_of
 from fairmend.pipeline.given import given_columns
 
@@ -324,7 +325,7 @@ def _adjust(technique: Any, data: Dataset, scores: Any, seed: int) -> Alone:
         "score": before if decides else out,
         "decision": out if decides else (out >= 0.5).astype(np.int64),
     }
-    text = f"Fitted on {len(fit)} rows and applied to the other {len(rows)}."
+    text = f"Fitted on {plural(len(fit), 'row')} and applied to the other {len(rows)}."
     return _compared(technique, test, rows, columns, text, plain(getattr(technique, "diagnostics_", {})))
 
 

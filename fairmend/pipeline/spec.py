@@ -15,6 +15,7 @@ from fairmend.core.findings import Finding
 from fairmend.core.roles import Roles
 from fairmend.core.validation import validated
 from fairmend.core.vocabulary import Notion, Stage
+from fairmend.core.yaml_text import yaml_text
 
 When = Literal["always", "target not secure", "calibration poor"]
 
@@ -71,7 +72,7 @@ class PipelineSpec(_Closed):
         """Return the pipeline as YAML, without what is at its default."""
         raw = self.model_dump(mode="json", exclude_defaults=True)
         head = {"fairmend": self.fairmend, "name": self.name}
-        return yaml.safe_dump({**head, **raw}, sort_keys=False, allow_unicode=True, width=110)
+        return yaml_text({**head, **raw})
 
 
 def load_spec(source: str | Path | PipelineSpec) -> PipelineSpec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -15,6 +14,7 @@ from typing import Any
 from fairmend.catalog.policy import Policy
 from fairmend.core.dataset import Dataset
 from fairmend.core.errors import MissingExtraError, UsageError
+from fairmend.core.escaping import json_text
 from fairmend.pipeline.machine import Observer
 from fairmend.pipeline.record import RunRecord
 from fairmend.pipeline.spec import PipelineSpec
@@ -126,7 +126,7 @@ class Tracking:
             tags={**tags, **_verdicts(checks), "mlflow.runName": record.run_id},
             step=self._gates,
         )
-        text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
+        text = json_text(whole)
         self._try(lambda: self._client.log_text(self._run, text, "record.json"))
         self._try(lambda: self._client.log_text(self._run, record.spec.to_yaml(), "pipeline.yaml"))
         self._try(lambda: self._client.set_terminated(self._run, "FINISHED"))

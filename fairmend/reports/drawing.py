@@ -6,14 +6,13 @@ from pathlib import Path
 
 from fairmend.catalog.policy import Policy
 from fairmend.core.errors import UsageError
+from fairmend.core.escaping import mermaid_label
 from fairmend.core.files import write_text
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.reports.outline import TITLES, StageOutline, outline
 
 KINDS = (".mmd", ".png", ".svg")
 EVIDENCE = {"point": "estimate", "interval": "whole interval"}
-# Mermaid reads these characters in a label as its own, even between quotes.
-ENTITIES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"})
 
 
 def draw(spec: PipelineSpec, policy: Policy, path: str | Path) -> Path:
@@ -93,7 +92,7 @@ def mermaid(spec: PipelineSpec, policy: Policy) -> str:
 
 def _stage(stage: StageOutline) -> list[str]:
     name = _id(stage.place)
-    lines = [f'  subgraph {name}["{_text(stage.title)}"]']
+    lines = [f'  subgraph {name}["{mermaid_label(stage.title)}"]']
     steps = [_label(step, *said) for step, said in stage.steps] or ["no step"]
     lines += [f'    {name}_step{i}["{label}"]' for i, label in enumerate(steps, start=1)]
     lines += [f"    {name}_step{i} --> {name}_step{i + 1}" for i in range(1, len(steps))]
@@ -109,8 +108,8 @@ def _stage(stage: StageOutline) -> list[str]:
     lines += [
         f'  {name}_gate -.->|"{_label(f"failed: {way.when}", way.then)}"| {_id(way.to)}' for way in stage.back
     ]
-    lines += [f'  {name}_gate -.->|"{_text(stage.limit)}"| escalate']
-    lines += [f'  {name}_decision -->|"{_text(way.when)}"| {_id(way.to)}' for way in stage.on]
+    lines += [f'  {name}_gate -.->|"{mermaid_label(stage.limit)}"| escalate']
+    lines += [f'  {name}_decision -->|"{mermaid_label(way.when)}"| {_id(way.to)}' for way in stage.on]
     return lines
 
 
@@ -119,9 +118,4 @@ def _id(name: str) -> str:
 
 
 def _label(*lines: str) -> str:
-    return "<br/>".join(_text(line) for line in lines if line)
-
-
-def _text(text: str) -> str:
-    """Return a text as it stands between quotes in Mermaid, on one line."""
-    return " ".join(text.translate(ENTITIES).split())
+    return "<br/>".join(mermaid_label(line) for line in lines if line)

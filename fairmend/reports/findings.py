@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fairmend.core.escaping import one_line
 from fairmend.pipeline.folds import CrossValidation
 from fairmend.pipeline.resolution import Resolution
 from fairmend.reports.verdict import p_text
@@ -55,8 +56,8 @@ def rest_of(findings: Sequence[Resolution]) -> str:
 def findings_table(findings: Sequence[Resolution]) -> Table:
     """Return the verdict on each finding as a table for a terminal."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(
         title="What became of the findings, on the test data; p corrected for all of them",
@@ -71,8 +72,8 @@ def findings_table(findings: Sequence[Resolution]) -> Table:
         table.add_column(title, justify="right", no_wrap=True)
     for row in finding_rows(findings):
         style = STYLES.get(row["verdict"], "")
-        cells = [escape(row[name]) for name in ("finding", "measure", "before", "after", "p")]
-        table.add_row(f"[{style}]{row['verdict']}[/{style}]" if style else row["verdict"], *cells)
+        cells = [Text(one_line(row[name])) for name in ("finding", "measure", "before", "after", "p")]
+        table.add_row(Text(row["verdict"], style=style), *cells)
     return table
 
 

@@ -13,6 +13,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Line
 from matplotlib.textpath import text_to_path
 
+from fairmend.core.escaping import one_line
 from fairmend.reports.outline import TITLES, StageOutline, Way
 
 # All measures are inches, so that text of a known size fits.
@@ -22,6 +23,7 @@ ABOVE, PADDING, LEADING = 0.75, 0.11, 0.165
 SIZE, HEAD = 8.0, 9.0
 INK, MUTED, EDGE, BACK, PASSED = "#1f2328", "#5b636e", "#8a8f98", "#b42318", "#0b6e4f"
 FILLS = {"stage": "#eef3fb", "gate": "#fff8e6", "back": "#fdeeec", "decision": "#eef7f1", "end": "#f3f4f6"}
+LONGEST_TITLE = 120  # characters
 TURN = 0.08  # radius of the corners of lines
 
 
@@ -60,7 +62,7 @@ class Box:
         self._add(indent, text, SIZE, MUTED, "normal")
 
     def _add(self, lead: str, text: str, size: float, color: str, weight: str) -> None:
-        wrapped = _wrapped(lead, text, size, weight, self.width - 2 * PADDING)
+        wrapped = _wrapped(lead, one_line(text), size, weight, self.width - 2 * PADDING)
         self.lines += [(line, size, color, weight) for line in wrapped]
 
     def level(self, line: int) -> float:
@@ -162,8 +164,19 @@ def flowchart(stages: list[StageOutline], about: tuple[str, str], ends: dict[str
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.axis("off")
-    axes.text(left, 0.25, about[0], size=12, weight="bold", color=INK, va="center", parse_math=False)
-    axes.text(left, 0.5, about[1], size=HEAD, color=MUTED, va="center", parse_math=False)
+    axes.text(
+        left,
+        0.25,
+        one_line(about[0], LONGEST_TITLE),
+        size=12,
+        weight="bold",
+        color=INK,
+        va="center",
+        parse_math=False,
+    )
+    axes.text(
+        left, 0.5, one_line(about[1], LONGEST_TITLE), size=HEAD, color=MUTED, va="center", parse_math=False
+    )
     for row in rows:
         for box in (row.stage, row.gate, row.back, row.decision):
             box.place(axes)

@@ -12,12 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
+from fairmend.core.escaping import one_line
 from fairmend.pipeline.swept import PLAIN, Candidate
 from fairmend.reports.plots import AFTER, BEFORE, INK, MUTED, STYLE
 from fairmend.reports.verdict import OVERALL
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.swept import Sweep
+    from fairmend.core.escaping import one_line
+from fairmend.core.words import plural
+from fairmend.pipeline.swept import Sweep
 
 ACCENT = "#3b5bdb"
 MOST_NUMBERED = 16
@@ -67,7 +70,9 @@ def frontier(sweep: Sweep) -> Drawing:
     rows = next((c.accuracy.support for c in drawn if c.accuracy), 0)
     axes.set_xlabel(f"Accuracy on {rows:,} validation rows, with 95 % intervals")
     axes.set_ylabel(f"{measure} (target {sweep.target.bound}; up is fairer)")
-    axes.set_title(f"{len(drawn)} candidates; {sum(c.on_frontier for c in drawn)} of them on the frontier")
+    axes.set_title(
+        f"{plural(len(drawn), 'candidate')}; {sum(c.on_frontier for c in drawn)} of them on the frontier"
+    )
     axes.grid()
     axes.legend(
         handles=entries,
@@ -142,7 +147,7 @@ def _legend(named: Sequence[Candidate], others: Sequence[Candidate], sweep: Swee
         mark = ", chosen" if candidate.name == sweep.chosen else ""
         reads = ", reads the protected attribute" if candidate.reads_protected else ""
         wrapped = textwrap.wrap(
-            f"{number}  {candidate.name}", 52, break_on_hyphens=False, subsequent_indent="    "
+            f"{number}  {one_line(candidate.name)}", 52, break_on_hyphens=False, subsequent_indent="    "
         )
         label = "\n".join([*wrapped, f"    {accuracy:.4f}, {fairness:.3f}{mark}{reads}"])
         look: Any = {"color": _color(candidate, sweep), "marker": _marker(candidate, sweep)}

@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.text import Text
 
+from fairmend.core.escaping import one_line
 from fairmend.core.graph import CausalGraph
 from fairmend.core.measure import Figure, Measurement
 from fairmend.core.measure.intervals import wilson
+from fairmend.core.words import plural
 from fairmend.pipeline.ablation import PLAIN, POST_ALONE
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ BEFORE, AFTER, INK, MUTED = "#8a8f98", "#0b6e4f", "#1f2328", "#b5bac1"
 MARKERS = "osD^vPX<>"
 MOST_PANELS = 12
 LEAST_ROWS_OF_A_BIN = 10
+LONGEST_NAME = 40  # characters
 STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -39,6 +42,7 @@ STYLE: Any = {
     "grid.color": "#e6e8eb",
     "legend.frameon": False,
     "savefig.dpi": 144,
+    "text.parse_math": False,  # a name may hold dollar signs
 }
 
 
@@ -88,7 +92,7 @@ def selection_rates(before: Measurement, after: Measurement) -> Drawing:
         _whiskers(axes, figures, place, color, label)
     axes.set_yticks(
         np.arange(len(groups)),
-        [f"{g}\n{_rows(after.figure('selection_rate', g))}" for g in groups],
+        [f"{one_line(g, LONGEST_NAME)}\n{_rows(after.figure('selection_rate', g))}" for g in groups],
     )
     axes.set_xlim(left=0)
     axes.set_ylim(-0.6, len(groups) - 0.4)
@@ -100,7 +104,7 @@ def selection_rates(before: Measurement, after: Measurement) -> Drawing:
 
 
 def _rows(figure: Figure) -> str:
-    return f"{figure.support:,} rows" + ("" if figure.enough else ", too few")
+    return plural(figure.support, "row") + ("" if figure.enough else ", too few")
 
 
 def _whiskers(axes: Axes, figures: list[Figure], place: Any, color: str, label: str) -> None:
@@ -137,7 +141,9 @@ def reliability(before: Measurement, after: Measurement) -> Drawing:
         _reliability_line(panel, before, g, color=BEFORE, label="baseline", markersize=6)
         _reliability_line(panel, after, g, color=AFTER, label="final", markersize=3)
         error = after.figure("expected_calibration_error", group).value
-        panel.set_title(f"{group}\n{int(rows[g]):,} rows, ECE {error:.3f}", fontsize=9)
+        panel.set_title(
+            f"{one_line(group, LONGEST_NAME)}\n{plural(int(rows[g]), 'row')}, ECE {error:.3f}", fontsize=9
+        )
         panel.set_xlim(0, 1)
         panel.set_ylim(0, 1)
         panel.set_aspect("equal")
@@ -188,7 +194,7 @@ def trade_off(record: RunRecord) -> Drawing:
                 color={PLAIN: BEFORE, "final": AFTER}.get(label, f"C{number % 10}"),
                 elinewidth=1,
                 markersize=7,
-                label="\n".join(textwrap.wrap(label, 52, break_on_hyphens=False)),
+                label="\n".join(textwrap.wrap(one_line(label), 52, break_on_hyphens=False)),
             )
         axes.set_title(title)
         axes.set_xlabel("Accuracy, with 95 % intervals")
@@ -317,7 +323,7 @@ def _boxes(
         node: axes.text(
             x,
             y,
-            node,
+            one_line(node, LONGEST_NAME),
             ha="center",
             va="center",
             fontsize=9,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import tempfile
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from fairmend.core.errors import UsageError
+from fairmend.core.escaping import json_text, markdown, markdown_code, visible
 from fairmend.core.files import write_text
 from fairmend.pipeline.gates import Judgement
 from fairmend.reports.drawing import draw
@@ -78,9 +78,8 @@ def _write_parts(record: RunRecord, folder: Path) -> None:
         ("report.md", {"plots": plots, "drawing": picture and picture.name}),
         ("report.html", {"plots": inside, "drawing": drawn}),
     ):
-        write_text(folder / name, _templates().get_template(f"{name}.j2").render(**facts, **shown))
-    record_json = json.dumps(record.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(folder / "run.json", record_json + "\n")
+        write_text(folder / name, _template(name).render(**facts, **shown))
+    write_text(folder / "run.json", json_text(record.to_json()) + "\n")
     write_text(folder / "pipeline.yaml", record.spec.to_yaml())
 
 
@@ -168,19 +167,27 @@ def _gain(change: dict[str, Any]) -> str:
     return f"{change['change']:+.4f} [{low:+.4f}, {high:+.4f}], {p}"
 
 
-@lru_cache(maxsize=1)
-def _templates() -> jinja2.Environment:
+@lru_cache(maxsize=2)
+def _template(name: str) -> jinja2.Template:
+    """Return the template of a file; whatever it is given becomes text of that medium."""
+    is_html = name.endswith(".html")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("fairmend.reports"),
-        autoescape=jinja2.select_autoescape(["html.j2"]),
+        autoescape=is_html,  # noqa: S701 - of Markdown, finalize escapes all that is given
+        finalize=_cleaned if is_html else markdown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["cell"] = lambda text: " ".join(str(text).split()).replace("|", "\\|")
     environment.filters["figure"] = _figure_of_json
-    return environment
+    environment.filters["code"] = markdown_code
+    return environment.get_template(f"{name}.j2")
+
+
+def _cleaned(value: Any) -> Any:
+    """Return a value for HTML, which escapes all but what acts on the eye."""
+    return value if hasattr(value, "__html__") else visible(value)
 
 
 def _figure_of_json(figure: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -10,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairmend.core.errors import UsageError
+from fairmend.core.escaping import json_text, markdown
 from fairmend.core.files import write_text
+from fairmend.core.words import plural
 from fairmend.pipeline.swept import Candidate, ranked
 from fairmend.reports.verdict import OVERALL
 
@@ -77,8 +78,7 @@ def write_sweep(sweep: Sweep, folder: str | Path) -> Path:
             parts = Path(made)
             write_frontier(sweep, parts)
             write_text(parts / "sweep.md", sweep_text(sweep))
-            record = json.dumps(sweep.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-            write_text(parts / "sweep.json", record + "\n")
+            write_text(parts / "sweep.json", json_text(sweep.to_json()) + "\n")
             for part in sorted(parts.iterdir()):
                 os.replace(part, target / part.name)
     except OSError as error:
@@ -91,10 +91,10 @@ def sweep_text(sweep: Sweep) -> str:
     lines = [
         "# Sweep of techniques",
         "",
-        f"{sweep.reason[0].upper()}{sweep.reason[1:]}.",
+        f"{markdown(sweep.reason[0].upper() + sweep.reason[1:])}.",
         "",
         f"Target: {sweep.target.measure.replace('_', ' ')} {sweep.target.bound} ({sweep.notion.replace('_', ' ')}), policy "
-        f"{sweep.policy['name']}. Learner {sweep.learner}, seed {sweep.seed}, at most {sweep.depth} steps.",
+        f"{markdown(sweep.policy['name'])}. Learner {markdown(sweep.learner)}, seed {sweep.seed}, at most {plural(sweep.depth, 'step')}.",
         "",
         "![Accuracy against fairness](frontier.png)",
         "",
@@ -109,10 +109,15 @@ def sweep_text(sweep: Sweep) -> str:
     if sweep.left_out:
         left_out = [(f"{e.slug} ({e.technique_id})", e.reason) for e in sweep.left_out]
         lines += ["", "## Left out", "", *_table(("technique", "why"), left_out)]
-    lines += ["", "## Notes", "", *(f"- {note}" for note in sweep.notes)]
+    lines += ["", "## Notes", "", *(f"- {markdown(note)}" for note in sweep.notes)]
     return "\n".join(lines) + "\n"
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    cells = [header, ("---",) * len(header), *rows]
-    return ["| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in row) + " |" for row in cells]
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cells)} |"
+
+    return [
+        line(["---"] * len(header)) if row is None else line([*map(markdown, row)])
+        for row in (header, None, *rows)
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fairmend.core.escaping import one_line
 from fairmend.core.measure import Comparison, Figure, Measurement
 
 if TYPE_CHECKING:
@@ -105,8 +106,8 @@ def verdict_table(before: Measurement, after: Measurement, tests: Comparison) ->
         The paired comparison of both.
     """
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     level = f"{after.level:.0%}"
     table = Table(
@@ -123,7 +124,7 @@ def verdict_table(before: Measurement, after: Measurement, tests: Comparison) ->
         if row.of_group and not was_of_group:
             table.add_section()
         was_of_group = row.of_group
-        table.add_row(*(escape(cell) for cell in row.cells))
+        table.add_row(*(Text(one_line(cell)) for cell in row.cells))
     return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fairmend.core.measure import Figure, Measurement, wilson
+from fairmend.core.words import plural
 from fairmend.pipeline.audit.evidence import Evidence, Reading
 from fairmend.pipeline.audit.thresholds import Thresholds
 
@@ -19,7 +20,7 @@ def representation(attribute: str, measured: Measurement, rules: Thresholds) -> 
     ample = few >= rules.ample_rows.value
     return Evidence(
         kind="representation-imbalance",
-        text=f"{measured.groups[least]} has {few} rows, {measured.groups[most]} has {many} ({attribute})",
+        text=f"{measured.groups[least]} has {plural(few, 'row')}, {measured.groups[most]} has {many:,} ({attribute})",
         readings=(
             Reading(
                 "ratio_to_largest_group",
