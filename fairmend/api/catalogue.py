@@ -145,9 +145,9 @@ def run_technique(
     """
     import pandas as pd
 
-    from fairmend.core.dataset import read_table
     from fairmend.core.escaping import json_text
     from fairmend.core.files import check_table_name, write_table, write_text
+    from fairmend.core.table_reading import exact_columns, read_table
     from fairmend.pipeline.alone import run_alone
 
     found = technique(name)
@@ -156,7 +156,7 @@ def run_technique(
         check_table_name(output)
     done = run_alone(
         found,
-        data if isinstance(data, pd.DataFrame) else read_table(data),
+        data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles)),
         roles=roles,
         features=features,
         parameters=parameters,

@@ -121,10 +121,10 @@ def _with_given(
     """Return the data as a frame, decisions and scores as columns, and roles that keep them from the model."""
     import pandas as pd
 
-    from fairmend.core.dataset import read_table
+    from fairmend.core.table_reading import exact_columns, read_table
     from fairmend.pipeline.given import given_columns
 
-    frame = data if isinstance(data, pd.DataFrame) else read_table(data)
+    frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
     by_name = [source if isinstance(source, str) else None for source in (predictions, scores)]
     found, taken = given_columns(frame, *by_name)
     predictions, scores = (

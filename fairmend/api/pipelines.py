@@ -273,15 +273,18 @@ def _scored(
     data: str | Path | pd.DataFrame | Dataset, scores: str, threshold: float, roles: dict[str, Any]
 ) -> tuple[Any, Any, dict[str, Any]]:
     """Return data that hold the scores as a feature, what reads them, and roles that let it."""
-    from fairmend.core.dataset import Dataset, read_table
+    from fairmend.core.dataset import Dataset
     from fairmend.core.given import GivenScores
+    from fairmend.core.table_reading import exact_columns, read_table
     from fairmend.pipeline.given import with_scores
 
     if not 0 <= threshold <= 1:
         raise UsageError(f"the threshold on the scores must lie between 0 and 1, got {threshold:g}")
     column = scores
     if not isinstance(data, Dataset):
-        frame, column = with_scores(read_table(data) if isinstance(data, (str, Path)) else data, scores)
+        frame, column = with_scores(
+            read_table(data, exact_columns(roles)) if isinstance(data, (str, Path)) else data, scores
+        )
         if column != scores:
             data = frame
     ignored = roles.get("ignored") or ()

@@ -143,13 +143,12 @@ def report(run_id: str, output: str) -> int:
 )
 def predict(run_id: str, data: str, output: str | None) -> None:
     """Apply the rule of a run to new rows: the score and the decision, 1 the favourable one."""
-    from fairmend.core.dataset import read_table
     from fairmend.core.files import check_table_name, write_table
     from fairmend.pipeline.stored import predict as predict_rows
 
     if output is not None:
         check_table_name(output)
-    found = predict_rows(_store(), run_id, read_table(data), api.registry())
+    found = predict_rows(_store(), run_id, data, api.registry())
     if output is None:
         print_data(found.to_csv(index=False))
     else:

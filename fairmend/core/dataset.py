@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,57 +16,19 @@ from fairmend.core.errors import (
     DataError,
     InsufficientDataError,
     MissingColumnError,
-    MissingExtraError,
     UsageError,
     unknown,
 )
+from fairmend.core.group_names import check_values, protected_groups, spelling_notes
 from fairmend.core.groups import MISSING, Groups, label_of
 from fairmend.core.roles import Roles
+from fairmend.core.table_reading import check_names, exact_columns, read_table
 
 MINIMUM_ROWS = 100
-MOST_GROUPS_OF_A_NUMBER = 10
+LARGEST_NUMBER = 1e100
+"""Larger values have no sum of squares that a computer can hold."""
+WEIGHT_RANGE = (1e-50, 1e50)
 PARTS: Mapping[str, float] = {"train": 0.45, "calibration": 0.2, "validation": 0.15, "test": 0.2}
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV (also compressed) or Parquet file.
-
-    Raises
-    ------
-    DataError
-        The file is missing, empty, or not a table in one of these formats.
-    MissingExtraError
-        A Parquet file, and pyarrow is not installed.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise DataError(f"there is no file {path}; give a CSV (also .csv.gz) or Parquet file")
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; give a CSV (also .csv.gz) or Parquet file")
-    try:
-        if path.suffix in {".parquet", ".pq"}:
-            frame = pd.read_parquet(path)
-        else:
-            frame = pd.read_csv(path, skipinitialspace=True, low_memory=False)
-    except ImportError as error:
-        raise MissingExtraError(
-            f"reading {path.name} needs pyarrow: pip install 'fairmend[parquet]'"
-        ) from error
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path} is empty") from error
-    except (UnicodeDecodeError, pd.errors.ParserError, OSError, ValueError, EOFError) as error:
-        raise DataError(
-            f"{path} is not a readable table (CSV, .csv.gz or Parquet): {_one_line(error)}"
-        ) from error
-    if frame.empty:
-        raise DataError(f"{path} holds a header and no rows")
-    if any("\x00" in str(name) for name in frame.columns):
-        raise DataError(f"{path} is not a readable table: its header holds binary data")
-    return frame
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160]
 
 
 @dataclass(frozen=True)
@@ -109,7 +70,7 @@ class Dataset:
     @classmethod
     def read(cls, path: str | Path, roles: Roles) -> Dataset:
         """Read a file and give its columns their roles."""
-        return cls.from_frame(read_table(path), roles)
+        return cls.from_frame(read_table(path, exact_columns(dict(roles))), roles)
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, roles: Roles) -> Dataset:
@@ -126,7 +87,7 @@ class Dataset:
         """
         _check_columns(frame, roles)
         frame = frame.reset_index(drop=True)
-        y, favorable = _outcome(frame[roles.outcome], roles)
+        y, favorable, spelling = _outcome(frame[roles.outcome], roles)
         sensitive, cuts, notes = protected_groups(frame, roles.protected, roles.cuts)
         roles = roles.model_copy(update={"favorable": favorable, "cuts": cuts})
         X = frame[[c for c in frame.columns if c not in roles.not_features()]]
@@ -137,7 +98,7 @@ class Dataset:
         X, dropped = _usable_features(X)
         weights = None if roles.weights is None else _weights(frame[roles.weights])
         key = None if roles.key is None else _key(frame[roles.key])
-        return cls(X, y, sensitive, roles, weights, key, (*notes, *dropped))
+        return cls(X, y, sensitive, roles, weights, key, (*spelling, *notes, *dropped))
 
     @property
     def groups(self) -> Groups:
@@ -256,9 +217,7 @@ def stratified_places(strata: NDArray[Any], rng: np.random.Generator) -> NDArray
 
 
 def _check_columns(frame: pd.DataFrame, roles: Roles) -> None:
-    if frame.columns.has_duplicates:
-        twice = sorted({str(c) for c in frame.columns[frame.columns.duplicated()]})
-        raise DataError(f"column names must be unique; repeated: {', '.join(twice)}")
+    check_names([str(name) for name in frame.columns], "the data")
     if len(frame) == 0:
         raise DataError("the data has no rows")
     named: Sequence[str | None] = (
@@ -270,13 +229,17 @@ def _check_columns(frame: pd.DataFrame, roles: Roles) -> None:
             raise MissingColumnError(str(unknown("column", column, [str(c) for c in frame.columns])))
 
 
-def _outcome(column: pd.Series[Any], roles: Roles) -> tuple[NDArray[np.int64], Any]:
-    gaps = int(column.isna().sum())
+def _outcome(column: pd.Series[Any], roles: Roles) -> tuple[NDArray[np.int64], Any, list[str]]:
+    """Return 1 where the outcome is the favourable one, its name, and what to know of the spelling."""
+    check_values(column)
+    labels = column.map({v: label_of(v) for v in column.dropna().unique()}).where(column.notna(), MISSING)
+    gaps = int((labels == MISSING).sum())
     if gaps:
         raise DataError(
             f"the outcome {roles.outcome!r} is missing in {gaps} of {len(column)} rows; leave these rows out or label them"
         )
-    values = sorted({label_of(v) for v in column.unique()})
+    counts = labels.value_counts()
+    values = sorted(counts.index)
     if len(values) < 2:
         raise InsufficientDataError(
             f"the outcome {roles.outcome!r} has one value only ({values[0]!r}); two classes are needed"
@@ -295,80 +258,38 @@ def _outcome(column: pd.Series[Any], roles: Roles) -> tuple[NDArray[np.int64], A
             raise UsageError(
                 f"the outcome {roles.outcome!r} never is {wanted!r}; its values are {', '.join(values[:8])}"
             )
-    labels = column.map({v: label_of(v) for v in column.unique()})
-    return (labels == wanted).to_numpy().astype(np.int64), wanted
-
-
-def protected_groups(
-    frame: pd.DataFrame, protected: Sequence[str], given_cuts: Mapping[str, tuple[float, ...]]
-) -> tuple[pd.DataFrame, dict[str, tuple[float, ...]], list[str]]:
-    """Return protected attributes as group names, the cut points of numeric ones, and what was decided.
-
-    Raises
-    ------
-    InsufficientDataError
-        An attribute without a single value, or with one group only.
-    DataError
-        Cut points for an attribute that is not a number.
-    """
-    out: dict[str, pd.Series[Any]] = {}
-    cuts: dict[str, tuple[float, ...]] = {}
-    notes: list[str] = []
-    for name in protected:
-        column = frame[name]
-        if column.isna().all():
-            raise InsufficientDataError(f"the protected attribute {name!r} has no value at all")
-        edges = given_cuts.get(name)
-        is_number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-        if edges is None and is_number and column.nunique() > MOST_GROUPS_OF_A_NUMBER:
-            edges = tuple(float(q) for q in np.unique(column.quantile([0.25, 0.5, 0.75])))
-            notes.append(
-                f"{name} is a number with {column.nunique()} values; it was cut at its quartiles "
-                f"({', '.join(f'{e:g}' for e in edges)}); give cut points of your own with --cut {name}=..."
-            )
-        if edges is not None:
-            if not is_number:
-                raise DataError(f"cut points are given for {name!r}, which is not a number")
-            cuts[name] = tuple(sorted(edges))
-            out[name] = cut(column, cuts[name])
-        else:
-            out[name] = (
-                column.map({v: label_of(v) for v in column.dropna().unique()})
-                .astype(object)
-                .where(column.notna(), MISSING)
-            )
-        if out[name].nunique() < 2:
-            raise InsufficientDataError(
-                f"the protected attribute {name!r} has one group only ({out[name].iloc[0]!r}); two are needed to compare"
-            )
-    return pd.DataFrame(out), cuts, notes
-
-
-def cut(column: pd.Series[Any], edges: Sequence[float]) -> pd.Series[Any]:
-    """Return the groups of a number: up to and including each edge, and above the last one.
-
-    Examples
-    --------
-    >>> cut(pd.Series([19, 25, 40, None]), [25]).tolist()
-    ['<=25', '<=25', '>25', 'missing']
-    """
-    bounds = [f"{e:g}" for e in edges]
-    names = [f"<={bounds[0]}"]
-    names += [f">{low} to {high}" for low, high in itertools.pairwise(bounds)]
-    names += [f">{bounds[-1]}"]
-    place = np.searchsorted(np.asarray(edges, dtype=float), column.to_numpy(dtype=float), side="left")
-    labels = np.asarray(names, dtype=object)[np.minimum(place, len(edges))]
-    return pd.Series(
-        np.where(column.isna(), MISSING, labels), index=column.index, name=column.name, dtype=object
-    )
+    if len(values) > 2:
+        listed = ", ".join(f"{str(value)[:40]!r} ({n:,} rows)" for value, n in counts.head(8).items())
+        raise DataError(
+            f"the outcome {roles.outcome!r} has {len(values)} values, two are needed: {listed}"
+            f"{' and more' if len(values) > 8 else ''}; spell equal ones alike, leave the other rows out, or write a "
+            "column that says yes or no"
+        )
+    notes = spelling_notes(column, f"the outcome {roles.outcome!r}")
+    return (labels == wanted).to_numpy().astype(np.int64), wanted, notes
 
 
 def _usable_features(X: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    numbers = X.select_dtypes("number")
-    infinite = [str(c) for c in numbers.columns if np.isinf(numbers[c].to_numpy(dtype=float)).any()]
-    if infinite:
-        raise DataError(f"feature {infinite[0]!r} holds infinite values; replace or leave them out")
-    empty = [str(c) for c in X.columns if X[c].isna().all()]
+    for name in X.columns:
+        check_values(X[name])
+    for name in X.select_dtypes("number").columns:
+        size = float(
+            np.abs(X[name].to_numpy(dtype=float, na_value=np.nan)).max(
+                initial=0, where=~X[name].isna().to_numpy()
+            )
+        )
+        if np.isinf(size):
+            raise DataError(f"feature {str(name)!r} holds infinite values; replace or leave them out")
+        if size > LARGEST_NUMBER:
+            raise DataError(
+                f"feature {str(name)!r} holds a value of size {size:g}, at most {LARGEST_NUMBER:g} can be computed "
+                "with; mend it, or give the column another unit"
+            )
+    empty = [str(c) for c in X.columns[X.isna().all()]]
+    if len(empty) == X.shape[1]:
+        raise DataError(
+            f"no feature has a single value ({', '.join(empty[:5])}); there is nothing to learn from"
+        )
     if empty:
         return X.drop(columns=empty), [f"left out, because they have no value at all: {', '.join(empty)}"]
     return X, []
@@ -380,6 +301,11 @@ def _weights(column: pd.Series[Any]) -> NDArray[np.float64]:
     weights = column.to_numpy(dtype=float)
     if not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
         raise DataError(f"the weights {column.name!r} must be finite, not negative, and not all zero")
+    low, high = WEIGHT_RANGE
+    if (weights > high).any() or ((weights > 0) & (weights < low)).any():
+        raise DataError(
+            f"the weights {column.name!r} must be 0 or lie between {low:g} and {high:g}; divide them by their mean"
+        )
     return weights
 
 

@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset, cut, stratified_places
+from fairmend.core.dataset import Dataset, stratified_places
 from fairmend.core.errors import DataError, MissingColumnError, UsageError
+from fairmend.core.group_names import as_numbers, cut
 from fairmend.core.groups import Groups, label_of, sensitive_frame
 from fairmend.core.learner import make_learner
 from fairmend.core.model import FairModel
@@ -246,8 +247,9 @@ def _labelled(frame: pd.DataFrame, cuts: dict[str, tuple[float, ...]]) -> pd.Dat
     out = {}
     for name in frame.columns:
         column = frame[name]
-        if str(name) in cuts and pd.api.types.is_numeric_dtype(column):
-            out[str(name)] = cut(column, cuts[str(name)])
+        numbers = as_numbers(column) if str(name) in cuts else None
+        if numbers is not None:
+            out[str(name)] = cut(numbers, cuts[str(name)])
         else:
             codes, values = pd.factorize(column, use_na_sentinel=False)
             labels = np.asarray([label_of(v) for v in values], dtype=object)

@@ -7,7 +7,9 @@ same name in an audit, in a technique, in a gate and in a report.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +21,7 @@ from fairmend.core.errors import DataError, MissingColumnError, UnseenGroupError
 
 MISSING = "missing"
 JOIN = " & "
+_JOINER = re.compile(r"(?<!\S)(\\*&)(?!\S)")  # what stands between names, within a name
 _CHUNK = 4096  # rows of characters that fit into the cache
 Unseen = Literal["error", "fallback"]
 
@@ -26,18 +29,33 @@ Unseen = Literal["error", "fallback"]
 def label_of(value: object) -> str:
     """Return the name of one attribute value; ``1``, ``1.0`` and ``"1"`` are the same value.
 
-    A column of integers with gaps is read as floats, so the decimal point says nothing.
+    A column of integers with gaps is read as floats, so the decimal point says nothing. Spaces at the
+    ends and the Unicode composition (NFC) of a text do not make another value; a blank text is missing.
 
     Examples
     --------
-    >>> label_of(1.0), label_of("Female"), label_of(None), label_of(True)
+    >>> label_of(1.0), label_of("Female "), label_of(None), label_of(True)
     ('1', 'Female', 'missing', 'True')
     """
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return MISSING
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
-    return str(value)
+    return unicodedata.normalize("NFC", str(value).strip()) or MISSING
+
+
+def crossed(names: Iterable[str]) -> str:
+    r"""Return the name of a crossing, another one for each choice of names.
+
+    An ``&`` that stands alone in a name is written with a backslash where several are crossed.
+
+    Examples
+    --------
+    >>> crossed(["F", "B"]), crossed(["a & b", "c"]), crossed(["R&D"])
+    ('F & B', 'a \\& b & c', 'R&D')
+    """
+    parts = list(names)
+    return parts[0] if len(parts) == 1 else JOIN.join(_JOINER.sub(r"\\\1", name) for name in parts)
 
 
 def sensitive_frame(sensitive: Any, n_rows: int | None = None) -> pd.DataFrame:
@@ -169,7 +187,7 @@ def _joined(cell: int, parts: list[list[str]]) -> str:
     for choices in reversed(parts):
         cell, which = divmod(cell, len(choices))
         names.append(choices[which])
-    return JOIN.join(reversed(names))
+    return crossed(reversed(names))
 
 
 @dataclass(frozen=True)

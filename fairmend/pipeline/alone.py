@@ -13,9 +13,10 @@ import yaml
 from numpy.typing import NDArray
 
 from fairmend.core.case import Case, Effect
-from fairmend.core.dataset import Dataset, protected_groups
+from fairmend.core.dataset import Dataset
 from fairmend.core.errors import DataError, MissingColumnError, UsageError, unknown
 from fairmend.core.graph import CausalGraph
+from fairmend.core.group_names import protected_groups
 from fairmend.core.learner import make_learner
 from fairmend.core.measure import Comparison, Measurement, compare, measure
 from fairmend.core.model import FairModel

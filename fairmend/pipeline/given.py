@@ -13,12 +13,13 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from fairmend.core.dataset import Dataset, read_table
+from fairmend.core.dataset import Dataset
 from fairmend.core.errors import DataError, FairmendError, MissingColumnError, UsageError, unknown
 from fairmend.core.given import Given, GivenModel
 from fairmend.core.groups import label_of
 from fairmend.core.model import FairModel
 from fairmend.core.roles import Roles
+from fairmend.core.table_reading import read_table
 from fairmend.pipeline.artifacts import load_model
 
 

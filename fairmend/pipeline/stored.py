@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 
 from fairmend.catalog.policy import Policy, load_policy
-from fairmend.core.dataset import Dataset, read_table
+from fairmend.core.dataset import Dataset
 from fairmend.core.errors import FairmendError, RunError, UsageError, unknown
 from fairmend.core.estimator import FairPipeline
 from fairmend.core.registry import Registry
 from fairmend.core.roles import Roles
+from fairmend.core.table_reading import exact_columns, read_table
 from fairmend.pipeline.approvals import Approval, check_decision
 from fairmend.pipeline.artifacts import dump_frame, load_frame
 from fairmend.pipeline.checkpoint import Checkpoint
@@ -96,7 +97,7 @@ def resume(
     about = stored.request["data"]
     roles = Roles(**about["roles"])
     if about["path"] is not None:
-        data = Dataset.from_frame(read_table(about["path"]), roles)
+        data = Dataset.read(about["path"], roles)
     else:
         # The stored frame holds groups, already cut, and no column that is left out.
         grouped = roles.model_copy(update={"cuts": {}, "ignored": ()})
@@ -263,7 +264,9 @@ def load_deployed(store: RunStore, run_id: str, registry: Registry) -> FairPipel
     return Checkpoint(store, stored.run_id, plugin_modules(registry)).get_model(stored.model)
 
 
-def predict(store: RunStore, run_id: str, frame: pd.DataFrame, registry: Registry) -> pd.DataFrame:
+def predict(
+    store: RunStore, run_id: str, data: str | Path | pd.DataFrame, registry: Registry
+) -> pd.DataFrame:
     """Return score and decision of a run's rule for new rows.
 
     Parameters
@@ -272,7 +275,7 @@ def predict(store: RunStore, run_id: str, frame: pd.DataFrame, registry: Registr
         Where the run is kept.
     run_id : str
         The run.
-    frame : DataFrame
+    data : path or DataFrame
         The features, the protected attributes where the rule reads them, and the row key if there is one.
     registry : Registry
         What is installed.
@@ -284,7 +287,9 @@ def predict(store: RunStore, run_id: str, frame: pd.DataFrame, registry: Registr
     """
     stored = store.run(run_id)
     rule = load_deployed(store, run_id, registry)
-    return decide(rule, Roles(**stored.request["data"]["roles"]), frame)
+    roles = stored.request["data"]["roles"]
+    frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
+    return decide(rule, Roles(**roles), frame)
 
 
 def decide(rule: FairPipeline, roles: Roles, frame: pd.DataFrame) -> pd.DataFrame:

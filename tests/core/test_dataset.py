@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairmend.core.dataset import Dataset, read_table
+from fairmend.core.dataset import Dataset
 from fairmend.core.errors import (
     DataError,
     FairmendError,
@@ -17,6 +17,7 @@ from fairmend.core.errors import (
     UsageError,
 )
 from fairmend.core.roles import Roles
+from fairmend.core.table_reading import read_table
 from fairmend.core.validation import validated
 
 

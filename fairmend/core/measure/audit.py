@@ -13,7 +13,7 @@ from numpy.random import Generator
 from sklearn.utils._param_validation import Interval
 
 from fairmend.core.errors import DataError, unknown
-from fairmend.core.groups import JOIN, Groups
+from fairmend.core.groups import Groups, crossed
 from fairmend.core.measure import bootstrap, calibration
 from fairmend.core.measure.columns import Float, Int
 from fairmend.core.measure.figures import Figure
@@ -57,7 +57,7 @@ def views(groups: Groups) -> dict[str, Groups]:
     if len(columns) == 1:
         return {str(columns[0]): groups}
     alone = {str(column): Groups.of(groups.frame[[column]]) for column in columns}
-    return {**alone, JOIN.join(alone): groups}
+    return {**alone, crossed(alone): groups}
 
 
 def crossing(groups: Groups, attributes: Sequence[str] | None) -> Groups:

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from fairmend.core.errors import DataError
-from fairmend.core.groups import JOIN, Groups
+from fairmend.core.groups import Groups, crossed
 from fairmend.core.measure import bootstrap
 from fairmend.core.measure.columns import Float
 from fairmend.core.measure.compare import swaps
@@ -129,7 +129,7 @@ def empty_cells(groups: Groups, most: int = 100) -> dict[str, Any]:
     """Return how many combinations of the attributes' values no row has, and the first of them."""
     columns = [Groups.of(groups.frame[[column]]).labels for column in groups.frame.columns]
     occurring = set(groups.labels)
-    combinations = (JOIN.join(values) for values in product(*columns))
+    combinations = (crossed(values) for values in product(*columns))
     return {
         "count": math.prod(map(len, columns)) - groups.n_groups,
         "first": list(islice((cell for cell in combinations if cell not in occurring), most)),

@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from fairmend.core.groups import JOIN, Groups, encode_groups
+from fairmend.core.groups import Groups, crossed, encode_groups
 from fairmend.core.measure import bootstrap
 from fairmend.core.measure.columns import Float, Int
 from fairmend.core.measure.figures import Figure
@@ -129,7 +129,7 @@ def epsilon_by_subset(groups: Groups, counts: Float, alpha: float) -> dict[str, 
             codes, labels = encode_groups(attributes[list(subset)])
             merged = np.zeros((len(labels), 2))
             np.add.at(merged, codes, counts)
-            found[JOIN.join(map(str, subset))] = {
+            found[crossed(map(str, subset))] = {
                 "plain": float(epsilon(log_probabilities(merged, 0.0))),
                 "smoothed": float(epsilon(log_probabilities(merged, alpha))),
                 "cells": len(labels),
