@@ -73,6 +73,10 @@ class RunError(FairmendError, RuntimeError):
     """A stored run cannot be read, resumed or verified."""
 
 
+class DataWarning(UserWarning):
+    """New rows differ from those at fit; decisions are made all the same."""
+
+
 def unknown(kind: str, name: object, known: Iterable[object], hint: str = "") -> UnknownNameError:
     """Return the error for a name that nothing has, with the close names.
 

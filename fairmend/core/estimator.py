@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -12,8 +13,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from fairmend.core.case import Case
+from fairmend.core.column_schema import ColumnSchema, check_groups
 from fairmend.core.dataset import Dataset, stratified_places
-from fairmend.core.errors import DataError, MissingColumnError, UsageError
+from fairmend.core.errors import DataError, DataWarning, MissingColumnError, UsageError
 from fairmend.core.group_names import as_numbers, cut
 from fairmend.core.groups import Groups, label_of, sensitive_frame
 from fairmend.core.learner import make_learner
@@ -52,8 +54,10 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         The labels; the last one is the favourable one.
     effects_ : list of Effect
         What each step did.
-    kinds_ : dict of str to str
-        What each feature held at fit: ``"number"`` or ``"text"``.
+    columns_ : list of ColumnSchema
+        What each feature held at fit.
+    groups_ : dict of str to tuple of str
+        The groups of each protected attribute at fit.
 
     Examples
     --------
@@ -122,7 +126,7 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         for step in steps:
             case, effect = step.run(case)
             self.effects_.append(effect)
-        self._keep(case.fitted(), frame, {})
+        self._keep(case.fitted(), data)
         return self
 
     def _held_out(self, data: Dataset) -> tuple[Dataset, Dataset]:
@@ -149,15 +153,16 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         pipeline = cls(random_state=model.seed)
         pipeline.classes_ = np.asarray(list(classes))
         pipeline.effects_ = []
-        pipeline._keep(model, data.X, dict(data.roles.cuts))
+        pipeline._keep(model, data)
         return pipeline
 
-    def _keep(self, model: FairModel, frame: pd.DataFrame, cuts: dict[str, tuple[float, ...]]) -> None:
+    def _keep(self, model: FairModel, data: Dataset) -> None:
         self.model_ = model
-        self.cuts_ = cuts
+        self.cuts_ = dict(data.roles.cuts)
         self.feature_names_in_ = np.asarray(model.features, dtype=object)
         self.n_features_in_ = len(model.features)
-        self.kinds_ = {str(c): _kind(frame[c]) for c in model.features}
+        self.columns_ = [ColumnSchema.of(data.X[c]) for c in model.features]
+        self.groups_ = {str(a): tuple(sorted(data.sensitive[a].unique())) for a in data.sensitive.columns}
 
     @property
     def reads_protected(self) -> bool:
@@ -180,7 +185,12 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         Raises
         ------
         DataError
-            Columns are missing, hold another kind of value than at fit, or a group was not there at fit.
+            Columns are missing, hold other values than at fit, or a group was not there at fit.
+
+        Warns
+        -----
+        DataWarning
+            Many values of a feature were not seen at fit.
         """
         frame, sensitive = self._read(X, sensitive_features)
         return self.classes_[self.model_.predict(frame, sensitive, key)]
@@ -215,31 +225,23 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
             raise MissingColumnError(
                 f"the data lacks {', '.join(map(str, absent[:5]))}, which the model reads"
             )
-        empty: dict[str, pd.Series[Any]] = {}
-        for name, kind in self.kinds_.items():
-            column = frame[name]
-            found = _kind(column)
-            if found == "number" and np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
-                raise DataError(f"feature {name!r} holds infinite values; replace or leave them out")
-            if found == kind:
-                continue
-            if not column.isna().all():
-                raise DataError(
-                    f"feature {name!r} held {kind}s at fit and holds {found}s now; mend the column"
-                )
-            empty[name] = column.astype(float if kind == "number" else object)
-        frame = frame.assign(**empty) if empty else frame
+        read = {}
+        for schema in self.columns_:
+            read[schema.name], remarks = schema.read(frame[schema.name])
+            for remark in remarks:
+                warnings.warn(remark, DataWarning, stacklevel=3)
+        frame = frame.assign(**read)
         if not self.model_.reads_protected:
             return frame, None
         if sensitive_features is None:
             raise DataError(
                 f"this rule reads {', '.join(self.model_.attributes)} for every decision; give sensitive_features"
             )
-        return frame, _labelled(sensitive_frame(sensitive_features, len(frame)), self.cuts_)
-
-
-def _kind(column: pd.Series[Any]) -> str:
-    return "number" if pd.api.types.is_numeric_dtype(column) else "text"
+        sensitive = _labelled(sensitive_frame(sensitive_features, len(frame)), self.cuts_)
+        for name, known in self.groups_.items():
+            if name in sensitive.columns:
+                check_groups(name, sensitive[name].unique(), known)
+        return frame, sensitive
 
 
 def _labelled(frame: pd.DataFrame, cuts: dict[str, tuple[float, ...]]) -> pd.DataFrame:
