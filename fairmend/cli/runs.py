@@ -10,6 +10,7 @@ from fairmend import api
 from fairmend.cli.output import as_json, err, out, print_data, print_json
 from fairmend.cli.pipelines import finish, report_option
 from fairmend.cli.progress import Progress
+from fairmend.core.escaping import one_line
 from fairmend.core.words import plural
 
 
@@ -24,6 +25,7 @@ def _store() -> Any:
 @as_json
 def status(run_id: str | None, as_json: bool) -> None:
     """List the runs that are kept, or show how one stands and what it waits for; RUN may be 'latest'."""
+    from rich.markup import escape
     from rich.table import Table
 
     from fairmend.pipeline.run_status import current_status
@@ -41,7 +43,7 @@ def status(run_id: str | None, as_json: bool) -> None:
         return
     table = Table("run", "begun", "status", "why")
     for r, how, why in shown:
-        table.add_row(r.run_id, r.created, how, why)
+        table.add_row(r.run_id, r.created, how, escape(why))
     out().print(table)
 
 
@@ -141,14 +143,29 @@ def report(run_id: str, output: str) -> int:
     metavar="FILE",
     help="Write score and decision a row there, as CSV (also .csv.gz) or Parquet; else to stdout, as CSV.",
 )
-def predict(run_id: str, data: str, output: str | None) -> None:
-    """Apply the rule of a run to new rows: the score and the decision, 1 the favourable one."""
+@click.option(
+    "--even-so",
+    is_flag=True,
+    help="Apply the rule also of a run that is not deployable; a column run_status then says so in each row.",
+)
+def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
+    """Apply the rule of a deployable run to new rows: the score and the decision, 1 the favourable one."""
+    import warnings
+
+    from fairmend.core.errors import DataWarning
     from fairmend.core.files import check_table_name, write_table
     from fairmend.pipeline.stored import predict as predict_rows
 
     if output is not None:
         check_table_name(output)
-    found = predict_rows(_store(), run_id, data, api.registry())
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always", DataWarning)
+        found = predict_rows(_store(), run_id, data, api.registry(), even_so=even_so)
+    told = [str(w.message) for w in remarks if issubclass(w.category, DataWarning)]
+    if "run_status" in found:
+        told.insert(0, f"{run_id} is not deployable ({found['run_status'].iloc[0]}); nothing may rest on this")
+    for text in dict.fromkeys(told):
+        click.echo(f"fairmend: warning: {one_line(text, limit=1000)}", err=True)
     if output is None:
         print_data(found.to_csv(index=False))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fairmend.core.errors import DataError, UnseenGroupError
-from fairmend.core.groups import label_of
+from fairmend.core.group_names import skeleton
 
 MOST_CATEGORIES = 1000
 """Of a column with more values, or with one for every second row, the values are not kept."""
@@ -57,7 +56,9 @@ class ColumnSchema:
             values = _finite(column)
             ends = (float(values.min()), float(values.max())) if len(values) else (None, None)
             return cls(name, kind, numeric, None, *ends)
-        categories = sorted({label_of(v) for v in column.dropna().unique()})
+        if kind == "boolean":
+            return cls(name, kind, numeric)
+        categories = sorted({str(v) for v in column.dropna().unique()})
         many = len(categories) > min(MOST_CATEGORIES, max(len(column) // 2, 1))
         return cls(name, kind, numeric, None if many else tuple(categories))
 
@@ -79,9 +80,10 @@ class ColumnSchema:
             raise DataError(
                 f"feature {self.name!r} held {self.kind}s at fit and holds {found}s now; mend the column"
             )
-        if pd.api.types.is_numeric_dtype(column) != self.numeric:  # booleans, with gaps or without
-            column = column.astype(float if self.numeric else object)
-        return column, self._out_of_range(column) if self.kind == "number" else self._unknown(column)
+        if found == "boolean":  # with gaps they are objects
+            same = pd.api.types.is_numeric_dtype(column) == self.numeric
+            return (column if same else column.astype(float if self.numeric else object)), []
+        return column, self._out_of_range(column) if found == "number" else self._unknown(column)
 
     def _out_of_range(self, column: pd.Series[Any]) -> list[str]:
         if self.low is None or self.high is None:
@@ -102,7 +104,7 @@ class ColumnSchema:
         if self.categories is None:
             return []
         counts = column.value_counts()
-        rows = counts.groupby([label_of(v) for v in counts.index]).sum()
+        rows = counts.groupby([str(v) for v in counts.index]).sum()
         unknown = rows[~rows.index.isin(self.categories)]
         if not len(unknown):
             return []
@@ -134,15 +136,15 @@ def kind_of(column: pd.Series[Any]) -> Kind:
 
 
 def respelled(new: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """Return the new values that differ from known ones in case, spaces or Unicode form only.
+    """Return the new values that look or read like known ones, with those.
 
     Examples
     --------
     >>> respelled(["FEMALE ", "other"], ["Female", "Male"])
     {'FEMALE ': 'Female'}
     """
-    folded = {_folded(value): value for value in known}
-    return {value: folded[_folded(value)] for value in new if value not in known and _folded(value) in folded}
+    alike = {skeleton(value): value for value in known}
+    return {value: alike[skeleton(value)] for value in new if value not in known and skeleton(value) in alike}
 
 
 def check_groups(attribute: str, groups: Iterable[str], known: Collection[str]) -> None:
@@ -157,10 +159,6 @@ def check_groups(attribute: str, groups: Iterable[str], known: Collection[str]) 
         raise UnseenGroupError(
             f"the group {new!r} of {attribute!r} was not there at fit; it was spelled {old!r}: mend the column"
         )
-
-
-def _folded(value: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", value).casefold().split())
 
 
 def _finite(column: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

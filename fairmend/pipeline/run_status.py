@@ -7,6 +7,7 @@ from fairmend.pipeline.approvals import Approval, rejections, settle
 from fairmend.pipeline.record import EXIT_CODES
 from fairmend.pipeline.store import RunStore, StoredRun
 
+DEPLOYABLE = {"deployable"}
 OPEN_TO_REJECTION = {"deployable", "waiting"}
 
 

@@ -25,6 +25,7 @@ from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.folds import Repeats
 from fairmend.pipeline.machine import Observer
 from fairmend.pipeline.record import RunRecord
+from fairmend.pipeline.run_status import DEPLOYABLE, current_status, next_step
 from fairmend.pipeline.runner import new_run_id, run
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.store import RunStore, StoredRun
@@ -248,24 +249,44 @@ def verify(store: RunStore, run_id: str) -> dict[str, Any]:
     }
 
 
-def load_deployed(store: RunStore, run_id: str, registry: Registry) -> FairPipeline:
+def load_deployed(store: RunStore, run_id: str, registry: Registry, *, even_so: bool = False) -> FairPipeline:
     """Return the fitted rule of a run.
+
+    Parameters
+    ----------
+    store : RunStore
+        Where the run is kept.
+    run_id : str
+        The run.
+    registry : Registry
+        What is installed.
+    even_so : bool
+        Return the rule also of a run that is not deployable.
 
     Raises
     ------
     RunError
-        The run has not ended, or its file is missing or was changed.
+        The run has not ended or is not deployable, or its file is missing or was changed.
     """
     stored = store.run(run_id)
+    status, reason = current_status(store, stored)
     if stored.model is None:
+        raise RunError(f"{stored.run_id} has no rule yet ({status}); {next_step(status, stored.run_id)}")
+    if status not in DEPLOYABLE and not even_so:
         raise RunError(
-            f"{stored.run_id} has not ended, so it has no rule yet; go on with fairmend resume {stored.run_id}"
+            f"{stored.run_id} is not deployable, it is {status}{f' ({reason})' if reason else ''}; "
+            f"{next_step(status, stored.run_id)}, or apply its rule all the same with --even-so"
         )
     return Checkpoint(store, stored.run_id, plugin_modules(registry)).get_model(stored.model)
 
 
 def predict(
-    store: RunStore, run_id: str, data: str | Path | pd.DataFrame, registry: Registry
+    store: RunStore,
+    run_id: str,
+    data: str | Path | pd.DataFrame,
+    registry: Registry,
+    *,
+    even_so: bool = False,
 ) -> pd.DataFrame:
     """Return score and decision of a run's rule for new rows.
 
@@ -279,17 +300,29 @@ def predict(
         The features, the protected attributes where the rule reads them, and the row key if there is one.
     registry : Registry
         What is installed.
+    even_so : bool
+        Apply the rule also of a run that is not deployable; its status then stands in each row.
 
     Returns
     -------
     DataFrame
-        ``score``, the probability of the favourable outcome, and ``decision``, 1 the favourable one.
+        ``score``, the probability of the favourable outcome, and ``decision``, 1 the favourable one;
+        ``run_status`` where the run is not deployable.
+
+    Raises
+    ------
+    RunError
+        As for :func:`load_deployed`.
+    DataError
+        The columns are not those of the training.
     """
+    rule = load_deployed(store, run_id, registry, even_so=even_so)
     stored = store.run(run_id)
-    rule = load_deployed(store, run_id, registry)
     roles = stored.request["data"]["roles"]
     frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
-    return decide(rule, Roles(**roles), frame)
+    found = decide(rule, Roles(**roles), frame)
+    status, _ = current_status(store, stored)
+    return found if status in DEPLOYABLE else found.assign(run_status=status)
 
 
 def decide(rule: FairPipeline, roles: Roles, frame: pd.DataFrame) -> pd.DataFrame:
