@@ -163,7 +163,9 @@ def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
         found = predict_rows(_store(), run_id, data, api.registry(), even_so=even_so)
     told = [str(w.message) for w in remarks if issubclass(w.category, DataWarning)]
     if "run_status" in found:
-        told.insert(0, f"{run_id} is not deployable ({found['run_status'].iloc[0]}); nothing may rest on this")
+        told.insert(
+            0, f"{run_id} is not deployable ({found['run_status'].iloc[0]}); nothing may rest on this"
+        )
     for text in dict.fromkeys(told):
         click.echo(f"fairmend: warning: {one_line(text, limit=1000)}", err=True)
     if output is None:

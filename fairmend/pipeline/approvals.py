@@ -6,13 +6,13 @@ objection was answered. Names are compared without regard to case, white space a
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from fairmend.core.errors import UsageError
+from fairmend.core.group_names import skeleton
 
 ASSUMED = "assumed"
 State = Literal["holds", "overruled", "withdrawn", "replaced", "not counted"]
@@ -77,9 +77,7 @@ def person_key(name: str) -> str:
     >>> person_key(" Ada  LOVELACE") == person_key("ada lovelace")
     True
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    visible = (c for c in folded if c.isspace() or not unicodedata.category(c).startswith("C"))
-    return " ".join("".join(visible).split())
+    return skeleton("".join(c for c in name if c.isspace() or c.isprintable()))
 
 
 def settle(decisions: Iterable[Approval], *, distinct: bool = False) -> list[Approval]:
