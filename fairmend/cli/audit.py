@@ -14,6 +14,7 @@ from fairmend.cli.options import (
     role_options,
     roles_of,
     seed_option,
+    spares_inputs,
 )
 from fairmend.cli.output import as_json, err, out, print_json, to_json
 from fairmend.cli.progress import Progress
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @seed_option
 @click.option("--output", "-o", metavar="FILE", help="Write the audit there, as JSON.")
 @as_json
+@spares_inputs("output")
 def audit(data: str, output: str | None, as_json: bool, **options: Any) -> None:
     """Find where and how much groups differ, in data or in the decisions of a model.
 

@@ -91,6 +91,41 @@ cv_option = click.option(
 )
 
 
+def spares_inputs(*outputs: str) -> Callable[[Command], Command]:
+    """Add --force, without which a command does not write over a file that it reads.
+
+    Parameters
+    ----------
+    *outputs : str
+        The parameters that name what is written. All others may name a file that is read, also in the
+        form ``FILE:COLUMN``.
+    """
+
+    def check(ctx: click.Context, param: click.Parameter, force: bool) -> None:
+        if force or ctx.resilient_parsing:
+            return
+        from fairmend.core.files import check_spared
+
+        written, read = [], []
+        for name, value in ctx.params.items():
+            values = [
+                v for v in (value if isinstance(value, tuple) else (value,)) if isinstance(v, str) and v
+            ]
+            if name in outputs:
+                written += values
+            else:
+                read += [*values, *(head for head, colon, _ in (v.rpartition(":") for v in values) if colon)]
+        check_spared(written, read)
+
+    return click.option(
+        "--force",
+        is_flag=True,
+        expose_value=False,
+        callback=check,
+        help="Write over a file that is read, where an output is the same file.",
+    )
+
+
 def role_options(command: Command) -> Command:
     """Add the options that say what each column is for."""
     for option in reversed(ROLES):

@@ -18,6 +18,7 @@ from fairmend.cli.options import (
     role_options,
     roles_of,
     seed_option,
+    spares_inputs,
 )
 from fairmend.cli.output import as_json, err, out, print_data, print_json, styled
 from fairmend.cli.progress import Progress
@@ -48,6 +49,7 @@ report_option = click.option(
     help="Draw it with its gates, decisions and rollbacks: .mmd (Mermaid), .png or .svg; may be repeated.",
 )
 @as_json
+@spares_inputs("output", "drawings")
 @click.pass_context
 def compose(
     ctx: click.Context,
@@ -134,6 +136,7 @@ def compose(
 )
 @report_option
 @as_json
+@spares_inputs("report")
 @click.pass_context
 def run(
     ctx: click.Context,

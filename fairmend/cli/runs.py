@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from fairmend import api
+from fairmend.cli.options import spares_inputs
 from fairmend.cli.output import as_json, err, out, print_data, print_json
 from fairmend.cli.pipelines import finish, report_option
 from fairmend.cli.progress import Progress
@@ -25,7 +26,6 @@ def _store() -> Any:
 @as_json
 def status(run_id: str | None, as_json: bool) -> None:
     """List the runs that are kept, or show how one stands and what it waits for; RUN may be 'latest'."""
-    from rich.markup import escape
     from rich.table import Table
 
     from fairmend.pipeline.run_status import current_status
@@ -43,7 +43,7 @@ def status(run_id: str | None, as_json: bool) -> None:
         return
     table = Table("run", "begun", "status", "why")
     for r, how, why in shown:
-        table.add_row(r.run_id, r.created, how, escape(why))
+        table.add_row(r.run_id, r.created, how, why)
     out().print(table)
 
 
@@ -148,12 +148,13 @@ def report(run_id: str, output: str) -> int:
     is_flag=True,
     help="Apply the rule also of a run that is not deployable; a column run_status then says so in each row.",
 )
+@spares_inputs("output")
 def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
     """Apply the rule of a deployable run to new rows: the score and the decision, 1 the favourable one."""
     import warnings
 
     from fairmend.core.errors import DataWarning
-    from fairmend.core.files import check_table_name, write_table
+    from fairmend.core.files import check_table_name, formula_note, write_table
     from fairmend.pipeline.stored import predict as predict_rows
 
     if output is not None:
@@ -173,3 +174,5 @@ def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
     else:
         write_table(output, found)
         err().print(f"wrote {output}: {plural(len(found), 'row')}, {found['decision'].mean():.1%} favourable")
+    if note := formula_note(found):
+        err().print(f"Note: {note}")

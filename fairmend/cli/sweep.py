@@ -17,6 +17,7 @@ from fairmend.cli.options import (
     role_options,
     roles_of,
     seed_option,
+    spares_inputs,
 )
 from fairmend.cli.output import as_json, err, out, print_json, styled, to_json
 from fairmend.cli.progress import Progress
@@ -63,6 +64,7 @@ SHOWN = 6  # columns of the table that fit on a screen; a report has them all
 )
 @click.option("--report", metavar="FOLDER", help="Write the table and the plot of the frontier there.")
 @as_json
+@spares_inputs("output", "pipeline", "report")
 def sweep(
     output: str | None,
     pipeline: str | None,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fairmend import api
-from fairmend.cli.options import learner_option, names_of, role_options, roles_of, seed_option
+from fairmend.cli.options import learner_option, names_of, role_options, roles_of, seed_option, spares_inputs
 from fairmend.cli.output import as_json, err, lines, out, print_json, print_line, styled
 from fairmend.core.errors import UsageError
 from fairmend.core.vocabulary import STAGES
@@ -107,6 +107,7 @@ def _text(value: Any) -> str:
 @seed_option
 @click.option("--output", "-o", metavar="FILE", help="Write the result there: a table, or JSON for figures.")
 @as_json
+@spares_inputs("output")
 def run_(
     name: str, data: str, words: tuple[str, ...], output: str | None, as_json: bool, **options: Any
 ) -> None:
@@ -119,7 +120,11 @@ def run_(
     roles = roles_of(options)
     done = api.run_technique(name, data, parameters=parameters_of(words), output=output, **options, **roles)
     if output is not None:
+        from fairmend.core.files import formula_note
+
         err().print(f"wrote {output}")
+        if done.table is not None and (note := formula_note(done.table)):
+            err().print(f"Note: {note}")
     if as_json:
         print_json(done.to_json())
         return

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from fairmend.core.errors import MissingExtraError, UsageError
+from fairmend.core.escaping import is_formula, one_line
 
 
 @contextmanager
@@ -78,6 +79,58 @@ def check_table_name(path: str | Path) -> None:
     name = Path(path).name
     if not name.endswith((".csv", ".csv.gz", ".parquet", ".pq")):
         raise UsageError(f"a table is written as .csv, .csv.gz or .parquet, got {name!r}")
+
+
+def check_spared(outputs: Iterable[str], inputs: Iterable[str]) -> None:
+    """Check that nothing is written over what is read, or twice, before anything is computed.
+
+    Parameters
+    ----------
+    outputs : iterable of str
+        Files to write, and folders of reports, whether they are there or not.
+    inputs : iterable of str
+        Files that are read; a folder of a report must not hold any.
+
+    Raises
+    ------
+    UsageError
+        An output is an input, also by another name (a link), or two outputs are one.
+    """
+    read = [path for path in map(Path, inputs) if path.is_file()]
+    seen: dict[str, str] = {}
+    for output in outputs:
+        path, real = Path(output), os.path.realpath(output)
+        for source in read:
+            if path.is_dir() and path.samefile(source.parent):
+                raise UsageError(
+                    f"the folder {output} holds {source.name}, which is read; name another folder, or give --force"
+                )
+            if path.exists() and path.samefile(source):
+                raise UsageError(
+                    f"{output} would be written over what is read from {source}; name another file, or give --force"
+                )
+        if real in seen:
+            raise UsageError(f"{output} would be written twice (also as {seen[real]}); name another file")
+        seen[real] = output
+
+
+def formula_note(frame: pd.DataFrame) -> str:
+    """Return a warning where a spreadsheet would take cells of a table for formulas; else nothing.
+
+    The data are the user's own and are written as they came.
+    """
+    columns = [
+        str(name)
+        for name in frame.columns
+        if is_formula(name)
+        or (not pd.api.types.is_numeric_dtype(frame[name]) and any(map(is_formula, frame[name].unique())))
+    ]
+    if not columns:
+        return ""
+    return (
+        f"cells of {one_line(', '.join(columns), 120)} begin as formulas do and are written as they came: "
+        "import them as text, do not open them in a spreadsheet"
+    )
 
 
 def _umask() -> int:

@@ -8,8 +8,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 
 from fairmend.catalog.policy import Policy
 from fairmend.core.dataset import Dataset
@@ -20,6 +22,8 @@ from fairmend.pipeline.record import RunRecord
 from fairmend.pipeline.spec import PipelineSpec
 
 EXPERIMENT = "fairmend"
+PATIENCE = 30  # seconds for a server to answer at the start
+Answer = TypeVar("Answer")
 # Set where the user has not: a server that is gone must not hold the run up, and nobody else is told of it.
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -67,15 +71,16 @@ class Tracking:
         self._run = ""
         self._gates = self._rollbacks = 0
         try:
-            self._client = MlflowClient(tracking_uri=self.uri)
-            self._experiment = self._experiment_id()
+            self._client, self._experiment = _answered(lambda: self._connect(MlflowClient), self.uri)
         except Exception as error:  # whatever the store, its driver or the network brings about
             raise UsageError(f"cannot log to MLflow at {_public(self.uri)}: {_said(error)}") from error
 
-    def _experiment_id(self) -> str:
+    def _connect(self, client_class: type[Any]) -> tuple[Any, str]:
+        """Return a client and the id of the experiment, which is made if it is not there."""
+        client = client_class(tracking_uri=self.uri)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
-        found = self._client.get_experiment_by_name(name)
-        return self._client.create_experiment(name) if found is None else found.experiment_id
+        found = client.get_experiment_by_name(name)
+        return client, client.create_experiment(name) if found is None else found.experiment_id
 
     @contextmanager
     def mirroring(
@@ -172,6 +177,28 @@ class Tracking:
             self.problem = f"Logging to MLflow at {_public(self.uri)} was given up: {_said(error)}"
             if self._observer is not None:
                 self._observer({"event": "tracking", "text": self.problem})
+
+
+def _answered(work: Callable[[], Answer], uri: str) -> Answer:
+    """Return what work at an address comes to; a server must answer in time, a file may take its own.
+
+    A driver that waits for a server cannot be stopped: its thread is left behind and ends with the process.
+    """
+    if not re.match(r"(?!sqlite|file)[\w+.-]+://", uri):
+        return work()
+    done: Future[Answer] = Future()
+
+    def attempt() -> None:
+        try:
+            done.set_result(work())
+        except Exception as error:
+            done.set_exception(error)
+
+    Thread(target=attempt, daemon=True).start()
+    try:
+        return done.result(timeout=PATIENCE)
+    except TimeoutError as error:
+        raise TimeoutError(f"no answer within {PATIENCE} seconds") from error
 
 
 def _values(checks: list[dict[str, Any]]) -> dict[str, float | None]:
