@@ -28,7 +28,7 @@ from _measure import report_versions
 
 from fairmend import api
 from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.stored import verify
+from fairmend.pipeline.verification import verify
 from fairmend.plugins.datasets import bank
 
 BEGIN = "start-up, before the run is kept"

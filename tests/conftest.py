@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,16 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 def _data_root() -> Path:
     named = os.environ.get("FAIRMEND_DATA")
     return Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def config_folder(tmp_path_factory) -> Iterator[Path]:
+    """A configuration folder for the tests, so that no key of the user signs, or is made."""
+    folder = tmp_path_factory.mktemp("config")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(folder))
+        patch.delenv("FAIRMEND_KEY", raising=False)
+        yield folder
 
 
 @pytest.fixture(scope="session")

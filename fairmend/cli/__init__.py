@@ -30,6 +30,7 @@ COMMANDS = {
     "verify": ("fairmend.cli.runs", "Check that nothing of a run was changed."),
     "report": ("fairmend.cli.runs", "Write the validation report of a run."),
     "predict": ("fairmend.cli.runs", "Apply the rule of a run to new rows."),
+    "keys": ("fairmend.cli.keys", "Show, make and trust the keys that sign records."),
     "policy": ("fairmend.cli.policies", "Show, check and compare policies."),
     "demo": ("fairmend.cli.pipelines", "Run the whole way on an invented bank whose bias is known."),
     "technique": ("fairmend.cli.techniques", "List, show and run single techniques."),

@@ -209,6 +209,8 @@ def finish(record: RunRecord, report: str | None, as_json: bool) -> int:
         print_json(record.to_json())
     else:
         print_record(record)
+    if record.head is not None:
+        err().print(f"{record.run_id}: the signed record ends with {record.head}", soft_wrap=True)
     return record.exit_code
 
 

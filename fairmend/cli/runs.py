@@ -28,11 +28,10 @@ def status(run_id: str | None, as_json: bool) -> None:
     """List the runs that are kept, or show how one stands and what it waits for; RUN may be 'latest'."""
     from rich.table import Table
 
-    from fairmend.pipeline.run_status import current_status
+    from fairmend.pipeline.run_status import current_status, listed
 
     store = _store()
-    runs = store.runs() if run_id is None else [store.run(run_id)]
-    shown = [(r, *current_status(store, r)) for r in runs]
+    shown = listed(store) if run_id is None else [(r := store.verified(run_id), *current_status(store, r))]
     if as_json:
         print_json(
             [
@@ -104,19 +103,45 @@ def approve(
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="PUBLIC",
+    help="Believe this key alone (digits, file, or name of a trusted key); may be repeated.",
+)
+@click.option(
+    "--anchor",
+    metavar="HEAD|FILE",
+    help="Check that a head that was kept elsewhere is part of the record.",
+)
+@click.option("--write-anchor", metavar="FILE", help="Write the head there, to be kept out of the store.")
 @as_json
-def verify(run_id: str, as_json: bool) -> None:
-    """Check the log of a run, its record and its files; anything changed is an error."""
-    from fairmend.pipeline.stored import verify as verify_run
+def verify(
+    run_id: str, keys: tuple[str, ...], anchor: str | None, write_anchor: str | None, as_json: bool
+) -> None:
+    """Check the signed log of a run, its record and its files; anything changed is an error.
 
-    found = verify_run(_store(), run_id)
+    Believed are your own key and those you trust (fairmend keys). A store that was set back to an earlier
+    state as a whole is found by --anchor alone.
+    """
+    from fairmend.pipeline.verification import verify as verify_run
+
+    found = verify_run(_store(), run_id, keys)
+    if anchor is not None:
+        found.check_anchor(anchor)
+    if write_anchor is not None:
+        found.write_anchor(write_anchor)
+        err().print(f"wrote {write_anchor}")
     if as_json:
-        print_json(found)
+        print_json(found.to_json())
     else:
         out().print(
-            f"{found['run_id']}: {plural(found['entries'], 'log entry', 'log entries')} and "
-            f"{plural(found['files'], 'file')} are unchanged; "
-            f"the log ends with {found['head']}"
+            f"{found.run_id}: {plural(len(found.entries), 'log entry', 'log entries')} and "
+            f"{plural(found.files, 'file')} are unchanged, signed by {', '.join(found.signers)}; "
+            f"the log ends with {found.head}",
+            soft_wrap=True,
+            markup=False,
         )
 
 

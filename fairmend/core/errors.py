@@ -14,6 +14,7 @@ exception is also the builtin a caller would catch::
     ├── NotFeasibleError (ValueError)        the method has no solution for this data and these settings
     ├── MissingExtraError (ImportError)      an optional package is needed
     ├── PluginError (RuntimeError)           a third-party plugin breaks the contract
+    ├── KeyFileError (RuntimeError)          a key that signs records is missing, damaged or open to others
     └── RunError (RuntimeError)              a stored run cannot be read, resumed or verified
 """
 
@@ -67,6 +68,10 @@ class MissingExtraError(FairmendError, ImportError):
 
 class PluginError(FairmendError, RuntimeError):
     """A plugin breaks the contract: bad metadata, a stolen id, an import that fails."""
+
+
+class KeyFileError(FairmendError, RuntimeError):
+    """A key that signs records, or the list of trusted keys, is missing, damaged or open to others."""
 
 
 class RunError(FairmendError, RuntimeError):

@@ -208,6 +208,8 @@ class RunRecord:
         The case it comes from.
     rules : Policy or None
         What it was judged by, for the drawing of the pipeline.
+    head : str or None
+        Hash of the last entry of its log, where the run is kept; an anchor of the whole record.
     """
 
     run_id: str
@@ -237,6 +239,7 @@ class RunRecord:
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     rules: Policy | None = None
+    head: str | None = None
 
     @property
     def exit_code(self) -> int:

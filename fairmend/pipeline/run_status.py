@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairmend.catalog.policy import Policy
+from fairmend.core.errors import RunError
 from fairmend.pipeline.approvals import Approval, rejections, settle
 from fairmend.pipeline.record import EXIT_CODES
 from fairmend.pipeline.store import RunStore, StoredRun
@@ -31,6 +32,21 @@ def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
         if rejected:
             return "rejected", "; ".join(f"{a.gate} was {a}" for a in rejected)
     return stored.status, (stored.result or {}).get("reason", "")
+
+
+def listed(store: RunStore) -> list[tuple[StoredRun, str, str]]:
+    """Return every run, the latest first, with how it stands and why; ``changed`` where that cannot be trusted.
+
+    The files of the runs are not read; that is left to whoever reads one.
+    """
+    found = []
+    for stored in store.runs():
+        try:
+            whole = store.verified(stored.run_id, files=False)
+            found.append((whole, *current_status(store, whole)))
+        except RunError as error:
+            found.append((stored, "changed", str(error)))
+    return found
 
 
 def next_step(status: str, run_id: str) -> str:

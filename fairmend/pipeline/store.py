@@ -7,42 +7,21 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fairmend.core.errors import RunError, unknown
 from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.artifacts import Artifacts
-
-# Each entry takes the store from one version to the next; never change an entry that was released.
-MIGRATIONS = (
-    """
-    CREATE TABLE runs (
-        run_id TEXT PRIMARY KEY, created TEXT NOT NULL, status TEXT NOT NULL,
-        request TEXT NOT NULL, result TEXT, model TEXT
-    );
-    CREATE TABLE steps (
-        run_id TEXT NOT NULL REFERENCES runs, trace TEXT NOT NULL, parts TEXT NOT NULL,
-        PRIMARY KEY (run_id, trace)
-    );
-    CREATE TABLE log (
-        run_id TEXT NOT NULL REFERENCES runs, place INTEGER NOT NULL, entry TEXT NOT NULL,
-        before TEXT NOT NULL, hash TEXT NOT NULL,
-        PRIMARY KEY (run_id, place)
-    );
-    """,
-    """
-    CREATE TABLE sweeps (sweep_id TEXT PRIMARY KEY, created TEXT NOT NULL, basis TEXT NOT NULL);
-    CREATE TABLE trials (
-        sweep_id TEXT NOT NULL REFERENCES sweeps, identity TEXT NOT NULL, outcome TEXT NOT NULL,
-        PRIMARY KEY (sweep_id, identity)
-    );
-    """,
-)
+from fairmend.pipeline.chain import COLUMNS, SEAL, digest, link, unchained
+from fairmend.pipeline.database import Database
+from fairmend.pipeline.keys import Keyring, is_signed
+from fairmend.pipeline.verification import check
 
 
 def store_folder() -> Path:
@@ -65,6 +44,8 @@ class StoredRun:
         The record for JSON, once it ended.
     model : str or None
         Name of the file that holds the final rule.
+    head : str or None
+        Hash of the last entry of its log.
     """
 
     run_id: str
@@ -73,6 +54,27 @@ class StoredRun:
     request: dict[str, Any]
     result: dict[str, Any] | None
     model: str | None
+    head: str | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The rows that the store holds of a run, read at one moment, as they are.
+
+    Attributes
+    ----------
+    run_id : str
+        The run.
+    run : dict
+        Its own row.
+    log, steps : list of dict
+        Its log, in order, and its steps.
+    """
+
+    run_id: str
+    run: dict[str, Any]
+    log: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
 
 
 class RunStore:
@@ -82,6 +84,8 @@ class RunStore:
     ----------
     folder : Path, optional
         Where; see :func:`store_folder`.
+    keyring : Keyring, optional
+        The key that signs what is entered, and the keys that are trusted; by default the user's.
 
     Raises
     ------
@@ -89,8 +93,9 @@ class RunStore:
         The folder cannot be used, or was written by a newer version.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, keyring: Keyring | None = None) -> None:
         self.folder = folder or store_folder()
+        self.keyring = keyring or Keyring()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -98,61 +103,103 @@ class RunStore:
                 f"the run store {self.folder} cannot be made: {error.strerror or error}"
             ) from error
         self.artifacts = Artifacts(self.folder / "artifacts")
-        with self._open() as db:
-            self._migrate(db)
+        self.database = Database(self.folder / "runs.sqlite")
 
     # -- runs -------------------------------------------------------------------------------------
 
     def create(self, run_id: str, request: dict[str, Any]) -> None:
         """Enter a new run."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._open() as db:
-            db.execute("BEGIN IMMEDIATE")
+        columns = {"created": _now(), "status": "running", "request": json.dumps(request)}
+        with self.database.change() as db:
             db.execute(
-                "INSERT INTO runs (run_id, created, status, request) VALUES (?, ?, 'running', ?)",
-                (run_id, now, json.dumps(request)),
+                "INSERT INTO runs (run_id, created, status, request) VALUES (?, ?, ?, ?)",
+                (run_id, *columns.values()),
             )
-            _log(db, run_id, {"what": "created"})
+            self._append(db, run_id, {"what": "created"}, run=columns)
+
+    def resumed(self, run_id: str) -> None:
+        """Enter that a process goes on with a run, whose status stays until it ends."""
+        self.log(run_id, {"what": "resumed"})
 
     def finish(self, run_id: str, status: str, result: dict[str, Any], model: str) -> None:
         """Enter how a run ended."""
-        with self._open() as db:
-            db.execute("BEGIN IMMEDIATE")
+        columns = {"status": status, "result": json.dumps(result), "model": model}
+        with self.database.change() as db:
             db.execute(
                 "UPDATE runs SET status = ?, result = ?, model = ? WHERE run_id = ?",
-                (status, json.dumps(result), model, run_id),
+                (*columns.values(), run_id),
             )
-            _log(db, run_id, {"what": "ended", "status": status, "reason": result["reason"], "model": model})
+            entry = {"what": "ended", "status": status, "reason": result["reason"], "model": model}
+            self._append(db, run_id, entry, run=columns)
 
     def fail(self, run_id: str, message: str) -> None:
         """Enter that a run ended with an error, such as data that cannot be split."""
-        with self._open() as db:
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("UPDATE runs SET status = 'error' WHERE run_id = ?", (run_id,))
-            _log(db, run_id, {"what": "error", "message": message})
+        self.log(run_id, {"what": "error", "message": message}, status="error")
 
     def run(self, run_id: str) -> StoredRun:
-        """Return a run by its name, or ``latest``.
+        """Return a run by its name, or ``latest``, as it is found: nothing is verified.
 
         Raises
         ------
         UnknownNameError
             There is none.
+        RunError
+            Its record is not JSON.
         """
-        with self._open() as db:
+        return _stored(self.snapshot(run_id).run)
+
+    def runs(self) -> list[StoredRun]:
+        """Return all runs, the latest first, as they are found; one that cannot be read is ``damaged``."""
+        with self.database.open() as db:
+            rows = db.execute("SELECT * FROM runs ORDER BY created DESC, rowid DESC").fetchall()
+        found = []
+        for row in map(dict, rows):
+            try:
+                found.append(_stored(row))
+            except RunError:
+                found.append(StoredRun(str(row["run_id"]), str(row["created"]), "damaged", {}, None, None))
+        return found
+
+    def verified(self, run_id: str, files: bool = True) -> StoredRun:
+        """Return a run by its name, or ``latest``, of which nothing was changed.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        files : bool
+            Whether to read its files, too: events and stored results.
+
+        Raises
+        ------
+        UnknownNameError
+            There is none.
+        RunError
+            Something was changed, or signed by a key that is not trusted; see
+            :func:`fairmend.pipeline.verification.verify`.
+        """
+        snapshot = self.snapshot(run_id)
+        check(snapshot, self, self.keyring.accepted(), files=files)
+        return _stored(snapshot.run)
+
+    def snapshot(self, run_id: str) -> Snapshot:
+        """Return the rows of a run by its name, or ``latest``, as they are."""
+        with self.database.open() as db:
+            db.execute("BEGIN")
             if run_id == "latest":
                 row = db.execute("SELECT * FROM runs ORDER BY created DESC, rowid DESC LIMIT 1").fetchone()
             else:
                 row = db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+            name = row["run_id"] if row is not None else run_id
+            log = db.execute("SELECT * FROM log WHERE run_id = ? ORDER BY place", (name,)).fetchall()
+            steps = db.execute("SELECT * FROM steps WHERE run_id = ? ORDER BY trace", (name,)).fetchall()
         if row is None:
             raise unknown("run", run_id, [r.run_id for r in self.runs()], "fairmend status")
-        return _stored(row)
+        return Snapshot(str(name), dict(row), [dict(r) for r in log], [dict(r) for r in steps])
 
-    def runs(self) -> list[StoredRun]:
-        """Return all runs, the latest first."""
-        with self._open() as db:
-            rows = db.execute("SELECT * FROM runs ORDER BY created DESC, rowid DESC").fetchall()
-        return [_stored(row) for row in rows]
+    def events_path(self, run_id: str) -> Path:
+        """Return the file of the events of a run, a line of JSON each."""
+        return self.folder / "events" / f"{run_id}.jsonl"
 
     @contextmanager
     def lock(self, run_id: str) -> Iterator[None]:
@@ -176,15 +223,16 @@ class RunStore:
 
     def put_step(self, run_id: str, trace: str, parts: dict[str, Any]) -> None:
         """Enter what a step made; its files are written before this."""
-        with self._open() as db:
+        with self.database.change() as db:
+            row = {"run_id": run_id, "trace": trace, "parts": json.dumps(parts)}
             db.execute(
-                "INSERT OR REPLACE INTO steps (run_id, trace, parts) VALUES (?, ?, ?)",
-                (run_id, trace, json.dumps(parts)),
+                "INSERT OR REPLACE INTO steps (run_id, trace, parts) VALUES (?, ?, ?)", tuple(row.values())
             )
+            self._append(db, run_id, {"what": "step"}, steps={trace: digest(row)})
 
     def get_step(self, run_id: str, trace: str) -> dict[str, Any] | None:
         """Return what a step made, None if it did not get there."""
-        with self._open() as db:
+        with self.database.open() as db:
             row = db.execute(
                 "SELECT parts FROM steps WHERE run_id = ? AND trace = ?", (run_id, trace)
             ).fetchone()
@@ -194,64 +242,69 @@ class RunStore:
 
     def enter_sweep(self, sweep_id: str, basis: dict[str, Any]) -> None:
         """Enter a sweep with all that its figures depend on; once."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._open() as db:
+        with self.database.open() as db:
             db.execute(
                 "INSERT OR IGNORE INTO sweeps (sweep_id, created, basis) VALUES (?, ?, ?)",
-                (sweep_id, now, json.dumps(basis)),
+                (sweep_id, _now(), json.dumps(basis)),
             )
 
     def put_trials(self, sweep_id: str, outcomes: dict[str, dict[str, Any]]) -> None:
         """Enter what was found of a sweep, by identity."""
-        rows = [(sweep_id, identity, json.dumps(outcome)) for identity, outcome in outcomes.items()]
-        with self._open() as db:
-            db.execute("BEGIN IMMEDIATE")
+        key, rows = self.keyring.signing(), []
+        for identity, outcome in outcomes.items():
+            text = json.dumps(outcome)
+            rows.append((sweep_id, identity, text, key.public, key.sign(_trial(sweep_id, identity, text))))
+        with self.database.change() as db:
             db.executemany(
-                "INSERT OR REPLACE INTO trials (sweep_id, identity, outcome) VALUES (?, ?, ?)", rows
+                "INSERT OR REPLACE INTO trials (sweep_id, identity, outcome, signer, signature) "
+                "VALUES (?, ?, ?, ?, ?)",
+                rows,
             )
 
     def get_trials(self, sweep_id: str) -> dict[str, dict[str, Any]]:
-        """Return what was found of a sweep so far, by identity."""
-        with self._open() as db:
-            rows = db.execute(
-                "SELECT identity, outcome FROM trials WHERE sweep_id = ?", (sweep_id,)
-            ).fetchall()
+        """Return what was found of a sweep so far, by identity.
+
+        Raises
+        ------
+        RunError
+            An outcome was changed or put in, or is signed by a key that is not trusted.
+        """
+        with self.database.open() as db:
+            rows = db.execute("SELECT * FROM trials WHERE sweep_id = ?", (sweep_id,)).fetchall()
+        accepted = self.keyring.accepted()
+        for row in rows:
+            content = _trial(sweep_id, row["identity"], row["outcome"])
+            if row["signer"] not in accepted or not is_signed(row["signer"], row["signature"], content):
+                raise RunError(
+                    f"a kept outcome of {sweep_id} was changed, or is signed by a key that is not trusted here; "
+                    "compute all anew with --fresh"
+                )
         return {row["identity"]: json.loads(row["outcome"]) for row in rows}
 
     def forget_sweep(self, sweep_id: str) -> None:
         """Take out what was found of a sweep."""
-        with self._open() as db:
+        with self.database.open() as db:
             db.execute("DELETE FROM trials WHERE sweep_id = ?", (sweep_id,))
 
     # -- the audit log ----------------------------------------------------------------------------
 
-    def log(self, run_id: str, entry: dict[str, Any]) -> None:
-        """Add an entry to the log of a run; each entry's hash covers the one before."""
-        with self._open() as db:
-            db.execute("BEGIN IMMEDIATE")
-            _log(db, run_id, entry)
+    def log(self, run_id: str, entry: dict[str, Any], status: str | None = None) -> None:
+        """Add an entry to the log of a run, and with it change the status where one is given."""
+        with self.database.change() as db:
+            if status is not None:
+                db.execute("UPDATE runs SET status = ? WHERE run_id = ?", (status, run_id))
+            self._append(db, run_id, entry, run={} if status is None else {"status": status})
 
     def entries(self, run_id: str) -> list[dict[str, Any]]:
-        """Return the log of a run, verified.
+        """Return the log of a run, its chain and signatures verified.
 
         Raises
         ------
         RunError
             An entry was changed or taken out; the message names its place.
         """
-        with self._open() as db:
-            rows = db.execute("SELECT * FROM log WHERE run_id = ? ORDER BY place", (run_id,)).fetchall()
-        before = ""
-        for expected, row in enumerate(rows):
-            sound = (
-                row["place"] == expected
-                and row["before"] == before
-                and row["hash"] == _chained(run_id, row["place"], row["entry"], before)
-            )
-            if not sound:
-                raise RunError(f"the log of {run_id} was changed at entry {expected + 1} of {len(rows)}")
-            before = row["hash"]
-        return [{**json.loads(row["entry"]), "hash": row["hash"]} for row in rows]
+        snapshot = self.snapshot(run_id)
+        return unchained(snapshot.run_id, snapshot.log, self.keyring.accepted())
 
     def approve(self, run_id: str, approval: Approval) -> None:
         """Record a person's decision."""
@@ -264,58 +317,61 @@ class RunStore:
         entries = (e for e in self.entries(run_id) if e["what"] == "approval")
         return [Approval(**{k: e[k] for k in keys if k in e}) for e in entries]
 
-    # -- the file ---------------------------------------------------------------------------------
+    # -- what is sealed -----------------------------------------------------------------------------
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        path = self.folder / "runs.sqlite"
+    def _append(
+        self,
+        db: sqlite3.Connection,
+        run_id: str,
+        entry: dict[str, Any],
+        *,
+        run: Mapping[str, object] = MappingProxyType({}),
+        steps: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Add an entry that seals what is changed with it: columns of the run's row, and steps."""
+        last = db.execute(
+            "SELECT place, hash FROM log WHERE run_id = ? ORDER BY place DESC LIMIT 1", (run_id,)
+        ).fetchone()
+        place, before = (0, "") if last is None else (last["place"] + 1, last["hash"])
+        events = self.events_path(run_id)
+        content = events.read_bytes() if events.exists() else b""
+        seal = {
+            "run": {column: digest(value) for column, value in run.items()},
+            "steps": dict(steps),
+            "events": [len(content), hashlib.sha256(content).hexdigest()],
+        }
+        text = json.dumps({**entry, "time": _now(), SEAL: seal}, sort_keys=True)
+        row = link(run_id, place, text, before, self.keyring.signing())
+        db.execute(
+            "INSERT INTO log (run_id, place, entry, before, hash, signer, signature) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (run_id, *(row[name] for name in COLUMNS)),
+        )
+        db.execute("UPDATE runs SET head = ?, entries = ? WHERE run_id = ?", (row["hash"], place + 1, run_id))
+
+
+def _trial(sweep_id: str, identity: object, outcome: object) -> bytes:
+    """Return what is signed of an outcome of a sweep."""
+    return b"fairmend trial 1\n" + digest([sweep_id, identity, outcome]).encode()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _stored(row: dict[str, Any]) -> StoredRun:
+    """Return a run from its row."""
+    parts: dict[str, Any] = {}
+    for name in ("request", "result"):
         try:
-            db = sqlite3.connect(path, timeout=30, isolation_level=None)
-        except sqlite3.Error as error:
-            raise RunError(f"the run store {path} cannot be opened: {error}") from error
-        db.row_factory = sqlite3.Row
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            yield db
-            if db.in_transaction:
-                db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise RunError(f"the run store {path} cannot be used: {error}") from error
-        finally:
-            db.close()
-
-    def _migrate(self, db: sqlite3.Connection) -> None:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            raise RunError(f"the run store {self.folder} was written by a newer fairmend; update fairmend")
-        for number in range(version, len(MIGRATIONS)):
-            db.executescript(
-                f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
-            )
-
-
-def _log(db: sqlite3.Connection, run_id: str, entry: dict[str, Any]) -> None:
-    """Add an entry to the log within a transaction, so that a change and its entry are made together."""
-    last = db.execute(
-        "SELECT place, hash FROM log WHERE run_id = ? ORDER BY place DESC LIMIT 1", (run_id,)
-    ).fetchone()
-    place, before = (0, "") if last is None else (last["place"] + 1, last["hash"])
-    text = json.dumps({**entry, "time": datetime.now(UTC).isoformat(timespec="seconds")}, sort_keys=True)
-    db.execute(
-        "INSERT INTO log (run_id, place, entry, before, hash) VALUES (?, ?, ?, ?, ?)",
-        (run_id, place, text, before, _chained(run_id, place, text, before)),
-    )
-
-
-def _chained(run_id: str, place: int, entry: str, before: str) -> str:
-    return hashlib.sha256(f"{run_id}\n{place}\n{entry}\n{before}".encode()).hexdigest()
-
-
-def _stored(row: sqlite3.Row) -> StoredRun:
-    result = None if row["result"] is None else json.loads(row["result"])
+            parts[name] = None if row[name] is None else json.loads(row[name])
+        except (TypeError, ValueError) as error:
+            raise RunError(f"the {name} of {row['run_id']} is damaged: JSON was expected") from error
     return StoredRun(
-        row["run_id"], row["created"], row["status"], json.loads(row["request"]), result, row["model"]
+        row["run_id"],
+        row["created"],
+        row["status"],
+        parts["request"],
+        parts["result"],
+        row["model"],
+        row["head"],
     )

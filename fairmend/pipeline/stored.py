@@ -1,4 +1,4 @@
-"""Runs that are kept: begin, go on after a cut, approve, verify, predict."""
+"""Runs that are kept: begin, go on after a cut, approve, predict; a run is verified before it is read."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def resume(
     Raises
     ------
     RunError
-        The data changed since the run began, or a stored result is missing.
+        The record or the data changed since the run began, or a stored result is missing.
     """
-    stored = store.run(run_id)
+    stored = store.verified(run_id)
     about = stored.request["data"]
     roles = Roles(**about["roles"])
     if about["path"] is not None:
@@ -110,7 +110,7 @@ def resume(
         )
     checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
     model = None if stored.request["model"] is None else checkpoint.get_model(stored.request["model"])
-    return _work(stored, data, model, store, registry, observer)
+    return _work(stored, data, model, store, registry, observer, resumed=True)
 
 
 def _work(
@@ -120,10 +120,13 @@ def _work(
     store: RunStore,
     registry: Registry,
     observer: Observer | None,
+    resumed: bool = False,
 ) -> RunRecord:
     request = stored.request
     checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
     with store.lock(stored.run_id):
+        if resumed:
+            store.resumed(stored.run_id)
         try:
             record = run(
                 PipelineSpec(**request["pipeline"]),
@@ -145,12 +148,13 @@ def _work(
             raise
         deployed = FairPipeline.of_model(record.model, data)
         store.finish(stored.run_id, record.status, record.to_json(), checkpoint.put_model(deployed))
+        record.head = store.run(stored.run_id).head
     return record
 
 
 def _written(store: RunStore, run_id: str, observer: Observer | None) -> Observer:
     """Return an observer that writes each event as a line of JSON before it tells the given one."""
-    path = store.folder / "events" / f"{run_id}.jsonl"
+    path = store.events_path(run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def tell(event: dict[str, Any]) -> None:
@@ -199,8 +203,10 @@ def approve(
         No such run, gate, or role at that gate.
     UsageError
         The run's approvals were assumed, or see :func:`fairmend.pipeline.approvals.check_decision`.
+    RunError
+        The record was changed.
     """
-    stored = store.run(run_id)
+    stored = store.verified(run_id)
     if stored.request["assume_approved"]:
         raise UsageError(
             f"the approvals of {stored.run_id} were assumed; begin a run without --assume-approved"
@@ -216,37 +222,6 @@ def approve(
     check_decision(decision, store.approvals(stored.run_id), distinct=policy.distinct_approvers)
     store.approve(stored.run_id, decision)
     return store.run(stored.run_id)
-
-
-def verify(store: RunStore, run_id: str) -> dict[str, Any]:
-    """Check the log of a run, the record it names, and every file behind it.
-
-    Returns
-    -------
-    dict
-        Number of log entries and files, and the hash of the last entry, to be kept elsewhere.
-
-    Raises
-    ------
-    RunError
-        Something was changed or is missing.
-    """
-    stored = store.run(run_id)
-    entries = store.entries(stored.run_id)
-    ended = [e for e in entries if e["what"] == "ended"]
-    if ended:
-        last = ended[-1]
-        if stored.result is None or (stored.status, stored.model) != (last["status"], last["model"]):
-            raise RunError(f"the record of {stored.run_id} does not agree with its log")
-    names = [n for n in (stored.model, stored.request["model"], stored.request["data"]["frame"]) if n]
-    for name in names:
-        store.artifacts.get(name)
-    return {
-        "run_id": stored.run_id,
-        "entries": len(entries),
-        "files": len(names),
-        "head": entries[-1]["hash"],
-    }
 
 
 def load_deployed(store: RunStore, run_id: str, registry: Registry, *, even_so: bool = False) -> FairPipeline:
@@ -266,9 +241,13 @@ def load_deployed(store: RunStore, run_id: str, registry: Registry, *, even_so: 
     Raises
     ------
     RunError
-        The run has not ended or is not deployable, or its file is missing or was changed.
+        The run has not ended or is not deployable, or its record was changed.
     """
-    stored = store.run(run_id)
+    return _deployed(store.verified(run_id), store, registry, even_so)
+
+
+def _deployed(stored: StoredRun, store: RunStore, registry: Registry, even_so: bool) -> FairPipeline:
+    """Return the fitted rule of a verified run."""
     status, reason = current_status(store, stored)
     if stored.model is None:
         raise RunError(f"{stored.run_id} has no rule yet ({status}); {next_step(status, stored.run_id)}")
@@ -316,8 +295,8 @@ def predict(
     DataError
         The columns are not those of the training.
     """
-    rule = load_deployed(store, run_id, registry, even_so=even_so)
-    stored = store.run(run_id)
+    stored = store.verified(run_id)
+    rule = _deployed(stored, store, registry, even_so)
     roles = stored.request["data"]["roles"]
     frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
     found = decide(rule, Roles(**roles), frame)

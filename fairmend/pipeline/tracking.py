@@ -126,6 +126,8 @@ class Tracking:
         }
         checks = [gate for gate in whole["gates"] if gate["data"] == "test"]
         tags = {"status": record.status, "reason": record.reason, "fairmend.run_id": record.run_id}
+        if record.head is not None:
+            tags["fairmend.head"] = record.head
         self._log(
             {**figures, **_values(checks), "rollbacks": self._rollbacks, "seconds": record.seconds["total"]},
             tags={**tags, **_verdicts(checks), "mlflow.runName": record.run_id},

@@ -25,7 +25,8 @@ from fairmend.pipeline.given import given_model, read_model
 from fairmend.pipeline.runner import run
 from fairmend.pipeline.spec import PipelineSpec, Step
 from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.stored import begin, predict, resume, verify
+from fairmend.pipeline.stored import begin, predict, resume
+from fairmend.pipeline.verification import verify
 from fairmend.plugins.datasets import bank
 
 READ = ["income", "credit_score", "debt_to_income", "tenure"]
@@ -146,7 +147,7 @@ def test_a_kept_run_resumes_verifies_and_predicts(loans, people, model, store, k
     assert numbers_of(again) == numbers_of(kept)
     assert isinstance(again.model.estimator, GivenModel if kind == "model" else GivenScores)
     assert again.model.features == (tuple(READ) if kind == "model" else ("p",))
-    assert verify(store, kept.run_id)["files"] >= 2
+    assert verify(store, kept.run_id).files >= 2
     new = rows.sample(200, random_state=0)
     needed = [*again.model.features, "race"]
     found = predict(store, kept.run_id, new[needed], REGISTRY, even_so=True)
