@@ -149,12 +149,16 @@ def verify(
 @click.argument("run_id", metavar="RUN")
 @click.option("--output", "-o", required=True, metavar="FOLDER", help="Write the report there.")
 def report(run_id: str, output: str) -> int:
-    """Write the validation report of a run that is kept."""
+    """Write the validation report of a run that is kept; one that was cut off is brought to its end first."""
+    from fairmend.pipeline.stored import current_record
     from fairmend.pipeline.stored import resume as resume_run
     from fairmend.reports import write_report
 
-    with Progress(err()) as progress:
-        record = resume_run(run_id, store=_store(), registry=api.registry(), observer=progress.tell)
+    store, registry = _store(), api.registry()
+    record = current_record(store, store.verified(run_id), registry)
+    if record is None:
+        with Progress(err()) as progress:
+            record = resume_run(run_id, store=store, registry=registry, observer=progress.tell)
     err().print(f"wrote {write_report(record, output)}")
     return record.exit_code
 

@@ -13,12 +13,15 @@ from fairmend.core.case import Case, Effect
 from fairmend.core.dataset import Dataset
 from fairmend.core.graph import CausalGraph
 from fairmend.pipeline.artifacts import dump_frame, dump_model, load_frame, load_model
+from fairmend.pipeline.record_file import dump_record, load_record
 from fairmend.pipeline.store import RunStore
 
 if TYPE_CHECKING:
+    from fairmend.pipeline.record import RunRecord
     from fairmend.pipeline.trace import Applied, Trace
 
 SAME = "same as before"
+RECORD = "record"
 LABEL, WEIGHT, OWN_WEIGHT, ATTRIBUTE = "\x00label", "\x00weight", "\x00own weight", "\x00attribute "
 
 
@@ -101,6 +104,17 @@ class Checkpoint:
     def get_fold(self, key: Trace) -> dict[str, Any] | None:
         """Return the figures of a fold, None if it did not get there."""
         return self.store.get_step(self.run_id, _key(key))
+
+    def put_record(self, record: RunRecord) -> None:
+        """Store the whole record of the run, for reports without the data."""
+        self.store.put_step(self.run_id, RECORD, {"record": self.store.artifacts.put(dump_record(record))})
+
+    def get_record(self, model: str) -> RunRecord | None:
+        """Return the whole record of the run with its final rule, None where there is none."""
+        parts = self.store.get_step(self.run_id, RECORD)
+        if parts is None:
+            return None
+        return load_record(self.store.artifacts.get(parts["record"]), self.get_model(model).model_)
 
 
 def _key(trace: Trace) -> str:

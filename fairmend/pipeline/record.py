@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from fairmend.catalog.policy import Policy
 from fairmend.core.case import Case, Effect
+from fairmend.core.graph import CausalGraph
 from fairmend.core.measure import Comparison, Measurement
 from fairmend.core.model import FairModel
 from fairmend.core.plain import plain
@@ -204,8 +205,10 @@ class RunRecord:
         Where the time went.
     model : FairModel
         The final model.
-    case : Case
-        The case it comes from.
+    case : Case or None
+        The case it comes from; None where the record was read from the store.
+    graph : CausalGraph or None
+        The causal graph, where one was built.
     rules : Policy or None
         What it was judged by, for the drawing of the pipeline.
     head : str or None
@@ -222,7 +225,8 @@ class RunRecord:
     final: Measurement
     tests: Comparison
     model: FairModel
-    case: Case
+    case: Case | None = None
+    graph: CausalGraph | None = None
     steps: list[StepRecord] = field(default_factory=list)
     gates: list[Judgement] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)

@@ -12,8 +12,15 @@ DEPLOYABLE = {"deployable"}
 OPEN_TO_REJECTION = {"deployable", "waiting"}
 
 
-def settled_decisions(store: RunStore, stored: StoredRun) -> list[Approval]:
-    """Return the decisions of people on a run up to now, each with what became of it."""
+def settled_decisions(
+    store: RunStore, stored: StoredRun, assumed: list[Approval] | None = None
+) -> list[Approval]:
+    """Return the decisions of people on a run up to now, each with what became of it.
+
+    Of a run whose approvals were assumed these are the assumed ones, if they are given.
+    """
+    if assumed is not None and stored.request["assume_approved"]:
+        return assumed
     policy = Policy(**stored.request["policy"])
     return settle(store.approvals(stored.run_id), distinct=policy.distinct_approvers)
 

@@ -156,6 +156,7 @@ def run(
         tests=tests,
         model=applied.case.fitted(),
         case=applied.case,
+        graph=applied.case.graph,
         steps=machine.steps,
         gates=[*machine.gates, *verdicts],
         turns=machine.turns,

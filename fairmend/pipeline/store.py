@@ -151,7 +151,7 @@ class RunStore:
     def runs(self) -> list[StoredRun]:
         """Return all runs, the latest first, as they are found; one that cannot be read is ``damaged``."""
         with self.database.open() as db:
-            rows = db.execute("SELECT * FROM runs ORDER BY created DESC, rowid DESC").fetchall()
+            rows = db.execute("SELECT * FROM runs ORDER BY rowid DESC").fetchall()
         found = []
         for row in map(dict, rows):
             try:
@@ -187,7 +187,7 @@ class RunStore:
         with self.database.open() as db:
             db.execute("BEGIN")
             if run_id == "latest":
-                row = db.execute("SELECT * FROM runs ORDER BY created DESC, rowid DESC LIMIT 1").fetchone()
+                row = db.execute("SELECT * FROM runs ORDER BY rowid DESC LIMIT 1").fetchone()
             else:
                 row = db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
             name = row["run_id"] if row is not None else run_id

@@ -25,7 +25,7 @@ from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.folds import Repeats
 from fairmend.pipeline.machine import Observer
 from fairmend.pipeline.record import RunRecord
-from fairmend.pipeline.run_status import DEPLOYABLE, current_status, next_step
+from fairmend.pipeline.run_status import DEPLOYABLE, current_status, next_step, settled_decisions
 from fairmend.pipeline.runner import new_run_id, run
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.store import RunStore, StoredRun
@@ -55,7 +55,8 @@ def begin(
     store : RunStore
         Where the run is kept.
     path : str or Path, optional
-        The file that the data come from; it is read again to go on. Without one the data are kept.
+        The file that the data come from; it is read again to go on. Without one, or where it is a pipe, the data
+        are kept.
     """
     run_id = new_run_id()
     checkpoint = Checkpoint(store, run_id, plugin_modules(registry))
@@ -64,12 +65,13 @@ def begin(
     if model is not None:
         name = checkpoint.put_model(model)
         model = checkpoint.get_model(name)  # one that could not be read again is refused before the work
+    source = None if path is None or not Path(path).is_file() else Path(path)
     request = {
         "pipeline": spec.model_dump(mode="json"),
         "policy": judged_by.model_dump(mode="json"),
         "data": {
-            "path": None if path is None else str(Path(path).resolve()),
-            "frame": None if path is not None else store.artifacts.put(_dump(data)),
+            "path": None if source is None else str(source.resolve()),
+            "frame": None if source is not None else store.artifacts.put(_dump(data)),
             "roles": data.roles.model_dump(mode="json"),
             "notes": list(data.notes),
             "sha256": data.fingerprint(),
@@ -89,12 +91,17 @@ def resume(
 ) -> RunRecord:
     """Go on with a run that was cut off or waits; finished steps are read, not computed.
 
+    A run that ended, and on which nobody decided since, is read as a whole and needs no data.
+
     Raises
     ------
     RunError
         The record or the data changed since the run began, or a stored result is missing.
     """
     stored = store.verified(run_id)
+    ended = read_record(store, stored, registry)
+    if ended is not None and ended.approvals == settled_decisions(store, stored, ended.approvals):
+        return ended
     about = stored.request["data"]
     roles = Roles(**about["roles"])
     if about["path"] is not None:
@@ -111,6 +118,31 @@ def resume(
     checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
     model = None if stored.request["model"] is None else checkpoint.get_model(stored.request["model"])
     return _work(stored, data, model, store, registry, observer, resumed=True)
+
+
+def read_record(store: RunStore, stored: StoredRun, registry: Registry) -> RunRecord | None:
+    """Return the whole record of a run as it ended; None where it has not, or where none agrees with its result."""
+    if stored.result is None or stored.model is None:
+        return None
+    record = Checkpoint(store, stored.run_id, plugin_modules(registry)).get_record(stored.model)
+    if record is None:
+        return None
+    found = json.loads(json.dumps(record.to_json()))
+    if json.dumps(found) != json.dumps(stored.result):  # as texts, in which NaN equals NaN
+        return None
+    return replace(record, head=stored.head)
+
+
+def current_record(store: RunStore, stored: StoredRun, registry: Registry) -> RunRecord | None:
+    """Return the whole record of a run with what people decided since it ended, None where there is none."""
+    record = read_record(store, stored, registry)
+    if record is None:
+        return None
+    status, reason = current_status(store, stored)
+    decisions = settled_decisions(store, stored, record.approvals)
+    if status == "rejected":
+        return replace(record, status="rejected", reason=reason, approvals=decisions)
+    return replace(record, approvals=decisions)
 
 
 def _work(
@@ -147,6 +179,7 @@ def _work(
             store.fail(stored.run_id, str(error))
             raise
         deployed = FairPipeline.of_model(record.model, data)
+        checkpoint.put_record(record)
         store.finish(stored.run_id, record.status, record.to_json(), checkpoint.put_model(deployed))
         record.head = store.run(stored.run_id).head
     return record

@@ -169,7 +169,7 @@ def _files(snapshot: Snapshot) -> list[str]:
     named = [snapshot.run["model"], request.get("model"), request.get("data", {}).get("frame")]
     for row in snapshot.steps:
         parts = json.loads(row["parts"])
-        named += [parts.get("model"), parts.get("train")]
+        named += [parts.get("model"), parts.get("train"), parts.get("record")]
     return list(dict.fromkeys(n for n in named if isinstance(n, str) and _HEAD.fullmatch(n)))
 
 

@@ -58,7 +58,7 @@ def write_plots(record: RunRecord, folder: Path) -> dict[str, str]:
     """
     import matplotlib as mpl
 
-    graph = record.case.graph
+    graph = record.graph
     drawn: dict[str, tuple[str, Callable[[], Drawing]]] = {
         "Selection rates by group": (
             "selection-rates.png",
