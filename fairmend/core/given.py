@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from fairmend.core.errors import DataError, FairmendError
 from fairmend.core.technique import probabilities
+
+SUM_TOLERANCE = 1e-3
 
 
 class Given(ClassifierMixin, BaseEstimator):
@@ -58,37 +59,66 @@ class GivenModel(Given):
         DataError
             The model cannot score these rows, or gives no probabilities.
         """
-        raw = np.asarray(self._ask(self.model.predict_proba, X), dtype=float)
+        raw = self._ask("predict_proba", X, float)
         if raw.shape != (len(X), 2):
             raise DataError(
-                f"{self._name} must give a probability for each of two classes a row, got shape {raw.shape}"
+                f"{self._name} must give a probability for each of two classes a row, got shape {raw.shape} "
+                f"for {len(X)} rows; was it fitted on the columns of a table?"
             )
         scores = probabilities(raw[:, self.favorable])
+        if np.abs(raw.sum(axis=1) - 1).max() > SUM_TOLERANCE:
+            raise DataError(f"{self._name} gives probabilities of the two classes that do not add up to 1")
         return np.column_stack([1 - scores, scores])
 
     def decision_probability(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Return 1 where the model itself decides for the favourable class, else 0, shape (n,)."""
-        favorable = self.model.classes_[self.favorable]
-        return (np.asarray(self._ask(self.model.predict, X)) == favorable).astype(float)
+        decided = self._ask("predict", X)
+        if decided.shape != (len(X),):
+            raise DataError(
+                f"{self._name} must give a decision for each of {len(X)} rows, got shape {decided.shape}; "
+                "was it fitted on the columns of a table?"
+            )
+        return np.asarray(decided == self.model.classes_[self.favorable]).astype(float)
 
     @property
     def _name(self) -> str:
         return f"the given model ({type(self.model).__name__})"
 
-    def _ask(self, verb: Callable[[pd.DataFrame], Any], X: pd.DataFrame) -> Any:
-        """Return what the model says; what it raises, whatever that is, concerns the data."""
-        try:
-            with warnings.catch_warnings():
-                # A model that was fitted on an array knows its columns by their order alone.
-                warnings.filterwarnings("ignore", "X has feature names")
-                return verb(X)
-        except FairmendError:
-            raise
-        except Exception as error:
-            said = " ".join(str(error).split())[:200]
-            raise DataError(
-                f"{self._name} cannot score these rows: {type(error).__name__}: {said}"
-            ) from error
+    def _ask(self, verb: str, X: pd.DataFrame, dtype: type | None = None) -> NDArray[Any]:
+        return ask(self.model, verb, X, dtype)
+
+
+def ask(model: Any, verb: str, X: pd.DataFrame, dtype: type | None = None) -> NDArray[Any]:
+    """Return what a model says of rows, as an array.
+
+    Parameters
+    ----------
+    model : fitted classifier
+        Somebody's own.
+    verb : str
+        The method to call.
+    X : DataFrame, shape (n, p)
+        The rows.
+    dtype : type, optional
+        What the array shall hold.
+
+    Raises
+    ------
+    DataError
+        It raises, whatever that is: it does not suit these rows.
+    """
+    try:
+        with warnings.catch_warnings():
+            # A model that was fitted on an array knows its columns by their order alone.
+            warnings.filterwarnings("ignore", "X has feature names")
+            return np.asarray(getattr(model, verb)(X), dtype=dtype)
+    except FairmendError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"the given model ({type(model).__name__}) cannot score these rows: {type(error).__name__}: {said}"
+        ) from error
 
 
 class GivenScores(Given):

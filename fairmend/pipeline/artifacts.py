@@ -8,8 +8,6 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,6 @@ import pandas as pd
 
 from fairmend.core.errors import RunError
 
-# Modules whose types a stored model may hold. Third-party techniques add theirs, plugin by plugin.
-TRUSTED = ("fairmend.", "sklearn.", "numpy.", "scipy.", "pandas.")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -122,63 +118,3 @@ def load_frame(content: bytes) -> pd.DataFrame:
             else:
                 columns[name] = pd.Series(json.loads(raw), dtype=dtype)
     return pd.DataFrame(columns, index=pd.RangeIndex(n_rows))
-
-
-def dump_model(model: Any) -> bytes:
-    """Return a fitted object as bytes, in the format of skops; nothing is pickled.
-
-    Raises
-    ------
-    RunError
-        It holds something that skops cannot write.
-    """
-    import skops.io  # loads torch where it is installed, which a run that is not kept does without
-    from skops.io.exceptions import UnsupportedTypeException
-
-    try:
-        return skops.io.dumps(model)
-    except UnsupportedTypeException as error:
-        raise RunError(f"the model cannot be stored: {' '.join(str(error).split())}") from error
-
-
-def load_model(content: bytes, plugins: Iterable[str] = (), *, what: str = "the stored model") -> Any:
-    """Return a fitted object; only types of known modules are made.
-
-    Parameters
-    ----------
-    content : bytes
-        What :func:`dump_model` gave.
-    plugins : iterable of str
-        Top-level modules of installed third-party plugins, whose types are trusted, too.
-    what : str
-        What to call it in an error.
-
-    Raises
-    ------
-    RunError
-        The content names a type of another module, or a function that could do more than compute.
-    """
-    import skops.io
-
-    allowed = (*TRUSTED, *(f"{name}." for name in plugins))
-    named = skops.io.get_untrusted_types(data=content)
-    strangers = [name for name in named if not name.startswith(allowed)]
-    if strangers:
-        raise RunError(
-            f"{what} holds the type {strangers[0]}, which belongs to no installed plugin; it is not loaded"
-        )
-    calls = [name for name in named if not _is_harmless(name)]
-    if calls:
-        raise RunError(
-            f"{what} would call {calls[0]}, which is neither a class nor arithmetic of numpy; it is not loaded"
-        )
-    return skops.io.loads(content, trusted=named)
-
-
-def _is_harmless(name: str) -> bool:
-    """Whether a name stands for a class or for an elementwise function of numpy, which reach no file."""
-    module, _, member = name.rpartition(".")
-    try:
-        return isinstance(getattr(import_module(module), member, None), (type, np.ufunc))
-    except ImportError:
-        return False

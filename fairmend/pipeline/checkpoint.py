@@ -12,7 +12,8 @@ import numpy as np
 from fairmend.core.case import Case, Effect
 from fairmend.core.dataset import Dataset
 from fairmend.core.graph import CausalGraph
-from fairmend.pipeline.artifacts import dump_frame, dump_model, load_frame, load_model
+from fairmend.pipeline.artifacts import dump_frame, load_frame
+from fairmend.pipeline.model_files import dump_model, load_model
 from fairmend.pipeline.record_file import dump_record, load_record
 from fairmend.pipeline.store import RunStore
 

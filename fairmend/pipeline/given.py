@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from fairmend.core.groups import label_of
 from fairmend.core.model import FairModel
 from fairmend.core.roles import Roles
 from fairmend.core.table_reading import read_table
-from fairmend.pipeline.artifacts import load_model
+from fairmend.pipeline.model_files import MAX_TOTAL, load_model
 
 
 def given_columns(frame: pd.DataFrame, *sources: str | None) -> tuple[list[Any], tuple[str, ...]]:
@@ -96,32 +95,32 @@ def read_model(path: str | Path, plugins: Iterable[str] = ()) -> Any:
     path : str or Path
         What ``skops.io.dump(model, path)`` wrote.
     plugins : iterable of str
-        Top-level modules whose types are trusted beside those of scikit-learn and what it stands on.
+        Modules of installed third-party plugins, whose own classes are trusted, too.
 
     Raises
     ------
     UsageError
         There is no such file.
     DataError
-        It is not of skops, or cannot be read.
+        It is not of skops, damaged, or too large for a model.
     RunError
-        It holds a type of a module that is not trusted.
+        It holds a type that no model needs.
     """
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"there is no model file {path}; write one with skops.io.dump(model, 'model.skops')")
-    if not zipfile.is_zipfile(path) or "schema.json" not in zipfile.ZipFile(path).namelist():
+    try:
+        if (size := path.stat().st_size) > MAX_TOTAL:
+            raise DataError(f"{path} has {size:,} bytes; a model file may have {MAX_TOTAL:,}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    if not content.startswith(b"PK"):
         raise DataError(
             f"{path} was not saved with skops; files of pickle and joblib run code when they are read and are "
             "not loaded: save the model with skops.io.dump(model, 'model.skops')"
         )
-    try:
-        return load_model(path.read_bytes(), plugins, what=str(path))
-    except FairmendError:
-        raise
-    except Exception as error:  # whatever a file of another version, or a damaged one, brings about
-        said = " ".join(str(error).split())[:200]
-        raise DataError(f"{path} cannot be read as a model: {type(error).__name__}: {said}") from error
+    return load_model(content, plugins, what=str(path))
 
 
 def given_model(model: Any, data: Dataset) -> FairModel:
@@ -146,25 +145,54 @@ def given_model(model: Any, data: Dataset) -> FairModel:
     """
     if isinstance(model, FairModel):
         return model
-    name = type(model).__name__
-    if not all(callable(getattr(model, verb, None)) for verb in ("predict", "predict_proba")):
-        raise UsageError(
-            f"a model must have predict and predict_proba, {name} lacks one; wrap it in scikit-learn's "
-            "CalibratedClassifierCV, or give its scores instead"
-        )
-    if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
-        try:
-            check_is_fitted(model)
-        except NotFittedError as error:
-            raise UsageError(f"the model ({name}) is not fitted; fit it before it is saved") from error
-    classes = getattr(model, "classes_", None)
-    if classes is None or np.ndim(classes) != 1 or len(classes) != 2:
-        found = "classes_" if classes is None else f"{len(classes)} classes ({', '.join(map(str, classes))})"
-        word = "lacks" if classes is None else "has"
-        raise DataError(f"the model ({name}) must tell two classes apart, it {word} {found}")
-    features = _features(model, data)
+    classes = check_given(model, "predict", "predict_proba")
+    if classes is None:
+        raise DataError(f"the model ({type(model).__name__}) must tell two classes apart, it lacks classes_")
     estimator = model if isinstance(model, Given) else GivenModel(model, _favorable(classes, data.roles))
-    return FairModel(features, tuple(data.sensitive.columns), estimator)
+    return FairModel(features_of(model, data), tuple(data.sensitive.columns), estimator)
+
+
+def check_given(model: Any, *verbs: str) -> tuple[Any, ...] | None:
+    """Return the two classes of a user's fitted model, None where it names none.
+
+    Parameters
+    ----------
+    model : fitted classifier
+        The model.
+    *verbs : str
+        The methods that it must have.
+
+    Raises
+    ------
+    UsageError
+        It lacks one of them, or is not fitted.
+    DataError
+        It has other than two classes, or contradicts itself, as one of a made-up file may.
+    """
+    name = type(model).__name__
+    try:
+        if not all(callable(getattr(model, verb, None)) for verb in verbs):
+            raise UsageError(
+                f"a model must have {' and '.join(verbs)}, {name} lacks one; wrap it in scikit-learn's "
+                "CalibratedClassifierCV, or give its decisions or scores instead"
+            )
+        if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
+            check_is_fitted(model)
+        found = getattr(model, "classes_", None)
+        classes = None if found is None else tuple(np.asarray(found).tolist())
+    except NotFittedError as error:
+        raise UsageError(f"the model ({name}) is not fitted; fit it before it is saved") from error
+    except FairmendError:
+        raise
+    except Exception as error:  # whatever a model that is not what it seems brings about
+        said = " ".join(str(error).split())[:200]
+        raise DataError(f"the model ({name}) contradicts itself: {type(error).__name__}: {said}") from error
+    if classes is not None and (len(classes) != 2 or classes[0] == classes[1]):
+        raise DataError(
+            f"the model ({name}) must tell two classes apart, it has {len(classes)} classes "
+            f"({', '.join(map(str, classes[:5]))})"
+        )
+    return classes
 
 
 def _favorable(classes: Any, roles: Roles) -> int:
@@ -180,8 +208,16 @@ def _favorable(classes: Any, roles: Roles) -> int:
     )
 
 
-def _features(model: Any, data: Dataset) -> tuple[str, ...]:
-    """Return the columns that a model reads, all of which must be features."""
+def features_of(model: Any, data: Dataset) -> tuple[str, ...]:
+    """Return the columns that a model reads, all of which must be features.
+
+    Raises
+    ------
+    DataError
+        It was fitted on an array of more or fewer columns.
+    MissingColumnError
+        It reads a column that is not among the features.
+    """
     known = [str(c) for c in data.X.columns]
     names = getattr(model, "feature_names_in_", None)
     if names is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -354,9 +353,13 @@ def decide(rule: FairPipeline, roles: Roles, frame: pd.DataFrame) -> pd.DataFram
 
 
 def plugin_modules(registry: Registry) -> tuple[str, ...]:
-    """Return the top-level modules of the installed third-party plugins."""
-    third: Iterable[str] = (p.module.partition(":")[0].partition(".")[0] for p in registry.plugins)
-    return tuple(sorted({m for m in third if m != "fairmend"}))
+    """Return the modules of the installed third-party plugins: where they begin, and of their techniques."""
+    third = {p.name: p.module.partition(":")[0] for p in registry.plugins}
+    third = {name: module for name, module in third.items() if module.partition(".")[0] != "fairmend"}
+    if not third:
+        return ()
+    techniques = {card.module for card in registry.cards() if card.plugin in third}
+    return tuple(sorted({*third.values(), *techniques}))
 
 
 def _dump(data: Dataset) -> bytes:

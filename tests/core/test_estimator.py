@@ -16,7 +16,7 @@ from fairmend.core.estimator import FairPipeline
 from fairmend.core.learner import TabularClassifier
 from fairmend.core.registry import Registry
 from fairmend.core.roles import Roles
-from fairmend.pipeline.artifacts import dump_model, load_model
+from fairmend.pipeline.model_files import dump_model, load_model
 from fairmend.testing.problems import Problem, problem
 
 REGISTRY = Registry.installed()

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import FunctionTransformer
 
 from fairmend.core.case import Case, Effect
 from fairmend.core.dataset import Dataset
@@ -18,7 +15,7 @@ from fairmend.core.errors import RunError, UnknownNameError
 from fairmend.core.learner import make_learner
 from fairmend.core.roles import Roles
 from fairmend.pipeline.approvals import Approval
-from fairmend.pipeline.artifacts import Artifacts, dump_frame, dump_model, load_frame, load_model
+from fairmend.pipeline.artifacts import Artifacts, dump_frame, load_frame
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.store import RunStore
 from fairmend.pipeline.trace import Applied
@@ -78,19 +75,6 @@ def test_content_is_verified_when_it_is_read(tmp_path):
     (tmp_path / name[:2] / name).unlink()
     with pytest.raises(RunError, match="is missing"):
         artifacts.get(name)
-
-
-def test_a_model_that_would_call_more_than_arithmetic_is_not_loaded():
-    assert load_model(dump_model(FunctionTransformer(np.log1p))).func is np.log1p
-    with pytest.raises(RunError, match=r"would call pandas\..*read_pickle"):
-        load_model(dump_model(FunctionTransformer(pd.read_pickle)))
-
-
-def test_a_model_of_an_unknown_module_is_not_loaded():
-    assert load_model(dump_model(LogisticRegression(C=2.0))).C == 2.0
-    with pytest.raises(RunError, match="belongs to no installed plugin"):
-        load_model(dump_model(Fraction(1, 3)))
-    assert load_model(dump_model(Fraction(1, 3)), plugins=["fractions"]) == Fraction(1, 3)
 
 
 def test_the_log_is_a_chain(store):

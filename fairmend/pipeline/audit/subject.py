@@ -12,10 +12,12 @@ from sklearn.base import clone
 
 from fairmend.core.dataset import Dataset, stratified_places
 from fairmend.core.errors import DataError, InsufficientDataError, UsageError
+from fairmend.core.given import ask
 from fairmend.core.groups import label_of
 from fairmend.core.learner import fit_weighted, make_learner, split_learner
 from fairmend.core.measure.columns import probabilities
 from fairmend.core.model import FairModel
+from fairmend.pipeline.given import check_given, features_of, given_model
 
 FOLDS = 5
 
@@ -114,34 +116,26 @@ def _given(data: Dataset, predictions: ArrayLike | None, scores: NDArray[np.floa
 
 
 def _of_model(data: Dataset, model: Any) -> Subject:
-    if isinstance(model, FairModel):
-        needed = data.sensitive if model.reads_protected else None
-        decisions = model.predict(data.X, needed, key=data.key)
-        return Subject("a fitted model", decisions, model.scores(data.X, needed))
-    if not callable(getattr(model, "predict", None)):
-        raise UsageError(
-            f"a model must have predict (and best predict_proba), {type(model).__name__} has not; give predictions= instead"
-        )
+    if isinstance(model, FairModel) or callable(getattr(model, "predict_proba", None)):
+        rule = given_model(model, data)
+        needed = data.sensitive if rule.reads_protected else None
+        decisions = rule.predict(data.X, needed, key=data.key)
+        return Subject("a fitted model", decisions, rule.scores(data.X, needed))
+    classes = check_given(model, "predict") or ()
     # A model that was trained on the outcome itself names its values; 0 may be the favourable one.
-    by_value = str(data.roles.favorable) in {label_of(c) for c in getattr(model, "classes_", ())}
-    decisions, notes = _decisions(model.predict(data.X), data, by_value=by_value)
-    if not callable(getattr(model, "predict_proba", None)):
-        return Subject(
-            "a fitted model",
-            decisions,
-            notes=(*notes, "The model gives no probabilities, so calibration was not audited."),
-        )
-    favourable, _ = _decisions(model.classes_, data, one_each=True, by_value=by_value)
-    scores = np.asarray(model.predict_proba(data.X), dtype=float)[:, favourable == 1].sum(axis=1)
-    return Subject("a fitted model", decisions, _scores(np.clip(scores, 0.0, 1.0), len(data)), notes=notes)
+    by_value = str(data.roles.favorable) in map(label_of, classes)
+    decided = ask(model, "predict", data.X[list(features_of(model, data))])
+    decisions, notes = _decisions(decided, data, by_value=by_value)
+    note = "The model gives no probabilities, so calibration was not audited."
+    return Subject("a fitted model", decisions, notes=(*notes, note))
 
 
 def _decisions(
-    values: Any, data: Dataset, *, one_each: bool = False, by_value: bool = False
+    values: Any, data: Dataset, *, by_value: bool = False
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Read decisions, values of the outcome or (unless told so) 0 and 1, as 1 where favourable."""
     column = pd.Series(np.asarray(values).ravel())
-    if not one_each and len(column) != len(data):
+    if len(column) != len(data):
         raise DataError(f"predictions must have a value for each of the {len(data)} rows, got {len(column)}")
     if column.isna().any():
         raise DataError(f"predictions are missing in {int(column.isna().sum())} rows; leave these rows out")
