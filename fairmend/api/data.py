@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from fairmend.core.findings import Audit
 
 
+MOST_ROWS = 5_000_000
+"""The most rows of an example that fit into the memory of one machine."""
+
+
 def example(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
     """Return an example data set with its roles.
 
@@ -34,7 +38,11 @@ def example(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
         No data set has this name.
     """
     from fairmend.core.errors import unknown
+    from fairmend.core.validation import check_seed
 
+    check_seed(seed)
+    if rows > MOST_ROWS:
+        raise UsageError(f"at most {MOST_ROWS:,} rows are drawn, got {rows:,}")
     loaders = registry().named("fairmend_datasets")
     if name not in loaders:
         raise unknown("example data set", name, loaders)

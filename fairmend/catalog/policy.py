@@ -305,7 +305,10 @@ def _raw(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if name in policy_names():
         text = built_in.read_text(encoding="utf-8")
     elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"policy {name} is not a readable text (UTF-8)") from error
     else:
         raise unknown("policy", name, policy_names())
     try:

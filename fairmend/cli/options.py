@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
 from fairmend.core.errors import UsageError
-from fairmend.core.vocabulary import NOTIONS
+from fairmend.core.vocabulary import LARGEST_SEED, NOTIONS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -80,7 +81,11 @@ learner_option = click.option(
     help="Learner of the baseline, and of techniques that retrain.",
 )
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random."
+    "--seed",
+    type=click.IntRange(0, LARGEST_SEED),
+    default=0,
+    show_default=True,
+    help="Seed of everything random.",
 )
 
 
@@ -168,7 +173,7 @@ def cuts_of(words: Iterable[str]) -> dict[str, tuple[float, ...]]:
             numbers = tuple(float(b) for b in bounds.split(","))
         except ValueError:
             numbers = ()
-        if not found or not name or not numbers:
+        if not found or not name or not numbers or not all(map(math.isfinite, numbers)):
             raise UsageError(f"--cut takes COLUMN=NUMBER[,NUMBER], got {word!r}")
         out[name] = numbers
     return out

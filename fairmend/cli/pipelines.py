@@ -175,7 +175,11 @@ def _settled(ctx: click.Context, names: tuple[str, ...], by: str) -> None:
 
 @click.command()
 @click.option(
-    "--rows", type=click.IntRange(min=100), default=30_000, show_default=True, help="Applications to draw."
+    "--rows",
+    type=click.IntRange(100, 5_000_000),
+    default=30_000,
+    show_default=True,
+    help="Applications to draw.",
 )
 @constraint_option
 @notion_option

@@ -47,7 +47,10 @@ SHOWN = 6  # columns of the table that fit on a screen; a report has them all
 )
 @click.option("--without", callback=names_of, metavar="ID,ID", help="Techniques to leave out, by id or slug.")
 @click.option(
-    "--jobs", type=int, metavar="N", help="Processes; by default one a core, or a thread of the cluster."
+    "--jobs",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Processes; by default one a core, or a thread of the cluster.",
 )
 @click.option("--dask", metavar="ADDRESS", help="Compute on the Dask cluster of this scheduler.")
 @click.option(

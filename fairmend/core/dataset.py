@@ -310,6 +310,7 @@ def _weights(column: pd.Series[Any]) -> NDArray[np.float64]:
 
 
 def _key(column: pd.Series[Any]) -> NDArray[Any]:
+    check_values(column)
     if column.isna().any() or column.duplicated().any():
         raise DataError(f"the key {column.name!r} must identify each row: it has missing or repeated values")
     return column.to_numpy()

@@ -40,6 +40,7 @@ def protected_groups(
     notes: list[str] = []
     for name in protected:
         column = frame[name]
+        check_values(column)
         if column.isna().all():
             raise InsufficientDataError(f"the protected attribute {name!r} has no value at all")
         edges = given_cuts.get(name)
@@ -102,9 +103,8 @@ def labels_of(column: pd.Series[Any]) -> pd.Series[Any]:
     Raises
     ------
     DataError
-        A value is no name: a list, binary data, or a text of more than 200 characters.
+        There are more values than groups can be compared, or one has more than 200 characters.
     """
-    check_values(column)
     labels = {value: label_of(value) for value in column.dropna().unique()}
     if len(labels) > MOST_GROUPS:
         raise DataError(

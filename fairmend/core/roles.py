@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -73,6 +74,8 @@ class Roles(BaseModel):
             raise UsageError(
                 f"cut points are given for {', '.join(stray)}, which is not a protected attribute"
             )
+        if any(not edges or not all(map(math.isfinite, edges)) for edges in self.cuts.values()):
+            raise UsageError("cut points must be finite numbers, at least one for each attribute")
         return self
 
     def not_features(self) -> set[str]:

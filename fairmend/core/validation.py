@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from fairmend.core.errors import UsageError, unknown
 from fairmend.core.escaping import one_line, shown
+from fairmend.core.vocabulary import LARGEST_SEED
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -44,6 +46,23 @@ EXPECTED = {
     "too_short": "at least {min_length} entries",
     "tuple_type": "a list",
 }
+
+
+def check_seed(seed: Any) -> int:
+    """Return a seed that every generator in use takes.
+
+    Raises
+    ------
+    UsageError
+        It is not a whole number from 0 to 4294967295.
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number <= LARGEST_SEED:
+        raise UsageError(f"a seed is a whole number from 0 to {LARGEST_SEED}, got {seed!r}")
+    return number
 
 
 def validated(model: type[Model], raw: Mapping[str, Any], what: str) -> Model:

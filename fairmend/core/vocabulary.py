@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+LARGEST_SEED = 2**32 - 1
+"""The largest seed that every generator in use takes."""
+
 Stage = Literal["causal", "pre-processing", "in-processing", "post-processing", "evaluation", "operations"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 

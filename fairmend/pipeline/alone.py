@@ -24,7 +24,7 @@ from fairmend.core.plain import plain
 from fairmend.core.roles import Roles
 from fairmend.core.stages.effects import feature_effect, label_effect, row_effect, weight_effect
 from fairmend.core.technique import Technique
-from fairmend.core.validation import validated
+from fairmend.core.validation import check_seed, validated
 from fairmend.core.words import plural
 from fairmend.pipeline.audit.subject import subject_of
 from fairmend.pipeline.given import given_columns
@@ -118,6 +118,7 @@ def run_alone(
     FairmendError
         The request contradicts itself, or the data cannot serve it.
     """
+    check_seed(seed)
     chosen = dict(parameters or {})
     names = technique._get_param_names()
     if features is not None:

@@ -16,6 +16,7 @@ from fairmend.core.errors import UsageError
 from fairmend.core.measure import corrected_resampled_ttest, holm
 from fairmend.core.measure.bootstrap import Interval, generators
 
+MOST_RUNS = 500
 MOSTLY = 0.8
 """Share of the folds in which the target should hold; below it the record says so."""
 
@@ -42,12 +43,17 @@ class Repeats:
         UsageError
             It is not of this form, there is no repetition, or there are fewer than two folds.
         """
-        found = re.fullmatch(r"\s*(\d+)x(\d+)\s*", str(text))
+        found = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})\s*", str(text), re.ASCII)
         numbers = (0, 0) if found is None else (int(found[1]), int(found[2]))
         if numbers[0] < 1 or numbers[1] < 2:
             raise UsageError(
                 "cross-validation takes REPETITIONSxFOLDS, such as 5x2, with at least 1 repetition and "
-                f"2 folds; got {text!r}"
+                f"2 folds; got {str(text)[:40]!r}"
+            )
+        if numbers[0] * numbers[1] > MOST_RUNS:
+            raise UsageError(
+                f"cross-validation {text} runs the whole pipeline {numbers[0] * numbers[1]:,} times, at most {MOST_RUNS} "
+                "are done; 10x5 is plenty"
             )
         return cls(*numbers)
 

@@ -14,7 +14,7 @@ from fairmend.core.errors import UsageError
 from fairmend.core.findings import Finding
 from fairmend.core.roles import Roles
 from fairmend.core.validation import validated
-from fairmend.core.vocabulary import Notion, Stage
+from fairmend.core.vocabulary import LARGEST_SEED, Notion, Stage
 from fairmend.core.yaml_text import yaml_text
 
 When = Literal["always", "target not secure", "calibration poor"]
@@ -56,7 +56,7 @@ class PipelineSpec(_Closed):
     )
     constraints: Constraints = Field(default_factory=Constraints)
     split: dict[str, float] = Field(default_factory=lambda: dict(PARTS), description="share of each part")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     simplify: bool = Field(
         default=True, description="whether steps without which the result is as good are left out at the end"
     )

@@ -20,6 +20,7 @@ from fairmend.core.findings import Audit
 from fairmend.core.learner import make_learner
 from fairmend.core.registry import Registry, fingerprint
 from fairmend.core.roles import Roles
+from fairmend.core.validation import check_seed
 from fairmend.core.vocabulary import LEVELS, Notion
 from fairmend.pipeline.audit import audit as run_audit
 from fairmend.pipeline.candidates import Steps, combinations
@@ -108,8 +109,9 @@ def sweep(
         A worker process died, or the store cannot be used.
     """
     began = time.perf_counter()
-    if jobs == 0:
-        raise UsageError("jobs must be a number of processes, or -1 for one a core, got 0")
+    check_seed(seed)
+    if jobs is not None and (jobs < -1 or jobs == 0):
+        raise UsageError(f"jobs must be a number of processes, or -1 for one a core, got {jobs}")
     judged_by = load_policy(policy)
     target = _target(judged_by, notion)
     settings = Settings(judged_by.minimum_support, n_boot, seed=seed, groups=data.groups.labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -333,6 +334,13 @@ class Measurement:
             high, float(np.minimum(most[i] / value[j], 1).min())
         )
 
+    @cached_property
+    def _score_values(self) -> dict[str, Float]:
+        """Each calibration statistic of the groups and of all rows; once, for it costs as much for one group."""
+        assert self.scores is not None  # noqa: S101 - asked where there are scores only
+        sums = self.scores.sums
+        return {name: _with_pooled(of)(sums) for name, of in SCORE_STATISTICS.items()}
+
     def _calibration(
         self, name: str, statistic: str, form: Form | None, place: int | None, reference: str
     ) -> Figure:
@@ -343,7 +351,7 @@ class Measurement:
             raise UsageError(f"{name} compares groups; ask for {statistic} of one group")
         statistics = GroupStatistic(
             self.groups,
-            _with_pooled(SCORE_STATISTICS[statistic])(self.scores.sums),
+            self._score_values[statistic],
             self.drawn_scores[statistic],
             self.scores.rows.sum(axis=(1, 2)),
             self.level,

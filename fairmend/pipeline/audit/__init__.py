@@ -11,12 +11,14 @@ from numpy.typing import ArrayLike
 from fairmend.core.dataset import MINIMUM_ROWS, Dataset
 from fairmend.core.errors import InsufficientDataError
 from fairmend.core.findings import Audit, Finding
+from fairmend.core.groups import Groups
 from fairmend.core.measure import Measurement, ScoreTable, measure
 from fairmend.core.measure.audit import views
+from fairmend.core.validation import check_seed
 from fairmend.pipeline.audit.cautions import cautions, leaks
 from fairmend.pipeline.audit.crossing import intersectional_disparity
 from fairmend.pipeline.audit.evidence import Evidence, conclude
-from fairmend.pipeline.audit.features import binned, rates_by_bin
+from fairmend.pipeline.audit.features import binned, most_telling, rates_by_bin
 from fairmend.pipeline.audit.gaps import BASE_RATE, ERROR_RATE, OUTCOME, compare_groups, group_miscalibration
 from fairmend.pipeline.audit.imbalance import rarer_outcome, rarer_outcome_in_group, representation
 from fairmend.pipeline.audit.mediators import biased_mediators
@@ -79,6 +81,7 @@ def audit(
     UnknownNameError
         No learner has this name.
     """
+    check_seed(seed)
     if len(data) < MINIMUM_ROWS:
         raise InsufficientDataError(f"the data has {len(data)} rows; an audit needs at least {MINIMUM_ROWS}")
     rules, say = thresholds(), progress or _silent
@@ -106,8 +109,8 @@ def audit(
     *_, crossing = measured
     if len(measured) > 1:
         found += intersectional_disparity(crossing, measured[crossing], groups, errors=not subject.is_label)
-    say("looking for mediators and proxies")
-    about_features, cautions_ = _of_features(data, rules, seed)
+    say(f"putting {data.X.shape[1]:,} features in bins")
+    about_features, cautions_ = _of_features(data, rules, seed, say)
     findings, notes = conclude([*found, *about_features], rules)
     return Audit(
         rows=len(data),
@@ -152,14 +155,27 @@ def _of_groups(
     return out
 
 
-def _of_features(data: Dataset, rules: Thresholds, seed: int) -> tuple[list[Evidence], list[str]]:
+def _of_features(
+    data: Dataset, rules: Thresholds, seed: int, say: Callable[[str], None]
+) -> tuple[list[Evidence], list[str]]:
     """Return what the features show about each attribute, and what to be cautious about."""
-    features = {str(name): binned(data.X[name]) for name in data.X.columns}
-    features = {name: feature for name, feature in features.items() if feature.n_bins > 1}
+    every = {str(name): binned(data.X[name]) for name in data.X.columns}
+    every = {name: feature for name, feature in every.items() if feature.n_bins > 1}
+    roles = data.roles
+    features = most_telling(
+        every,
+        [data.y, *(Groups.of(data.sensitive[[name]]).codes for name in roles.protected)],
+        {*roles.mediators, *roles.resolving, *roles.proxies},
+    )
     folds = folds_of(data.y, seed)
     rates = {name: rates_by_bin(feature, data.y, folds)[:, 1] for name, feature in features.items()}
     leaking = leaks(data.y, rates, rules)
     notes = cautions(data.X, leaking)
+    if len(features) < len(every):
+        notes.append(
+            f"{len(features)} of {len(every):,} features were asked for leaks, bias and as proxies: those that go most "
+            "closely with the outcome or a group."
+        )
     if data.roles.resolving:
         notes.append(
             f"Resolving variables were not asked for bias or as proxies: {', '.join(data.roles.resolving)}."
@@ -169,6 +185,7 @@ def _of_features(data: Dataset, rules: Thresholds, seed: int) -> tuple[list[Evid
     honest = {name: feature for name, feature in features.items() if name not in leaking}
     out: list[Evidence] = []
     for attribute in data.roles.protected:
+        say(f"looking for mediators and proxies of {attribute} among {len(features)} features")
         known = {name: feature for name, feature in honest.items() if name != attribute}
         out += biased_mediators(attribute, data, known, {name: rates[name] for name in known}, rules, seed)
         out += proxies(attribute, data, features, rules, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from fairmend.pipeline.audit.features import area
 from fairmend.pipeline.audit.thresholds import Thresholds
 
 MOSTLY = 0.9
-DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T]\d{1,2}:\d{2}.*)?"
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T]\d{1,2}:\d{2}.*)?")
 
 
 def leaks(y: Int, outcome_rates: dict[str, Float], rules: Thresholds) -> dict[str, float]:
@@ -43,8 +44,12 @@ def _is_text(column: pd.Series[Any]) -> bool:
 
 
 def _is_date(column: pd.Series[Any]) -> bool:
-    sample = column.dropna().drop_duplicates().head(200).astype(str)
-    return _is_text(column) and len(sample) > 1 and bool(sample.str.fullmatch(DATE).mean() >= MOSTLY)
+    if not _is_text(column):
+        return False
+    sample = [str(value) for value in column.dropna().unique()[:200]]
+    return len(sample) > 1 and sum(DATE.fullmatch(text) is not None for text in sample) >= MOSTLY * len(
+        sample
+    )
 
 
 def _is_identifier(column: pd.Series[Any]) -> bool:

@@ -21,6 +21,8 @@ from fairmend.pipeline.audit.thresholds import Interval
 MOST_BINS = 20
 ROWS_A_BIN = 50
 MOST_LEVELS = 50
+MOST_FEATURES = 500
+"""Features that are asked one by one; of more, those that go most with the outcome or a group."""
 PROBE_ROWS = 20_000
 
 
@@ -65,6 +67,28 @@ def _dense(codes: NDArray[Any]) -> tuple[Int, int]:
     """Return codes without gaps, and how many there are."""
     found, dense = np.unique(codes, return_inverse=True)
     return dense.astype(np.int64), len(found)
+
+
+def association(feature: Binned, classes: Int) -> float:
+    """Return how closely bins go with classes: the squared contingency per row and degree of freedom."""
+    n_classes = int(classes.max()) + 1
+    counts = np.bincount(feature.codes * n_classes + classes, minlength=feature.n_bins * n_classes)
+    counts = counts.reshape(feature.n_bins, n_classes)
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / len(classes)
+    squared = np.divide((counts - expected) ** 2, expected, out=np.zeros_like(expected), where=expected > 0)
+    return float(squared.sum()) / (len(classes) * max(min(feature.n_bins, n_classes) - 1, 1))
+
+
+def most_telling(
+    features: dict[str, Binned], classes: Iterable[Int], declared: set[str]
+) -> dict[str, Binned]:
+    """Return the 500 features that go most closely with any of the classes, and those that are declared."""
+    if len(features) <= MOST_FEATURES:
+        return features
+    by = list(classes)
+    told = {name: max(association(feature, one) for one in by) for name, feature in features.items()}
+    first = set(sorted(told, key=told.__getitem__, reverse=True)[:MOST_FEATURES]) | declared
+    return {name: feature for name, feature in features.items() if name in first}
 
 
 def rates_by_bin(feature: Binned, classes: Int, folds: Int) -> Float:
