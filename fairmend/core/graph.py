@@ -227,11 +227,11 @@ class CausalGraph:
                 if not {"from", "to"} <= edge.keys():
                     raise UsageError(f"an edge must have the keys 'from' and 'to'; got {_short(edge)}")
                 edge = (edge["from"], edge["to"], edge.get("provenance", provenance))
-            edges.append(_names(edge, "an edge"))
+            edges.append(_column_names(edge, "an edge"))
         return cls.from_edges(
             edges,
-            nodes=_names(_list(mapping, "nodes"), "the nodes"),
-            hidden=[_names(pair, "a hidden common cause") for pair in _list(mapping, "hidden_common_causes")],
+            nodes=_column_names(_list(mapping, "nodes"), "the nodes"),
+            hidden=[_column_names(pair, "a hidden common cause") for pair in _list(mapping, "hidden_common_causes")],
             provenance=provenance,
         )
 
@@ -629,7 +629,7 @@ def _refuse_unknown_keys(owner: str, mapping: Mapping[str, Any], known: set[str]
             raise UsageError(f"{owner} takes the keys {', '.join(sorted(known))}; got {key!r}")
 
 
-def _names(values: Any, what: str) -> list[str]:
+def _column_names(values: Any, what: str) -> list[str]:
     """Return the names of columns, which must be texts."""
     if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
         raise UsageError(f"{what} must be a list of column names; got {_short(values)}")

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from fairmend.core.errors import DataError, MissingExtraError
+from fairmend.core.errors import DataError, FairmendError, MissingExtraError
 from fairmend.core.table_source import LIMIT, MOST_MIB, PARQUET, most_bytes, open_table
 
 LONGEST_NAME = 500
@@ -70,9 +70,9 @@ def read_table(path: str | Path, exact: Collection[str] = ()) -> pd.DataFrame:
             is_parquet = source.read(4) == PARQUET or path.suffix in {".parquet", ".pq"}
             source.seek(0)
             frame = _parquet(source, path) if is_parquet else _csv(source, path, exact)
+    except FairmendError:
+        raise
     except (UnicodeDecodeError, pd.errors.ParserError, OSError, ValueError, OverflowError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(
             f"{path} is not a readable table (CSV, .csv.gz or Parquet): {_one_line(error)}"
         ) from error

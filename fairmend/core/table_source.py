@@ -148,7 +148,7 @@ def _reader(source: BinaryIO, packing: str, path: Path) -> IO[bytes]:
     if packing == ".zst":
         return _zstandard(source, path)
     unpack: dict[str, Callable[[BinaryIO], IO[bytes]]] = {
-        ".gz": lambda file: cast("IO[bytes]", gzip.GzipFile(fileobj=file)),
+        ".gz": lambda file: cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb")),
         ".bz2": bz2.BZ2File,
         ".xz": lzma.LZMAFile,
     }
@@ -193,7 +193,7 @@ def _copied(stream: IO[bytes], path: Path, packed: int | None) -> BinaryIO:
         if size > limit or is_bomb:
             copy.close()
             raise DataError(
-                f"{path} comes to more than {size >> 20:,} MiB when it is read"
+                f"{path} comes to more than {min(size, limit) >> 20:,} MiB when it is read"
                 + (f", from {packed:,} bytes packed" if packed is not None else "")
                 + f"; if that is meant, allow it with {LIMIT}=<MiB>, or give it unpacked as a file"
             )
