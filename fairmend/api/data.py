@@ -160,9 +160,8 @@ def load_audit(source: str | Path | Mapping[str, Any] | Audit) -> Audit:
     UsageError
         The file is missing or is not an audit.
     """
-    import json
-
     from fairmend.core.findings import Audit
+    from fairmend.core.strict_reading import read_json
     from fairmend.core.validation import validated
 
     if isinstance(source, Audit):
@@ -172,8 +171,4 @@ def load_audit(source: str | Path | Mapping[str, Any] | Audit) -> Audit:
     path = Path(source)
     if not path.is_file():
         raise UsageError(f"there is no audit file {path}; make one with fairmend audit ... --json")
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path} is not JSON: {error}") from error
-    return validated(Audit, raw, str(path))
+    return validated(Audit, read_json(path, str(path)), str(path))

@@ -253,7 +253,7 @@ def run(
         "cv": cv,
     }
     path = source if isinstance(source, (str, Path)) else None
-    judged_by = load_policy(policy or spec.policy)
+    judged_by = load_policy(policy or spec.policy, registry())
     with (
         nullcontext(observer)
         if tracking is None

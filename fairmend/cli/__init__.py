@@ -1,7 +1,8 @@
 """The command line: options, one call of the Python API, one printer.
 
 Commands are imported when they are called for, so that a listing starts at once. Exit codes: 0 done
-and deployable; 1 an error; 2 usage; 3 waits for approval; 4 escalated or a gate failed.
+and deployable; 1 an error; 2 usage; 3 waits for approval; 4 escalated, a gate failed, or the policy
+demands too little.
 """
 
 from __future__ import annotations

@@ -152,7 +152,8 @@ def run(
     The baseline is --model or --scores, else a model is trained. Techniques that retrain train the
     learner, not your model; -c retraining=false keeps your model.
 
-    Exit codes: 0 deployable; 1 an error; 2 usage; 3 waits for an approval; 4 escalated, or a gate failed.
+    Exit codes: 0 deployable; 1 an error; 2 usage; 3 waits for an approval; 4 escalated, a gate failed, or
+    the policy was passed and demands too little to call the result deployable.
     """
     roles = roles_of(options)
     if pipeline is None:
@@ -233,6 +234,11 @@ def print_record(record: RunRecord) -> None:
         console.print(left)
     for line in record.cross_validation.lines if record.cross_validation is not None else ():
         console.print(line)
+    console.print(f"Policy: {record.policy.text}")
+    if record.policy.weaker_than_playbook:
+        console.print("The policy demands less than the playbook:")
+    for weakness in record.policy.weaker_than_playbook:
+        console.print(f"  - {weakness}")
     console.print(styled((record.status, "bold"), f": {record.reason}"))
     if record.options:
         console.print("Options:")

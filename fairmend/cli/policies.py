@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fairmend.cli.output import as_json, out, print_json
 from fairmend.core.words import plural
+
+if TYPE_CHECKING:
+    from fairmend.catalog.policy import Weakness
 
 
 @click.group()
@@ -48,21 +51,19 @@ def show(name: str, as_json: bool) -> None:
 @policy.command()
 @click.argument("name")
 def check(name: str) -> None:
-    """Check a policy file against the schema, and that every quantity it names is measured."""
-    from fairmend import api
-    from fairmend.catalog.policy import load_policy
-    from fairmend.core.errors import unknown
-    from fairmend.pipeline.checks import CHECKS
+    """Check a policy file: schema, metrics, bounds and decisions, and where it demands less than the playbook."""
+    from fairmend.catalog.policy import load_policy, not_deployable, weaker_than
+    from fairmend.pipeline.record import PolicyRecord
 
     found = load_policy(name)
-    known = {*CHECKS, *api.registry().named("fairmend_gates"), "target", "approval"}
-    for one in found.checks():
-        if one.check not in known:
-            raise unknown("gate check", one.check, known)
+    checks = plural(sum(len(gate.checks) for gate in found.gates), "check")
     out().print(
-        f"{found.policy} is valid: {plural(sum(len(g.checks) for g in found.gates), 'check')} at "
-        f"{plural(len(found.gates), 'gate')}"
+        f"{PolicyRecord.of(found).text} is valid: {checks} at {plural(len(found.gates), 'gate')}"
     )
+    _tell_weaker(weaker_than(found, load_policy("playbook")), "It demands less than the playbook:")
+    for notion in found.targets:
+        if lacking := not_deployable(found, notion):
+            out().print(f"No run for {notion} can end as deployable: {'; '.join(lacking)}")
 
 
 @policy.command()
@@ -70,20 +71,36 @@ def check(name: str) -> None:
 @click.argument("second")
 @as_json
 def diff(first: str, second: str, as_json: bool) -> None:
-    """Show in what two policies differ."""
+    """Show in what two policies differ, and where each demands less than the other."""
     from rich.table import Table
 
-    from fairmend.catalog.policy import load_policy
+    from fairmend.catalog.policy import load_policy, weaker_than
 
-    a, b = (_flat(load_policy(name).model_dump(mode="json")) for name in (first, second))
+    one, two = load_policy(first), load_policy(second)
+    a, b = (_flat(found.model_dump(mode="json", exclude={"file"})) for found in (one, two))
     changed = {k: (a.get(k), b.get(k)) for k in sorted({*a, *b}) if a.get(k) != b.get(k)}
+    weaker = {"first": weaker_than(one, two), "second": weaker_than(two, one)}
     if as_json:
-        print_json({k: {first: x, second: y} for k, (x, y) in changed.items()})
+        print_json(
+            {
+                "changed": [{"place": k, "first": x, "second": y} for k, (x, y) in changed.items()],
+                "weaker": {which: [w.to_json() for w in found] for which, found in weaker.items()},
+            }
+        )
         return
     table = Table("where", first, second)
     for place, (x, y) in changed.items():
         table.add_row(place, str(x), str(y))
     out().print(table)
+    _tell_weaker(weaker["first"], f"{first} demands less than {second}:")
+    _tell_weaker(weaker["second"], f"{second} demands less than {first}:")
+
+
+def _tell_weaker(found: list[Weakness], title: str) -> None:
+    if found:
+        out().print(title)
+    for weakness in found:
+        out().print(f"  - {weakness}")
 
 
 def _flat(value: Any, place: str = "") -> dict[str, Any]:

@@ -177,15 +177,14 @@ def _short(value: Any) -> str:
 
 def parameters_of(words: tuple[str, ...]) -> dict[str, Any]:
     """Return parameters from words of the form ``name=value``; a value is read as YAML reads it."""
-    import yaml
+    from fairmend.core.strict_reading import parse_yaml
 
     out: dict[str, Any] = {}
     for word in words:
         name, found, text = word.partition("=")
         if not found or not name:
             raise UsageError(f"a parameter has the form name=value, got {word!r}")
-        try:
-            out[name] = float(text) if "e" in text.lower() and "." not in text else yaml.safe_load(text)
-        except (ValueError, yaml.YAMLError):
-            out[name] = text
+        if name in out:
+            raise UsageError(f"the parameter {name!r} is given twice")
+        out[name] = parse_yaml(text, f"the value of -p {name}")
     return out

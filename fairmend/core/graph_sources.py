@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from fairmend.core.dataset import Dataset
 from fairmend.core.errors import DataError, UsageError
 from fairmend.core.graph import CausalGraph
+from fairmend.core.strict_reading import parse_json
 
 
 def read_graph(source: Any) -> CausalGraph:
@@ -53,11 +53,9 @@ def _read_file(path: Path) -> CausalGraph:
     if path.suffix in {".dot", ".gv"}:
         return CausalGraph.from_dot(text)
     try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise DataError(
-            f"the causal graph {path} is neither .dot nor JSON: {' '.join(str(error).split())}"
-        ) from error
+        content = parse_json(text, f"the causal graph {path}")
+    except UsageError as error:
+        raise DataError(f"{error}; give a .json or .dot file") from error
     return read_graph(content if isinstance(content, Mapping | list) else {"edges": content})
 
 

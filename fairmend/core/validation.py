@@ -100,7 +100,8 @@ def first_fault(error: ValidationError, model: type[BaseModel], raw: Any) -> tup
     Returns
     -------
     where : str
-        Keys and positions joined by dots; empty for the record itself.
+        Keys and positions joined by dots; ids instead of positions, where entries have one. Empty for the
+        record itself.
     fault : str
         Such as ``"a number was expected, got 'high'"`` or ``"no key is called 'colour'; ..."``.
     """
@@ -130,7 +131,8 @@ def _place(loc: Sequence[int | str], raw: Any) -> tuple[tuple[int | str, ...], A
         known = part in raw if isinstance(raw, Mapping) else False
         if known or (isinstance(part, int) and isinstance(raw, Sequence) and part < len(raw)):
             raw = raw[part]
-            place.append(part)
+            named = isinstance(part, int) and isinstance(raw, Mapping) and isinstance(raw.get("id"), str)
+            place.append(raw["id"] if named else part)
     return tuple(place), raw
 
 

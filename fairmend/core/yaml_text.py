@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from fairmend.core.escaping import ACTING
+from fairmend.core.strict_reading import EXPONENT
 
 
 class _Dumper(yaml.SafeDumper):
@@ -25,6 +26,8 @@ def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
 
 _Dumper.add_representer(float, _float)
 _Dumper.add_representer(str, _text)
+# Text that the reader would take for a number is quoted.
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
 
 
 def yaml_text(value: Any) -> str:

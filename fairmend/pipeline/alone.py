@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from numpy.typing import NDArray
 
 from fairmend.core.case import Case, Effect
@@ -23,6 +22,7 @@ from fairmend.core.model import FairModel
 from fairmend.core.plain import plain
 from fairmend.core.roles import Roles
 from fairmend.core.stages.effects import feature_effect, label_effect, row_effect, weight_effect
+from fairmend.core.strict_reading import MOST_YAML_BYTES, parse_yaml, read_text
 from fairmend.core.technique import Technique
 from fairmend.core.validation import check_seed, validated
 from fairmend.core.words import plural
@@ -184,13 +184,10 @@ def _graph(path: str | Path | None, roles: Roles) -> CausalGraph:
     file = Path(path)
     if not file.is_file():
         raise UsageError(f"there is no graph file {file}; give JSON, YAML or Graphviz (.dot)")
-    text = file.read_text(encoding="utf-8", errors="replace")
+    text = read_text(file, str(file), MOST_YAML_BYTES)
     if file.suffix in {".dot", ".gv"}:
         return CausalGraph.from_dot(text)
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{file} is neither JSON nor YAML: {' '.join(str(error).split())[:160]}") from error
+    raw = parse_yaml(text, str(file))
     return CausalGraph.from_mapping(raw.get("graph", raw) if isinstance(raw, dict) else raw)
 
 

@@ -12,7 +12,7 @@ from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
 from fairmend.core.vocabulary import Stage
 from fairmend.pipeline.choices import ACTING, CALIBRATION, SLOTS, Chooser, Slot, biased_numbers, slot_of
-from fairmend.pipeline.spec import Choice, PipelineSpec, Step, When
+from fairmend.pipeline.spec import AuditedData, Choice, PipelineSpec, Step, When
 
 if TYPE_CHECKING:
     from fairmend.index import Recommendation
@@ -59,7 +59,7 @@ def compose(
         sweep is about something else, or found nothing that meets the target.
     """
     named = policy.policy if isinstance(policy, Policy) else str(policy)
-    policy = load_policy(policy)
+    policy = load_policy(policy, registry)
     audit, allowed, notion = recommendation.audit, recommendation.constraints, recommendation.notion
     target = policy.target(notion)
     ranked = [_ranked(registry, r.technique_id) for r in recommendation.results]
@@ -82,6 +82,7 @@ def compose(
     evaluations = tuple(composer.chooser.choice(m) for m in composer.planned(policy.plan.evaluation))
     return PipelineSpec(
         name=name,
+        audited=_audited(recommendation, sweep),
         roles=audit.roles,
         notion=notion,
         policy=named,
@@ -92,6 +93,14 @@ def compose(
         evaluations=evaluations,
         findings=audit.findings,
     )
+
+
+def _audited(recommendation: Recommendation, sweep: Sweep | None) -> AuditedData:
+    """Return the data behind a pipeline; the audit of a sweep leaves the test part out."""
+    audit = recommendation.audit
+    if sweep is not None and sweep.audit == audit:
+        return AuditedData(sha256=sweep.data["sha256"], rows=sweep.data["rows"])
+    return AuditedData(sha256=audit.fingerprint, rows=audit.rows)
 
 
 def _check_sweep(sweep: Sweep, recommendation: Recommendation, policy: Policy) -> None:

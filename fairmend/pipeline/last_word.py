@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fairmend.catalog.policy import Policy
+from fairmend.catalog.policy import Policy, not_deployable
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
 from fairmend.core.model import FairModel
@@ -71,6 +71,7 @@ def status_of(
     verdicts: list[Judgement],
     gates: list[Judgement],
     policy: Policy,
+    notion: str,
     decisions: Iterable[Approval] = (),
 ) -> tuple[Status, str, list[str]]:
     """Return how a run ends, why, and what people can decide.
@@ -84,7 +85,9 @@ def status_of(
     gates : list of Judgement
         Of all gates, on validation data; an open approval among them keeps the run waiting.
     policy : Policy
-        Its last rollback holds the options.
+        The rollback of its last gate holds the options; it must demand enough for ``deployable``.
+    notion : str
+        The notion of fairness that the run works towards.
     decisions : iterable of Approval
         Of people, settled. A rejection that holds is never passed over, also where the way of the run did not
         lead through its gate.
@@ -97,7 +100,7 @@ def status_of(
     told = "; ".join(
         f"{j.check}: {j.reason or j.measure}" for j in verdicts if j.decides and j.verdict == found
     )
-    options = list(policy.rollback("rollback-post-processing").options)
+    options = list(policy.rollback(policy.gate("post-processing").on_fail).options)
     if found == "failed":
         return "failed", f"what held on validation did not hold on the test data: {told}", options
     if found == "insufficient evidence":
@@ -107,6 +110,13 @@ def status_of(
     open_ = [j for j in gates if j.verdict == "waiting" and j.decides]
     if open_:
         return "waiting", "; ".join(dict.fromkeys(f"{j.id} {j.reason}" for j in open_)), []
+    if lacking := not_deployable(policy, notion):
+        told = "; ".join(lacking)
+        return (
+            "passed its policy",
+            f"every required check passed, but the policy demands too little: {told}",
+            [],
+        )
     return "deployable", "every required check passed, on validation and on the test data", []
 
 

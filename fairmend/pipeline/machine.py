@@ -26,6 +26,7 @@ from fairmend.pipeline.trace import Applied, Tracer
 from fairmend.pipeline.view import Judged, Settings, View
 
 Observer = Callable[[dict[str, Any]], None]
+MOST_RETURNS = 3  # decisions that lead back to a stage
 
 
 @dataclass
@@ -108,6 +109,7 @@ class Machine:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._entry: dict[Place, tuple[Applied, list[Choice]]] = {}
         self._rollbacks: Counter[str] = Counter()
+        self._returns = 0
         self._changes: Counter[tuple[str, int]] = Counter()
         self._judged: dict[tuple[str, ...], Judged] = {(): self.baseline}
 
@@ -167,6 +169,14 @@ class Machine:
                 return self._escalate(
                     self.policy.rollback(self.policy.gate(place).on_fail), self._why(judgements) or reason
                 )
+            # Rollbacks are limited by the policy; with this the machine ends under any policy.
+            if PLACES.index(to) <= PLACES.index(place):
+                if self._returns == MOST_RETURNS:
+                    return self._escalate(
+                        self.policy.rollback(self.policy.gate(place).on_fail),
+                        f"iteration limit ({MOST_RETURNS}) reached: {self.policy.decision(place).id} goes back to {to}",
+                    )
+                self._returns += 1
             place = to
 
     # -- stages -----------------------------------------------------------------------------------

@@ -38,9 +38,39 @@ def _of_baseline(spec: PipelineSpec, machine: Machine) -> list[str]:
     ]
 
 
-def notes(spec: PipelineSpec, model: FairModel, machine: Machine) -> list[str]:
-    """Return what a reader must know of the final rule and of the way to it."""
-    said = _of_baseline(spec, machine)
+def _of_data(spec: PipelineSpec, data: Dataset, machine: Machine) -> list[str]:
+    """Return that the pipeline was composed from the audit of other data, or for other roles."""
+    said = []
+    estimator = machine.baseline.model.estimator
+    audited = data.without([estimator.column]) if isinstance(estimator, GivenScores) else data
+    if spec.audited is not None and spec.audited.sha256 not in {audited.fingerprint(), data.fingerprint()}:
+        said.append(
+            f"The pipeline was composed from an audit of other data or other roles ({spec.audited.rows:,} rows, "
+            f"SHA-256 {spec.audited.sha256[:12]}; these are {len(data):,} rows, SHA-256 "
+            f"{audited.fingerprint()[:12]}): its findings and parameters were not drawn from these."
+        )
+    named, used = spec.roles.model_dump(), data.roles.model_dump()
+    if isinstance(estimator, GivenScores):
+        named.pop("ignored"), used.pop("ignored")
+    other = [
+        f"{role} {_shown(used[role])} for {_shown(named[role])}"
+        for role in named
+        if used[role] != named[role]
+    ]
+    if other:
+        said.append(f"The run gives columns other roles than the pipeline names: {'; '.join(other)}.")
+    return said
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
+
+
+def notes(spec: PipelineSpec, model: FairModel, machine: Machine, data: Dataset) -> list[str]:
+    """Return what a reader must know of the final rule, of the way to it, and of the data behind it."""
+    said = [*_of_data(spec, data, machine), *_of_baseline(spec, machine)]
     if model.reads_protected:
         rules = [p.metadata for p in model.parts if p.metadata.needs_protected_at_prediction]
         for rule in rules:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from fairmend.catalog.policy import Policy
+from fairmend.catalog.policy import Policy, Weakness, load_policy, policy_names, weaker_than
 from fairmend.core.case import Case, Effect
 from fairmend.core.graph import CausalGraph
 from fairmend.core.measure import Comparison, Measurement
@@ -17,8 +17,15 @@ from fairmend.pipeline.gates import Judgement
 from fairmend.pipeline.resolution import Resolution
 from fairmend.pipeline.spec import PipelineSpec
 
-Status = Literal["deployable", "waiting", "escalated", "failed", "rejected"]
-EXIT_CODES: dict[Status, int] = {"deployable": 0, "waiting": 3, "escalated": 4, "failed": 4, "rejected": 4}
+Status = Literal["deployable", "passed its policy", "waiting", "escalated", "failed", "rejected"]
+EXIT_CODES: dict[Status, int] = {
+    "deployable": 0,
+    "waiting": 3,
+    "passed its policy": 4,
+    "escalated": 4,
+    "failed": 4,
+    "rejected": 4,
+}
 
 
 @dataclass(frozen=True)
@@ -170,6 +177,52 @@ class Variant:
         return plain(self.__dict__)
 
 
+@dataclass(frozen=True)
+class PolicyRecord:
+    """By which policy a run was judged.
+
+    Attributes
+    ----------
+    name : str
+        What it calls itself.
+    file : str or None
+        Where it was read; None for a built-in one, or one that a program made.
+    sha256 : str
+        Of what it says.
+    evidence : str
+        Whether the estimate or the whole interval decides.
+    built_in : bool
+        Whether it is what comes with fairmend under that name.
+    weaker_than_playbook : tuple of Weakness
+        Where it demands less than the playbook.
+    """
+
+    name: str
+    file: str | None
+    sha256: str
+    evidence: str
+    built_in: bool
+    weaker_than_playbook: tuple[Weakness, ...]
+
+    @classmethod
+    def of(cls, policy: Policy) -> Self:
+        """Return what a run says of its policy."""
+        digest = policy.digest()
+        built_in = policy.policy in policy_names() and load_policy(policy.policy).digest() == digest
+        weaker = tuple(weaker_than(policy, load_policy("playbook")))
+        return cls(policy.policy, policy.file, digest, policy.evidence, built_in, weaker)
+
+    @property
+    def text(self) -> str:
+        """The policy in one line: name, origin and the beginning of its hash."""
+        origin = "built in" if self.built_in else self.file or "not from a file"
+        return f"{self.name} ({origin}), SHA-256 {self.sha256[:12]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {**self.__dict__, "weaker_than_playbook": [w.to_json() for w in self.weaker_than_playbook]}
+
+
 @dataclass
 class RunRecord:
     """Everything that a run leaves behind.
@@ -179,12 +232,14 @@ class RunRecord:
     run_id : str
         Name of the run.
     status : str
-        ``deployable``, ``waiting``, ``escalated`` or ``failed``; ``rejected`` where a person rejected the run
-        after it had ended.
+        ``deployable``, ``passed its policy`` (which demands too little for that), ``waiting``,
+        ``escalated`` or ``failed``; ``rejected`` where a person rejected the run after it had ended.
     reason : str
         Why it ended there.
     spec : PipelineSpec
         The pipeline.
+    policy : PolicyRecord
+        Which policy it was judged by, and where that demands less than the playbook.
     baseline, final : Measurement
         Figures on the test data, which no step has seen.
     tests : Comparison
@@ -219,7 +274,7 @@ class RunRecord:
     status: Status
     reason: str
     spec: PipelineSpec
-    policy: dict[str, Any]
+    policy: PolicyRecord
     data: dict[str, Any]
     baseline: Measurement
     final: Measurement
@@ -247,7 +302,7 @@ class RunRecord:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the command: 0 deployable, 3 waiting, 4 escalated or failed."""
+        """Exit code of the command: 0 deployable, 3 waiting, 4 otherwise."""
         return EXIT_CODES[self.status]
 
     def to_json(self) -> dict[str, Any]:
@@ -257,7 +312,7 @@ class RunRecord:
             "status": self.status,
             "reason": self.reason,
             "notion": self.spec.notion,
-            "policy": self.policy,
+            "policy": self.policy.to_json(),
             "data": self.data,
             "seed": self.spec.seed,
             "baseline": self.baseline.to_json(),

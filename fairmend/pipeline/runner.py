@@ -24,7 +24,7 @@ from fairmend.pipeline.given import given_model
 from fairmend.pipeline.last_word import TestJudge, evaluate, status_of
 from fairmend.pipeline.machine import Machine, Observer
 from fairmend.pipeline.notes import about, notes, versions
-from fairmend.pipeline.record import RunRecord, Turn
+from fairmend.pipeline.record import PolicyRecord, RunRecord, Turn
 from fairmend.pipeline.resolution import resolve
 from fairmend.pipeline.soundness import check_spec
 from fairmend.pipeline.spec import PipelineSpec
@@ -92,7 +92,7 @@ def run(
     """
     began = time.perf_counter()
     repeats = None if cv is None else Repeats.parse(cv)
-    judged_by = load_policy(policy or spec.policy)
+    judged_by = load_policy(policy or spec.policy, registry)
     check_spec(spec, registry, judged_by)
     tell: Observer = observer or (lambda event: None)
     settings = Settings(judged_by.minimum_support, n_boot, n_permutations, spec.seed, data.groups.labels)
@@ -134,7 +134,9 @@ def run(
     judge = TestJudge(machine, test, settings)
     final = judge.of(applied.case.fitted())
     verdicts = judge.gate(applied.case) if ending.to == "deploy" else []
-    status, reason, options = status_of(ending, verdicts, machine.gates, judged_by, machine.decisions)
+    status, reason, options = status_of(
+        ending, verdicts, machine.gates, judged_by, spec.notion, machine.decisions
+    )
     evaluations = evaluate(machine, judge, final, candidates)
     techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
     findings = resolve(spec.findings, judge.baseline, final, techniques)
@@ -149,7 +151,7 @@ def run(
         status=status,
         reason=reason,
         spec=spec,
-        policy={"name": judged_by.policy, "evidence": judged_by.evidence, "sha256": judged_by.digest()},
+        policy=PolicyRecord.of(judged_by),
         data=about(data, parts, test),
         baseline=judge.baseline.measurement,
         final=final.measurement,
@@ -167,7 +169,7 @@ def run(
         options=options,
         notes=[
             *data.notes,
-            *notes(spec, applied.case.fitted(), machine),
+            *notes(spec, applied.case.fitted(), machine, data),
             *(crossed.notes if crossed is not None else ()),
             *remarks(machine.decisions),
         ],

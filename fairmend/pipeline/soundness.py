@@ -9,7 +9,7 @@ from fairmend.core.errors import UsageError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
 from fairmend.core.vocabulary import STAGES
-from fairmend.pipeline.spec import PipelineSpec
+from fairmend.pipeline.spec import Choice, PipelineSpec
 
 
 def check_spec(spec: PipelineSpec, registry: Registry, policy: Policy | None = None) -> None:
@@ -32,10 +32,9 @@ def check_spec(spec: PipelineSpec, registry: Registry, policy: Policy | None = N
     ParameterError, UnknownNameError
         A parameter or technique that is not there.
     """
-    (policy or load_policy(spec.policy)).target(spec.notion)
-    for step in spec.steps:
-        for choice in (step, *step.alternatives):
-            registry.technique(choice.technique).with_parameters(**choice.parameters)
+    (policy or load_policy(spec.policy, registry)).target(spec.notion)
+    for choice in (*(c for step in spec.steps for c in (step, *step.alternatives)), *spec.evaluations):
+        registry.technique(choice.technique).with_parameters(**choice.parameters)
     faults = [
         *_of_choices(spec, registry),
         *_of_order([registry.card(s.technique).metadata for s in spec.steps]),
@@ -47,16 +46,28 @@ def check_spec(spec: PipelineSpec, registry: Registry, policy: Policy | None = N
 def _of_choices(spec: PipelineSpec, registry: Registry) -> Iterator[str]:
     """Yield what is wrong with single techniques, alternatives included."""
     limits = spec.constraints.model_copy(update={"stage": None, "notion": None})
+    for choice in spec.evaluations:
+        metadata = registry.card(choice.technique).metadata
+        yield from _of_name(choice, metadata)
+        if metadata.stage != "evaluation":
+            yield f"{metadata.slug} is of {metadata.stage}, not of evaluation"
     graph = any(step.stage == "causal" for step in spec.steps)
     for step in spec.steps:
         for choice in (step, *step.alternatives):
             metadata = registry.card(choice.technique).metadata
+            yield from _of_name(choice, metadata)
             if metadata.stage != step.stage:
                 yield f"{metadata.slug} is of {metadata.stage}, not of {step.stage}"
             if reason := limits.reason(metadata):
                 yield f"{metadata.slug} breaks the constraints: it {reason}"
             if metadata.needs_graph and metadata.stage != "causal" and not graph:
                 yield f"{metadata.slug} reads a causal graph; put a causal step before it"
+
+
+def _of_name(choice: Choice, metadata: TechniqueMetadata) -> Iterator[str]:
+    """Yield that id and slug of a choice speak of two techniques."""
+    if choice.slug != metadata.slug:
+        yield f"the technique {choice.technique} is {metadata.slug}, and the slug beside it is {choice.slug!r}"
 
 
 def _of_order(steps: list[TechniqueMetadata]) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from fairmend.core.constraints import Constraints
@@ -13,6 +12,7 @@ from fairmend.core.dataset import PARTS
 from fairmend.core.errors import UsageError
 from fairmend.core.findings import Finding
 from fairmend.core.roles import Roles
+from fairmend.core.strict_reading import read_yaml
 from fairmend.core.validation import validated
 from fairmend.core.vocabulary import LARGEST_SEED, Notion, Stage
 from fairmend.core.yaml_text import yaml_text
@@ -41,11 +41,21 @@ class Step(Choice):
     alternatives: tuple[Choice, ...] = Field(default=(), description="what to switch to, best first")
 
 
+class AuditedData(_Closed):
+    """The data whose audit a pipeline was composed from."""
+
+    sha256: str = Field(description="of the data, as the audit and the run record give it")
+    rows: int = Field(description="number of rows")
+
+
 class PipelineSpec(_Closed):
     """A pipeline: steps with their reasons and alternatives, target, policy, data roles, split and seed."""
 
     fairmend: Literal[1] = Field(default=1, description="version of this format")
     name: str = Field(default="pipeline", description="what to call it")
+    audited: AuditedData | None = Field(
+        default=None, description="the data it was composed from; a run on other data says so"
+    )
     roles: Roles
     notion: Notion = Field(
         default="demographic_parity", description="notion of fairness that the target speaks of"
@@ -88,10 +98,7 @@ def load_spec(source: str | Path | PipelineSpec) -> PipelineSpec:
     path = Path(source)
     if not path.is_file():
         raise UsageError(f"there is no pipeline file {path}; make one with fairmend compose")
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())[:160]}") from error
+    raw = read_yaml(path, str(path))
     if not isinstance(raw, dict):
         raise UsageError(f"{path} is not a pipeline: a mapping was expected")
     return validated(PipelineSpec, raw, str(path))

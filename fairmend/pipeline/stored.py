@@ -59,7 +59,7 @@ def begin(
     """
     run_id = new_run_id()
     checkpoint = Checkpoint(store, run_id, plugin_modules(registry))
-    judged_by = load_policy(policy or spec.policy)
+    judged_by = load_policy(policy or spec.policy, registry)
     name = None
     if model is not None:
         name = checkpoint.put_model(model)

@@ -112,7 +112,7 @@ def sweep(
     check_seed(seed)
     if jobs is not None and (jobs < -1 or jobs == 0):
         raise UsageError(f"jobs must be a number of processes, or -1 for one a core, got {jobs}")
-    judged_by = load_policy(policy)
+    judged_by = load_policy(policy, registry)
     target = _target(judged_by, notion)
     settings = Settings(judged_by.minimum_support, n_boot, seed=seed, groups=data.groups.labels)
     tell: Observer = observer or (lambda event: None)

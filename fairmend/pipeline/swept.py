@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,6 +13,7 @@ from fairmend.core.errors import UsageError
 from fairmend.core.findings import Audit
 from fairmend.core.measure import Change, Figure
 from fairmend.core.roles import Roles
+from fairmend.core.strict_reading import read_json
 from fairmend.core.validation import validated
 from fairmend.core.vocabulary import Notion
 from fairmend.pipeline.spec import Step
@@ -214,8 +214,4 @@ def load_sweep(source: str | Path | Mapping[str, Any] | Sweep) -> Sweep:
     path = Path(source)
     if not path.is_file():
         raise UsageError(f"there is no sweep file {path}; make one with fairmend sweep ... -o {path.name}")
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path} is not JSON: {error}") from error
-    return Sweep.from_json(raw, str(path))
+    return Sweep.from_json(read_json(path, str(path)), str(path))

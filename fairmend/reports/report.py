@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HEADLINES = {
     "deployable": "The result can be deployed",
+    "passed its policy": "The result passed its policy, which demands too little to call it deployable",
     "waiting": "The result waits for approval",
     "escalated": "People must decide",
     "failed": "The result did not hold on the test data",

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import fairmend
-from fairmend.catalog.policy import Policy, _merged, _raw
+from fairmend.catalog.policy import Policy, merged, raw_policy
 from fairmend.cli import invoke
 from fairmend.core.dataset import Dataset
 from fairmend.core.groups import Groups
@@ -216,7 +216,7 @@ def test_python_command_and_shell_agree(people, tmp_path, monkeypatch, capsys, s
 def lenient() -> Policy:
     """Return the playbook without the demand that pre-processing improve something, so that none is left out."""
     gate = {"id": "gate-2", "checks": [{"id": "improvement", "at_least": -9}]}
-    return Policy(**_merged(_raw("playbook", ()), {"policy": "lenient", "gates": [gate]}))
+    return Policy(**merged(raw_policy("playbook"), {"policy": "lenient", "gates": [gate]}))
 
 
 def gain(record: RunRecord, variant: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fairmend.catalog.policy import Policy, _merged, _raw
+from fairmend.catalog.policy import Policy, merged, raw_policy
 from fairmend.core.dataset import Dataset
 from fairmend.core.registry import Registry
 from fairmend.core.roles import Roles
@@ -52,8 +52,8 @@ WRONG_THRESHOLDS = step(13, "equal-opportunity-thresholds", "post-processing", w
 def policy(**changes: Any) -> Policy:
     """Return the playbook with changes; calibration, which is not what most edges are about, hardly binds."""
     calibration = [{"id": "calibration", "below": 0.5}, {"id": "group-calibration", "below": 0.5}]
-    lenient = _merged(_raw("playbook", ()), {"gates": [{"id": "gate-4", "checks": calibration}]})
-    return Policy(**_merged(lenient, {"policy": "test", **changes}))
+    lenient = merged(raw_policy("playbook"), {"gates": [{"id": "gate-4", "checks": calibration}]})
+    return Policy(**merged(lenient, {"policy": "test", **changes}))
 
 
 def bound(gate: str, check: str, **bounds: Any) -> dict[str, Any]:

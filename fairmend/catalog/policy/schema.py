@@ -1,24 +1,56 @@
-"""Policies: gates, decisions, rollbacks and approvals as data, with their schema and loader."""
+"""The schema of policies: gates, decisions, rollbacks and approvals, and what joins them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal, Self
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from fairmend.core.errors import UsageError, unknown
-from fairmend.core.validation import validated
 from fairmend.core.vocabulary import Notion
 
 Place = Literal["causal", "pre-processing", "in-processing", "post-processing"]
 PLACES: tuple[Place, ...] = ("causal", "pre-processing", "in-processing", "post-processing")
 Destination = Literal["causal", "pre-processing", "in-processing", "post-processing", "deploy", "escalate"]
+
+
+RESERVED = {"final", "condition"}  # where a run judges beside the gates
+MOST_ITERATIONS = 100
+
+
+def _as_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", text) or text in RESERVED:
+        raise ValueError(
+            f"{text!r} cannot be an id; letters, digits, hyphens and underscores were expected"
+            + (", and that word is reserved" if text in RESERVED else "")
+        )
+    return text
+
+
+def _as_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}", text):
+        raise ValueError(
+            f"{text[:60]!r} cannot be the name of a policy; up to 60 letters, digits, spaces, dots, hyphens "
+            "and underscores were expected"
+        )
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the name of a role is blank")
+    return text
+
+
+Id = Annotated[str, AfterValidator(_as_id)]
+Name = Annotated[str, AfterValidator(_as_name)]
+Role = Annotated[str, AfterValidator(_not_blank)]
+Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class _Closed(BaseModel):
@@ -32,14 +64,14 @@ class Check(_Closed):
     whether it decides (``require``) or is reported only (``advise``).
     """
 
-    id: str = Field(description="name within the policy, e.g. 'utility'")
+    id: Id = Field(description="name within the policy, e.g. 'utility'")
     check: str = Field(description="what is measured: a gate check by name, 'target' or 'approval'")
-    at_least: float | None = None
-    above: float | None = None
-    at_most: float | None = None
-    below: float | None = None
+    at_least: Bound | None = None
+    above: Bound | None = None
+    at_most: Bound | None = None
+    below: Bound | None = None
     parameters: dict[str, Any] = Field(default_factory=dict, description="passed to the check")
-    roles: tuple[str, ...] = Field(default=(), description="who must approve, for 'approval'")
+    roles: tuple[Role, ...] = Field(default=(), description="who must approve, for 'approval'")
     level: Literal["require", "advise"] = "require"
     source: str = Field(default="", description="section of the document it comes from")
     reading: str = Field(default="", description="how it is read, where its words allow several readings")
@@ -47,7 +79,11 @@ class Check(_Closed):
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
         given = [b for b in (self.at_least, self.above, self.at_most, self.below) if b is not None]
+        if self.roles and self.check != "approval":
+            raise ValueError(f"{self.id}: roles are for the check 'approval', not for {self.check!r}")
         if self.check in {"target", "approval"}:
+            if self.parameters:
+                raise ValueError(f"{self.id}: '{self.check}' takes no parameters")
             if given:
                 raise ValueError(f"{self.id}: '{self.check}' takes no bound of its own")
             if self.check == "approval" and not self.roles:
@@ -95,7 +131,7 @@ class Check(_Closed):
 class Gate(_Closed):
     """A gate: the checks after a stage, and what is done where they fail."""
 
-    id: str
+    id: Id
     stage: Place
     title: str
     checks: tuple[Check, ...] = Field(min_length=1)
@@ -116,10 +152,10 @@ class Route(_Closed):
 class Decision(_Closed):
     """A decision point: the ways on, in the order in which they are tried."""
 
-    id: str
+    id: Id
     after: Place
     question: str
-    makers: tuple[str, ...] = Field(default=(), description="who decides")
+    makers: tuple[Role, ...] = Field(default=(), description="who decides")
     paths: tuple[Route, ...] = Field(min_length=1)
     source: str = ""
 
@@ -153,10 +189,10 @@ class Trigger(_Closed):
 class Rollback(_Closed):
     """A rollback: triggers in the order in which they are looked at, the limit and the way out."""
 
-    id: str
+    id: Id
     stage: Place
     triggers: tuple[Trigger, ...] = Field(min_length=1)
-    iterations: int = Field(default=3, ge=1)
+    iterations: int = Field(default=3, ge=1, le=MOST_ITERATIONS, strict=True)
     escalate_to: tuple[str, ...] = ()
     options: tuple[str, ...] = Field(default=(), description="what is laid out for them")
     source: str = ""
@@ -180,16 +216,17 @@ class Plan(_Closed):
 class Policy(_Closed):
     """Everything by which a run is judged."""
 
-    policy: str = Field(description="name")
+    policy: Name = Field(description="name")
     title: str
     source: str = ""
     extends: str | None = None
+    file: str | None = Field(default=None, description="the file it was read from; set by the reader")
     evidence: Literal["point", "interval"] = Field(
         default="point",
         description="whether the estimate decides, or the whole interval must clear the bound",
     )
     minimum_support: int = Field(
-        default=30, ge=1, description="rows that every cell behind a figure must have"
+        default=30, ge=1, strict=True, description="rows that every cell behind a figure must have"
     )
     approvals: Literal["at_end", "at_gate"] = Field(
         default="at_end", description="whether a run measures on and waits at the end, or waits at each gate"
@@ -209,28 +246,52 @@ class Policy(_Closed):
 
     @model_validator(mode="after")
     def _joined_up(self) -> Self:
-        rollbacks = {r.id for r in self.rollbacks}
+        fault = next(self._faults(), None)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        """Yield where parts of the policy do not fit together."""
+        for what, items in (
+            ("gates", self.gates),
+            ("decisions", self.decisions),
+            ("rollbacks", self.rollbacks),
+        ):
+            for name, count in Counter(item.id for item in items).items():
+                if count > 1:
+                    yield f"two {what} have the id {name!r}"
+        rollbacks = {r.id: r for r in self.rollbacks}
         for gate in self.gates:
+            for name, count in Counter(c.id for c in gate.checks).items():
+                if count > 1:
+                    yield f"gate {gate.id} has two checks of the same id, {name!r}"
             if gate.on_fail not in rollbacks:
-                raise ValueError(f"gate {gate.id} fails to the rollback {gate.on_fail!r}, which is not there")
-            names = [c.id for c in gate.checks]
-            if len(set(names)) < len(names):
-                raise ValueError(f"gate {gate.id} has two checks of the same id")
+                yield f"gate {gate.id} fails to the rollback {gate.on_fail!r}, which is not there"
+            elif (stage := rollbacks[gate.on_fail].stage) != gate.stage:
+                yield f"gate {gate.id} of {gate.stage} fails to the rollback {gate.on_fail!r} of {stage}"
         for place in PLACES:
             if (
                 sum(g.stage == place for g in self.gates) != 1
                 or sum(d.after == place for d in self.decisions) != 1
             ):
-                raise ValueError(f"the stage {place} must have one gate and one decision")
+                yield f"the stage {place} must have one gate and one decision"
         for rollback in self.rollbacks:
-            known = {c.id for g in self.gates if g.stage == rollback.stage for c in g.checks}
-            for trigger in rollback.triggers:
-                stray = set(trigger.failed) - known
-                if stray:
-                    raise ValueError(
-                        f"rollback {rollback.id} waits for {', '.join(sorted(stray))}, which no gate checks"
+            yield from self._faults_of(rollback)
+
+    def _faults_of(self, rollback: Rollback) -> Iterator[str]:
+        known = [c.id for g in self.gates if g.stage == rollback.stage for c in g.checks]
+        for trigger in rollback.triggers:
+            for name in trigger.failed:
+                if name not in known:
+                    yield (
+                        f"rollback {rollback.id} waits for {name}, which no gate of {rollback.stage} checks: "
+                        f"{unknown('check', name, known)}"
                     )
-        return self
+            if PLACES.index(trigger.to) > PLACES.index(rollback.stage):
+                yield f"rollback {rollback.id} of {rollback.stage} goes forward to {trigger.to}; it must go back"
+            if trigger.to != "causal" and any(c.action == "withhold" for c in trigger.changes):
+                yield f"rollback {rollback.id} withholds attributes and goes to {trigger.to}; it must go to causal"
 
     def gate(self, stage: Place) -> Gate:
         """Return the gate after a stage."""
@@ -270,69 +331,6 @@ class Policy(_Closed):
                 yield from path.any_of
 
     def digest(self) -> str:
-        """Return a SHA-256 of what the policy says."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
-
-
-def policy_names() -> list[str]:
-    """Return the names of the policies that come with fairmend."""
-    folder = resources.files("fairmend.catalog").joinpath("policies")
-    return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
-
-
-def load_policy(name: str | Path | Policy) -> Policy:
-    """Return a policy by its name or from a YAML file.
-
-    A policy with ``extends`` states what differs: mappings are merged, lists whose items have an
-    ``id`` (or, for decisions and gates, the same) are merged item by item, other values replace.
-
-    Raises
-    ------
-    UnknownNameError
-        No such policy or file.
-    UsageError
-        The file breaks the schema; the message names the place.
-    """
-    if isinstance(name, Policy):
-        return name
-    return validated(Policy, _raw(str(name), ()), f"policy {name}")
-
-
-def _raw(name: str, seen: tuple[str, ...]) -> dict[str, Any]:
-    if name in seen:
-        raise UsageError(f"the policies extend each other in a circle: {' -> '.join((*seen, name))}")
-    built_in = resources.files("fairmend.catalog").joinpath("policies", f"{name}.yaml")
-    if name in policy_names():
-        text = built_in.read_text(encoding="utf-8")
-    elif Path(name).is_file():
-        try:
-            text = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"policy {name} is not a readable text (UTF-8)") from error
-    else:
-        raise unknown("policy", name, policy_names())
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"policy {name} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise UsageError(f"policy {name} must be a mapping")
-    parent = raw.get("extends")
-    return raw if parent is None else _merged(_raw(str(parent), (*seen, name)), raw)
-
-
-def _merged(base: Any, change: Any) -> Any:
-    if isinstance(base, Mapping) and isinstance(change, Mapping):
-        return {key: _merged(base[key], change[key]) if key in base and key in change else change.get(key, base.get(key))
-                for key in (*base, *(k for k in change if k not in base))}  # fmt: skip
-    if _has_ids(base) and _has_ids(change):
-        by_id = {item["id"]: item for item in change}
-        kept = [_merged(item, by_id.pop(item["id"])) if item["id"] in by_id else item for item in base]
-        return [*kept, *by_id.values()]
-    return change
-
-
-def _has_ids(value: Any) -> bool:
-    return (
-        isinstance(value, list) and bool(value) and all(isinstance(v, Mapping) and "id" in v for v in value)
-    )
+        """Return a SHA-256 of what the policy says, wherever it was read from."""
+        said = self.model_dump(mode="json", exclude={"file"})
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,45 @@
+"""Policies: gates, decisions, rollbacks and approvals as data.
+
+``schema`` says what a policy is, ``metrics`` what its checks may measure, ``merging`` how one extends
+another, ``rules`` what is refused when it is read, ``strength`` where it demands less than the playbook.
+"""
+
+from fairmend.catalog.policy.loading import load_policy
+from fairmend.catalog.policy.merging import merged, policy_names, raw_policy
+from fairmend.catalog.policy.schema import (
+    PLACES,
+    Change,
+    Check,
+    Decision,
+    Document,
+    Gate,
+    Place,
+    Plan,
+    Policy,
+    Rollback,
+    Route,
+    Trigger,
+)
+from fairmend.catalog.policy.strength import Weakness, not_deployable, weaker_than
+
+__all__ = [
+    "PLACES",
+    "Change",
+    "Check",
+    "Decision",
+    "Document",
+    "Gate",
+    "Place",
+    "Plan",
+    "Policy",
+    "Rollback",
+    "Route",
+    "Trigger",
+    "Weakness",
+    "load_policy",
+    "merged",
+    "not_deployable",
+    "policy_names",
+    "raw_policy",
+    "weaker_than",
+]
