@@ -224,6 +224,7 @@ def run(
         Repeats.parse(cv)  # before the audit, which takes its time
     tracking = None if mlflow is None else Tracking(mlflow)
     spec = None if pipeline is None else load_spec(pipeline)
+    judged_by = load_policy(policy or ("playbook" if spec is None else spec.policy), registry())
     if spec is not None:
         roles = roles or spec.roles.model_dump()
     source = data
@@ -243,17 +244,16 @@ def run(
         spec = spec.model_copy(update={"constraints": limits})
     else:
         found = _audited(table, model, learner=learner, seed=seed, observer=observer)
-        policy = policy or "playbook"
-        spec = compose(recommend(found, limits, notion), policy=policy, learner=learner, seed=seed)
+        named = policy or "playbook"
+        spec = compose(recommend(found, limits, notion), policy=named, learner=learner, seed=seed)
     settings: dict[str, Any] = {
         "registry": registry(),
-        "policy": policy,
+        "policy": judged_by,
         "assume_approved": assume_approved,
         "model": model,
         "cv": cv,
     }
     path = source if isinstance(source, (str, Path)) else None
-    judged_by = load_policy(policy or spec.policy, registry())
     with (
         nullcontext(observer)
         if tracking is None

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from fairmend.catalog.policy import Policy, Weakness, load_policy, policy_names, weaker_than
 from fairmend.core.case import Case, Effect
+from fairmend.core.escaping import one_line
 from fairmend.core.graph import CausalGraph
 from fairmend.core.measure import Comparison, Measurement
 from fairmend.core.model import FairModel
@@ -215,7 +216,7 @@ class PolicyRecord:
     @property
     def text(self) -> str:
         """The policy in one line: name, origin and the beginning of its hash."""
-        origin = "built in" if self.built_in else self.file or "not from a file"
+        origin = "built in" if self.built_in else one_line(self.file or "not from a file")
         return f"{self.name} ({origin}), SHA-256 {self.sha256[:12]}"
 
     def to_json(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from fairmend.pipeline.record import EXIT_CODES
 from fairmend.pipeline.store import RunStore, StoredRun
 
 DEPLOYABLE = {"deployable"}
-OPEN_TO_REJECTION = {"deployable", "waiting"}
+OPEN_TO_REJECTION = {"deployable", "passed its policy", "waiting"}
 
 
 def settled_decisions(
@@ -31,7 +31,7 @@ def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
     Returns
     -------
     status, reason : str
-        The status is ``rejected`` where the record says deployable or waiting and a rejection holds; it needs
+        The status is ``rejected`` where the record says that it passed or waits and a rejection holds; it needs
         no resume.
     """
     if stored.status in OPEN_TO_REJECTION:

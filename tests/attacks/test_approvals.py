@@ -154,7 +154,7 @@ def test_decisions_that_are_not_recorded(history, new, distinct, match):
 def test_a_rejection_outside_the_way_of_the_run_is_not_passed_over():
     decisions = settle([decision("ann no")])
     status, reason, options = status_of(
-        Ending("deploy", "all met"), [], [], load_policy("playbook"), decisions
+        Ending("deploy", "all met"), [], [], load_policy("playbook"), "demographic_parity", decisions
     )
     assert (status, reason) == ("escalated", "gate-4 was rejected by ann (product owner)")
     assert options

@@ -53,20 +53,19 @@ def raw_policy(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
         return raw
     if not isinstance(parent, str):
         raise UsageError(f"policy {name} is not sound at extends: the name or file of a policy was expected")
-    if parent not in policy_names() and name not in policy_names():
-        parent = normpath(Path(name).parent / parent)
+    if parent not in policy_names():
+        beside = normpath(Path(name).parent / parent)
+        if not Path(beside).is_file():
+            raise UnknownNameError(
+                f"policy {name} extends what is not there: {unknown('policy', parent, policy_names())}"
+            )
+        parent = beside
     chain = (*chain, name)
     if parent in chain:
         raise UsageError(f"the policies extend each other in a circle: {' -> '.join((*chain, parent))}")
     if len(chain) >= LONGEST_CHAIN:
         raise UsageError(f"policy {chain[0]} extends a chain of more than {LONGEST_CHAIN} policies")
-    try:
-        base = raw_policy(parent, chain)
-    except UnknownNameError as error:
-        if chain[-1] != name:
-            raise
-        raise UnknownNameError(f"policy {name} extends {raw['extends']!r}: {error}") from error
-    return merged(base, raw, f"policy {name}")
+    return merged(raw_policy(parent, chain), raw, f"policy {name}")
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -101,7 +100,7 @@ def merged(base: Any, change: Any, what: str = "the policy") -> Any:
     if isinstance(base, Mapping) and isinstance(change, Mapping):
         both = {key: merged(base[key], change[key], what) for key in base if key in change}
         return {**base, **change, **both}
-    if not (_has_ids(base) and isinstance(change, list)):
+    if not (_has_ids(base) and isinstance(change, list) and change):
         return change
     by_id = {}
     for item in change:

@@ -233,6 +233,7 @@ class Policy(_Closed):
     )
     distinct_approvers: bool = Field(
         default=False,
+        strict=True,
         description="whether one person may approve in one role only; else a note names who approved in several",
     )
     plan: Plan = Field(

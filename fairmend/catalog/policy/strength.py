@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from fairmend.catalog.policy.metrics import METRICS
 from fairmend.catalog.policy.schema import Check, Policy
+from fairmend.core.escaping import one_line
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Weakness:
     other: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.demanded} instead of {self.other}"
+        return one_line(f"{self.place}: {self.demanded} instead of {self.other}")
 
     def to_json(self) -> dict[str, str]:
         """Return the record for JSON."""
