@@ -57,9 +57,7 @@ def check(name: str) -> None:
 
     found = load_policy(name)
     checks = plural(sum(len(gate.checks) for gate in found.gates), "check")
-    out().print(
-        f"{PolicyRecord.of(found).text} is valid: {checks} at {plural(len(found.gates), 'gate')}"
-    )
+    out().print(f"{PolicyRecord.of(found).text} is valid: {checks} at {plural(len(found.gates), 'gate')}")
     _tell_weaker(weaker_than(found, load_policy("playbook")), "It demands less than the playbook:")
     for notion in found.targets:
         if lacking := not_deployable(found, notion):
