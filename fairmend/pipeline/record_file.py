@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from fairmend.catalog.policy import Policy
+from fairmend.catalog.policy import Policy, Weakness
 from fairmend.core.case import Effect
 from fairmend.core.errors import RunError
 from fairmend.core.graph import CausalGraph
@@ -26,7 +26,7 @@ from fairmend.core.model import FairModel
 from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.folds import CrossValidation, Fold, FoldChange, Repeats
 from fairmend.pipeline.gates import Judgement
-from fairmend.pipeline.record import Attempt, RunRecord, StepRecord, Turn, Variant
+from fairmend.pipeline.record import Attempt, PolicyRecord, RunRecord, StepRecord, Turn, Variant
 from fairmend.pipeline.resolution import Resolution
 from fairmend.pipeline.spec import PipelineSpec
 
@@ -45,7 +45,7 @@ CLASSES: dict[str, Any] = {
             Judgement,
         ),
         *(Turn, Attempt, Variant, Approval, Resolution, CrossValidation, Repeats, Fold, FoldChange),
-        *(PipelineSpec, Policy),
+        *(PipelineSpec, Policy, PolicyRecord, Weakness),
     )
 }
 ELSEWHERE = {"model", "case"}
