@@ -8,6 +8,7 @@ import inspect
 import io
 import json
 import pickle
+import sqlite3
 import struct
 import zipfile
 from pathlib import Path
@@ -34,10 +35,12 @@ from skops.io._audit import NODE_TYPE_MAPPING
 
 from fairmend.core.errors import DataError, FairmendError, RunError
 from fairmend.core.registry import Registry
+from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.model_files import archive as archives
 from fairmend.pipeline.model_files import dump_model, load_model
 from fairmend.pipeline.model_files.schema import RULES
 from fairmend.pipeline.model_files.types import LISTS, NAMES, listed
+from fairmend.pipeline.store import RunStore
 from fairmend.testing.checks_behaviour import instance, outputs, problem
 from tests.attacks.model_schemas import (
     array,
@@ -466,7 +469,7 @@ def itself() -> dict[str, Any]:
 def npz_bomb() -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bomb:
-        bomb.writestr("data.npy", npy(np.zeros(10**7)))
+        bomb.writestr("data.npy", npy(np.zeros(9 * 10**6)))
     return out.getvalue()
 
 
@@ -517,7 +520,7 @@ BROKEN = {
     "an array cut": (lambda: changed(first=FILES[A_FILE][:-3]), "array of shape"),
     "no array": (lambda: changed(first=b"hello"), "header cannot be read"),
     "an array for a number": (lambda: packed(array("a", "numpy.str_"), {"a": npy([1, 2])}), "takes an array for a number"),
-    "a bomb": (lambda: packed(array("a"), {"a": npy(np.zeros(4 * 10**7))}, compression=zipfile.ZIP_DEFLATED), "would unpack to"),
+    "a bomb": (lambda: packed(array("a"), {"a": npy(np.zeros(9 * 10**6))}, compression=zipfile.ZIP_DEFLATED), "would unpack to"),
     "a bomb of another kind": (lambda: packed(array("a"), {"a": npy([1])}, compression=zipfile.ZIP_BZIP2), "neither stored nor deflated"),
     "a bomb in a matrix": (lambda: packed(SPARSE, {"s.npz": npz_bomb()}), "would unpack to"),
     "a matrix with places outside": (lambda: packed(SPARSE, {"s.npz": bad_sparse()}), "contradicts itself"),
@@ -762,3 +765,37 @@ def test_an_audit_finds_the_columns_by_name_and_needs_no_probabilities(cli, aren
     one, other = (done.json["measures"]["sex"]["accuracy"]["value"] for done in (plain, swapped))
     assert one == pytest.approx(other, abs=0.01)
     assert "brier" not in decides.json["measures"]["sex"]
+
+
+# -- models in the run store ----------------------------------------------------------------------
+
+
+def test_a_stored_model_passes_the_same_check(tmp_path, plugin):
+    store = RunStore(tmp_path / "home")
+    checkpoint = Checkpoint(store, "run-1", ("somebodys.techniques",))
+    mark = several("tuple", str(tmp_path / "mark"))
+    for evil in (
+        EXPR,
+        thing("numpy.memmap"),
+        node("ConstructorFromReduceNode", "somebodys.techniques.Model", content=mark),
+    ):
+        with pytest.raises(RunError, match=r"the stored model holds the type .* it is not loaded"):
+            checkpoint.get_model(store.artifacts.put(packed(evil)))
+    with pytest.raises(DataError, match=r"the stored model cannot be read as a model: .*cut off"):
+        checkpoint.get_model(store.artifacts.put(GOOD[:-40]))
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_run_whose_model_was_exchanged_neither_predicts_nor_goes_on(cli, refused, arena, tmp_path):
+    done = cli("run", "light.yaml", "--data", "jobs.csv", "--assume-approved", "--json")
+    assert done.code in {0, 3, 4}, done.err
+    store = RunStore(tmp_path / "store")
+    evil = store.artifacts.put(packed(EXPR))
+    with sqlite3.connect(store.folder / "runs.sqlite") as db:
+        db.execute("UPDATE runs SET model = ?", (evil,))
+    for arguments in (
+        ("predict", "latest", "--data", "jobs.csv"),
+        ("resume", "latest"),
+        ("report", "latest", "-o", "report.md"),
+    ):
+        refused(*arguments, match="model|log|changed|seal|deployable|record")
