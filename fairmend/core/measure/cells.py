@@ -20,6 +20,7 @@ from fairmend.core.groups import Groups, crossed
 from fairmend.core.measure import bootstrap
 from fairmend.core.measure.columns import Float
 from fairmend.core.measure.compare import swaps
+from fairmend.core.measure.effective import effective_support
 from fairmend.core.measure.metrics import Metric, metric
 from fairmend.core.measure.multiplicity import holm
 from fairmend.core.measure.permutation import p_value, permuted
@@ -191,7 +192,7 @@ def cell_changes(
     """
     rate = metric(name).rates[0]
     before, after = (rate.of(side.counts) for side in (table.before, table.after))
-    support = np.minimum(*(rate.support(side.rows) for side in (table.before, table.after)))
+    support = np.minimum(*(effective_support(rate, side) for side in (table.before, table.after)))
     usable = (support >= min_support) & np.isfinite(after - before)
     drawn, null = (
         rate.of(counts.sum(axis=-2)) - rate.of(counts.sum(axis=-1))

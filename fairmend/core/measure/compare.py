@@ -15,6 +15,7 @@ from fairmend.core.errors import UsageError
 from fairmend.core.measure import bootstrap
 from fairmend.core.measure.bootstrap import Interval
 from fairmend.core.measure.columns import Float
+from fairmend.core.measure.effective import effective_support
 from fairmend.core.measure.metrics import Metric, metric
 from fairmend.core.measure.multiplicity import holm
 from fairmend.core.measure.permutation import p_value
@@ -178,7 +179,9 @@ def compare(
     adjusted = holm(p_values)
     changes = {}
     for i, one in enumerate(found):
-        support = np.min([r.support(t.rows) for t in (table.before, table.after) for r in one.rates], axis=0)
+        support = np.min(
+            [effective_support(r, t) for t in (table.before, table.after) for r in one.rates], axis=0
+        )
         if one.form is None:
             lacking = () if support.sum() >= min_support else table.groups
         else:

@@ -15,6 +15,7 @@ from fairmend.core.errors import UsageError, unknown
 from fairmend.core.measure import bootstrap, calibration
 from fairmend.core.measure.bootstrap import Interval, Method
 from fairmend.core.measure.columns import Float, Int
+from fairmend.core.measure.effective import effective_support, group_support
 from fairmend.core.measure.figures import Figure, GroupStatistic
 from fairmend.core.measure.intervals import newcombe, wilson
 from fairmend.core.measure.metrics import (
@@ -184,7 +185,7 @@ class Measurement:
             contrast(rate.of(counts), rate.of(counts.sum(axis=-3)), form, to, rate.high_is_good)
             for counts in (self.table.counts, self.drawn)
         )
-        support = rate.support(self.table.rows)
+        support = effective_support(rate, self.table)
         return {
             group: Figure(
                 float(value[g]),
@@ -206,7 +207,7 @@ class Measurement:
             :func:`.inequality.theil_index` or :func:`.inequality.between_group_entropy`.
         """
         value = float(of(self.table.counts))
-        lacking = self._lacking(self.table.rows.sum(axis=(1, 2)))
+        lacking = self._lacking(group_support(self.table))
         return Figure(
             value, self._interval(value, of(self.drawn), of), self.table.n_rows, not lacking, lacking
         )
@@ -234,8 +235,8 @@ class Measurement:
 
     def _rates(self, rate: Rate, pick: Callable[[Float], Float], names: Sequence[str | None]) -> list[Figure]:
         """Return the rate of the K tables that ``pick`` makes of the table; None names all rows."""
-        counts, rows = pick(self.table.counts), pick(self.table.rows.astype(np.float64))
-        values, support = rate.of(counts), rate.support(rows)
+        counts = pick(self.table.counts)
+        values, support = rate.of(counts), effective_support(rate, self.table, pick)
         intervals: list[Interval | None]
         if rate.is_proportion and self.table.clusters is None:
             n = _effective_size(rate, counts, pick(self.table.square_weights))
@@ -262,7 +263,7 @@ class Measurement:
         to = reference_place(self.groups, reference)
         counts = self.table.counts
         value = float(found.of(counts, to))
-        support = np.min([rate.support(self.table.rows) for rate in found.rates], axis=0)
+        support = np.min([effective_support(rate, self.table) for rate in found.rates], axis=0)
         lacking = self._lacking(support)
         pairs = found.extremes(counts)
         interval = self._interval(value, found.of(self.drawn, to), lambda c: found.of(c, to))
@@ -353,7 +354,7 @@ class Measurement:
             self.groups,
             self._score_values[statistic],
             self.drawn_scores[statistic],
-            self.scores.rows.sum(axis=(1, 2)),
+            group_support(self.scores),
             self.level,
             self.min_support,
             high_is_good=False,
@@ -398,7 +399,8 @@ def measure(
     level : float
         Coverage of the intervals, given this model.
     min_support : int
-        Rows below which a cell is insufficient evidence.
+        Rows below which a cell is insufficient evidence; with weights or clusters, effective rows
+        (:func:`.effective.effective_support`).
     method : {"percentile", "bca"}
         Kind of bootstrap interval. Plain shares of rows take Wilson's interval instead, except
         where clusters are resampled.

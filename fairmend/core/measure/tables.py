@@ -157,7 +157,16 @@ class PairedTable(CountTable):
 
     def _margin(self, axis: int) -> GroupTable:
         moments = None if self.moments is None else self.moments.sum(axis=axis + 1)
-        return GroupTable(self.groups, self.rows.sum(axis=axis), moments)
+        rows = self.rows.sum(axis=axis)
+        together = self.clusters
+        if together is not None:
+            place = np.expand_dims(np.arange(rows.size).reshape(rows.shape), axis)
+            place = np.broadcast_to(place, self.rows.shape).ravel()
+            shape = (self.rows.size, rows.size)
+            together = together @ columns.sparse_sums(
+                np.arange(len(place)), place, np.ones(len(place)), shape
+            )
+        return GroupTable(self.groups, rows, moments, together)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from fairmend.core.groups import Groups
 from fairmend.core.measure import Measurement, metric
 from fairmend.core.measure.bootstrap import percentile_interval
 from fairmend.core.measure.columns import Float
+from fairmend.core.measure.effective import effective_support
 from fairmend.core.measure.metrics import Rate
 from fairmend.pipeline.audit.evidence import Evidence, Reading, lacking
 
@@ -42,7 +43,7 @@ def intersectional_disparity(
     out: list[Evidence | Finding] = []
     for name in CELLS if errors else ("selection_rate",):
         rate = metric(name).rates[0]
-        support = rate.support(measured.table.rows)
+        support = effective_support(rate, measured.table)
         few = np.flatnonzero(support < measured.min_support)
         if len(few):
             named = [measured.groups[g] for g in few]

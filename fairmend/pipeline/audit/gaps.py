@@ -13,6 +13,7 @@ from fairmend.core.findings import Finding
 from fairmend.core.measure import GroupTable, Measurement, ScoreTable, metric, permutation_test
 from fairmend.core.measure.audit import chance_level
 from fairmend.core.measure.bootstrap import generators
+from fairmend.core.measure.effective import effective_support
 from fairmend.pipeline.audit.evidence import ORDER, Evidence, Reading, lacking
 from fairmend.pipeline.audit.thresholds import Thresholds
 
@@ -92,7 +93,7 @@ def compare_groups(
     large ones. So the larger half of the groups is compared too, and so on down to the two largest;
     the gravest comparison that is sure counts, with its p-value times the number of comparisons.
     """
-    support = np.min([rate.support(measured.table.rows) for rate in metric(gap.tested).rates], axis=0)
+    support = np.min([effective_support(rate, measured.table) for rate in metric(gap.tested).rates], axis=0)
     enough = np.flatnonzero(support >= measured.min_support)
     few = [group for g, group in enumerate(measured.groups) if g not in enough]
     out: list[Evidence | Finding] = []

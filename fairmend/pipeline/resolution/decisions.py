@@ -12,6 +12,7 @@ from fairmend.core.measure import PairedTable, compare, measure, metric
 from fairmend.core.measure.bootstrap import generators, percentile_interval, replicates
 from fairmend.core.measure.columns import Float
 from fairmend.core.measure.compare import swaps
+from fairmend.core.measure.effective import effective_support
 from fairmend.core.measure.metrics import Rate
 from fairmend.core.measure.permutation import p_value
 from fairmend.pipeline.audit.crossing import CELLS, members_of, parent_rates
@@ -81,7 +82,7 @@ def crossing_deficit(finding: Finding, both: Both) -> Measured | Lacking:
     table = PairedTable.from_arrays(
         test.y, both.before.decisions, both.after.decisions, groups, sample_weight=test.weights
     )
-    support = int(rate.support(table.before.rows)[cell])
+    support = int(effective_support(rate, table.before)[cell])
     if support < settings.minimum_support:
         return Lacking(f"the test data has too few {CELLS[rate_name]} of {finding.group}", support)
     members = members_of(groups)
