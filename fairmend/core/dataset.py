@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fairmend.core.copies import copies_of, unit_places
 from fairmend.core.errors import (
     DataError,
     InsufficientDataError,
@@ -53,6 +54,9 @@ class Dataset:
         What was decided while reading, for the report.
     own_weights : ndarray of float, shape (n,), or None
         Where a step has put other weights on the rows for training: those of the data themselves.
+    units : ndarray of int, shape (n,), or None
+        Where rows are copies of others (:mod:`.copies`): which belong together. They stay in one
+        part of a split, and are one unit where figures are measured.
     """
 
     X: pd.DataFrame
@@ -63,6 +67,7 @@ class Dataset:
     key: NDArray[Any] | None = None
     notes: tuple[str, ...] = ()
     own_weights: NDArray[np.float64] | None = None
+    units: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -98,7 +103,9 @@ class Dataset:
         X, dropped = _usable_features(X)
         weights = None if roles.weights is None else _weights(frame[roles.weights])
         key = None if roles.key is None else _key(frame[roles.key])
-        return cls(X, y, sensitive, roles, weights, key, (*spelling, *notes, *dropped))
+        copies = copies_of(X, sensitive, y)
+        units, said = (None, ()) if copies is None else (copies.units, (copies.note,))
+        return cls(X, y, sensitive, roles, weights, key, (*spelling, *notes, *dropped, *said), units=units)
 
     @property
     def groups(self) -> Groups:
@@ -137,6 +144,7 @@ class Dataset:
             weights=None if self.weights is None else self.weights[rows],
             own_weights=None if self.own_weights is None else self.own_weights[rows],
             key=None if self.key is None else self.key[rows],
+            units=None if self.units is None else self.units[rows],
         )
 
     def without(self, features: Sequence[str]) -> Dataset:
@@ -158,7 +166,7 @@ class Dataset:
         """Split at random, with the same mix of label and group in every part.
 
         A group of so few rows that chance would leave it out of a part is in the first ones, so that no
-        part holds a group that an earlier one lacks.
+        part holds a group that an earlier one lacks. Copies of a row are all in one part.
 
         Parameters
         ----------
@@ -180,15 +188,21 @@ class Dataset:
                 f"the data has {len(self)} rows; a split into {', '.join(shares)} needs at least {MINIMUM_ROWS}"
             )
         groups = self.groups
-        place = stratified_places(groups.codes * 2 + self.y, np.random.default_rng(seed))
+        place = places(groups.codes * 2 + self.y, self.units, np.random.default_rng(seed))
         bounds = np.cumsum(list(shares.values()))[:-1]
         part_of = np.searchsorted(bounds, place, side="right")
         held = np.zeros((groups.n_groups, len(shares)), dtype=bool)
         held[groups.codes, part_of] = True
         for g in np.flatnonzero(~held.all(axis=1)):
             rows = np.flatnonzero(groups.codes == g)
-            few = rows[np.argsort(place[rows], kind="stable")][: len(shares)]
-            part_of[few] = np.arange(len(few))
+            rows = rows[np.argsort(place[rows], kind="stable")]
+            if self.units is None:
+                few = rows[: len(shares)]
+                part_of[few] = np.arange(len(few))
+                continue
+            together = list(dict.fromkeys(self.units[rows]))[: len(shares)]
+            for number, unit in enumerate(together):
+                part_of[self.units == unit] = number
         out = {name: self.take(np.flatnonzero(part_of == i)) for i, name in enumerate(shares)}
         for name, part in out.items():
             if len(np.unique(part.y)) < 2:
@@ -197,6 +211,13 @@ class Dataset:
                     "more rows of the rarer outcome are needed"
                 )
         return out
+
+
+def places(
+    strata: NDArray[Any], units: NDArray[np.int64] | None, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return a place in (0, 1) for each row, spread evenly within strata; one for all rows of a unit."""
+    return stratified_places(strata, rng) if units is None else unit_places(strata, units, rng)
 
 
 def stratified_places(strata: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -222,7 +243,7 @@ def _check_columns(frame: pd.DataFrame, roles: Roles) -> None:
         raise DataError("the data has no rows")
     named: Sequence[str | None] = (
         roles.outcome, *roles.protected, *roles.mediators, *roles.resolving, *roles.proxies,
-        roles.weights, roles.key, *roles.ignored,
+        roles.weights, roles.key, *roles.ignored, *roles.allowed_features,
     )  # fmt: skip
     for column in named:
         if column is not None and column not in frame.columns:

@@ -141,7 +141,7 @@ def _load(content: bytes, like: Dataset) -> Dataset:
     weights, own = (
         frame[c].to_numpy(dtype=float) if c in frame.columns else None for c in (WEIGHT, OWN_WEIGHT)
     )
-    key = like.key if len(frame) == len(like) else None
+    key, units = (like.key, like.units) if len(frame) == len(like) else (None, None)
     return replace(
         like,
         X=frame[features],
@@ -150,4 +150,5 @@ def _load(content: bytes, like: Dataset) -> Dataset:
         weights=weights,
         key=key,
         own_weights=own,
+        units=units,
     )

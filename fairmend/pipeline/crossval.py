@@ -66,7 +66,7 @@ def cross_validate(
     strata = data.groups.codes * 2 + data.y
     total = repeats.repetitions * repeats.folds
     done: list[Fold] = []
-    for repetition, fold, held_out in repeats.deal(strata, machine.spec.seed):
+    for repetition, fold, held_out in repeats.deal(strata, machine.spec.seed, data.units):
         key = ("cross-validation", str(repeats), str(repetition), str(fold), *applied.trace)
         stored = checkpoint.get_fold(key) if checkpoint else None
         found = Fold(**stored) if stored else refit.fold(repetition, fold, held_out)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairmend.core.dataset import stratified_places
+from fairmend.core.dataset import places
 from fairmend.core.errors import UsageError
 from fairmend.core.measure import corrected_resampled_ttest, holm
 from fairmend.core.measure.bootstrap import Interval, generators
@@ -60,10 +60,15 @@ class Repeats:
     def __str__(self) -> str:
         return f"{self.repetitions}x{self.folds}"
 
-    def deal(self, strata: NDArray[Any], seed: int) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
-        """Yield repetition, fold and which rows are held out; every fold has the same mix of strata."""
+    def deal(
+        self, strata: NDArray[Any], seed: int, units: NDArray[np.int64] | None = None
+    ) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+        """Yield repetition, fold and which rows are held out; every fold has the same mix of strata.
+
+        Rows of one unit are in one fold.
+        """
         for repetition, rng in enumerate(generators(seed, self.repetitions), start=1):
-            fold_of = (stratified_places(strata, rng) * self.folds).astype(np.int64)
+            fold_of = (places(strata, units, rng) * self.folds).astype(np.int64)
             for fold in range(self.folds):
                 yield repetition, fold + 1, fold_of == fold
 

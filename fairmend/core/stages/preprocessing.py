@@ -153,6 +153,7 @@ class Preprocessor(GroupAware, Technique):
                     weights=keep,
                     key=None,
                     own_weights=None,
+                    units=None,
                 )
             )
         else:

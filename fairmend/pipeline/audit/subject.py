@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 
-from fairmend.core.dataset import Dataset, stratified_places
+from fairmend.core.dataset import Dataset, places
 from fairmend.core.errors import DataError, InsufficientDataError, UsageError
 from fairmend.core.given import ask
 from fairmend.core.groups import label_of
@@ -66,15 +66,17 @@ def subject_of(
     if learner is None:
         return Subject("labels", data.y, is_label=True)
     encoder, classifier = split_learner(make_learner(learner, seed=seed))
-    folds = folds_of(data.groups.codes * 2 + data.y, seed)
+    folds = folds_of(data.groups.codes * 2 + data.y, seed, units=data.units)
     fitted = cross_fitted(classifier, encoder.fit_transform(data.X), data.y, folds, data.weights)[:, 1]
     note = f"The reference model ({learner}) decided on each row without having seen it ({FOLDS} folds)."
     return Subject("a trained reference model", (fitted >= 0.5).astype(np.int64), fitted, notes=(note,))
 
 
-def folds_of(strata: NDArray[Any], seed: int, n_folds: int = FOLDS) -> NDArray[np.int64]:
-    """Return a fold a row, every fold with the same mix of strata."""
-    place = stratified_places(strata, np.random.default_rng(seed))
+def folds_of(
+    strata: NDArray[Any], seed: int, n_folds: int = FOLDS, units: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Return a fold a row, every fold with the same mix of strata; rows of one unit are in one fold."""
+    place = places(strata, units, np.random.default_rng(seed))
     return np.minimum(place * n_folds, n_folds - 1).astype(np.int64)
 
 
