@@ -59,7 +59,7 @@ def dataset(data: str | Path | pd.DataFrame | Dataset, **roles: Any) -> Dataset:
         A CSV (also .csv.gz) or Parquet file, or a frame.
     **roles
         As in :class:`fairmend.core.roles.Roles`: outcome, favorable, protected, mediators, resolving,
-        proxies, weights, key, ignored, protected_in_model, cuts. One column may stand for a list.
+        proxies, weights, key, ignored, allowed_features, protected_in_model, cuts. One column may stand for a list.
     """
     import pandas as pd
 
@@ -69,7 +69,7 @@ def dataset(data: str | Path | pd.DataFrame | Dataset, **roles: Any) -> Dataset:
 
     if isinstance(data, Dataset):
         return data
-    several = ("protected", "mediators", "resolving", "proxies", "ignored")
+    several = ("protected", "mediators", "resolving", "proxies", "ignored", "allowed_features")
     given = {k: (v,) if k in several and isinstance(v, str) else v for k, v in roles.items() if v is not None}
     parsed = validated(Roles, given, "the roles of the columns")
     return Dataset.from_frame(data, parsed) if isinstance(data, pd.DataFrame) else Dataset.read(data, parsed)

@@ -36,6 +36,12 @@ ROLES = (
     ),
     click.option("--proxies", callback=names_of, metavar="A,B", help="Features that stand in for them."),
     click.option("--ignore", callback=names_of, metavar="A,B", help="Columns to leave out altogether."),
+    click.option(
+        "--allow-feature",
+        callback=names_of,
+        metavar="A,B",
+        help="Features that tell the outcome almost perfectly and are known before the decision: no label leaks.",
+    ),
     click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
     click.option("--key", metavar="COLUMN", help="Column that identifies a row."),
     click.option(
@@ -148,6 +154,7 @@ def roles_of(options: dict[str, Any]) -> dict[str, Any]:
         "resolving": options.pop("resolving"),
         "proxies": options.pop("proxies"),
         "ignored": options.pop("ignore"),
+        "allowed_features": options.pop("allow_feature"),
         "weights": options.pop("weights"),
         "key": options.pop("key"),
         "cuts": cuts_of(options.pop("cuts")) or None,

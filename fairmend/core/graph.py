@@ -231,7 +231,10 @@ class CausalGraph:
         return cls.from_edges(
             edges,
             nodes=_column_names(_list(mapping, "nodes"), "the nodes"),
-            hidden=[_column_names(pair, "a hidden common cause") for pair in _list(mapping, "hidden_common_causes")],
+            hidden=[
+                _column_names(pair, "a hidden common cause")
+                for pair in _list(mapping, "hidden_common_causes")
+            ],
             provenance=provenance,
         )
 

@@ -38,6 +38,10 @@ class Roles(BaseModel):
     weights: str | None = Field(default=None, description="column of sample weights")
     key: str | None = Field(default=None, description="column that identifies a row")
     ignored: tuple[str, ...] = Field(default=(), description="columns to leave out altogether")
+    allowed_features: tuple[str, ...] = Field(
+        default=(),
+        description="features that tell the outcome almost perfectly and are known before the decision",
+    )
     protected_in_model: bool = Field(
         default=False, description="whether the model may read the protected attributes"
     )
@@ -69,6 +73,11 @@ class Roles(BaseModel):
                     raise UsageError(
                         f"column {column!r} is named both as {single[column]} and as {role}; give it one role"
                     )
+        for column in self.allowed_features:
+            if single.get(column, "protected") != "protected":
+                raise UsageError(
+                    f"column {column!r} is allowed as a feature and named as {single[column]}; give it one role"
+                )
         stray = sorted(set(self.cuts) - set(self.protected))
         if stray:
             raise UsageError(

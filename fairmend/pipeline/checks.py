@@ -23,8 +23,7 @@ class Value:
     Attributes
     ----------
     value : float or None
-        The estimate; None where there is none. With ``enough`` that means that the question does not
-        arise, as for thresholds where there are none, and passes; without, it is insufficient evidence.
+        The estimate; None where it is undefined, which is insufficient evidence.
     interval : (float, float) or None
         Its confidence interval.
     support : int
@@ -36,6 +35,9 @@ class Value:
     measured : bool
         Whether the value itself rests on cells with enough support though others lack it: then it
         can fail a check, and cannot pass it.
+    applies : bool
+        Whether the question arises at all; thresholds are not asked about where there are none. A
+        check that does not apply passes; the target of a run always applies.
     """
 
     value: float | None
@@ -44,6 +46,12 @@ class Value:
     enough: bool = True
     text: str = ""
     measured: bool = False
+    applies: bool = True
+
+    @classmethod
+    def not_applicable(cls, text: str) -> Value:
+        """Return that the question does not arise, by design of the steps that ran."""
+        return cls(None, text=text, applies=False)
 
     @classmethod
     def of(cls, figure: Figure, text: str = "") -> Value:
@@ -71,6 +79,9 @@ def _figure(name: str) -> CheckFunction:
 def accuracy_loss(view: View) -> Value:
     """Loss of accuracy relative to the baseline."""
     change = view.comparison["accuracy"]
+    if change.before == 0:
+        told = "the baseline decides every row wrongly, so that no loss relative to it can be told"
+        return Value(None, None, change.support, False, told)
     ends = change.interval
     interval = None if ends is None else (-ends[1] / change.before, -ends[0] / change.before)
     points = f"{change.before:.4f} to {change.after:.4f}, {-change.change * 100:.2f} points"
@@ -342,7 +353,7 @@ def converged(view: View) -> Value:
     """1 where every trained part says that it converged; nothing to say passes."""
     said = _diagnostics(view).get("converged")
     if said is None:
-        return Value(None, None, 0, True, "the technique reports no convergence")
+        return Value.not_applicable("the technique reports no convergence")
     return Value(float(bool(said)), None, len(view.case.train), True)
 
 
@@ -350,7 +361,7 @@ def gradient_norm(view: View) -> Value:
     """Norm of the gradient at the end of training, where the technique has one."""
     norm = _diagnostics(view).get("gradient_norm")
     if norm is None:
-        return Value(None, None, 0, True, "the technique has no gradient")
+        return Value.not_applicable("the technique has no gradient")
     return Value(float(norm), None, len(view.case.train), True)
 
 
@@ -368,7 +379,7 @@ def _of_thresholds(pick: Callable[[list[float]], float]) -> CheckFunction:
     def check(view: View) -> Value:
         thresholds = _thresholds(view)
         if not thresholds:
-            return Value(None, None, 0, True, "there are no group thresholds")
+            return Value.not_applicable("there are no group thresholds")
         listed = ", ".join(f"{g} {t:.2f}" for g, t in sorted(thresholds.items())[:6])
         return Value(pick(list(thresholds.values())), None, len(view.case.calibration), True, listed)
 

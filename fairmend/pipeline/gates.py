@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from fairmend.catalog.policy import Check, Gate, Policy
@@ -12,6 +13,7 @@ from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.checks import CheckFunction, Value
 from fairmend.pipeline.view import View
 
+NOT_APPLICABLE = "not applicable"
 GateVerdict = Literal["passed", "failed", "insufficient evidence", "waiting"]
 
 
@@ -57,6 +59,11 @@ class Judgement:
     def check(self) -> str:
         """Id of the check within its gate."""
         return self.id.rpartition(".")[2]
+
+    @property
+    def not_applicable(self) -> bool:
+        """Whether it passed because the question does not arise."""
+        return self.value is None and self.reason.startswith(f"{NOT_APPLICABLE}:")
 
     @property
     def decides(self) -> bool:
@@ -110,6 +117,8 @@ def judge(
     if bound.check not in functions:
         raise unknown("gate check", bound.check, functions)
     value = functions[bound.check](view, **bound.parameters)
+    if check.check == "target":
+        value = replace(value, applies=True)  # a run without its target shows nothing
     verdict, reason = _verdict(bound, value, policy.evidence)
     return Judgement(
         id=f"{gate}.{check.id}",
@@ -129,11 +138,14 @@ def judge(
 
 
 def _verdict(check: Check, value: Value, evidence: str) -> tuple[GateVerdict, str]:
+    if not value.applies:
+        return "passed", f"{NOT_APPLICABLE}: {value.text}"
     if not value.enough:
         fails = value.measured and value.value is not None and not check.holds(value.value)
         return ("failed" if fails else "insufficient evidence"), value.text or "too few rows"
-    if value.value is None:
-        return "passed", f"not applicable: {value.text}"
+    if value.value is None or not math.isfinite(value.value):
+        told = f": {value.text}" if value.text else ""
+        return "insufficient evidence", f"{check.check} is undefined{told}"
     held = check.holds(value.value)
     if evidence == "interval" and value.interval is not None:
         end = value.interval[0] if check.upward else value.interval[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from fairmend.core.model import FairModel
 from fairmend.pipeline.ablation import FULL, PLAIN, POST_ALONE, Candidate
 from fairmend.pipeline.approvals import Approval, rejections
 from fairmend.pipeline.gates import Judgement, judge_gate, outcome
+from fairmend.pipeline.guards import Guard
 from fairmend.pipeline.machine import Ending, Machine
 from fairmend.pipeline.record import Status
 from fairmend.pipeline.view import Judged, Settings, View
@@ -73,6 +74,7 @@ def status_of(
     policy: Policy,
     notion: str,
     decisions: Iterable[Approval] = (),
+    tripped: Sequence[Guard] = (),
 ) -> tuple[Status, str, list[str]]:
     """Return how a run ends, why, and what people can decide.
 
@@ -91,6 +93,8 @@ def status_of(
     decisions : iterable of Approval
         Of people, settled. A rejection that holds is never passed over, also where the way of the run did not
         lead through its gate.
+    tripped : sequence of Guard
+        What no policy can allow; the remedies come first among the options.
     """
     if ending.to == "escalate":
         return "escalated", ending.reason, ending.options
@@ -100,13 +104,21 @@ def status_of(
     told = "; ".join(
         f"{j.check}: {j.reason or j.measure}" for j in verdicts if j.decides and j.verdict == found
     )
-    options = list(policy.rollback(policy.gate("post-processing").on_fail).options)
+    options = [
+        *(guard.remedy for guard in tripped),
+        *policy.rollback(policy.gate("post-processing").on_fail).options,
+    ]
     if found == "failed":
         return "failed", f"what held on validation did not hold on the test data: {told}", options
+    decided = [guard for guard in tripped if guard.status == "failed"]
+    if decided:
+        return "failed", _reasons(decided), options
     if found == "insufficient evidence":
         return "escalated", f"insufficient evidence on the test data: {told}", options
     if rejected := rejections(decisions):
         return "escalated", "; ".join(f"{a.gate} was {a}" for a in rejected), options
+    if tripped:
+        return "escalated", _reasons(tripped), options
     open_ = [j for j in gates if j.verdict == "waiting" and j.decides]
     if open_:
         return "waiting", "; ".join(dict.fromkeys(f"{j.id} {j.reason}" for j in open_)), []
@@ -118,6 +130,10 @@ def status_of(
             [],
         )
     return "deployable", "every required check passed, on validation and on the test data", []
+
+
+def _reasons(tripped: Sequence[Guard]) -> str:
+    return "; ".join(f"{guard.kind}: {guard.reason}" for guard in tripped)
 
 
 def evaluate(

@@ -104,6 +104,7 @@ class Machine:
         self.ran: list[Choice] = []
         self.steps: list[StepRecord] = []
         self.gates: list[Judgement] = []
+        self.standing: dict[Place, list[Judgement]] = {}  # of the last passage, without what was rolled back
         self.turns: list[Turn] = []
         self.attempts: list[Attempt] = []
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -277,6 +278,7 @@ class Machine:
             judgements = [j for j in judgements if place == "post-processing" or j.measure == "approval"]
         verdict = outcome(judgements)
         self.gates += judgements
+        self.standing[place] = judgements
         figures = view.current.measurement
         of_accuracy = figures.figure("accuracy")
         of_fairness = figures.figure(view.measure_of_target)
@@ -361,6 +363,8 @@ class Machine:
                 if done:
                     self._rollbacks[rollback.id] += 1
                     self._turn("rollback", rollback.id, trigger.to, f"{why}; {done}", rollback.source)
+                    for later in PLACES[PLACES.index(trigger.to) :]:
+                        self.standing.pop(later, None)
                     self.applied, ran = self._entry[trigger.to]
                     self.ran = list(ran)
                     return trigger.to

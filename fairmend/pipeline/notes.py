@@ -9,6 +9,7 @@ from typing import Any
 from fairmend.core.dataset import Dataset
 from fairmend.core.given import GivenModel, GivenScores
 from fairmend.core.model import FairModel
+from fairmend.core.registry import Registry
 from fairmend.pipeline.machine import Machine
 from fairmend.pipeline.spec import PipelineSpec
 
@@ -107,3 +108,9 @@ def about(data: Dataset, parts: dict[str, Dataset], test: Dataset) -> dict[str, 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that figures depend on."""
     return {"python": platform.python_version(), **{name: distributions.version(name) for name in LIBRARIES}}
+
+
+def third_party(registry: Registry) -> list[str]:
+    """Return the plugins that do not come with fairmend, with their versions."""
+    found = (p for p in registry.plugins if p.module.partition(":")[0].partition(".")[0] != "fairmend")
+    return sorted({f"{p.source} {p.version}" for p in found})

@@ -15,6 +15,8 @@ from fairmend.core.plain import plain
 from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.folds import CrossValidation
 from fairmend.pipeline.gates import Judgement
+from fairmend.pipeline.guards import Guard
+from fairmend.pipeline.looks import TestLooks
 from fairmend.pipeline.resolution import Resolution
 from fairmend.pipeline.spec import PipelineSpec
 
@@ -257,6 +259,14 @@ class RunRecord:
         What became of each finding of the audit, on the test data.
     cross_validation : CrossValidation or None
         The pipeline refitted on other parts of the data, where that was asked for.
+    guards : list of Guard
+        What no policy can allow, where it was seen.
+    by_rows : dict or None
+        Of weighted data: figures of the final rule by rows beside those by weight.
+    test_looks : TestLooks or None
+        How often the test part was looked at before, and the target corrected for it.
+    plugins : list of str
+        Third-party plugins that were loaded, with their versions.
     seconds : dict of str to float
         Where the time went.
     model : FairModel
@@ -296,6 +306,10 @@ class RunRecord:
     references: dict[str, Any] = field(default_factory=dict)
     findings: list[Resolution] = field(default_factory=list)
     cross_validation: CrossValidation | None = None
+    guards: list[Guard] = field(default_factory=list)
+    by_rows: dict[str, Any] | None = None
+    test_looks: TestLooks | None = None
+    plugins: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     rules: Policy | None = None
@@ -331,6 +345,10 @@ class RunRecord:
             "approvals": [a.to_json() for a in self.approvals],
             "options": self.options,
             "notes": self.notes,
+            "guards": [g.to_json() for g in self.guards],
+            "by_rows": self.by_rows,
+            "test_looks": None if self.test_looks is None else self.test_looks.to_json(),
+            "plugins": self.plugins,
             "results": self.results,
             "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
             "versions": self.versions,

@@ -16,14 +16,19 @@ from fairmend.core.learner import make_learner
 from fairmend.core.registry import Registry
 from fairmend.pipeline.ablation import FULL, Candidate, ablate, simplest
 from fairmend.pipeline.approvals import ASSUMED, Approval, remarks
+from fairmend.pipeline.audit.cautions import cautions
+from fairmend.pipeline.audit.leakage import label_leaks
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.checks import CHECKS, CheckFunction
+from fairmend.pipeline.consistency import assert_consistent, contradictions
 from fairmend.pipeline.crossval import cross_validate
 from fairmend.pipeline.folds import Repeats
 from fairmend.pipeline.given import given_model
+from fairmend.pipeline.guards import guards, row_figures, row_notes
 from fairmend.pipeline.last_word import TestJudge, evaluate, status_of
+from fairmend.pipeline.looks import TestLooks
 from fairmend.pipeline.machine import Machine, Observer
-from fairmend.pipeline.notes import about, notes, versions
+from fairmend.pipeline.notes import about, notes, third_party, versions
 from fairmend.pipeline.record import PolicyRecord, RunRecord, Turn
 from fairmend.pipeline.resolution import resolve
 from fairmend.pipeline.soundness import check_spec
@@ -47,6 +52,7 @@ def run(
     n_permutations: int = 10_000,
     run_id: str | None = None,
     checkpoint: Checkpoint | None = None,
+    test_looks: int = 0,
 ) -> RunRecord:
     """Run a pipeline.
 
@@ -78,6 +84,8 @@ def run(
         Name of the run; a new one if nothing is given.
     checkpoint : Checkpoint, optional
         Where the outcomes of steps are kept and looked up.
+    test_looks : int
+        How often the test part of these data was looked at in earlier runs.
 
     Returns
     -------
@@ -89,6 +97,8 @@ def run(
     ------
     FairmendError
         The pipeline is not sound, or the data cannot serve it.
+    RunError
+        The verdict contradicts the checks on record.
     """
     began = time.perf_counter()
     repeats = None if cv is None else Repeats.parse(cv)
@@ -134,13 +144,30 @@ def run(
     judge = TestJudge(machine, test, settings)
     final = judge.of(applied.case.fitted())
     verdicts = judge.gate(applied.case) if ending.to == "deploy" else []
+    leaks = label_leaks(data.X, data.y)
+    unallowed = [one for one in leaks if one.column not in data.roles.allowed_features]
+    tripped = guards(judge.baseline, final, unallowed)
     status, reason, options = status_of(
-        ending, verdicts, machine.gates, judged_by, spec.notion, machine.decisions
+        ending, verdicts, machine.gates, judged_by, spec.notion, machine.decisions, tripped
     )
+    plugins = third_party(registry)
+    if ending.to == "deploy" and status in {"deployable", "waiting"}:
+        found = contradictions(
+            judged_by,
+            spec.notion,
+            machine.standing,
+            verdicts,
+            final.measurement,
+            approvals=status == "deployable",
+        )
+        assert_consistent(found, plugins)
     evaluations = evaluate(machine, judge, final, candidates)
     techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
     findings = resolve(spec.findings, judge.baseline, final, techniques)
     tests, references = final.against(judge.baseline), judge.references(candidates)
+    target = judged_by.target(spec.notion).check
+    by_rows = row_figures(final.measurement, target)
+    looks = TestLooks.of(test_looks, target, final.measurement, tests)
     measured = time.perf_counter()
     crossed = None
     if repeats is not None and ending.to != "wait":
@@ -170,6 +197,12 @@ def run(
         notes=[
             *data.notes,
             *notes(spec, applied.case.fitted(), machine, data),
+            *(f"{g.kind}: {g.reason}. {g.remedy}." for g in tripped if g.reason not in reason),
+            *row_notes(by_rows),
+            *([looks.note] if looks.note else ()),
+            *cautions(data.X, {}),
+            *(f"{one.text}; it was allowed as a feature." for one in leaks if one not in unallowed),
+            *([f"Third-party plugins were loaded: {', '.join(plugins)}."] if plugins else ()),
             *(crossed.notes if crossed is not None else ()),
             *remarks(machine.decisions),
         ],
@@ -177,6 +210,10 @@ def run(
         references=references,
         findings=findings,
         cross_validation=crossed,
+        guards=tripped,
+        by_rows=by_rows,
+        test_looks=looks,
+        plugins=plugins,
         versions=versions(),
         rules=judged_by,
     )

@@ -201,6 +201,24 @@ class RunStore:
         """Return the file of the events of a run, a line of JSON each."""
         return self.folder / "events" / f"{run_id}.jsonl"
 
+    def test_looks(self, run_id: str) -> int:
+        """Return how many runs had looked at the test part of a run's data when it began.
+
+        These are the runs entered before it that ended, on data of the same content, split and seed.
+        """
+        with self._open() as db:
+            row = db.execute(
+                """
+                SELECT COUNT(*) FROM runs AS earlier JOIN runs AS own ON own.run_id = ?
+                WHERE earlier.rowid < own.rowid AND earlier.result IS NOT NULL
+                AND json_extract(earlier.request, '$.data.sha256') = json_extract(own.request, '$.data.sha256')
+                AND json_extract(earlier.request, '$.pipeline.seed') = json_extract(own.request, '$.pipeline.seed')
+                AND json_extract(earlier.request, '$.pipeline.split') = json_extract(own.request, '$.pipeline.split')
+                """,
+                (run_id,),
+            ).fetchone()
+        return int(row[0])
+
     @contextmanager
     def lock(self, run_id: str) -> Iterator[None]:
         """Keep a run to this process while it is being worked on.

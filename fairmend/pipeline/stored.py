@@ -173,6 +173,7 @@ def _work(
                 n_permutations=request["n_permutations"],
                 run_id=stored.run_id,
                 checkpoint=checkpoint,
+                test_looks=store.test_looks(stored.run_id),
             )
         except FairmendError as error:
             store.fail(stored.run_id, str(error))

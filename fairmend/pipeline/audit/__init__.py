@@ -21,6 +21,7 @@ from fairmend.pipeline.audit.evidence import Evidence, conclude
 from fairmend.pipeline.audit.features import binned, most_telling, rates_by_bin
 from fairmend.pipeline.audit.gaps import BASE_RATE, ERROR_RATE, OUTCOME, compare_groups, group_miscalibration
 from fairmend.pipeline.audit.imbalance import rarer_outcome, rarer_outcome_in_group, representation
+from fairmend.pipeline.audit.leakage import label_leaks
 from fairmend.pipeline.audit.mediators import biased_mediators
 from fairmend.pipeline.audit.proxies import proxies
 from fairmend.pipeline.audit.subject import Subject, folds_of, subject_of
@@ -97,6 +98,7 @@ def audit(
             sensitive_features=part,
             y_score=subject.scores,
             sample_weight=data.weights,
+            cluster=data.units,
             n_boot=n_boot,
             min_support=int(rules.minimum_support.value),
             seed=seed,
@@ -167,7 +169,7 @@ def _of_features(
         [data.y, *(Groups.of(data.sensitive[[name]]).codes for name in roles.protected)],
         {*roles.mediators, *roles.resolving, *roles.proxies},
     )
-    folds = folds_of(data.y, seed)
+    folds = folds_of(data.y, seed, units=data.units)
     rates = {name: rates_by_bin(feature, data.y, folds)[:, 1] for name, feature in features.items()}
     leaking = leaks(data.y, rates, rules)
     notes = cautions(data.X, leaking)
@@ -175,6 +177,17 @@ def _of_features(
         notes.append(
             f"{len(features)} of {len(every):,} features were asked for leaks, bias and as proxies: those that go most "
             "closely with the outcome or a group."
+        )
+    asked = [name for name in data.X.columns if str(name) in features]
+    stopping = [
+        one for one in label_leaks(data.X, data.y, asked) if one.column not in data.roles.allowed_features
+    ]
+    if stopping:
+        names = ", ".join(one.column for one in stopping)
+        told = "; ".join(one.text for one in stopping)
+        notes.append(
+            f"Label leak: {told}. No run is deployable while its rule reads this: leave it out (--ignore {names}); "
+            "or, if it is known before the decision, say so (--allow-feature)."
         )
     if data.roles.resolving:
         notes.append(
