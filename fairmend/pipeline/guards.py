@@ -57,15 +57,7 @@ def guards(baseline: Judged, final: Judged, leaks: Iterable[Leak]) -> list[Guard
     leaks : iterable of Leak
         Features that give the outcome away, without those that the user allows.
     """
-    found = [
-        Guard(
-            one.kind,
-            "failed",
-            f"the final rule {one.text}; its figures of fairness say nothing",
-            "Use another technique or a baseline that tells people apart",
-        )
-        for one in _of(final)
-    ]
+    found = [_of_rule(one) for one in _of(final)]
     worthless = _of(baseline)
     if worthless:
         told = "; ".join(one.text for one in worthless)
@@ -90,6 +82,15 @@ def guards(baseline: Judged, final: Judged, leaks: Iterable[Leak]) -> list[Guard
                 )
             )
     return found
+
+
+def _of_rule(one: Degeneracy) -> Guard:
+    """Return the guard of a final rule: without decisions it failed; whether it has skill, people can clear up."""
+    reason = f"the final rule {one.text}; its figures of fairness say nothing"
+    if one.kind == "no-skill":
+        remedy = "Collect more rows, or use features and techniques that tell people apart"
+        return Guard(one.kind, "escalated", reason, remedy)
+    return Guard(one.kind, "failed", reason, "Use another technique or a baseline that tells people apart")
 
 
 def _of(judged: Judged) -> list[Degeneracy]:

@@ -123,13 +123,17 @@ def _without_skill(
     lowest = balanced.value if balanced.interval is None else balanced.interval[0]
     if lowest <= 0.5:
         told = _interval(balanced.value, balanced.interval)
-        return [Degeneracy("no-skill", f"is no better than a constant rule: balanced accuracy {told}")]
+        return [
+            Degeneracy(
+                "no-skill", f"is not shown to be better than a constant rule: balanced accuracy {told}"
+            )
+        ]
     label = np.asarray(y_true)
     ((area, interval),) = roc_auc(label, scores, np.zeros(len(label), int), sample_weight=weight).values()
     lowest = area if interval is None else interval[0]
     if lowest <= 0.5:
         told = _interval(area, interval)
-        return [Degeneracy("no-skill", f"orders people no better than chance: AUC {told}")]
+        return [Degeneracy("no-skill", f"is not shown to order people better than chance: AUC {told}")]
     return []
 
 
