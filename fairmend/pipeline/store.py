@@ -29,6 +29,17 @@ def store_folder() -> Path:
     return Path(os.environ.get("FAIRMEND_HOME") or ".fairmend")
 
 
+LOOKS = """
+SELECT COUNT(*) FROM runs AS own JOIN (
+    SELECT rowid AS place, result, CASE WHEN json_valid(request) THEN request END AS request FROM runs
+) AS earlier ON earlier.place < own.rowid
+WHERE own.run_id = ? AND earlier.result IS NOT NULL
+AND json_extract(earlier.request, '$.data.sha256') = json_extract(own.request, '$.data.sha256')
+AND json_extract(earlier.request, '$.pipeline.seed') = json_extract(own.request, '$.pipeline.seed')
+AND json_extract(earlier.request, '$.pipeline.split') = json_extract(own.request, '$.pipeline.split')
+"""
+
+
 @dataclass(frozen=True)
 class StoredRun:
     """What the store knows of a run.
@@ -206,17 +217,8 @@ class RunStore:
 
         These are the runs entered before it that ended, on data of the same content, split and seed.
         """
-        with self._open() as db:
-            row = db.execute(
-                """
-                SELECT COUNT(*) FROM runs AS earlier JOIN runs AS own ON own.run_id = ?
-                WHERE earlier.rowid < own.rowid AND earlier.result IS NOT NULL
-                AND json_extract(earlier.request, '$.data.sha256') = json_extract(own.request, '$.data.sha256')
-                AND json_extract(earlier.request, '$.pipeline.seed') = json_extract(own.request, '$.pipeline.seed')
-                AND json_extract(earlier.request, '$.pipeline.split') = json_extract(own.request, '$.pipeline.split')
-                """,
-                (run_id,),
-            ).fetchone()
+        with self.database.open() as db:
+            row = db.execute(LOOKS, (run_id,)).fetchone()
         return int(row[0])
 
     @contextmanager
