@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
+from scipy.sparse import csr_array
 
-from fairmend.catalog.policy import Policy, Weakness
+from fairmend.catalog.policy import Policy
 from fairmend.core.case import Effect
 from fairmend.core.errors import RunError
 from fairmend.core.graph import CausalGraph
@@ -26,6 +27,8 @@ from fairmend.core.model import FairModel
 from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.folds import CrossValidation, Fold, FoldChange, Repeats
 from fairmend.pipeline.gates import Judgement
+from fairmend.pipeline.guards import Guard
+from fairmend.pipeline.looks import TestLooks
 from fairmend.pipeline.record import Attempt, PolicyRecord, RunRecord, StepRecord, Turn, Variant
 from fairmend.pipeline.resolution import Resolution
 from fairmend.pipeline.spec import PipelineSpec
@@ -45,7 +48,7 @@ CLASSES: dict[str, Any] = {
             Judgement,
         ),
         *(Turn, Attempt, Variant, Approval, Resolution, CrossValidation, Repeats, Fold, FoldChange),
-        *(PipelineSpec, Policy, PolicyRecord, Weakness),
+        *(PipelineSpec, Policy, PolicyRecord, Guard, TestLooks),
     )
 }
 ELSEWHERE = {"model", "case"}
@@ -100,6 +103,9 @@ def _encoded(value: Any, arrays: list[Any]) -> Any:
     if isinstance(value, np.ndarray):
         arrays.append(value)
         return {"array": len(arrays) - 1}
+    if isinstance(value, csr_array):
+        parts = (value.data, value.indices, value.indptr)
+        return {"sparse": [*(_encoded(part, arrays) for part in parts), list(value.shape)]}
     if isinstance(value, CausalGraph):
         return {"graph": value.to_mapping()}
     name = type(value).__name__
@@ -122,6 +128,9 @@ def _decoded(value: Any, archive: zipfile.ZipFile) -> Any:
         return {_decoded(k, archive): _decoded(v, archive) for k, v in inside}
     if kind == "array":
         return np.load(io.BytesIO(archive.read(f"{inside}.npy")), allow_pickle=False)
+    if kind == "sparse":
+        *parts, shape = inside
+        return csr_array(tuple(_decoded(part, archive) for part in parts), shape=tuple(shape))
     if kind == "graph":
         return CausalGraph.from_mapping(inside)
     name, parts = inside

@@ -151,14 +151,14 @@ def run(
         ending, verdicts, machine.gates, judged_by, spec.notion, machine.decisions, tripped
     )
     plugins = third_party(registry)
-    if ending.to == "deploy" and status in {"deployable", "waiting"}:
+    if ending.to == "deploy" and status in {"deployable", "passed its policy", "waiting"}:
         found = contradictions(
             judged_by,
             spec.notion,
             machine.standing,
             verdicts,
             final.measurement,
-            approvals=status == "deployable",
+            approvals=status != "waiting",
         )
         assert_consistent(found, plugins)
     evaluations = evaluate(machine, judge, final, candidates)

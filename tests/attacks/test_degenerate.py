@@ -223,7 +223,9 @@ ENDINGS: dict[str, tuple[str, list[Guard], str]] = {
 @pytest.mark.parametrize("case", ENDINGS)
 def test_the_status_that_a_guard_makes(case: str) -> None:
     to, tripped, expected = ENDINGS[case]
-    status, reason, options = status_of(Ending(to, "why", []), [], [], lenient(), tripped=tripped)
+    status, reason, options = status_of(
+        Ending(to, "why", []), [], [], lenient(), "demographic_parity", tripped=tripped
+    )
     assert status == expected
     if expected == "failed":
         assert FAILED.reason in reason

@@ -25,6 +25,7 @@ from fairmend.pipeline.checks import Value
 from fairmend.pipeline.consistency import assert_consistent, contradictions
 from fairmend.pipeline.gates import Judgement, judge
 from fairmend.pipeline.record import RunRecord
+from fairmend.pipeline.record_file import dump_record, load_record
 from fairmend.pipeline.runner import run
 from fairmend.pipeline.spec import PipelineSpec, Step
 from fairmend.pipeline.store import RunStore
@@ -308,6 +309,9 @@ def test_random_labels_in_copies_are_not_deployable(distinct: int, times: int, r
     assert accuracy.value < 0.8
     assert accuracy.support < 0.3 * distinct + 5  # a row and its copies count once
     assert any("are copies of others" in note for note in record.notes)
+    again = load_record(dump_record(record), record.model)
+    assert again.to_json() == record.to_json()
+    assert again.final.figure("selection_rate") == record.final.figure("selection_rate")
 
 
 def test_a_key_that_repeats_is_refused() -> None:
