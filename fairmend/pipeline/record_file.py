@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel
 from scipy.sparse import csr_array
 
-from fairmend.catalog.policy import Policy
+from fairmend.catalog.policy import Policy, Weakness
 from fairmend.core.case import Effect
 from fairmend.core.errors import RunError
 from fairmend.core.graph import CausalGraph
@@ -48,7 +48,7 @@ CLASSES: dict[str, Any] = {
             Judgement,
         ),
         *(Turn, Attempt, Variant, Approval, Resolution, CrossValidation, Repeats, Fold, FoldChange),
-        *(PipelineSpec, Policy, PolicyRecord, Guard, TestLooks),
+        *(PipelineSpec, Policy, PolicyRecord, Weakness, Guard, TestLooks),
     )
 }
 ELSEWHERE = {"model", "case"}

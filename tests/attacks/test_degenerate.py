@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairmend.catalog.policy import Policy, _merged, _raw
+from fairmend.catalog.policy import Policy, merged, raw_policy
 from fairmend.core.constraints import Constraints
 from fairmend.core.dataset import Dataset
 from fairmend.core.given import GivenScores
@@ -33,7 +33,7 @@ def lenient() -> Policy:
     """Return the playbook with calibration as advice, so that scores of any kind reach the verdict."""
     checks = [{"id": name, "level": "advise"} for name in ("calibration", "group-calibration")]
     return Policy(
-        **_merged(_raw("playbook", ()), {"policy": "lenient", "gates": [{"id": "gate-4", "checks": checks}]})
+        **merged(raw_policy("playbook"), {"policy": "lenient", "gates": [{"id": "gate-4", "checks": checks}]})
     )
 
 

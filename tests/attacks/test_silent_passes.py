@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import fairmend
-from fairmend.catalog.policy import Policy, _merged, _raw, load_policy
+from fairmend.catalog.policy import Policy, load_policy, merged, raw_policy
 from fairmend.core.copies import copies_of
 from fairmend.core.dataset import PARTS, Dataset, stratified_places
 from fairmend.core.errors import DataError, MissingColumnError, RunError, UsageError
@@ -360,7 +360,7 @@ def test_a_patched_gate_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: R
     monkeypatch.setattr(machine, "outcome", lambda judgements: "passed")
     monkeypatch.setattr(last_word, "outcome", lambda judgements: "passed")
     impossible = [{"id": "gate-4", "checks": [{"id": "utility", "at_most": -0.5}]}]
-    policy = Policy(**_merged(_raw("playbook", ()), {"policy": "impossible", "gates": impossible}))
+    policy = Policy(**merged(raw_policy("playbook"), {"policy": "impossible", "gates": impossible}))
     data = of_roles(people())
     with pytest.raises(
         RunError, match=r"contradicts its own record: gate-4\.utility is required and is failed"
