@@ -16,6 +16,7 @@ exception is also the builtin a caller would catch::
     ├── PluginError (RuntimeError)           a third-party plugin breaks the contract
     ├── KeyFileError (RuntimeError)          a key that signs records is missing, damaged or open to others
     └── RunError (RuntimeError)              a stored run cannot be read, resumed or verified
+        └── StoreError                       the run store cannot be written or read now
 """
 
 from __future__ import annotations
@@ -76,6 +77,10 @@ class KeyFileError(FairmendError, RuntimeError):
 
 class RunError(FairmendError, RuntimeError):
     """A stored run cannot be read, resumed or verified."""
+
+
+class StoreError(RunError):
+    """The run store cannot be written or read now, as on a full disk; the run can be resumed later."""
 
 
 class DataWarning(UserWarning):

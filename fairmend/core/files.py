@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairmend.core.errors import MissingExtraError, UsageError
+from fairmend.core.errors import MissingExtraError, StoreError, UsageError
 from fairmend.core.escaping import is_formula, one_line
 
 
@@ -72,6 +73,25 @@ def write_table(path: str | Path, frame: pd.DataFrame) -> None:
                 ) from error
         else:
             frame.to_csv(part, index=False)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Append to a file in one write, so that neither a kill nor a full disk leaves a part of it.
+
+    Raises
+    ------
+    StoreError
+        The folder cannot be written to, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as handle:
+            length = handle.tell()
+            if handle.write(content) < len(content):
+                handle.truncate(length)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def check_table_name(path: str | Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairmend.core.errors import FairmendError
+from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.words import plural
 from fairmend.pipeline.gates import judge_gate, outcome
 from fairmend.pipeline.machine import Machine
@@ -55,6 +55,8 @@ def ablate(machine: Machine, ran: list[Choice]) -> dict[str, Candidate]:
     for name, choices in named.items():
         try:
             applied = machine.tracer.replay([*causal, *choices])
+        except StoreError:
+            raise
         except FairmendError:
             # A step that cannot stand without the one left out: there is no such variant.
             continue

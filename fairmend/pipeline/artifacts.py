@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairmend.core.errors import RunError
+from fairmend.core.errors import RunError, StoreError
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -53,7 +53,7 @@ class Artifacts:
                 os.fsync(handle.fileno())
             os.replace(handle.name, target)
         except OSError as error:
-            raise RunError(
+            raise StoreError(
                 f"a result cannot be stored in {self.folder}: {error.strerror or error}"
             ) from error
         return name
@@ -74,7 +74,7 @@ class Artifacts:
                 f"the stored result {name[:12]} is missing from {self.folder}; run the pipeline anew"
             ) from error
         except OSError as error:
-            raise RunError(
+            raise StoreError(
                 f"the stored result {name[:12]} cannot be read: {error.strerror or error}"
             ) from error
         if hashlib.sha256(content).hexdigest() != name:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
-from fairmend.core.errors import FairmendError
+from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.measure import Figure
 from fairmend.core.model import FairModel
 from fairmend.core.registry import Registry
@@ -120,6 +120,8 @@ class _Refit:
             return replace(blank, failed=True, reason=f"no row of {', '.join(absent[:4])} is held out")
         try:
             return self._measured(blank, training, test)
+        except StoreError:
+            raise
         except FairmendError as error:
             return replace(blank, failed=True, reason=str(error))
 

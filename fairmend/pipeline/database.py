@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
-from fairmend.core.errors import RunError
+from fairmend.core.errors import RunError, StoreError
 
 # Each entry takes the store from one version to the next; never change an entry that was released.
 MIGRATIONS = (
@@ -87,7 +87,7 @@ class Database:
         try:
             db = self._connected()
         except sqlite3.Error as error:
-            raise RunError(f"the run store {self.path} cannot be opened: {error}") from error
+            raise StoreError(f"the run store {self.path} cannot be opened: {error}") from error
         db.row_factory = sqlite3.Row
         try:
             if os.access(self.path.parent, os.W_OK):
@@ -99,7 +99,7 @@ class Database:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            raise RunError(f"the run store {self.path} cannot be used: {error}") from error
+            raise StoreError(f"the run store {self.path} cannot be used: {error}") from error
         finally:
             db.close()
 

@@ -11,7 +11,7 @@ from typing import Any
 from fairmend.catalog.policy import PLACES, Change, Check, Place, Policy, Rollback
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
-from fairmend.core.errors import FairmendError
+from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.registry import Registry
 from fairmend.pipeline.approvals import Approval, in_force, settle
@@ -210,6 +210,8 @@ class Machine:
             began = time.perf_counter()
             try:
                 applied = self.tracer.apply(self.applied, active.choice)
+            except StoreError:
+                raise  # not the technique failed, and another one would end the run otherwise than a resume
             except FairmendError as error:
                 self._note_step(active, "failed", str(error))
                 if self.plan.switch(active) is None:

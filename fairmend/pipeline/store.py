@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fairmend.core.errors import RunError, unknown
+from fairmend.core.errors import RunError, StoreError, unknown
 from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.artifacts import Artifacts
 from fairmend.pipeline.chain import COLUMNS, SEAL, digest, link, unchained
@@ -228,15 +228,21 @@ class RunStore:
         Raises
         ------
         RunError
-            Another process works on it.
+            Another process works on it, or the store cannot be written to.
         """
         path = self.folder / "locks" / run_id
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as handle:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = path.open("w")
+        except OSError as error:
+            raise StoreError(f"{run_id} cannot be worked on in {self.folder}: {error.strerror}") from error
+        with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise RunError(f"{run_id} is being run by another process") from error
+                raise RunError(
+                    f"{run_id} is being run by another process; wait for its end, or stop it, and then resume"
+                ) from error
             yield
 
     # -- steps ------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +14,9 @@ import pandas as pd
 
 from fairmend.catalog.policy import Policy, load_policy
 from fairmend.core.dataset import Dataset
-from fairmend.core.errors import FairmendError, RunError, UsageError, unknown
+from fairmend.core.errors import FairmendError, RunError, StoreError, UsageError, unknown
 from fairmend.core.estimator import FairPipeline
+from fairmend.core.files import append
 from fairmend.core.registry import Registry
 from fairmend.core.roles import Roles
 from fairmend.core.table_reading import exact_columns, read_table
@@ -176,7 +178,8 @@ def _work(
                 test_looks=store.test_looks(stored.run_id),
             )
         except FairmendError as error:
-            store.fail(stored.run_id, str(error))
+            with suppress(StoreError):  # the disk that is full may be the error itself
+                store.fail(stored.run_id, str(error))
             raise
         deployed = FairPipeline.of_model(record.model, data)
         checkpoint.put_record(record)
@@ -188,14 +191,12 @@ def _work(
 def _written(store: RunStore, run_id: str, observer: Observer | None) -> Observer:
     """Return an observer that writes each event as a line of JSON before it tells the given one."""
     path = store.events_path(run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
 
     def tell(event: dict[str, Any]) -> None:
         line = json.dumps(
             {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **event}, default=str
         )
-        with path.open("ab", buffering=0) as handle:  # one write, so that a kill leaves no half line
-            handle.write(f"{line}\n".encode())
+        append(path, f"{line}\n".encode())
         if observer is not None:
             observer(event)
 
