@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -22,8 +23,10 @@ from fairmend.pipeline.database import MIGRATIONS, Database
 from fairmend.pipeline.keys import Keyring, SigningKey
 from fairmend.pipeline.spec import load_spec
 from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.stored import approve, begin
+from fairmend.pipeline.stored import approve, begin, resume
 from fairmend.pipeline.verification import verify
+
+from .conftest import tree
 
 FAST = {"n_boot": 30, "n_permutations": 30}
 # What no run reads, with the reason; everything else in the store must be covered.
@@ -553,3 +556,92 @@ def test_one_damaged_run_does_not_hide_the_others(kept, cli, column):
     assert done.code == 0, done.err
     assert {r["run_id"]: r["status"] for r in done.json}[kept.run_id] == "changed"
     assert {r["run_id"]: r["status"] for r in done.json}[kept.other] == "waiting"
+
+
+# -- kills, sweeps, archives ----------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """Ends a run at once, as a signal would."""
+
+
+def killed_at(event: str) -> Callable[[dict[str, Any]], None]:
+    def tell(told: dict[str, Any]) -> None:
+        if told["event"] == event:
+            raise Killed
+
+    return tell
+
+
+@pytest.mark.parametrize("event", ["baseline", "stage", "step-start", "step", "gate", "decision", "done"])
+def test_a_run_that_was_cut_off_is_whole_and_goes_on(folder, jobs_csv, tmp_path, event):
+    spec, store, registry = load_spec(folder / "light.yaml"), RunStore(tmp_path), Registry.installed()
+    data = api.dataset(jobs_csv, **spec.roles.model_dump())
+    with pytest.raises(Killed):
+        begin(spec, data, store=store, registry=registry, path=jobs_csv, observer=killed_at(event), **FAST)
+    run_id = store.run("latest").run_id
+    before = verify(store, run_id)
+    with pytest.raises(Killed):
+        resume(run_id, store=store, registry=registry, observer=killed_at(event))
+    assert store.verified(run_id).status == "running"
+    record = resume(run_id, store=store, registry=registry)
+    found = verify(store, run_id)
+    assert (record.status, record.head) == ("waiting", found.head)
+    found.check_anchor(before.head)
+
+
+def test_a_finished_run_whose_resumption_is_cut_off_keeps_its_result(kept):
+    before = verify(kept.store, kept.run_id)
+    with pytest.raises(Killed):
+        resume(kept.run_id, store=kept.store, registry=Registry.installed(), observer=killed_at("stage"))
+    after = verify(kept.store, kept.run_id)
+    assert [e["what"] for e in after.entries[len(before.entries) :]] == ["resumed"]
+    assert kept.store.verified(kept.run_id).result is not None
+
+
+def test_events_of_a_cut_run_are_sealed_up_to_its_last_change(kept):
+    with pytest.raises(Killed):
+        resume(kept.run_id, store=kept.store, registry=Registry.installed(), observer=killed_at("gate"))
+    path = kept.events()
+    sealed = verify(kept.store, kept.run_id).entries[-1][SEAL]["events"][0]
+    content = path.read_bytes()
+    assert 0 < sealed < len(content)
+    path.write_bytes(content[: sealed - 1] + b"x" + content[sealed:])
+    assert "events" in said(kept)
+    path.write_bytes(content[: sealed - 1])
+    assert "events" in said(kept)
+
+
+@pytest.mark.parametrize("column", SCHEMA["trials"])
+def test_outcomes_of_a_sweep_are_signed(tmp_path, column):
+    store = RunStore(tmp_path)
+    store.put_trials("sweep-1", {"a": {"accuracy": 0.8}, "b": {"accuracy": 0.9}})
+    assert store.get_trials("sweep-1") == {"a": {"accuracy": 0.8}, "b": {"accuracy": 0.9}}
+    with contextlib.closing(sqlite3.connect(tmp_path / "runs.sqlite")) as db, db:
+        db.execute(f"UPDATE trials SET {column} = {column} || 'x' WHERE identity = 'b'")  # noqa: S608
+    moved = "sweep-1x" if column == "sweep_id" else "sweep-1"
+    with pytest.raises(FairmendError, match=f"outcome of {moved} was changed, or is signed by a key"):
+        store.get_trials(moved)
+    store.forget_sweep(moved)
+    assert store.get_trials(moved) == {}
+
+
+def test_outcomes_of_a_sweep_that_a_stranger_signed_are_refused(tmp_path):
+    RunStore(tmp_path / "store", Keyring(tmp_path / "forger")).put_trials("sweep-1", {"a": {}})
+    with pytest.raises(FairmendError, match="--fresh"):
+        RunStore(tmp_path / "store").get_trials("sweep-1")
+
+
+def test_a_store_that_cannot_be_written_to_is_read(kept, cli, monkeypatch):
+    def no_write(path: object, mode: int, **_: object) -> bool:
+        return not mode & os.W_OK
+
+    monkeypatch.setattr("fairmend.pipeline.database.os.access", no_write)
+    before = tree(kept.folder)
+    for verb in ("verify", "status", "predict"):
+        done = cli(*command(verb, kept.run_id))
+        assert done.code == 0, done.err
+    assert tree(kept.folder) == before
+    done = cli(*command("approve", kept.run_id))
+    assert (done.code, len(done.errors)) == (1, 1)
+    assert "readonly database" in done.errors[0]
