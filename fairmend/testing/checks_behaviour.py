@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,9 @@ import pandas as pd
 from sklearn.exceptions import NotFittedError
 
 from fairmend.core.case import Case
+from fairmend.core.containment import captured
 from fairmend.core.dataset import Dataset
+from fairmend.core.errors import PluginError
 from fairmend.core.learner import TabularClassifier
 from fairmend.core.stages import (
     CausalAnalysis,
@@ -21,6 +24,7 @@ from fairmend.core.stages import (
     Postprocessor,
     Preprocessor,
 )
+from fairmend.core.stages._returned import RowCountError
 from fairmend.core.technique import Technique
 from fairmend.testing.driving import (
     applied,
@@ -58,6 +62,47 @@ def _applies_later(t: type[Technique]) -> bool:
 
 def _reads_weights(t: type[Technique]) -> bool:
     return issubclass(t, (Inprocessor, Postprocessor)) or hasattr(t, "_reweight")
+
+
+@check("One value is returned per row.", _acts)
+def check_row_counts(technique: type[Technique]) -> None:
+    try:
+        outputs(instance(technique), problem())
+    except RowCountError:
+        raise
+    except PluginError:
+        return  # another fault of what is returned, which is told by results_in_range
+
+
+@check("Results are finite and in range.", _runs)
+def check_results_in_range(technique: type[Technique]) -> None:
+    if _looks(technique):
+        made = instance(technique)
+        result = evaluate(made, problem()) if isinstance(made, Evaluator) else None
+        assert result is None or leaves(result), "the evaluation gives no figure"
+        return
+    for name, values in outputs(instance(technique), problem()).items():
+        assert np.isfinite(np.asarray(values, dtype=float)).all(), f"{name} holds values that are not finite"
+        if name in {"probability", "decision", "score"}:
+            assert ((values >= 0) & (values <= 1)).all(), f"{name} leaves [0, 1]"
+        if name == "weights":
+            assert (values >= 0).all(), "a weight is negative"
+            assert values.sum() > 0, "all weights are zero"
+
+
+@check("Nothing is printed to stdout, which belongs to results.")
+def check_prints_nothing(technique: type[Technique]) -> None:
+    p = problem()
+    with captured() as printed:
+        made = instance(technique)
+        if isinstance(made, Operation):
+            made.produce(case_of(p))
+        else:
+            outputs(made, p)
+        sys.stdout.flush()
+        printed.seek(0)
+        text = printed.read().decode("utf-8", "replace").strip()
+    assert not text, f"it prints {' '.join(text.split())[:80]!r}; use the module logging, or return it"
 
 
 @check("The same seed gives the same result.", _runs)
@@ -294,22 +339,6 @@ def check_randomised_declared(technique: type[Technique]) -> None:
         return
     certain = np.isin(decision, (0.0, 1.0))
     assert certain.all(), f"{int((~certain).sum())} decisions are uncertain, and the metadata does not say so"
-
-
-@check("Results are finite and in range.", _runs)
-def check_results_in_range(technique: type[Technique]) -> None:
-    if _looks(technique):
-        made = instance(technique)
-        result = evaluate(made, problem()) if isinstance(made, Evaluator) else None
-        assert result is None or leaves(result), "the evaluation gives no figure"
-        return
-    for name, values in outputs(instance(technique), problem()).items():
-        assert np.isfinite(np.asarray(values, dtype=float)).all(), f"{name} holds values that are not finite"
-        if name in {"probability", "decision", "score"}:
-            assert ((values >= 0) & (values <= 1)).all(), f"{name} leaves [0, 1]"
-        if name == "weights":
-            assert (values >= 0).all(), "a weight is negative"
-            assert values.sum() > 0, "all weights are zero"
 
 
 @check("What it reports is plain: numbers, texts, lists and mappings, ready for JSON.")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairmend.core.errors import FairmendError, InsufficientDataError, UnseenGroupError
+from fairmend.core.errors import FairmendError, InsufficientDataError, PluginError, UnseenGroupError
 from fairmend.core.stages import Inprocessor, Postprocessor, Preprocessor
 from fairmend.core.technique import Technique
 from fairmend.testing.checks_behaviour import _applies_later, _looks, _reads_candidates, _runs, _tolerance
@@ -79,6 +79,8 @@ def check_several_attributes(technique: type[Technique]) -> None:
 def _served(technique: type[Technique], p: Problem, declared: bool, what: str) -> None:
     try:
         result = outputs(instance(technique), p)
+    except PluginError:
+        raise
     except FairmendError as error:
         assert not declared, f"{what} are declared and refused: {error}"
         return
@@ -185,6 +187,8 @@ def _calm(technique: type[Technique], p: Problem, what: str) -> None:
     """Assert that a technique either works or raises an error of fairmend that says what is wrong."""
     try:
         result = outputs(instance(technique), p)
+    except PluginError:
+        raise
     except FairmendError as error:
         assert "\n" not in str(error), f"the error for {what} has more than one line"
         return

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Literal
 
@@ -54,14 +55,15 @@ class Outcome:
     technique_id, check : str
         Which technique and check.
     status : str
-        ``passed``, ``failed`` or ``exempt``.
+        ``passed``, ``failed`` or ``exempt``; ``same fault`` where an earlier check failed for the same
+        reason.
     message : str
-        Why it failed, or the reason of the exemption.
+        Why it failed, the reason of the exemption, or the name of the earlier check.
     """
 
     technique_id: int | str
     check: str
-    status: Literal["passed", "failed", "exempt"]
+    status: Literal["passed", "failed", "exempt", "same fault"]
     message: str = ""
 
 
@@ -114,6 +116,20 @@ def _failure(one: Check, technique: type[Technique]) -> str | None:
     return None
 
 
+def _told_once(outcomes: list[Outcome]) -> list[Outcome]:
+    """Leave the message of a fault, numbers aside, with the first check that fails for it."""
+    told: dict[str, str] = {}
+    out = []
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            fault = re.sub(r"\d[\d.e+-]*", "#", outcome.message)
+            first = told.setdefault(fault, outcome.check)
+            if first != outcome.check:
+                outcome = replace(outcome, status="same fault", message=first)
+        out.append(outcome)
+    return out
+
+
 @dataclass(frozen=True)
 class Conformance:
     """How a technique fared in all checks that apply to it.
@@ -136,12 +152,13 @@ class Conformance:
         return [o for o in self.outcomes if o.status == "failed"]
 
     def to_json(self) -> dict[str, Any]:
-        """Return counts, failures with their messages, and exemptions with their reasons."""
+        """Return counts, failures with their messages, and exemptions with their reasons; a fault is told once."""
         return {
             "technique_id": self.technique_id,
             "slug": self.slug,
             "passed": sum(o.status == "passed" for o in self.outcomes),
             "failed": [{"check": o.check, "message": o.message} for o in self.failed],
+            "same_fault": {o.check: o.message for o in self.outcomes if o.status == "same fault"},
             "exempt": {o.check: o.message for o in self.outcomes if o.status == "exempt"},
         }
 
@@ -149,7 +166,7 @@ class Conformance:
 def conformance(technique: type[Technique]) -> Conformance:
     """Run every check that applies; an exemption that names no check fails, too."""
     metadata = technique.metadata
-    outcomes = [run_check(c, technique) for c in checks_for(technique)]
+    outcomes = _told_once([run_check(c, technique) for c in checks_for(technique)])
     names = {c.name for c in CHECKS}
     outcomes += [
         Outcome(metadata.technique_id, name, "failed", "the exemption names no check")

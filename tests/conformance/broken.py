@@ -73,6 +73,19 @@ class AnyParameter(InstanceWeighting):
         return None
 
 
+@breaks("row_counts")
+class LosesTheLastRow(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        return super()._reweight(X, sensitive, y, sample_weight)[:-1]
+
+
+@breaks("prints_nothing")
+class TellsEverybody(InstanceWeighting):
+    def _reweight(self, X, sensitive, y, sample_weight):
+        print("weighing", len(y), "rows")
+        return super()._reweight(X, sensitive, y, sample_weight)
+
+
 @breaks("same_seed_same_result")
 class FreshEntropy(InstanceWeighting):
     def _reweight(self, X, sensitive, y, sample_weight):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fairmend.core.case import Case, Effect
 from fairmend.core.dataset import Dataset
 from fairmend.core.errors import DataError, InsufficientDataError
+from fairmend.core.stages._returned import returned_mapping
 from fairmend.core.technique import Technique
 from fairmend.core.vocabulary import Stage
 
@@ -46,7 +47,7 @@ class CausalAnalysis(Technique):
             raise InsufficientDataError(
                 f"{self.metadata.name} needs at least {self.metadata.minimum_rows} rows, got {len(data)}"
             )
-        return dict(self._analyse(data, graph))
+        return returned_mapping(self, "_analyse", self._analyse(data, graph))
 
     def _analyse(self, data: Dataset, graph: CausalGraph | None) -> Mapping[str, Any]:
         raise NotImplementedError

@@ -14,6 +14,7 @@ from fairmend.core.case import Case, Effect
 from fairmend.core.errors import DataError
 from fairmend.core.groups import Groups
 from fairmend.core.plain import plain
+from fairmend.core.stages._returned import returned_mapping
 from fairmend.core.technique import Technique, probabilities, sample_weights
 from fairmend.core.vocabulary import Stage
 
@@ -110,7 +111,7 @@ class Evaluator(Technique):
             if getattr(evidence, name) is None:
                 public = "sensitive_features" if name == "groups" else name
                 raise DataError(f"{self.metadata.name} reads {public}, which was not given")
-        return dict(plain(self._evaluate(evidence)))
+        return dict(plain(returned_mapping(self, "_evaluate", self._evaluate(evidence))))
 
     def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
         raise NotImplementedError

@@ -14,6 +14,7 @@ from fairmend.core.draws import decide, row_hash
 from fairmend.core.groups import Groups
 from fairmend.core.learner import TableEncoder
 from fairmend.core.model import FairModel
+from fairmend.core.stages._returned import returned_values
 from fairmend.core.stages._shared import prepared
 from fairmend.core.technique import GroupAware, Technique, as_frame, binary_labels, sample_weights
 from fairmend.core.vocabulary import Stage
@@ -74,7 +75,8 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
     def predict_proba(self, X: Any, *, sensitive_features: Any = None) -> NDArray[np.float64]:
         """Return the probability of each class, shape (n, 2)."""
         values, groups = self._read(X, sensitive_features)
-        favorable = np.asarray(self._predict_proba(values, groups), dtype=float)
+        found = self._predict_proba(values, groups)
+        favorable = returned_values(self, "_predict_proba", found, len(values), low=0.0, high=1.0)
         return np.column_stack([1 - favorable, favorable])
 
     @property
@@ -85,10 +87,13 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
     def decision_probability(self, X: Any, *, sensitive_features: Any = None) -> NDArray[np.float64]:
         """Return the probability of a favourable decision, shape (n,)."""
         values, groups = self._read(X, sensitive_features)
-        return np.asarray(self._decision_probability(values, groups), dtype=float)
+        found = self._decision_probability(values, groups)
+        return returned_values(self, "_decision_probability", found, len(values), low=0.0, high=1.0)
 
     def _decision_probability(self, X: Any, sensitive: Groups | None) -> NDArray[np.float64]:
-        return (np.asarray(self._predict_proba(X, sensitive)) >= 0.5).astype(float)
+        found = self._predict_proba(X, sensitive)
+        scores = returned_values(self, "_predict_proba", found, len(X), low=0.0, high=1.0)
+        return (scores >= 0.5).astype(float)
 
     def predict(self, X: Any, *, sensitive_features: Any = None) -> NDArray[Any]:
         """Return a class a row; where the rule is randomised, the same row always gets the same one."""

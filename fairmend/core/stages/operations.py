@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from fairmend.core.case import Case, Effect
+from fairmend.core.stages._returned import returned_mapping
 from fairmend.core.technique import Technique
 from fairmend.core.vocabulary import Stage
 
@@ -21,7 +22,7 @@ class Operation(Technique):
     def produce(self, case: Case) -> dict[str, Any]:
         """Return the document or set-up."""
         self.check_parameters()
-        return dict(self._produce(case))
+        return returned_mapping(self, "_produce", self._produce(case))
 
     def _produce(self, case: Case) -> Mapping[str, Any]:
         raise NotImplementedError

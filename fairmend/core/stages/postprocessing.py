@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from fairmend.core.case import Case, Effect
 from fairmend.core.draws import decide, row_hash
 from fairmend.core.errors import DataError
+from fairmend.core.stages._returned import returned_values
 from fairmend.core.stages._shared import prepared
 from fairmend.core.technique import GroupAware, Technique, binary_labels, probabilities, sample_weights
 from fairmend.core.vocabulary import Stage
@@ -22,7 +23,8 @@ class Postprocessor(GroupAware, Technique):
 
     Write ``_fit(scores, sensitive, y, sample_weight)`` and ``_adjust(scores, sensitive)``. A technique
     that changes scores returns new scores; one that changes decisions returns the probability of a
-    favourable decision, 0 or 1 where the rule is not randomised.
+    favourable decision, 0 or 1 where the rule is not randomised. Either is one number from 0 to 1 per
+    row, shape (n,), in the order of ``scores``.
 
     It is fitted on scores, so that it serves any model:
     :class:`~fairmend.core.estimator.FairPipeline` joins it to an estimator.
@@ -76,9 +78,7 @@ class Postprocessor(GroupAware, Technique):
         """
         check_is_fitted(self)
         values = probabilities(scores)
-        out = np.asarray(
-            self._adjust(values, self._find_groups(sensitive_features, len(values))), dtype=float
-        )
+        out = self._adjusted(values, sensitive_features)
         if "decisions" not in self.metadata.changes:
             return out
         return decide(out, row_hash(values if key is None else key), seed)
@@ -87,10 +87,11 @@ class Postprocessor(GroupAware, Technique):
     def decision_probability(self, scores: Any, *, sensitive_features: Any = None) -> NDArray[np.float64]:
         """Return the probability of a favourable decision, shape (n,)."""
         check_is_fitted(self)
-        values = probabilities(scores)
-        return np.asarray(
-            self._adjust(values, self._find_groups(sensitive_features, len(values))), dtype=float
-        )
+        return self._adjusted(probabilities(scores), sensitive_features)
+
+    def _adjusted(self, values: NDArray[np.float64], sensitive_features: Any) -> NDArray[np.float64]:
+        found = self._adjust(values, self._find_groups(sensitive_features, len(values)))
+        return returned_values(self, "_adjust", found, len(values), low=0.0, high=1.0)
 
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Fit on the calibration data and join the model."""

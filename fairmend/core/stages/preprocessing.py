@@ -13,6 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from fairmend.core.case import Case, Effect
 from fairmend.core.errors import DataError
 from fairmend.core.groups import Groups
+from fairmend.core.stages._returned import (
+    returned_frame,
+    returned_labels,
+    returned_rows,
+    returned_weights,
+)
 from fairmend.core.stages._shared import implements, prepared
 from fairmend.core.stages.effects import feature_effect, label_effect, row_effect, weight_effect
 from fairmend.core.technique import GroupAware, Technique, as_frame, binary_labels, sample_weights
@@ -96,7 +102,7 @@ class Preprocessor(GroupAware, Technique):
         check_is_fitted(self)
         frame = as_frame(X, tuple(self.feature_names_in_))
         groups = self._find_groups(sensitive_features, len(frame))
-        out = self._transform(frame, groups)
+        out = returned_frame(self, "_transform", self._transform(frame, groups), frame)
         return out if isinstance(X, pd.DataFrame) else out.to_numpy()
 
     @implements("_transform")
@@ -111,20 +117,23 @@ class Preprocessor(GroupAware, Technique):
     ) -> NDArray[np.float64]:
         """Return a weight a row, shape (n,), to give to ``fit`` as ``sample_weight``."""
         frame, groups, labels = self._checked(X, y, sensitive_features)
-        return np.asarray(self._reweight(frame, groups, labels, sample_weights(sample_weight, len(frame))))
+        out = self._reweight(frame, groups, labels, sample_weights(sample_weight, len(frame)))
+        return returned_weights(self, "_reweight", out, len(frame))
 
     @implements("_resample")
     def resample(self, X: Any, y: Any, *, sensitive_features: Any, sample_weight: Any = None) -> Resampled:
         """Return rows drawn anew; labels are those of the input classes."""
         frame, groups, labels = self._checked(X, y, sensitive_features)
-        out = self._resample(frame, groups, labels, sample_weights(sample_weight, len(frame)))
+        drawn = self._resample(frame, groups, labels, sample_weights(sample_weight, len(frame)))
+        out = returned_rows(self, "_resample", drawn, len(frame), Resampled)
         return Resampled(out.X, out.sensitive, self.classes_[out.y], out.weights, out.origin)
 
     @implements("_relabel")
     def relabel(self, X: Any, y: Any, *, sensitive_features: Any) -> NDArray[Any]:
         """Return the labels as changed, shape (n,), in the input classes."""
         frame, groups, labels = self._checked(X, y, sensitive_features)
-        return self.classes_[np.asarray(self._relabel(frame, groups, labels))]
+        out = returned_labels(self, "_relabel", self._relabel(frame, groups, labels), len(frame))
+        return self.classes_[out]
 
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Change the training data and retrain the learner on it."""
