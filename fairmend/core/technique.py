@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import InvalidParameterError
 
 from fairmend.core.case import Case, Effect
+from fairmend.core.containment import described
 from fairmend.core.errors import DataError, InsufficientDataError, ParameterError, PluginError, unknown
 from fairmend.core.groups import GroupEncoder, Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
@@ -54,12 +55,19 @@ class Technique(BaseEstimator):
         ------
         ParameterError
             An unknown parameter (with the close names), or a value out of its range.
+        PluginError
+            The constructor raises.
         """
         known = cls._get_param_names()
         for name in parameters:
             if name not in known:
                 raise ParameterError(str(unknown(f"parameter of {cls.metadata.slug}", name, known)))
-        technique = cls(**parameters)
+        try:
+            technique = cls(**parameters)
+        except Exception as error:
+            raise PluginError(
+                f"the constructor of {cls.metadata.slug} must assign and do nothing else; it raised {described(error)}"
+            ) from error
         technique.check_parameters()
         return technique
 

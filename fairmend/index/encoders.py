@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import io
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fairmend.core.containment import contained, guarded
 from fairmend.core.errors import MissingExtraError, PluginError, UnknownNameError
 from fairmend.core.registry import Registry
 
@@ -139,15 +141,46 @@ def encoder_named(name: str | None, registry: Registry) -> Encoder:
     """
     if name is None or name == BUNDLED:
         return BundledEncoder()
-    factory = registry.named("fairmend_encoders").get(name)
+    answers = registry.collect("fairmend_encoders")
+    plugin, factory = next(((p, answer[name]) for p, answer in answers if name in answer), ("", None))
     if factory is None:
         return SentenceEncoder(name)
-    encoder: Encoder = factory()
+    with guarded(plugin, f"the encoder {name}"):
+        encoder: Encoder = factory()
     if not isinstance(getattr(encoder, "name", None), str) or not callable(getattr(encoder, "encode", None)):
         raise PluginError(
             f"the encoder {name!r} must have a name and encode(texts), got {type(encoder).__name__}"
         )
-    return encoder
+    return PluginEncoder(plugin, encoder)
+
+
+class PluginEncoder:
+    """A plugin's encoder, each call of which runs in a process of its own.
+
+    Parameters
+    ----------
+    plugin : str
+        Whose it is.
+    encoder : Encoder
+        What it contributes.
+    """
+
+    def __init__(self, plugin: str, encoder: Encoder) -> None:
+        self.plugin = plugin
+        self.encoder = encoder
+        self.name = encoder.name
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return what the encoder makes of the texts; :func:`unit_vectors` checks it."""
+
+        def call() -> bytes:
+            out = io.BytesIO()
+            np.save(out, np.asarray(self.encoder.encode(list(texts)), dtype=np.float32), allow_pickle=False)
+            return out.getvalue()
+
+        content = contained(call, plugin=self.plugin, what=f"the encoder {self.name}")
+        vectors: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
+        return vectors
 
 
 def unit_vectors(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -28,6 +28,7 @@ from fairmend.core.validation import check_seed, validated
 from fairmend.core.words import plural
 from fairmend.pipeline.audit.subject import subject_of
 from fairmend.pipeline.given import given_columns
+from fairmend.pipeline.third_party import run_step, score_and_decide
 
 WEIGHT, ORIGIN = "fairmend_weight", "fairmend_origin"
 
@@ -279,7 +280,7 @@ def _train(technique: Any, data: Dataset, learner: str, seed: int, graph: str | 
         graph=_graph(graph, data.roles) if technique.metadata.needs_graph else None,
         seed=seed,
     ).retrained()
-    after, effect = technique.run(case)
+    after, effect = run_step(technique, case)
     test = parts["test"]
     if technique.stage == "operations":
         return _told(technique, after.results[technique.metadata.slug])
@@ -298,10 +299,8 @@ def _places(data: Dataset, shares: Mapping[str, float] | None, seed: int) -> dic
 
 
 def _decided(model: FairModel, data: Dataset) -> dict[str, Any]:
-    return {
-        "score": model.scores(data.X, data.sensitive),
-        "decision": model.predict(data.X, data.sensitive, data.key),
-    }
+    scores, decisions = score_and_decide(model, data)
+    return {"score": scores, "decision": decisions}
 
 
 def _adjust(technique: Any, data: Dataset, scores: Any, seed: int) -> Alone:

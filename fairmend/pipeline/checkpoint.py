@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fairmend.core.case import Case, Effect
-from fairmend.core.dataset import Dataset
 from fairmend.core.graph import CausalGraph
-from fairmend.pipeline.artifacts import dump_frame, load_frame
 from fairmend.pipeline.model_files import dump_model, load_model
 from fairmend.pipeline.record_file import dump_record, load_record
 from fairmend.pipeline.store import RunStore
+from fairmend.pipeline.training_data import dump_data, load_data
 
 if TYPE_CHECKING:
     from fairmend.pipeline.record import RunRecord
@@ -23,7 +19,6 @@ if TYPE_CHECKING:
 
 SAME = "same as before"
 RECORD = "record"
-LABEL, WEIGHT, OWN_WEIGHT, ATTRIBUTE = "\x00label", "\x00weight", "\x00own weight", "\x00attribute "
 
 
 class Checkpoint:
@@ -67,7 +62,7 @@ class Checkpoint:
         graph = None if case.graph is None else case.graph.to_mapping()
         parts = {
             "model": SAME if case.model is former.model else self.put_model(case.model),
-            "train": SAME if case.train is former.train else self.store.artifacts.put(_dump(case.train)),
+            "train": SAME if case.train is former.train else self.store.artifacts.put(dump_data(case.train)),
             "graph": graph,
             "results": {k: v for k, v in case.results.items() if former.results.get(k) is not v},
             "effect": after.effect.to_json(),
@@ -90,7 +85,7 @@ class Checkpoint:
         if parts["model"] != SAME:
             case = case.replace(model=self.get_model(parts["model"]))
         if parts["train"] != SAME:
-            case = case.replace(train=_load(self.store.artifacts.get(parts["train"]), before.case.train))
+            case = case.replace(train=load_data(self.store.artifacts.get(parts["train"]), before.case.train))
         if parts["graph"] is not None:
             case = case.replace(graph=CausalGraph.from_mapping(parts["graph"]))
         case = case.replace(results={**case.results, **parts["results"]})
@@ -120,35 +115,3 @@ class Checkpoint:
 
 def _key(trace: Trace) -> str:
     return hashlib.sha256(json.dumps(trace).encode()).hexdigest()
-
-
-def _dump(data: Dataset) -> bytes:
-    extra: dict[str, Any] = {LABEL: data.y}
-    if data.weights is not None:
-        extra[WEIGHT] = data.weights
-    if data.own_weights is not None:
-        extra[OWN_WEIGHT] = data.own_weights
-    attributes = {f"{ATTRIBUTE}{name}": data.sensitive[name].to_numpy() for name in data.sensitive.columns}
-    return dump_frame(data.X.reset_index(drop=True).assign(**extra, **attributes))
-
-
-def _load(content: bytes, like: Dataset) -> Dataset:
-    """Return the training data of a step; roles and notes are those of the data before it."""
-    frame = load_frame(content)
-    attributes = [c for c in frame.columns if str(c).startswith(ATTRIBUTE)]
-    sensitive = frame[attributes].rename(columns=lambda c: str(c).removeprefix(ATTRIBUTE)).astype(object)
-    features = [c for c in frame.columns if c not in {LABEL, WEIGHT, OWN_WEIGHT, *attributes}]
-    weights, own = (
-        frame[c].to_numpy(dtype=float) if c in frame.columns else None for c in (WEIGHT, OWN_WEIGHT)
-    )
-    key, units = (like.key, like.units) if len(frame) == len(like) else (None, None)
-    return replace(
-        like,
-        X=frame[features],
-        y=frame[LABEL].to_numpy(dtype=np.int64),
-        sensitive=sensitive,
-        weights=weights,
-        key=key,
-        own_weights=own,
-        units=units,
-    )

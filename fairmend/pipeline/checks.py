@@ -53,6 +53,16 @@ class Value:
         """Return that the question does not arise, by design of the steps that ran."""
         return cls(None, text=text, applies=False)
 
+    def __post_init__(self) -> None:
+        """Turn numbers and truth values of numpy, of any width, into those of Python, which records hold."""
+        for name in ("value", "support", "enough", "measured"):
+            given = getattr(self, name)
+            if isinstance(given, np.generic):
+                object.__setattr__(self, name, given.item())
+        if isinstance(self.interval, (tuple, list, np.ndarray)):
+            ends = tuple(e.item() if isinstance(e, np.generic) else e for e in self.interval)
+            object.__setattr__(self, "interval", ends)
+
     @classmethod
     def of(cls, figure: Figure, text: str = "") -> Value:
         """Return the value of a measured figure; an undefined figure is insufficient evidence."""

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from fairmend.catalog.policy import Check, Gate, Policy
-from fairmend.core.errors import unknown
+from fairmend.core.errors import PluginError, unknown
 from fairmend.pipeline.approvals import Approval
 from fairmend.pipeline.checks import CheckFunction, Value
+from fairmend.pipeline.plugin_checks import PluginCheck
 from fairmend.pipeline.view import View
 
 NOT_APPLICABLE = "not applicable"
@@ -39,6 +40,8 @@ class Judgement:
         Which part of the data it was measured on.
     reason, source, reading : str
         Why, which section it comes from, and how that section is read.
+    plugin : str
+        The plugin whose check it is; empty for one of ours.
     """
 
     id: str
@@ -54,6 +57,7 @@ class Judgement:
     reason: str
     source: str = ""
     reading: str = ""
+    plugin: str = ""
 
     @property
     def check(self) -> str:
@@ -116,10 +120,17 @@ def judge(
     bound = policy.target(view.notion) if check.check == "target" else check
     if bound.check not in functions:
         raise unknown("gate check", bound.check, functions)
-    value = functions[bound.check](view, **bound.parameters)
-    if check.check == "target":
-        value = replace(value, applies=True)  # a run without its target shows nothing
-    verdict, reason = _verdict(bound, value, policy.evidence)
+    function = functions[bound.check]
+    plugin = function.plugin if isinstance(function, PluginCheck) else ""
+    try:
+        value = function(view, **bound.parameters)
+        if check.check == "target":
+            value = replace(value, applies=True)  # a run without its target shows nothing
+        verdict, reason = _verdict(bound, value, policy.evidence)
+    except PluginError as error:
+        if not plugin:
+            raise
+        value, verdict, reason = Value(None, enough=False), "failed", str(error)
     return Judgement(
         id=f"{gate}.{check.id}",
         verdict=verdict,
@@ -131,9 +142,10 @@ def judge(
         threshold=bound.threshold,
         level=check.level,
         data=data,
-        reason=reason,
+        reason=f"by the plugin {plugin}: {reason}" if plugin else reason,
         source=check.source or bound.source,
         reading=check.reading or bound.reading,
+        plugin=plugin,
     )
 
 

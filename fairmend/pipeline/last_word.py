@@ -10,6 +10,7 @@ import pandas as pd
 from fairmend.catalog.policy import Policy, not_deployable
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
+from fairmend.core.errors import PluginError
 from fairmend.core.model import FairModel
 from fairmend.pipeline.ablation import FULL, PLAIN, POST_ALONE, Candidate
 from fairmend.pipeline.approvals import Approval, rejections
@@ -17,6 +18,7 @@ from fairmend.pipeline.gates import Judgement, judge_gate, outcome
 from fairmend.pipeline.guards import Guard
 from fairmend.pipeline.machine import Ending, Machine
 from fairmend.pipeline.record import Status
+from fairmend.pipeline.third_party import evaluated
 from fairmend.pipeline.view import Judged, Settings, View
 
 
@@ -139,23 +141,26 @@ def _reasons(tripped: Sequence[Guard]) -> str:
 def evaluate(
     machine: Machine, judge: TestJudge, final: Judged, candidates: dict[str, Candidate]
 ) -> dict[str, Any]:
-    """Run the evaluations that accompany the pipeline, on the test data."""
+    """Run the evaluations that accompany the pipeline, on the test data; one at fault is a result that says so."""
     out: dict[str, Any] = {}
     for choice in machine.spec.evaluations:
         technique: Any = machine.registry.technique(choice.technique).with_parameters(**choice.parameters)
+        given: dict[str, Any] = {
+            "y_true": judge.test.y,
+            "y_pred": final.decisions,
+            "y_score": final.scores,
+            "sensitive_features": judge.test.sensitive,
+            "sample_weight": judge.test.weights,
+            "baseline": judge.baseline.decisions,
+        }
         if "candidates" in technique.reads:
-            table = _table(machine, candidates)
-            if len(table) > 1:
-                out[choice.slug] = technique.evaluate(candidates=table)
-            continue
-        out[choice.slug] = technique.evaluate(
-            judge.test.y,
-            final.decisions,
-            final.scores,
-            sensitive_features=judge.test.sensitive,
-            sample_weight=judge.test.weights,
-            baseline=judge.baseline.decisions,
-        )
+            given = {"candidates": _table(machine, candidates)}
+            if len(given["candidates"]) < 2:
+                continue
+        try:
+            out[choice.slug] = evaluated(technique, **given)
+        except PluginError as error:
+            out[choice.slug] = {"text": f"Failed: {error}", "failed": True}
     return out
 
 

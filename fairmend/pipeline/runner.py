@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fairmend.catalog.policy import Policy, load_policy
+from fairmend.core import integrity
 from fairmend.core.case import Case
 from fairmend.core.dataset import Dataset
 from fairmend.core.learner import make_learner
@@ -19,7 +20,6 @@ from fairmend.pipeline.approvals import ASSUMED, Approval, remarks
 from fairmend.pipeline.audit.cautions import cautions
 from fairmend.pipeline.audit.leakage import label_leaks
 from fairmend.pipeline.checkpoint import Checkpoint
-from fairmend.pipeline.checks import CHECKS, CheckFunction
 from fairmend.pipeline.consistency import assert_consistent, contradictions
 from fairmend.pipeline.crossval import cross_validate
 from fairmend.pipeline.folds import Repeats
@@ -29,6 +29,7 @@ from fairmend.pipeline.last_word import TestJudge, evaluate, status_of
 from fairmend.pipeline.looks import TestLooks
 from fairmend.pipeline.machine import Machine, Observer
 from fairmend.pipeline.notes import about, notes, third_party, versions
+from fairmend.pipeline.plugin_checks import gate_functions
 from fairmend.pipeline.record import PolicyRecord, RunRecord, Turn
 from fairmend.pipeline.resolution import resolve
 from fairmend.pipeline.soundness import check_spec
@@ -120,7 +121,8 @@ def run(
     tell({"event": "baseline", "rows": {**{k: len(v) for k, v in parts.items()}, "test": len(test)}})
     fitted = time.perf_counter()
 
-    functions: dict[str, CheckFunction] = {**CHECKS, **registry.named("fairmend_gates")}
+    functions = gate_functions(registry)
+    integrity.verify(registry)
     machine = Machine(
         spec,
         judged_by,
@@ -144,6 +146,7 @@ def run(
     judge = TestJudge(machine, test, settings)
     final = judge.of(applied.case.fitted())
     verdicts = judge.gate(applied.case) if ending.to == "deploy" else []
+    integrity.verify(registry)
     leaks = label_leaks(data.X, data.y)
     unallowed = [one for one in leaks if one.column not in data.roles.allowed_features]
     tripped = guards(judge.baseline, final, unallowed)

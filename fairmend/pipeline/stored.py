@@ -30,6 +30,7 @@ from fairmend.pipeline.run_status import DEPLOYABLE, current_status, next_step, 
 from fairmend.pipeline.runner import new_run_id, run
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.store import RunStore, StoredRun
+from fairmend.pipeline.third_party import decided
 
 
 def begin(
@@ -347,7 +348,11 @@ def decide(rule: FairPipeline, roles: Roles, frame: pd.DataFrame) -> pd.DataFram
             raise UsageError(f"the rule reads {', '.join(absent)} for every decision, and the data lacks it")
         sensitive = frame[list(roles.protected)]
     key = frame[roles.key].to_numpy() if roles.key is not None and roles.key in frame.columns else None
-    scores, decisions = rule.score_and_decide(frame, sensitive_features=sensitive, key=key)
+    scores, decisions = decided(
+        rule.model_,
+        lambda: rule.score_and_decide(frame, sensitive_features=sensitive, key=key),
+        len(frame),
+    )
     out = pd.DataFrame({"score": scores, "decision": decisions.astype(np.int64)}, index=frame.index)
     if key is not None:
         out.insert(0, str(roles.key), key)

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 
 from fairmend.catalog.policy import Check, Policy, load_policy
+from fairmend.core import integrity
 from fairmend.core.case import Case
 from fairmend.core.constraints import Constraints
 from fairmend.core.dataset import PARTS, Dataset
@@ -24,12 +25,12 @@ from fairmend.core.validation import check_seed
 from fairmend.core.vocabulary import LEVELS, Notion
 from fairmend.pipeline.audit import audit as run_audit
 from fairmend.pipeline.candidates import Steps, combinations
-from fairmend.pipeline.checks import CHECKS
 from fairmend.pipeline.choices import Chooser, biased_numbers
 from fairmend.pipeline.frontier import choose, notes_on, place
 from fairmend.pipeline.kept import Kept, digest, identities, trace_of
 from fairmend.pipeline.machine import Observer
 from fairmend.pipeline.notes import versions
+from fairmend.pipeline.plugin_checks import gate_functions
 from fairmend.pipeline.store import RunStore
 from fairmend.pipeline.swept import LeftOut, Sweep, Target
 from fairmend.pipeline.trials import Bench, Trial, try_together
@@ -150,7 +151,7 @@ def sweep(
         )
         if missing:
             start = _start(parts, found, make_learner(learner, seed=seed), notion, seed)
-            functions = {**CHECKS, **registry.named("fairmend_gates")}
+            functions = gate_functions(registry)
             bench = Bench(start, _classes(missing, registry), judged_by, functions, settings)
             places = {trace_of(steps): at for at, steps in enumerate(candidates)}
             for trial in _computed(bench, _units(missing, registry), jobs, target, tell):
@@ -159,6 +160,7 @@ def sweep(
                 kept.put(names[at], trial)
     done = [trial for trial in trials if trial is not None]
     placed, drawn = place(done, parts["validation"], target, settings)
+    integrity.verify(registry)
     chosen, reason = choose(placed, drawn, target)
     return Sweep(
         sweep_id=kept.sweep_id,

@@ -13,6 +13,7 @@ from fairmend.core.registry import Registry
 from fairmend.core.stages import Inprocessor
 from fairmend.pipeline.checkpoint import Checkpoint
 from fairmend.pipeline.spec import Choice
+from fairmend.pipeline.third_party import run_step, strangers
 
 Trace = tuple[str, ...]
 
@@ -86,7 +87,8 @@ class Tracer:
         Raises
         ------
         FairmendError
-            What the technique raises: its parameters, or data that cannot serve it.
+            What the technique raises: its parameters, or data that cannot serve it. Whatever else goes
+            wrong in it is a :class:`~fairmend.core.errors.PluginError`.
         """
         trace = (*after.trace, mark(choice))
         if trace in self._known:
@@ -98,7 +100,9 @@ class Tracer:
             technique: Any = self.registry.technique(choice.technique).with_parameters(**choice.parameters)
             began = time.perf_counter()
             trained = self._trained_alike(technique, after, trace[-1])
-            case, effect = technique.reuse(trained, after.case) if trained else technique.run(after.case)
+            case, effect = (
+                technique.reuse(trained, after.case) if trained else run_step(technique, after.case)
+            )
             self._known[trace] = Applied(trace, case, effect, time.perf_counter() - began)
             if self.checkpoint:
                 self.checkpoint.put(after, self._known[trace])
@@ -106,7 +110,7 @@ class Tracer:
 
     def _trained_alike(self, technique: Any, after: Applied, marked: str) -> Case | None:
         """Return the case of a former application that trained the same classifier, if there is one."""
-        if not isinstance(technique, Inprocessor):
+        if not isinstance(technique, Inprocessor) or strangers(technique, after.case.model):
             return None
         for trace, applied in self._known.items():
             before = self._known.get(trace[:-1])

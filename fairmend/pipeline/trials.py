@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fairmend.catalog.policy import Policy
 from fairmend.core.case import Case
-from fairmend.core.errors import FairmendError, MissingExtraError
+from fairmend.core.errors import FairmendError, MissingExtraError, PluginError
 from fairmend.core.technique import Technique
 from fairmend.pipeline.candidates import Steps
 from fairmend.pipeline.checks import CheckFunction
@@ -111,11 +111,8 @@ def _tried(bench: Bench, tracer: Tracer, baseline: Judged, steps: Steps, broken:
                 seconds += applied.seconds
                 continue
             except FairmendError as error:
-                lasting = not isinstance(error, MissingExtraError)
+                lasting = not isinstance(error, (MissingExtraError, PluginError))
                 broken[trace] = _failed(steps, f"{step.slug}: {error}", lasting)
-            except Exception as error:
-                told = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-                broken[trace] = _failed(steps, f"{step.slug} breaks its contract: it raised {told}", False)
         first = broken[trace]
         return _failed(steps, first.candidate.reason, first.lasting)
     current = Judged(applied.case.fitted(), applied.case.validation, bench.settings)

@@ -13,6 +13,7 @@ from fairmend.core.dataset import Dataset
 from fairmend.core.groups import Groups
 from fairmend.core.measure import Comparison, Measurement, compare, measure
 from fairmend.core.model import FairModel
+from fairmend.pipeline.third_party import score_and_decide
 
 COMPARED = (
     "accuracy",
@@ -59,7 +60,7 @@ class Judged:
 
     @cached_property
     def _both(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        return self.model.score_and_decide(self.data.X, self.data.sensitive, self.data.key)
+        return score_and_decide(self.model, self.data)
 
     @property
     def scores(self) -> NDArray[np.float64]:

@@ -168,6 +168,7 @@ def test_who_describes_a_kind_again_is_left_out(registry, monkeypatch):
 
 
 def test_what_is_no_encoder_is_an_error(registry, monkeypatch):
-    monkeypatch.setattr(type(registry), "named", lambda self, hook: {"broken": dict})
+    answers = {"fairmend_encoders": [("acme", {"broken": dict})]}
+    monkeypatch.setattr(type(registry), "collect", lambda self, hook: answers.get(hook, []))
     with pytest.raises(PluginError, match="must have a name and encode"):
         query("calibration", registry=registry, encoder="broken")
