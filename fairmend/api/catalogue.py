@@ -93,7 +93,7 @@ def plugins() -> list[dict[str, Any]]:
             "contributes": {
                 hook.removeprefix("fairmend_"): n for hook, n in numbers.get(plugin.name, {}).items() if n
             },
-            "health": found.problems.get(plugin.name, "ok"),
+            "health": found.problems.get(plugin.name, found.notices.get(plugin.name, "ok")),
         }
         for plugin in found.plugins
     ]
@@ -143,8 +143,11 @@ def run_technique(
     output : path, optional
         Where to write the table (CSV or Parquet), or the figures as JSON where there is no table.
     """
+    from contextlib import nullcontext
+
     import pandas as pd
 
+    from fairmend.core.containment import guarded, is_ours
     from fairmend.core.escaping import json_text
     from fairmend.core.files import check_table_name, write_table, write_text
     from fairmend.core.table_reading import exact_columns, read_table
@@ -154,18 +157,20 @@ def run_technique(
     makes_table = found.stage in ("pre-processing", "in-processing", "post-processing")
     if output is not None and makes_table:
         check_table_name(output)
-    done = run_alone(
-        found,
-        data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles)),
-        roles=roles,
-        features=features,
-        parameters=parameters,
-        predictions=predictions,
-        scores=scores,
-        graph=graph,
-        learner=learner,
-        seed=seed,
-    )
+    frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
+    with nullcontext() if is_ours(found) else guarded(registry().card(name).plugin, found.metadata.slug):
+        done = run_alone(
+            found,
+            frame,
+            roles=roles,
+            features=features,
+            parameters=parameters,
+            predictions=predictions,
+            scores=scores,
+            graph=graph,
+            learner=learner,
+            seed=seed,
+        )
     if output is not None and done.table is not None:
         write_table(output, done.table)
     elif output is not None:

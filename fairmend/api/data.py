@@ -39,15 +39,18 @@ def example(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
     """
     from fairmend.core.errors import unknown
     from fairmend.core.validation import check_seed
+    from fairmend.pipeline.third_party import drawn
 
     check_seed(seed)
     if rows > MOST_ROWS:
         raise UsageError(f"at most {MOST_ROWS:,} rows are drawn, got {rows:,}")
-    loaders = registry().named("fairmend_datasets")
+    answers = registry().collect("fairmend_datasets")
+    loaders = {known: (plugin, load) for plugin, answer in answers for known, load in answer.items()}
     if name not in loaders:
         raise unknown("example data set", name, loaders)
-    drawn = loaders[name](n_rows=rows, random_state=seed)
-    return dataset(drawn["frame"], **drawn["roles"])
+    plugin, load = loaders[name]
+    frame, roles = drawn(plugin, name, load, rows, seed)
+    return dataset(frame, **roles)
 
 
 def dataset(data: str | Path | pd.DataFrame | Dataset, **roles: Any) -> Dataset:

@@ -15,6 +15,7 @@ from importlib import import_module
 import click
 
 from fairmend.cli.streams import steady_streams
+from fairmend.cli.supervisor import supervised
 from fairmend.core.errors import FairmendError, UsageError, unknown
 from fairmend.core.escaping import one_line, shown
 
@@ -79,7 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # training was up to thirty times slower for it. Read when the numeric libraries are loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     steady_streams()
-    sys.exit(invoke(sys.argv[1:] if arguments is None else arguments))
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    sys.exit(supervised(lambda: invoke(given)))
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -92,6 +94,8 @@ def invoke(arguments: Sequence[str]) -> int:
         return _failed(error.format_message(), error.exit_code)
     except click.Abort:
         return _failed("interrupted", 130)
+    except SystemExit as error:  # click's own ways out do not come here: this is a plugin's
+        return _failed(f"the command was ended by sys.exit({error.code!r}) before it was done", 1)
     except FairmendError as error:
         return _failed(str(error), 2 if isinstance(error, UsageError) else 1)
     except OSError as error:
@@ -124,6 +128,8 @@ def _tell_left_out() -> None:
         return
     for name, why in api.registry().problems.items():
         _say(f"the plugin {name} is left out: {why}")
+    for name, what in api.registry().notices.items():
+        _say(f"the plugin {name} works in part: {what}")
 
 
 def _failed(message: str, code: int) -> int:

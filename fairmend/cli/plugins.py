@@ -18,6 +18,7 @@ MARKS = {
     "passed": styled(("·", "green")),
     "failed": styled(("F", "bold red")),
     "exempt": styled(("e", "yellow")),
+    "same fault": styled(("f", "red")),
 }
 
 
@@ -28,15 +29,19 @@ def plugin() -> None:
 
 @plugin.command("list")
 @as_json
-def list_(as_json: bool) -> None:
-    """List the plugins: name, source, version, what they contribute, and why one was left out."""
+def list_(as_json: bool) -> int:
+    """List the plugins: name, source, version, what they contribute, and why one was left out.
+
+    Exit codes: 0 all are well; 1 one is broken, wholly or in part.
+    """
     from rich import box
     from rich.table import Table
 
     found = api.plugins()
+    code = 0 if all(entry["health"] == "ok" for entry in found) else 1
     if as_json:
         print_json(found)
-        return
+        return code
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("name", "source", "version", "contributes", "health"):
         table.add_column(title, overflow="fold")
@@ -52,6 +57,7 @@ def list_(as_json: bool) -> None:
             entry["health"],
         )
     out().print(table)
+    return code
 
 
 @plugin.command()
@@ -100,7 +106,9 @@ def _print_table(found: list[Conformance]) -> None:
         table.add_row(one.slug, *(status.get(name, "") for name in names), f"{count}/{len(one.outcomes)}")
     console.print(table)
     console.print("Checks: " + ", ".join(f"{place} {name}" for place, name in enumerate(names, start=1)))
-    console.print("Marks: · passed, F failed, e exempt; a blank says that the check is not meant for it.")
+    console.print(
+        "Marks: · passed, F failed, f failed for the same reason, e exempt; a blank says that the check is not meant for it."
+    )
     for title, wanted in (("Failed", "failed"), ("Exempt", "exempt")):
         lines = [
             f"  {one.slug} {o.check}: {o.message}"

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from fairmend.core import hookspecs
-from fairmend.core.errors import PluginError, UsageError
+from fairmend.core.containment import positive
+from fairmend.core.errors import PluginError
 from fairmend.core.markers import PROJECT
 from fairmend.core.metadata import TechniqueMetadata
 
@@ -43,14 +44,7 @@ def time_limit() -> float:
     UsageError
         The variable holds no positive number.
     """
-    given = os.environ.get(TIMEOUT, "")
-    try:
-        seconds = float(given) if given else SECONDS
-    except ValueError:
-        seconds = 0.0
-    if not seconds > 0:
-        raise UsageError(f"{TIMEOUT} must be a number of seconds above 0, got {given!r}")
-    return seconds
+    return positive(TIMEOUT, SECONDS, "of seconds")
 
 
 def manager() -> pluggy.PluginManager:
@@ -60,13 +54,18 @@ def manager() -> pluggy.PluginManager:
     return made
 
 
-def register(plugins: pluggy.PluginManager, name: str, target: str) -> None:
+def register(plugins: pluggy.PluginManager, name: str, target: str) -> list[str]:
     """Import a plugin, ``module`` or ``module:attribute``, and register it under its name.
+
+    Returns
+    -------
+    list of str
+        What it marks as hooks and fairmend does not have; these are never called.
 
     Raises
     ------
     PluginError
-        Importing it fails, or it implements a hook that does not exist or takes other arguments.
+        Importing it fails, or a hook takes other arguments.
     """
     module, _, attribute = target.partition(":")
     try:
@@ -75,20 +74,23 @@ def register(plugins: pluggy.PluginManager, name: str, target: str) -> None:
             found = getattr(found, part)
         if isinstance(found, type):
             found = found()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         hint = ""
         if isinstance(error, ModuleNotFoundError) and error.name:
             hint = f"; install the package that provides {error.name}"
         raise PluginError(f"importing it raised {type(error).__name__}: {short(error)}{hint}") from error
     try:
         plugins.register(found, name=name)
-        plugins.check_pending()
     except (pluggy.PluginValidationError, ValueError) as error:
         raise PluginError(f"it does not fit the hooks: {short(error)}") from error
+    hooks = vars(plugins.hook).values()
+    return sorted(hook.name for hook in hooks if isinstance(hook, pluggy.HookCaller) and not hook.has_spec())
 
 
 def examine(name: str, target: str) -> dict[str, Any]:
-    """Return the cards of a plugin's techniques and the names of all else it contributes, by hook.
+    """Return the cards of a plugin's techniques, the names of all else by hook, and unknown hooks it has.
 
     Raises
     ------
@@ -96,11 +98,11 @@ def examine(name: str, target: str) -> dict[str, Any]:
         The plugin breaks the contract.
     """
     plugins = manager()
-    register(plugins, name, target)
+    ignored = register(plugins, name, target)
     cards = [card_json(found) for found in _classes(_asked(plugins, "fairmend_techniques"))]
-    names = {KINDS: _kinds(_asked(plugins, KINDS))}
-    names |= {hook: _keys(hook, _asked(plugins, hook)) for hook in MAPPINGS}
-    return {"cards": cards, "names": {hook: found for hook, found in names.items() if found}}
+    names = {hook: names_in(hook, _asked(plugins, hook)) for hook in (KINDS, *MAPPINGS)}
+    found: dict[str, Any] = {"cards": cards, "names": {hook: given for hook, given in names.items() if given}}
+    return {**found, "ignored": ignored} if ignored else found
 
 
 def examine_apart(name: str, target: str, seconds: float) -> dict[str, Any]:
@@ -153,11 +155,24 @@ def short(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]
 
 
+def names_in(hook: str, answer: Any) -> list[str]:
+    """Return the names that an answer to one of the hooks but the first one contributes, checked.
+
+    Raises
+    ------
+    PluginError
+        The answer is not of the type that the hook asks for.
+    """
+    return _kinds(answer) if hook == KINDS else _keys(hook, answer)
+
+
 def _asked(plugins: pluggy.PluginManager, hook: str) -> Any:
     """Return what the one registered plugin answers to a hook, None where it does not implement it."""
     try:
         answers = getattr(plugins.hook, hook)()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise PluginError(f"{hook}() raised {type(error).__name__}: {short(error)}") from error
     return answers[0] if answers else None
 

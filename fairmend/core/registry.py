@@ -14,10 +14,12 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import metadata as distributions
 from pathlib import Path
@@ -25,16 +27,19 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from fairmend.core.errors import PluginError, UnknownNameError, unknown
+from fairmend.core.containment import guarded
+from fairmend.core.errors import FairmendError, PluginError, UnknownNameError, unknown
 from fairmend.core.markers import PROJECT
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.probe import (
+    KINDS,
+    MAPPINGS,
     PluginTimeoutError,
     examine,
     examine_apart,
     manager,
+    names_in,
     register,
-    short,
     time_limit,
 )
 
@@ -76,11 +81,23 @@ class Card:
     plugin: str
 
     def load(self) -> type[Technique]:
-        """Import the class."""
-        found: Any = importlib.import_module(self.module)
+        """Import the class.
+
+        Raises
+        ------
+        PluginError
+            Importing a third party's module fails.
+        """
+        found: Any = self._module()
         for part in self.qualname.split("."):
             found = getattr(found, part)
         return found
+
+    def _module(self) -> Any:
+        if self.module in sys.modules or self.module.startswith(f"{PROJECT}."):
+            return importlib.import_module(self.module)
+        with guarded(self.plugin, "the import"):
+            return importlib.import_module(self.module)
 
 
 @dataclass(frozen=True)
@@ -97,12 +114,15 @@ class Plugin:
         Name of the distribution.
     version : str
         Version of the distribution.
+    installed : float
+        When the distribution was installed, in seconds since the epoch; 0 where that is not known.
     """
 
     name: str
     module: str
     source: str
     version: str
+    installed: float = 0.0
 
 
 @dataclass
@@ -121,18 +141,21 @@ class Registry:
     ----------
     problems : dict of str to str
         Why a plugin was left out, by its name.
+    notices : dict of str to str
+        What of a plugin is ignored, by its name; the rest of it works.
     """
 
     plugins: tuple[Plugin, ...]
     cache: Path | None = None
     problems: dict[str, str] = field(default_factory=dict)
+    notices: dict[str, str] = field(default_factory=dict)
     _entries: dict[str, dict[str, Any]] | None = field(default=None, repr=False)
     _cards: dict[int | str, Card] = field(default_factory=dict, repr=False)
     _manager: pluggy.PluginManager = field(default_factory=manager, repr=False)
 
     @classmethod
     def installed(cls, cache: Path | str | None = "default") -> Registry:
-        """Return the registry of what is installed in this environment."""
+        """Return the registry of what is installed in this environment, in the order of installation."""
         version = distributions.version(PROJECT)
         builtin = [Plugin(name, name, PROJECT, version) for name in BUILTINS]
         third = [
@@ -141,9 +164,11 @@ class Registry:
                 point.value,
                 point.dist.name if point.dist else "unknown",
                 point.dist.version if point.dist else "?",
+                _installed(point.dist),
             )
-            for point in sorted(distributions.entry_points(group=PROJECT), key=lambda p: (p.name, p.value))
+            for point in distributions.entry_points(group=PROJECT)
         ]
+        third.sort(key=lambda plugin: (plugin.installed, plugin.name, plugin.module))
         where = cache_folder() / "cards.json" if cache == "default" else cache
         return cls((*builtin, *third), Path(where) if where is not None else None)
 
@@ -195,6 +220,11 @@ class Registry:
                 Card(TechniqueMetadata(**raw["metadata"]), raw["module"], raw["qualname"], plugin.name)
                 for raw in entry["cards"]
             ]
+            if ignored := entry.get("ignored"):
+                there = ", ".join(("fairmend_techniques", KINDS, *MAPPINGS))
+                self.notices[plugin.name] = (
+                    f"{', '.join(ignored)} is no hook and is ignored; there are {there}"
+                )
             claims = _claims(plugin, cards, entry["names"])
             fault = _theft(plugin, cards, claims, owners)
             if fault is not None:
@@ -237,16 +267,25 @@ class Registry:
             if hook not in entries.get(plugin.name, {"names": ()})["names"]:
                 continue
             try:
-                if not self._manager.has_plugin(plugin.name):
-                    register(self._manager, plugin.name, plugin.module)
-                for implementation in getattr(self._manager.hook, hook).get_hookimpls():
-                    if implementation.plugin_name == plugin.name:
-                        out.append((plugin.name, implementation.function()))
-            except PluginError as error:
+                with nullcontext() if plugin.source == PROJECT else guarded(plugin.name, f"{hook}()"):
+                    answer = self._answer(plugin, hook)
+                claimed, given = entries[plugin.name]["names"][hook], names_in(hook, answer)
+                if set(given) != set(claimed):
+                    raise PluginError(
+                        f"{hook}() gives other names than when it was examined: {', '.join(given) or 'none'}"
+                        f" instead of {', '.join(claimed)}"
+                    )
+            except FairmendError as error:
                 self._leave_out(plugin, str(error))
-            except Exception as error:
-                self._leave_out(plugin, f"{hook}() raised {type(error).__name__}: {short(error)}")
+            else:
+                out.append((plugin.name, answer))
         return out
+
+    def _answer(self, plugin: Plugin, hook: str) -> Any:
+        if not self._manager.has_plugin(plugin.name):
+            register(self._manager, plugin.name, plugin.module)
+        found = getattr(self._manager.hook, hook).get_hookimpls()
+        return next((one.function() for one in found if one.plugin_name == plugin.name), None)
 
     def named(self, hook: str) -> dict[str, Any]:
         """Return what a hook that gives mappings contributes, joined; of a name given twice the first holds."""
@@ -296,10 +335,20 @@ def _theft(
     owners: Mapping[tuple[str, str], str],
 ) -> str | None:
     """Return why a plugin may not have what it calls its own, None where it may."""
+    if plugin.source != PROJECT and f"{plugin.name}.".startswith(f"{PROJECT}."):
+        return f"the name {plugin.name!r} belongs to {PROJECT}; name the entry point after its package"
     for card in cards:
         key = card.metadata.technique_id
-        if isinstance(key, int) and plugin.source != PROJECT:
+        if plugin.source == PROJECT:
+            continue
+        if isinstance(key, int):
             return f"{card.qualname} claims the id {key}; plain numbers belong to the catalogue, use 'namespace:name'"
+        namespace, package = _normalized(key.partition(":")[0]), _normalized(plugin.source)
+        if not f"{package}-".startswith(f"{namespace}-"):
+            return (
+                f"{card.qualname} claims the id {key!r}, but a namespace belongs to the packages whose names "
+                f"begin with it, and this one is called {plugin.source}; use '{package}:{key.partition(':')[2]}'"
+            )
     known = dict(owners)
     for what, name, owner in claims:
         if (what, name) in known:
@@ -384,6 +433,24 @@ def cache_folder() -> Path:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / PROJECT
+
+
+def _installed(distribution: distributions.Distribution | None) -> float:
+    """Return when a distribution was installed: when its list of files was written."""
+    folder = getattr(distribution, "_path", None)
+    if folder is None:
+        return 0.0
+    for file in (Path(str(folder)) / "RECORD", Path(str(folder))):
+        try:
+            return file.stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def _normalized(name: str) -> str:
+    """Return the name of a distribution as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _order(key: int | str) -> tuple[int, int, str]:

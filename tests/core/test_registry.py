@@ -78,7 +78,7 @@ def test_a_third_party_technique_joins_at_once(third):
         ),
         (
             "acme_hook",
-            "from fairmend.core.markers import hookimpl\n@hookimpl\ndef fairmend_technique(): return []",
+            "from fairmend.core.markers import hookimpl\n@hookimpl\ndef fairmend_gates(view): return {}",
             {},
             "does not fit the hooks",
         ),
