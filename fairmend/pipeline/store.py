@@ -392,12 +392,5 @@ def _stored(row: dict[str, Any]) -> StoredRun:
             parts[name] = None if row[name] is None else json.loads(row[name])
         except (TypeError, ValueError) as error:
             raise RunError(f"the {name} of {row['run_id']} is damaged: JSON was expected") from error
-    return StoredRun(
-        row["run_id"],
-        row["created"],
-        row["status"],
-        parts["request"],
-        parts["result"],
-        row["model"],
-        row["head"],
-    )
+    names = ("run_id", "created", "status", "request", "result", "model", "head")
+    return StoredRun(*(parts.get(name, row[name]) for name in names))
