@@ -126,9 +126,8 @@ def test_changed_data_are_not_resumed(people, store, tmp_path):
     path = tmp_path / "people.csv"
     frame = people.frame
     frame.to_csv(path, index=False)
-    record = begin(
-        spec_for(people), people, store=store, registry=registry, path=path, assume_approved=True, **FAST
-    )
+    record = begin(spec_for(people), people, store=store, registry=registry, path=path, **FAST)
+    approve(store, record.run_id, gate="gate-4", role="legal team", by="A. Person", approved=True)
     frame.assign(skill=0.0).to_csv(path, index=False)
     with pytest.raises(RunError, match="changed since it began"):
         resume(record.run_id, store=store, registry=registry)
