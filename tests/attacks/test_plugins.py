@@ -780,7 +780,12 @@ def test_a_plugin_that_ends_the_process_of_a_command_gives_no_exit_code_0(tmp_pa
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: quitter\nVersion: 1.0\n")
     (folder / "entry_points.txt").write_text("[fairmend]\nquitter = quitter\n")
-    code = "from fairmend.cli import main; main(['policy', 'check', 'playbook'])"
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "policy: mine\nextends: playbook\ntitle: The playbook and a check of a plugin\n"
+        "gates: [{id: gate-4, checks: [{id: theirs, check: quitter_gate, at_least: 0.1}]}]\n"
+    )
+    code = f"from fairmend.cli import main; main(['policy', 'check', {str(rules)!r}])"
     path = os.pathsep.join([str(tmp_path), *sys.path])
     done = subprocess.run(
         [sys.executable, "-c", code],
