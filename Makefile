@@ -25,7 +25,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
 
 catalog: $(VENV)/.base
-	$(BIN)/python -c "from fairmend.core.registry import write_snapshot; print(write_snapshot(), 'techniques')"
+	$(BIN)/python -c "from fairmend.catalog.registry import write_snapshot; print(write_snapshot(), 'techniques')"
 
 readme: $(VENV)/.base
 	$(BIN)/python docs/session.py

@@ -27,8 +27,8 @@ import psutil
 from _measure import report_versions
 
 from fairmend import api
-from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.verification import verify
+from fairmend.pipeline.storage.run_store import RunStore
+from fairmend.pipeline.storage.verification import verify
 from fairmend.plugins.datasets import bank
 
 BEGIN = "start-up, before the run is kept"

@@ -17,7 +17,8 @@ from functools import partial
 import fairlearn
 from _measure import adult_decisions, allocated, report_versions, seconds
 
-from fairmend.core.measure import GroupTable, Measurement, bootstrap, metric
+from fairmend.core.metrics import GroupTable, Measurement, metric
+from fairmend.core.metrics.inference import bootstrap
 
 METRICS = ("selection_rate", "true_positive_rate", "accuracy")
 

@@ -21,7 +21,7 @@ import ibis
 import numpy as np
 from _measure import allocated, report_versions, resident, seconds, watched
 
-from fairmend.core.measure import GroupTable, Measurement, compare, measure, permutation_test
+from fairmend.core.metrics import GroupTable, Measurement, compare, measure, permutation_test
 
 ROW = """
 SELECT

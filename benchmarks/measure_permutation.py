@@ -15,8 +15,8 @@ from functools import partial
 import numpy as np
 from _measure import adult_decisions, allocated, report_versions, seconds
 
-from fairmend.core.groups import Groups, encode_groups
-from fairmend.core.measure import GroupTable, permutation_test
+from fairmend.core.data.groups import Groups, encode_groups
+from fairmend.core.metrics import GroupTable, permutation_test
 
 
 def shuffled(decision: np.ndarray, codes: np.ndarray, n_groups: int, n: int) -> np.ndarray:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from _measure import adult_decisions, allocated, report_versions, seconds
 
-from fairmend.core.measure import GroupTable
-from fairmend.core.measure.metrics import demographic_parity_ratio
+from fairmend.core.metrics import GroupTable
+from fairmend.core.metrics.rates import demographic_parity_ratio
 
 
 def ours(y: np.ndarray, d: np.ndarray, groups: pd.Series | np.ndarray) -> float:

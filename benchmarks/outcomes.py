@@ -29,11 +29,11 @@ import fairmend
 from fairmend import api
 from fairmend.catalog.policy import Policy, load_policy
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import FairmendError
-from fairmend.core.measure.joint import joint_replicates
-from fairmend.pipeline.record import RunRecord
-from fairmend.pipeline.view import Judged, Settings
+from fairmend.core.metrics.inference.joint_bootstrap import joint_replicates
+from fairmend.pipeline.gates.gate_context import InferenceSettings, ModelEvaluation
+from fairmend.pipeline.run.record import RunRecord
 
 RATIO, GAP = "demographic_parity_ratio", "equal_opportunity_difference"
 # Post-processing alone, from mild to strict: id and parameters.
@@ -103,19 +103,21 @@ CASES = {
 }
 
 
-def dominated(record: RunRecord, data: Dataset, measure: str, upward: bool, settings: Settings) -> bool:
+def dominated(
+    record: RunRecord, data: Dataset, measure: str, upward: bool, settings: InferenceSettings
+) -> bool:
     """Whether some post-processing alone is at once fairer and more accurate in 95 % of resamples of the test rows."""
     seed = record.spec.seed
     parts = data.split(record.spec.split, seed=seed)
     test = parts.pop("test")
     case = Case(**parts, learner=record.case.learner, seed=seed).retrained()
-    decided = [Judged(record.model, test, settings).decisions]
+    decided = [ModelEvaluation(record.model, test, settings).decisions]
     for technique_id, parameters in ALONE[measure]:
         try:
             alone, _ = api.technique(technique_id)(**parameters).run(case)
         except FairmendError:
             continue
-        decided.append(Judged(alone.fitted(), test, settings).decisions)
+        decided.append(ModelEvaluation(alone.fitted(), test, settings).decisions)
     drawn = joint_replicates(
         test.y,
         np.column_stack(decided),
@@ -167,7 +169,7 @@ def _rows(spec: Any, data: Dataset, judged_by: Policy, target: Any, seeds: int) 
         accuracy = record.tests["accuracy"]
         p_value = record.tests[target.check].p_value
         p_value = None if np.isnan(p_value) else p_value
-        settings = Settings(judged_by.minimum_support, 200, 2000, seed)
+        settings = InferenceSettings(judged_by.minimum_support, 200, 2000, seed)
         row = {
             "before": before.value,
             "after": after.value,

@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 from _measure import report_versions, watched
 
-from fairmend.core.dataset import Dataset
-from fairmend.core.estimator import FairPipeline
-from fairmend.core.files import write_table
-from fairmend.core.learner import make_learner
-from fairmend.core.registry import Registry
-from fairmend.core.roles import Roles
-from fairmend.core.table_reading import read_table
-from fairmend.pipeline.stored import decide
+from fairmend.catalog.registry import Registry
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.files import write_table
+from fairmend.core.data.roles import Roles
+from fairmend.core.data.table_reading import read_table
+from fairmend.core.fair_pipeline import FairPipeline
+from fairmend.core.models.learners import make_learner
+from fairmend.pipeline.stored_runs import decide
 
 ROLES = Roles(outcome="income", favorable=">50K", protected=("sex", "race"), ignored=("fnlwgt",))
 RULES = {

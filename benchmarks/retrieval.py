@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fairmend.catalog.registry import Registry
 from fairmend.core.constraints import Constraints
-from fairmend.core.registry import Registry
 from fairmend.index.search import Index, index_of
 
 TOP = 10

@@ -22,10 +22,10 @@ import pandas as pd
 from _measure import report_versions
 
 from fairmend import api
-from fairmend.pipeline import store as store_module
-from fairmend.pipeline import verification
-from fairmend.pipeline.keys import Keyring
-from fairmend.pipeline.stored import begin, predict, resume
+from fairmend.pipeline.storage import run_store as store_module
+from fairmend.pipeline.storage import verification
+from fairmend.pipeline.storage.keys import Keyring
+from fairmend.pipeline.stored_runs import begin, predict, resume
 from fairmend.plugins.datasets import bank
 
 MOST_SHARE = 0.02

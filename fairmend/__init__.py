@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fairmend import catalog
     from fairmend.api import audit, compose, dataset, query, recommend, run, sweep, technique
-    from fairmend.core.markers import hookimpl
+    from fairmend.core.hooks.markers import hookimpl
 
 __all__ = [
     "audit",
@@ -32,7 +32,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "hookimpl":
-        from fairmend.core.markers import hookimpl
+        from fairmend.core.hooks.markers import hookimpl
 
         return hookimpl
     if name == "catalog":

@@ -7,15 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairmend.catalog.registry import Registry
 from fairmend.core.constraints import Constraints
-from fairmend.core.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from fairmend.core.technique import Technique
     from fairmend.index import Answer
-    from fairmend.pipeline.alone import Alone
+    from fairmend.pipeline.run_technique import TechniqueResult
     from fairmend.testing import Conformance
 
 Limits = Constraints | Mapping[str, Any] | Iterable[str] | None
@@ -129,7 +129,7 @@ def run_technique(
     seed: int = 0,
     output: str | Path | None = None,
     **roles: Any,
-) -> Alone:
+) -> TechniqueResult:
     """Run one technique alone on a table.
 
     Parameters
@@ -139,7 +139,7 @@ def run_technique(
     data, **roles
         As in :func:`dataset`; a change of features needs no outcome.
     features, parameters, predictions, scores, graph, learner, seed
-        As in :func:`fairmend.pipeline.alone.run_alone`.
+        As in :func:`fairmend.pipeline.run_technique.run_technique`.
     output : path, optional
         Where to write the table (CSV or Parquet), or the figures as JSON where there is no table.
     """
@@ -147,11 +147,11 @@ def run_technique(
 
     import pandas as pd
 
-    from fairmend.core.containment import guarded, is_ours
-    from fairmend.core.escaping import json_text
-    from fairmend.core.files import check_table_name, write_table, write_text
-    from fairmend.core.table_reading import exact_columns, read_table
-    from fairmend.pipeline.alone import run_alone
+    from fairmend.core.data.files import check_table_name, write_table, write_text
+    from fairmend.core.data.table_reading import exact_columns, read_table
+    from fairmend.core.safety.containment import guarded, is_ours
+    from fairmend.core.text.escaping import json_text
+    from fairmend.pipeline.run_technique import run_technique
 
     found = technique(name)
     makes_table = found.stage in ("pre-processing", "in-processing", "post-processing")
@@ -159,7 +159,7 @@ def run_technique(
         check_table_name(output)
     frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
     with nullcontext() if is_ours(found) else guarded(registry().card(name).plugin, found.metadata.slug):
-        done = run_alone(
+        done = run_technique(
             found,
             frame,
             roles=roles,

@@ -12,7 +12,7 @@ from fairmend.core.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fairmend.core.dataset import Dataset
+    from fairmend.core.data.dataset import Dataset
     from fairmend.core.findings import Audit
 
 
@@ -38,8 +38,8 @@ def example(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
         No data set has this name.
     """
     from fairmend.core.errors import unknown
-    from fairmend.core.validation import check_seed
-    from fairmend.pipeline.third_party import drawn
+    from fairmend.core.text.validation import check_seed
+    from fairmend.pipeline.run.third_party import drawn
 
     check_seed(seed)
     if rows > MOST_ROWS:
@@ -61,14 +61,14 @@ def dataset(data: str | Path | pd.DataFrame | Dataset, **roles: Any) -> Dataset:
     data : path, DataFrame or Dataset
         A CSV (also .csv.gz) or Parquet file, or a frame.
     **roles
-        As in :class:`fairmend.core.roles.Roles`: outcome, favorable, protected, mediators, resolving,
+        As in :class:`fairmend.core.data.roles.Roles`: outcome, favorable, protected, mediators, resolving,
         proxies, weights, key, ignored, allowed_features, protected_in_model, cuts. One column may stand for a list.
     """
     import pandas as pd
 
-    from fairmend.core.dataset import Dataset
-    from fairmend.core.roles import Roles
-    from fairmend.core.validation import validated
+    from fairmend.core.data.dataset import Dataset
+    from fairmend.core.data.roles import Roles
+    from fairmend.core.text.validation import validated
 
     if isinstance(data, Dataset):
         return data
@@ -108,8 +108,8 @@ def audit(
     observer : callable, optional
         Told of every event, as it happens.
     """
-    from fairmend.core.dataset import Dataset
-    from fairmend.pipeline.audit import audit as run_audit
+    from fairmend.audit import audit as run_audit
+    from fairmend.core.data.dataset import Dataset
 
     if isinstance(predictions, str) or isinstance(scores, str):
         if isinstance(data, Dataset):
@@ -132,8 +132,8 @@ def _with_given(
     """Return the data as a frame, decisions and scores as columns, and roles that keep them from the model."""
     import pandas as pd
 
-    from fairmend.core.table_reading import exact_columns, read_table
-    from fairmend.pipeline.given import given_columns
+    from fairmend.core.data.table_reading import exact_columns, read_table
+    from fairmend.pipeline.external_inputs import given_columns
 
     frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
     by_name = [source if isinstance(source, str) else None for source in (predictions, scores)]
@@ -149,8 +149,8 @@ def _with_given(
 
 def loaded(model: Any) -> Any:
     """Return a model, read where it is a file."""
-    from fairmend.pipeline.given import read_model
-    from fairmend.pipeline.stored import plugin_modules
+    from fairmend.pipeline.external_inputs import read_model
+    from fairmend.pipeline.stored_runs import plugin_modules
 
     return read_model(model, plugin_modules(registry())) if isinstance(model, (str, Path)) else model
 
@@ -164,8 +164,8 @@ def load_audit(source: str | Path | Mapping[str, Any] | Audit) -> Audit:
         The file is missing or is not an audit.
     """
     from fairmend.core.findings import Audit
-    from fairmend.core.strict_reading import read_json
-    from fairmend.core.validation import validated
+    from fairmend.core.text.strict_reading import read_json
+    from fairmend.core.text.validation import validated
 
     if isinstance(source, Audit):
         return source

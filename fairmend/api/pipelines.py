@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fairmend.catalog.policy import Policy
-    from fairmend.core.dataset import Dataset
+    from fairmend.core.data.dataset import Dataset
     from fairmend.core.findings import Audit
-    from fairmend.core.model import FairModel
+    from fairmend.core.models.decision_rule import FairModel
     from fairmend.index import Recommendation
-    from fairmend.pipeline.approvals import Approval
-    from fairmend.pipeline.record import RunRecord
+    from fairmend.pipeline.run.approvals import Approval
+    from fairmend.pipeline.run.record import RunRecord
     from fairmend.pipeline.spec import PipelineSpec
-    from fairmend.pipeline.store import RunStore
-    from fairmend.pipeline.swept import Sweep
+    from fairmend.pipeline.storage.run_store import RunStore
+    from fairmend.pipeline.sweep.sweep_record import Sweep
 
 
 def recommend(
@@ -64,8 +64,8 @@ def compose(
     With a sweep (or the JSON file that it wrote) its chosen candidate becomes the steps, what else is on
     its frontier their alternatives, and its learner and seed hold.
     """
-    from fairmend.pipeline.compose import compose as compose_pipeline
-    from fairmend.pipeline.swept import load_sweep
+    from fairmend.pipeline.compose.composer import compose as compose_pipeline
+    from fairmend.pipeline.sweep.sweep_record import load_sweep
 
     return compose_pipeline(
         recommendation,
@@ -108,13 +108,13 @@ def sweep(
     constraints : as in :func:`query`
         Hard limits.
     notion, policy, learner, seed, depth, without, jobs, fresh, observer
-        As in :func:`fairmend.pipeline.sweep.sweep`.
+        As in :func:`fairmend.pipeline.sweep.sweep.sweep`.
     dask : str, optional
         Address of the scheduler of a Dask cluster to compute on, with as many jobs as it has threads
         unless ``jobs`` says otherwise.
     store : RunStore or bool
         Where outcomes are kept, so that the same call again computes only what is missing; True stands
-        for the folder of :func:`fairmend.pipeline.store.store_folder`.
+        for the folder of :func:`fairmend.pipeline.storage.run_store.store_folder`.
 
     Raises
     ------
@@ -123,9 +123,9 @@ def sweep(
     """
     from contextlib import nullcontext
 
-    from fairmend.pipeline.store import RunStore
-    from fairmend.pipeline.sweep import on_dask
-    from fairmend.pipeline.sweep import sweep as run_sweep
+    from fairmend.pipeline.storage.run_store import RunStore
+    from fairmend.pipeline.sweep.sweep import on_dask
+    from fairmend.pipeline.sweep.sweep import sweep as run_sweep
 
     table = dataset(data, **roles)
     with nullcontext() if dask is None else on_dask(dask):
@@ -200,7 +200,7 @@ def run(
         Told of every event, as it happens.
     store : RunStore or bool
         Where the run is kept, so that it can be resumed, approved, verified and deployed; True stands
-        for the folder of :func:`fairmend.pipeline.store.store_folder`.
+        for the folder of :func:`fairmend.pipeline.storage.run_store.store_folder`.
 
     Raises
     ------
@@ -210,13 +210,13 @@ def run(
     from contextlib import nullcontext
 
     from fairmend.catalog.policy import load_policy
-    from fairmend.pipeline.folds import Repeats
-    from fairmend.pipeline.given import given_model
-    from fairmend.pipeline.runner import run as run_pipeline
+    from fairmend.pipeline.external_inputs import given_model
+    from fairmend.pipeline.mlflow_tracking import Tracking
+    from fairmend.pipeline.run.cv_results import Repeats
+    from fairmend.pipeline.run.runner import run as run_pipeline
     from fairmend.pipeline.spec import load_spec
-    from fairmend.pipeline.store import RunStore
-    from fairmend.pipeline.stored import begin
-    from fairmend.pipeline.tracking import Tracking
+    from fairmend.pipeline.storage.run_store import RunStore
+    from fairmend.pipeline.stored_runs import begin
 
     if data is None:
         raise UsageError("give the data to run on")
@@ -273,10 +273,10 @@ def _scored(
     data: str | Path | pd.DataFrame | Dataset, scores: str, threshold: float, roles: dict[str, Any]
 ) -> tuple[Any, Any, dict[str, Any]]:
     """Return data that hold the scores as a feature, what reads them, and roles that let it."""
-    from fairmend.core.dataset import Dataset
-    from fairmend.core.given import GivenScores
-    from fairmend.core.table_reading import exact_columns, read_table
-    from fairmend.pipeline.given import with_scores
+    from fairmend.core.data.dataset import Dataset
+    from fairmend.core.data.table_reading import exact_columns, read_table
+    from fairmend.core.models.external_model import PrecomputedScores
+    from fairmend.pipeline.external_inputs import with_scores
 
     if not 0 <= threshold <= 1:
         raise UsageError(f"the threshold on the scores must lie between 0 and 1, got {threshold:g}")
@@ -290,14 +290,14 @@ def _scored(
     ignored = roles.get("ignored") or ()
     ignored = (ignored,) if isinstance(ignored, str) else ignored
     kept = tuple(c for c in ignored if c != column)
-    return data, GivenScores(column, threshold), {**roles, "ignored": kept}
+    return data, PrecomputedScores(column, threshold), {**roles, "ignored": kept}
 
 
 def _audited(table: Dataset, model: FairModel | None, **options: Any) -> Audit:
     """Return the audit that a run begins with; given scores are decisions to audit, and no feature."""
-    from fairmend.core.given import GivenScores
+    from fairmend.core.models.external_model import PrecomputedScores
 
-    if model is None or not isinstance(model.estimator, GivenScores):
+    if model is None or not isinstance(model.estimator, PrecomputedScores):
         return audit(table, model=model, **options)
     decisions, given = model.predict(table.X), model.scores(table.X)
     return audit(table.without([model.estimator.column]), predictions=decisions, scores=given, **options)

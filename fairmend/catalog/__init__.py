@@ -16,7 +16,7 @@ class _Catalog(ModuleType):
     def __call__(self) -> list[dict[str, Any]]:
         """Return id, slug, stage, name and citation of every installed technique."""
         from fairmend.catalog.listing import listing
-        from fairmend.core.registry import Registry
+        from fairmend.catalog.registry import Registry
 
         return listing(Registry.installed())
 

@@ -8,7 +8,7 @@ from importlib import resources
 import yaml
 
 from fairmend.core.findings import FindingKind
-from fairmend.core.markers import hookimpl
+from fairmend.core.hooks.markers import hookimpl
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fairmend.catalog.references import cite
-from fairmend.core.registry import Registry
+from fairmend.catalog.registry import Registry
 
 
 def listing(registry: Registry) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ import click
 from fairmend.cli.streams import steady_streams
 from fairmend.cli.supervisor import supervised
 from fairmend.core.errors import FairmendError, UsageError, unknown
-from fairmend.core.escaping import one_line, shown
+from fairmend.core.text.escaping import one_line, shown
 
 COMMANDS = {
     "query": ("fairmend.cli.discover", "Find techniques for a question in plain words."),

@@ -18,7 +18,7 @@ from fairmend.cli.options import (
 )
 from fairmend.cli.output import as_json, err, out, print_json, to_json
 from fairmend.cli.progress import Progress
-from fairmend.core.words import plural
+from fairmend.core.text.words import plural
 
 if TYPE_CHECKING:
     from fairmend.core.findings import Audit
@@ -41,7 +41,7 @@ def audit(data: str, output: str | None, as_json: bool, **options: Any) -> None:
     Without --model, --predictions or --scores a reference model is trained, and its decisions on rows that it
     has not seen are audited.
     """
-    from fairmend.core.files import write_text
+    from fairmend.core.data.files import write_text
 
     roles = required(roles_of(options))
     with Progress(err()) as progress:

@@ -9,7 +9,7 @@ import click
 from fairmend.cli.output import as_json, err, out, print_json
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.keys import Keyring
+    from fairmend.pipeline.storage.keys import Keyring
 
 
 @click.group()
@@ -75,7 +75,7 @@ def list_keys(as_json: bool) -> None:
 @click.option("--output", "-o", metavar="FILE", help="Write it there; else it is printed.")
 def export(output: str | None) -> None:
     """Give the own public key, for people who are to trust your records."""
-    from fairmend.core.files import write_text
+    from fairmend.core.data.files import write_text
 
     public = _keyring().signing().public
     if output is None:
@@ -86,6 +86,6 @@ def export(output: str | None) -> None:
 
 
 def _keyring() -> Keyring:
-    from fairmend.pipeline.keys import Keyring
+    from fairmend.pipeline.storage.keys import Keyring
 
     return Keyring()

@@ -115,7 +115,7 @@ def spares_inputs(*outputs: str) -> Callable[[Command], Command]:
     def check(ctx: click.Context, param: click.Parameter, force: bool) -> None:
         if force or ctx.resilient_parsing:
             return
-        from fairmend.core.files import check_spared
+        from fairmend.core.data.files import check_spared
 
         written, read = [], []
         for name, value in ctx.params.items():

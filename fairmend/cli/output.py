@@ -15,7 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from fairmend.core.escaping import json_text, visible
+from fairmend.core.text.escaping import json_text, visible
 
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON to stdout, and nothing else there."

@@ -24,7 +24,7 @@ from fairmend.cli.output import as_json, err, out, print_data, print_json, style
 from fairmend.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.record import RunRecord
+    from fairmend.pipeline.run.record import RunRecord
 
 report_option = click.option(
     "--report", metavar="FOLDER", help="Write the validation report, its plots and the record there."
@@ -65,8 +65,8 @@ def compose(
 ) -> None:
     """Compose a pipeline from an audit: steps with reasons and alternatives, as YAML to read and edit."""
     from fairmend.catalog.policy import load_policy
-    from fairmend.core.files import write_text
-    from fairmend.pipeline.swept import load_sweep
+    from fairmend.core.data.files import write_text
+    from fairmend.pipeline.sweep.sweep_record import load_sweep
     from fairmend.reports.drawing import check_drawing_name, draw
 
     for drawing in drawings:

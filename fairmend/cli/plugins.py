@@ -8,8 +8,8 @@ import click
 
 from fairmend import api
 from fairmend.cli.output import as_json, err, out, print_json, styled
+from fairmend.core.text.words import plural
 from fairmend.core.vocabulary import STAGES
-from fairmend.core.words import plural
 
 if TYPE_CHECKING:
     from fairmend.testing import Conformance

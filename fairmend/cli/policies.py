@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairmend.cli.output import as_json, out, print_json
-from fairmend.core.words import plural
+from fairmend.core.text.words import plural
 
 if TYPE_CHECKING:
     from fairmend.catalog.policy import Weakness
@@ -53,7 +53,7 @@ def show(name: str, as_json: bool) -> None:
 def check(name: str) -> None:
     """Check a policy file: schema, metrics, bounds and decisions, and where it demands less than the playbook."""
     from fairmend.catalog.policy import load_policy, not_deployable, weaker_than
-    from fairmend.pipeline.record import PolicyRecord
+    from fairmend.pipeline.run.record import PolicyRecord
 
     found = load_policy(name)
     checks = plural(sum(len(gate.checks) for gate in found.gates), "check")

@@ -11,8 +11,8 @@ from rich.progress import Progress as Bars
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fairmend.cli.output import styled
-from fairmend.core.escaping import visible
-from fairmend.core.words import plural
+from fairmend.core.text.escaping import visible
+from fairmend.core.text.words import plural
 
 STYLES = {"passed": "green", "failed": "red", "insufficient evidence": "yellow", "waiting": "yellow"}
 

@@ -11,12 +11,12 @@ from fairmend.cli.options import spares_inputs
 from fairmend.cli.output import as_json, err, out, print_data, print_json
 from fairmend.cli.pipelines import finish, report_option
 from fairmend.cli.progress import Progress
-from fairmend.core.escaping import one_line
-from fairmend.core.words import plural
+from fairmend.core.text.escaping import one_line
+from fairmend.core.text.words import plural
 
 
 def _store() -> Any:
-    from fairmend.pipeline.store import RunStore
+    from fairmend.pipeline.storage.run_store import RunStore
 
     return RunStore()
 
@@ -28,7 +28,7 @@ def status(run_id: str | None, as_json: bool) -> None:
     """List the runs that are kept, or show how one stands and what it waits for; RUN may be 'latest'."""
     from rich.table import Table
 
-    from fairmend.pipeline.run_status import current_status, listed
+    from fairmend.pipeline.run.run_status import current_status, listed
 
     store = _store()
     shown = listed(store) if run_id is None else [(r := store.verified(run_id), *current_status(store, r))]
@@ -52,7 +52,7 @@ def status(run_id: str | None, as_json: bool) -> None:
 @as_json
 def resume(run_id: str, report: str | None, as_json: bool) -> int:
     """Go on with a run that was cut off or waited; what was finished is read, not computed."""
-    from fairmend.pipeline.stored import resume as resume_run
+    from fairmend.pipeline.stored_runs import resume as resume_run
 
     with Progress(err()) as progress:
         record = resume_run(run_id, store=_store(), registry=api.registry(), observer=progress.tell)
@@ -81,7 +81,7 @@ def approve(
     A rejection holds until the same person approves, or another person's approval says how the objection was
     answered (--answer).
     """
-    from fairmend.pipeline.stored import approve as approve_run
+    from fairmend.pipeline.stored_runs import approve as approve_run
 
     decision: dict[str, Any] = {
         "gate": gate,
@@ -125,7 +125,7 @@ def verify(
     Believed are your own key and those you trust (fairmend keys). A store that was set back to an earlier
     state as a whole is found by --anchor alone.
     """
-    from fairmend.pipeline.verification import verify as verify_run
+    from fairmend.pipeline.storage.verification import verify as verify_run
 
     found = verify_run(_store(), run_id, keys)
     if anchor is not None:
@@ -150,8 +150,8 @@ def verify(
 @click.option("--output", "-o", required=True, metavar="FOLDER", help="Write the report there.")
 def report(run_id: str, output: str) -> int:
     """Write the validation report of a run that is kept; one that was cut off is brought to its end first."""
-    from fairmend.pipeline.stored import current_record
-    from fairmend.pipeline.stored import resume as resume_run
+    from fairmend.pipeline.stored_runs import current_record
+    from fairmend.pipeline.stored_runs import resume as resume_run
     from fairmend.reports import write_report
 
     store, registry = _store(), api.registry()
@@ -182,9 +182,9 @@ def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
     """Apply the rule of a deployable run to new rows: the score and the decision, 1 the favourable one."""
     import warnings
 
+    from fairmend.core.data.files import check_table_name, formula_note, write_table
     from fairmend.core.errors import DataWarning
-    from fairmend.core.files import check_table_name, formula_note, write_table
-    from fairmend.pipeline.stored import predict as predict_rows
+    from fairmend.pipeline.stored_runs import predict as predict_rows
 
     if output is not None:
         check_table_name(output)

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata as distributions
 
-from fairmend.core.containment import FORKS, die_with_parent
-from fairmend.core.markers import PROJECT
+from fairmend.core.hooks.markers import PROJECT
+from fairmend.core.safety.containment import FORKS, die_with_parent
 
 FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 

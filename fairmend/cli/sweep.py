@@ -23,7 +23,7 @@ from fairmend.cli.output import as_json, err, out, print_json, styled, to_json
 from fairmend.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.swept import Sweep
+    from fairmend.pipeline.sweep.sweep_record import Sweep
 
 
 SHOWN = 6  # columns of the table that fit on a screen; a report has them all
@@ -109,7 +109,7 @@ def sweep(
 
 
 def _write(path: str, text: str) -> None:
-    from fairmend.core.files import write_text
+    from fairmend.core.data.files import write_text
 
     write_text(path, text)
     err().print(f"wrote {path}")

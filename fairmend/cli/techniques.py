@@ -11,8 +11,8 @@ from fairmend import api
 from fairmend.cli.options import learner_option, names_of, role_options, roles_of, seed_option, spares_inputs
 from fairmend.cli.output import as_json, err, lines, out, print_json, print_line, styled
 from fairmend.core.errors import UsageError
+from fairmend.core.text.words import plural
 from fairmend.core.vocabulary import STAGES
-from fairmend.core.words import plural
 
 
 @click.group()
@@ -120,7 +120,7 @@ def run_(
     roles = roles_of(options)
     done = api.run_technique(name, data, parameters=parameters_of(words), output=output, **options, **roles)
     if output is not None:
-        from fairmend.core.files import formula_note
+        from fairmend.core.data.files import formula_note
 
         err().print(f"wrote {output}")
         if done.table is not None and (note := formula_note(done.table)):
@@ -177,7 +177,7 @@ def _short(value: Any) -> str:
 
 def parameters_of(words: tuple[str, ...]) -> dict[str, Any]:
     """Return parameters from words of the form ``name=value``; a value is read as YAML reads it."""
-    from fairmend.core.strict_reading import parse_yaml
+    from fairmend.core.text.strict_reading import parse_yaml
 
     out: dict[str, Any] = {}
     for word in words:

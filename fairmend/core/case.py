@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import UsageError
-from fairmend.core.learner import fit_weighted
-from fairmend.core.model import FairModel
-from fairmend.core.plain import plain
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.models.learners import fit_weighted
+from fairmend.core.serialization import to_plain
 
 if TYPE_CHECKING:
+    from fairmend.core.causal.graph import CausalGraph
     from fairmend.core.findings import Finding
-    from fairmend.core.graph import CausalGraph
     from fairmend.core.vocabulary import Notion
 
 
@@ -59,7 +59,7 @@ class Effect:
             "size": self.size,
             "changed_nothing": self.changed_nothing,
             "text": self.text,
-            "detail": plain(self.detail),
+            "detail": to_plain(self.detail),
         }
 
 
@@ -72,7 +72,7 @@ class Case:
     Attributes
     ----------
     train, calibration, validation : Dataset
-        What models are trained on, what adjusters are fitted on, and what gates are judged on.
+        What models are trained on, what postprocessors are fitted on, and what gates are judged on.
     learner : unfitted classifier or None
         Trained by steps that retrain; None where only a fitted model was given.
     model : FairModel or None
@@ -106,7 +106,7 @@ class Case:
 
     def with_result(self, slug: str, result: Mapping[str, Any]) -> Case:
         """Return the case with one more result."""
-        return replace(self, results={**self.results, slug: plain(result)})
+        return replace(self, results={**self.results, slug: to_plain(result)})
 
     def retrained(self, transformers: tuple[Any, ...] | None = None) -> Case:
         """Return the case with the learner trained anew on ``train``.

@@ -24,7 +24,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from fairmend.core.escaping import shown
+from fairmend.core.text.escaping import shown
 
 
 class FairmendError(Exception):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fairmend.core.roles import Roles
+from fairmend.core.data.roles import Roles
 from fairmend.core.vocabulary import Notion, Severity
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from fairmend.core.vocabulary import Arity, Change, Level, Notion, Stage, Task
+from fairmend.core.vocabulary import Arity, Level, Modifies, Notion, Stage, Task
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 NAMESPACED = re.compile(rf"{SLUG.pattern}:{SLUG.pattern}")
@@ -78,7 +78,7 @@ class TechniqueMetadata(BaseModel):
     )
     needs_retraining: bool = Field(default=False, description="a model must be trained anew")
     randomised: bool = Field(default=False, description="decisions of the deployed rule are drawn at random")
-    changes: tuple[Change, ...] = Field(default=(), description="what it changes")
+    changes: tuple[Modifies, ...] = Field(default=(), description="what it changes")
     keeps_rank_order: bool = Field(
         default=False, description="keeps the order of scores or values within a group"
     )

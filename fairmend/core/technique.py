@@ -11,10 +11,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import InvalidParameterError
 
 from fairmend.core.case import Case, Effect
-from fairmend.core.containment import described
+from fairmend.core.data.groups import GroupEncoder, Groups, Unseen
 from fairmend.core.errors import DataError, InsufficientDataError, ParameterError, PluginError, unknown
-from fairmend.core.groups import GroupEncoder, Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
+from fairmend.core.safety.containment import described
 from fairmend.core.vocabulary import Stage
 
 __all__ = ["Adjustment", "Technique", "TechniqueMetadata"]

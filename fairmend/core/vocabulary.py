@@ -28,7 +28,7 @@ Task = Literal["binary", "multiclass", "regression", "ranking"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 Arity = Literal["binary", "many groups", "several attributes", "continuous"]
-Change = Literal["features", "weights", "rows", "labels", "model", "scores", "decisions"]
+Modifies = Literal["features", "weights", "rows", "labels", "model", "scores", "decisions"]
 
 Level = Literal["low", "medium", "high"]
 LEVELS: tuple[Level, ...] = get_args(Level)

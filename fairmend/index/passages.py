@@ -10,14 +10,14 @@ from functools import cached_property
 from typing import Literal
 
 from fairmend.catalog.references import cite
+from fairmend.catalog.registry import Registry
 from fairmend.core.findings import FindingKind
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.registry import Registry
-from fairmend.core.vocabulary import Change
+from fairmend.core.vocabulary import Modifies
 
 Part = Literal["summary", "use_when", "question", "nature", "effect"]
 
-_CHANGED: dict[Change, str] = {
+_CHANGED: dict[Modifies, str] = {
     "features": "values of features",
     "weights": "the weights of rows",
     "rows": "which rows are there",

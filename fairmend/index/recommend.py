@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairmend.catalog.references import cite
+from fairmend.catalog.registry import Registry
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError, unknown
 from fairmend.core.findings import Audit, Finding
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.registry import Registry
 from fairmend.core.vocabulary import NOTIONS, Notion, Severity
 from fairmend.index.answer import Excluded, Ranked, Recommendation
 from fairmend.index.encoders import Encoder, encoder_named

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairmend.catalog.references import cite
+from fairmend.catalog.registry import Registry
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.registry import Registry
 from fairmend.index.answer import Answer, Excluded, Result
 from fairmend.index.encoders import Encoder, encoder_named, unit_vectors
 from fairmend.index.lexical import Lexicon, stems
@@ -34,7 +34,7 @@ _NAMED_ID = re.compile(r"(?:\btechnique\s+(?:no\.?\s*|number\s+|id\s+)?|#)(\d{1,
 
 
 @dataclass(frozen=True)
-class Evidence:
+class QueryScores:
     """What speaks for each technique, shape (techniques,) each, and for the topic.
 
     Attributes
@@ -95,7 +95,7 @@ class Index:
         self._phrases = [frozenset(stems(text)) for _, text in catalogue.kind_texts]
         self._addresses = addressed_kinds(catalogue)
 
-    def evidence(self, text: str) -> Evidence:
+    def evidence(self, text: str) -> QueryScores:
         """Return what speaks for each technique as an answer to a text."""
         vector = unit_vectors(self.encoder, [text])
         near = self._nearness(vector)
@@ -103,7 +103,7 @@ class Index:
         kinds = self._kinds(text, vector)
         topic = self.vectors.topic @ vector[0]
         field = len(topic_texts()["field"])
-        return Evidence(
+        return QueryScores(
             dense=dense,
             lexical=self.lexicon.scores(text),
             structure=(self._addresses * np.clip((kinds - KIND) / (1 - KIND), 0, 1)[:, None]).max(
@@ -169,7 +169,7 @@ class Index:
         ids = [str(card.technique_id) for card in self.catalogue.techniques]
         return ids.index(number) if number in ids else None
 
-    def _result(self, card: TechniqueMetadata, i: int, score: float, evidence: Evidence) -> Result:
+    def _result(self, card: TechniqueMetadata, i: int, score: float, evidence: QueryScores) -> Result:
         passage = self.catalogue.passages[evidence.passage[i]]
         why = [_sentence(card, passage)]
         addressed = np.flatnonzero(self._addresses[:, i])

@@ -8,14 +8,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fairmend.core.constraints import Constraints
-from fairmend.core.dataset import PARTS
+from fairmend.core.data.dataset import PARTS
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import UsageError
 from fairmend.core.findings import Finding
-from fairmend.core.roles import Roles
-from fairmend.core.strict_reading import read_yaml
-from fairmend.core.validation import validated
+from fairmend.core.text.strict_reading import read_yaml
+from fairmend.core.text.validation import validated
+from fairmend.core.text.yaml_text import yaml_text
 from fairmend.core.vocabulary import LARGEST_SEED, Notion, Stage
-from fairmend.core.yaml_text import yaml_text
 
 When = Literal["always", "target not secure", "calibration poor"]
 

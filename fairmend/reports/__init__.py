@@ -10,7 +10,7 @@ from fairmend.reports.sweep import sweep_header, sweep_rows, write_sweep
 from fairmend.reports.verdict import verdict_rows, verdict_table, worse
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.record import RunRecord
+    from fairmend.pipeline.run.record import RunRecord
 
 __all__ = [
     "findings_table",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairmend.catalog.policy import Policy
+from fairmend.core.data.files import write_text
 from fairmend.core.errors import UsageError
-from fairmend.core.escaping import mermaid_label
-from fairmend.core.files import write_text
+from fairmend.core.text.escaping import mermaid_label
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.reports.outline import TITLES, StageOutline, outline
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fairmend.core.escaping import one_line
-from fairmend.pipeline.folds import CrossValidation
-from fairmend.pipeline.resolution import Resolution
+from fairmend.core.text.escaping import one_line
+from fairmend.pipeline.finding_outcomes import FindingOutcome
+from fairmend.pipeline.run.cv_results import CrossValidation
 from fairmend.reports.verdict import p_text
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ OF_ONE_GROUP = {"group-miscalibration", "intersectional-disparity", "class-imbal
 STYLES = {"fixed": "green", "improved": "green", "worse": "red", "insufficient evidence": "yellow"}
 
 
-def finding_rows(findings: Sequence[Resolution]) -> list[dict[str, str]]:
+def finding_rows(findings: Sequence[FindingOutcome]) -> list[dict[str, str]]:
     """Return the findings that the audit raised or that changed, as text.
 
     The p-values are those corrected for all findings of the run.
@@ -38,14 +38,14 @@ def finding_rows(findings: Sequence[Resolution]) -> list[dict[str, str]]:
     ]
 
 
-def _name(found: Resolution) -> str:
+def _name(found: FindingOutcome) -> str:
     of = found.attribute or ""
     if found.kind in OF_ONE_GROUP and found.group is not None:
         of += f": {found.group}"
     return " ".join(word for word in (found.kind, found.column, f"({of})" if of else "") if word)
 
 
-def rest_of(findings: Sequence[Resolution]) -> str:
+def rest_of(findings: Sequence[FindingOutcome]) -> str:
     """Return how many findings are not among the rows, as a sentence; empty where there is none."""
     left = sum(not found.matters for found in findings)
     if not left:
@@ -53,7 +53,7 @@ def rest_of(findings: Sequence[Resolution]) -> str:
     return f"Left out: {left} that the audit had not raised and that did not change beyond chance."
 
 
-def findings_table(findings: Sequence[Resolution]) -> Table:
+def findings_table(findings: Sequence[FindingOutcome]) -> Table:
     """Return the verdict on each finding as a table for a terminal."""
     from rich import box
     from rich.table import Table

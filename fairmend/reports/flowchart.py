@@ -13,7 +13,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path as Line
 from matplotlib.textpath import text_to_path
 
-from fairmend.core.escaping import one_line
+from fairmend.core.text.escaping import one_line
 from fairmend.reports.outline import TITLES, StageOutline, Way
 
 # All measures are inches, so that text of a known size fits.

@@ -12,15 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from fairmend.core.escaping import one_line
-from fairmend.pipeline.swept import PLAIN, Candidate
+from fairmend.core.text.escaping import one_line
+from fairmend.pipeline.sweep.sweep_record import PLAIN, SweepCandidate
 from fairmend.reports.plots import AFTER, BEFORE, INK, MUTED, STYLE
 from fairmend.reports.verdict import OVERALL
 
 if TYPE_CHECKING:
-    from fairmend.core.escaping import one_line
-from fairmend.core.words import plural
-from fairmend.pipeline.swept import Sweep
+    from fairmend.core.text.escaping import one_line
+from fairmend.core.text.words import plural
+from fairmend.pipeline.sweep.sweep_record import Sweep
 
 ACCENT = "#3b5bdb"
 MOST_NUMBERED = 16
@@ -86,31 +86,31 @@ def frontier(sweep: Sweep) -> Drawing:
     return figure
 
 
-def _point(candidate: Candidate) -> tuple[float, float] | None:
+def _point(candidate: SweepCandidate) -> tuple[float, float] | None:
     accuracy, fairness = candidate.accuracy, candidate.fairness
     if accuracy is None or fairness is None or accuracy.value is None or fairness.value is None:
         return None
     return accuracy.value, fairness.value
 
 
-def _columns(candidates: Sequence[Candidate]) -> Any:
+def _columns(candidates: Sequence[SweepCandidate]) -> Any:
     return np.array([_point(c) for c in candidates], dtype=float).T
 
 
-def _named(sweep: Sweep, drawn: Sequence[Candidate]) -> list[Candidate]:
+def _named(sweep: Sweep, drawn: Sequence[SweepCandidate]) -> list[SweepCandidate]:
     """Return what gets a number: plain model, chosen one, and the frontier as far as there is room."""
     first = [c for c in drawn if c.name in {PLAIN, sweep.chosen}]
     rest = [c for c in sweep.frontier if c in drawn and c not in first]
     return [*first, *rest[: MOST_NUMBERED - len(first)]]
 
 
-def _color(candidate: Candidate, sweep: Sweep) -> str:
+def _color(candidate: SweepCandidate, sweep: Sweep) -> str:
     if candidate.name == sweep.chosen:
         return AFTER
     return ACCENT if candidate.on_frontier else BEFORE
 
 
-def _staircase(axes: Axes, front: Sequence[Candidate], upward: bool) -> None:
+def _staircase(axes: Axes, front: Sequence[SweepCandidate], upward: bool) -> None:
     """Draw the edge of what was reached: the best fairness at each accuracy."""
     if not front:
         return
@@ -118,11 +118,11 @@ def _staircase(axes: Axes, front: Sequence[Candidate], upward: bool) -> None:
     axes.step(accuracy, fairness, where="pre", color=ACCENT, linewidth=1.8, zorder=3)
 
 
-def _marker(candidate: Candidate, sweep: Sweep) -> str:
+def _marker(candidate: SweepCandidate, sweep: Sweep) -> str:
     return {PLAIN: "s", sweep.chosen: "D"}.get(candidate.name, "o")
 
 
-def _bars(axes: Axes, candidate: Candidate, sweep: Sweep) -> None:
+def _bars(axes: Axes, candidate: SweepCandidate, sweep: Sweep) -> None:
     point = _point(candidate)
     if point is None:
         return
@@ -139,7 +139,7 @@ def _bars(axes: Axes, candidate: Candidate, sweep: Sweep) -> None:
     axes.plot(*point, _marker(candidate, sweep), color=color, markersize=size, zorder=4)
 
 
-def _legend(named: Sequence[Candidate], others: Sequence[Candidate], sweep: Sweep) -> list[Line2D]:
+def _legend(named: Sequence[SweepCandidate], others: Sequence[SweepCandidate], sweep: Sweep) -> list[Line2D]:
     """Return what each number and line stands for."""
     entries = []
     for number, candidate in enumerate(named, start=1):
@@ -163,7 +163,9 @@ def _legend(named: Sequence[Candidate], others: Sequence[Candidate], sweep: Swee
     return entries
 
 
-def _numbers(figure: Drawing, axes: Axes, named: Sequence[Candidate], others: Sequence[Candidate]) -> None:
+def _numbers(
+    figure: Drawing, axes: Axes, named: Sequence[SweepCandidate], others: Sequence[SweepCandidate]
+) -> None:
     """Write the numbers beside their points, each on the side where nothing is yet."""
     figure.draw_without_rendering()  # settles the layout, so that distances on the page are known
     points = axes.transData.transform(_columns([*named, *others]).T) * 72 / figure.dpi

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fairmend.catalog.policy import PLACES, Change, Check, Decision, Gate, Policy, Rollback, Route
+from fairmend.catalog.policy import (
+    GATED_STAGES,
+    Decision,
+    Gate,
+    Policy,
+    PolicyCheck,
+    Rollback,
+    RollbackAction,
+    Route,
+)
 from fairmend.pipeline.spec import PipelineSpec, Step
 
 TITLES = {
@@ -92,7 +101,7 @@ def outline(spec: PipelineSpec, policy: Policy) -> list[StageOutline]:
     """
     target = policy.target(spec.notion)
     found = []
-    for number, place in enumerate(PLACES, start=1):
+    for number, place in enumerate(GATED_STAGES, start=1):
         gate, decision = policy.gate(place), policy.decision(place)
         back = policy.rollback(gate.on_fail)
         found.append(
@@ -123,11 +132,11 @@ def _step(step: Step) -> tuple[str, tuple[str, ...]]:
     return f"{step.slug} ({step.technique})", tuple(said)
 
 
-def _decides(check: Check) -> bool:
+def _decides(check: PolicyCheck) -> bool:
     return check.level == "require"
 
 
-def _condition(check: Check, target: Check) -> str:
+def _condition(check: PolicyCheck, target: PolicyCheck) -> str:
     bound = target if check.check == "target" else check
     return f"{bound.check.replace('_', ' ')} {bound.bound_text()}"
 
@@ -143,7 +152,7 @@ def _back(rollback: Rollback, gate: Gate) -> tuple[Way, ...]:
     return tuple(ways)
 
 
-def _change(change: Change) -> str:
+def _change(change: RollbackAction) -> str:
     if change.action == "adjust":
         return f"{change.direction} {change.stage}"
     return ACTIONS[change.action].format(stage=change.stage)
@@ -155,14 +164,14 @@ def _limit(rollback: Rollback) -> str:
     return f"At most {times}, then people decide{people}"
 
 
-def _on(decision: Decision, target: Check) -> tuple[Way, ...]:
+def _on(decision: Decision, target: PolicyCheck) -> tuple[Way, ...]:
     return tuple(
         Way(route.to, _when(route, target) or ("otherwise" if place else "always"))
         for place, route in enumerate(decision.paths)
     )
 
 
-def _when(route: Route, target: Check) -> str:
+def _when(route: Route, target: PolicyCheck) -> str:
     every = [_condition(c, target) for c in route.when]
     some = [f"the finding {kind}" for kind in route.findings]
     some += [_condition(c, target) for c in route.any_of]

@@ -12,15 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.text import Text
 
-from fairmend.core.escaping import one_line
-from fairmend.core.graph import CausalGraph
-from fairmend.core.measure import Figure, Measurement
-from fairmend.core.measure.intervals import wilson
-from fairmend.core.words import plural
-from fairmend.pipeline.ablation import PLAIN, POST_ALONE
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.metrics import Estimate, Measurement
+from fairmend.core.metrics.inference.intervals import wilson
+from fairmend.core.text.escaping import one_line
+from fairmend.core.text.words import plural
+from fairmend.pipeline.run.ablation import PLAIN, POST_ALONE
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.record import Attempt, RunRecord, Variant
+    from fairmend.pipeline.run.record import GateMeasurement, RunRecord, Variant
 
 BEFORE, AFTER, INK, MUTED = "#8a8f98", "#0b6e4f", "#1f2328", "#b5bac1"
 MARKERS = "osD^vPX<>"
@@ -103,11 +103,11 @@ def selection_rates(before: Measurement, after: Measurement) -> Drawing:
     return figure
 
 
-def _rows(figure: Figure) -> str:
+def _rows(figure: Estimate) -> str:
     return plural(figure.support, "row") + ("" if figure.enough else ", too few")
 
 
-def _whiskers(axes: Axes, figures: list[Figure], place: Any, color: str, label: str) -> None:
+def _whiskers(axes: Axes, figures: list[Estimate], place: Any, color: str, label: str) -> None:
     values = np.array([f.value for f in figures])
     ends = np.array([f.interval or (f.value, f.value) for f in figures])
     axes.errorbar(
@@ -235,7 +235,7 @@ def _target_name(record: RunRecord) -> str:
 def _tried(record: RunRecord) -> Mapping[str, Point]:
     """Return every attempt and variant with its figures on the gates' data; equal ones once."""
     causal = {step.slug for step in record.spec.steps if step.stage == "causal"}
-    labelled: list[tuple[str, int, Attempt | Variant]] = [
+    labelled: list[tuple[str, int, GateMeasurement | Variant]] = [
         (" + ".join(s for s in one.steps if s not in causal) or PLAIN, one.iteration, one)
         for one in record.attempts
     ]

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from fairmend.core.data.files import write_text
 from fairmend.core.errors import UsageError
-from fairmend.core.escaping import json_text, markdown, markdown_code, visible
-from fairmend.core.files import write_text
-from fairmend.pipeline.gates import Judgement
+from fairmend.core.text.escaping import json_text, markdown, markdown_code, visible
+from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.reports.drawing import draw
 from fairmend.reports.findings import finding_rows, fold_rows, rest_of
 from fairmend.reports.plots import write_plots
 from fairmend.reports.verdict import p_text, verdict_rows, worse
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.record import RunRecord
+    from fairmend.pipeline.run.record import RunRecord
 
 HEADLINES = {
     "deployable": "The result can be deployed",
@@ -112,7 +112,7 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _judgement(judged: Judgement) -> dict[str, str]:
+def _judgement(judged: CheckResult) -> dict[str, str]:
     value = "" if judged.value is None else f"{judged.value:.3f}"
     if value and judged.interval is not None:
         value += f" [{judged.interval[0]:.3f}, {judged.interval[1]:.3f}]"
@@ -128,7 +128,7 @@ def _judgement(judged: Judgement) -> dict[str, str]:
     }
 
 
-def _readings(gates: list[Judgement]) -> list[tuple[str, str, str]]:
+def _readings(gates: list[CheckResult]) -> list[tuple[str, str, str]]:
     """Return check, source and sound reading, each once."""
     found = {(g.check, g.source, g.reading): None for g in gates if g.reading}
     return list(found)

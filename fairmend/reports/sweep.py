@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fairmend.core.data.files import write_text
 from fairmend.core.errors import UsageError
-from fairmend.core.escaping import json_text, markdown
-from fairmend.core.files import write_text
-from fairmend.core.words import plural
-from fairmend.pipeline.swept import Candidate, ranked
+from fairmend.core.text.escaping import json_text, markdown
+from fairmend.core.text.words import plural
+from fairmend.pipeline.sweep.sweep_record import SweepCandidate, ranked
 from fairmend.reports.verdict import OVERALL
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.swept import Sweep
+    from fairmend.pipeline.sweep.sweep_record import Sweep
 
 HEADER = ("steps", "accuracy", "", "frontier", "target", "reads group", "last gate", "seconds")
 
@@ -33,7 +33,7 @@ def sweep_rows(sweep: Sweep) -> list[tuple[str, ...]]:
     return [_cells(c, sweep) for c in order if c.status == "measured"]
 
 
-def _cells(candidate: Candidate, sweep: Sweep) -> tuple[str, ...]:
+def _cells(candidate: SweepCandidate, sweep: Sweep) -> tuple[str, ...]:
     accuracy, fairness = candidate.accuracy, candidate.fairness
     share = "" if candidate.share_on_frontier is None else f"{candidate.share_on_frontier:.0%}"
     return (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fairmend.core.escaping import one_line
-from fairmend.core.measure import Comparison, Figure, Measurement
+from fairmend.core.metrics import Comparison, Estimate, Measurement
+from fairmend.core.text.escaping import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,7 +31,7 @@ class Row:
     ----------
     name : str
         Which figure, in English.
-    before, after : Figure
+    before, after : Estimate
         Of the baseline and of the final rule, on the same rows.
     p_value : float or None
         Of the paired permutation test of no change, where there is one.
@@ -42,8 +42,8 @@ class Row:
     """
 
     name: str
-    before: Figure
-    after: Figure
+    before: Estimate
+    after: Estimate
     p_value: float | None = None
     of_group: bool = False
     high_is_good: bool = False
@@ -128,7 +128,7 @@ def verdict_table(before: Measurement, after: Measurement, tests: Comparison) ->
     return table
 
 
-def figure_text(figure: Figure) -> str:
+def figure_text(figure: Estimate) -> str:
     """Return a figure with its interval, or that it is not defined.
 
     Examples

@@ -17,11 +17,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from fairmend.core.technique import Technique
-from fairmend.testing.suite import Check, Conformance, Outcome, checks_for, conformance
+from fairmend.testing.suite import Conformance, ConformanceCheck, Outcome, checks_for, conformance
 
 __all__ = [
-    "Check",
     "Conformance",
+    "ConformanceCheck",
     "Outcome",
     "check_technique",
     "checks_for",

@@ -12,10 +12,10 @@ import pandas as pd
 from sklearn.exceptions import NotFittedError
 
 from fairmend.core.case import Case
-from fairmend.core.containment import captured
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import PluginError
-from fairmend.core.learner import TabularClassifier
+from fairmend.core.models.learners import TabularClassifier
+from fairmend.core.safety.containment import captured
 from fairmend.core.stages import (
     CausalAnalysis,
     Evaluator,
@@ -376,7 +376,7 @@ def _odd(value: Any, path: str = "") -> str | None:
 
 @check("Saved and loaded without pickle, it gives the same.", _applies_later)
 def check_persistence(technique: type[Technique]) -> None:
-    from fairmend.pipeline.model_files import dump_model, load_model
+    from fairmend.pipeline.storage.model_files import dump_model, load_model
 
     p = problem()
     fitted = instance(technique)

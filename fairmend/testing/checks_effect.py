@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
-from fairmend.core.measure import compare
+from fairmend.core.data.dataset import Dataset
 from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.metrics import compare
 from fairmend.core.stages import Evaluator, Inprocessor, Postprocessor, Preprocessor
 from fairmend.core.technique import Technique
 from fairmend.testing.checks_behaviour import case_of

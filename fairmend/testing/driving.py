@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from fairmend.core.graph import CausalGraph
-from fairmend.core.learner import TabularClassifier
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.models.learners import TabularClassifier
 from fairmend.core.stages import (
     CausalAnalysis,
     Evaluator,

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairmend.core.dataset import Dataset
-from fairmend.core.roles import Roles
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
 
 SEED = 20_240
 

@@ -10,9 +10,9 @@ import tomllib
 from pathlib import Path
 from types import ModuleType
 
+from fairmend.catalog.registry import Plugin, Registry
 from fairmend.core.errors import PluginError, UsageError, unknown
-from fairmend.core.markers import PROJECT
-from fairmend.core.registry import Plugin, Registry
+from fairmend.core.hooks.markers import PROJECT
 from fairmend.core.technique import Technique
 
 

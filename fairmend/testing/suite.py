@@ -15,7 +15,7 @@ Applies = Callable[[type[Technique]], bool]
 
 
 @dataclass(frozen=True)
-class Check:
+class ConformanceCheck:
     """One check: a name, what it is about, and when it applies.
 
     Attributes
@@ -67,7 +67,7 @@ class Outcome:
     message: str = ""
 
 
-CHECKS: list[Check] = []
+CHECKS: list[ConformanceCheck] = []
 # Where checks are written; they register when these modules are imported.
 ROOMS = ("checks_form", "checks_behaviour", "checks_data", "checks_effect")
 
@@ -78,20 +78,20 @@ def check(
     """Register a check; its name is that of the function without ``check_``."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        CHECKS.append(Check(function.__name__.removeprefix("check_"), about, function, applies))
+        CHECKS.append(ConformanceCheck(function.__name__.removeprefix("check_"), about, function, applies))
         return function
 
     return register
 
 
-def checks_for(technique: type[Technique]) -> list[Check]:
+def checks_for(technique: type[Technique]) -> list[ConformanceCheck]:
     """Return the checks that apply to a technique, in order."""
     for room in ROOMS:
         import_module(f"fairmend.testing.{room}")
     return [c for c in CHECKS if c.applies(technique)]
 
 
-def run_check(one: Check, technique: type[Technique]) -> Outcome:
+def run_check(one: ConformanceCheck, technique: type[Technique]) -> Outcome:
     """Run a check and hold the class's exemptions against the result."""
     reason = technique.exemptions.get(one.name)
     problem = _failure(one, technique)
@@ -103,7 +103,7 @@ def run_check(one: Check, technique: type[Technique]) -> Outcome:
     return Outcome(key, one.name, "exempt", reason)
 
 
-def _failure(one: Check, technique: type[Technique]) -> str | None:
+def _failure(one: ConformanceCheck, technique: type[Technique]) -> str | None:
     """Return why a check fails, None where it passes; any exception is a failure."""
     try:
         with warnings.catch_warnings():

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from fairmend import api
 from fairmend.catalog.policy import load_policy
-from fairmend.core.dataset import Dataset
-from fairmend.core.graph import CausalGraph
-from fairmend.core.roles import Roles
-from fairmend.pipeline.given import read_model
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
+from fairmend.pipeline.external_inputs import read_model
 from fairmend.pipeline.spec import load_spec
-from fairmend.pipeline.swept import load_sweep
+from fairmend.pipeline.sweep.sweep_record import load_sweep
 
 ROLES = Roles(outcome="y", favorable="yes", protected=("sex",), weights="w", key="id")
 
@@ -291,7 +291,7 @@ def models(draw: st.DrawFn) -> bytes:
 
 
 def _graph(path: Path) -> CausalGraph:
-    from fairmend.pipeline.alone import _graph as read
+    from fairmend.pipeline.run_technique import _graph as read
 
     graph = read(path, ROLES)
     return graph

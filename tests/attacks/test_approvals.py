@@ -10,7 +10,7 @@ import pytest
 
 from fairmend.catalog.policy import load_policy
 from fairmend.core.errors import UsageError
-from fairmend.pipeline.approvals import (
+from fairmend.pipeline.run.approvals import (
     Approval,
     check_decision,
     in_force,
@@ -19,8 +19,8 @@ from fairmend.pipeline.approvals import (
     remarks,
     settle,
 )
-from fairmend.pipeline.last_word import status_of
-from fairmend.pipeline.machine import Ending
+from fairmend.pipeline.run.final_evaluation import status_of
+from fairmend.pipeline.run.state_machine import RunOutcome
 
 OWNER = ("gate-4", "product owner")
 ALL = [
@@ -154,7 +154,7 @@ def test_decisions_that_are_not_recorded(history, new, distinct, match):
 def test_a_rejection_outside_the_way_of_the_run_is_not_passed_over():
     decisions = settle([decision("ann no")])
     status, reason, options = status_of(
-        Ending("deploy", "all met"), [], [], load_policy("playbook"), "demographic_parity", decisions
+        RunOutcome("deploy", "all met"), [], [], load_policy("playbook"), "demographic_parity", decisions
     )
     assert (status, reason) == ("escalated", "gate-4 was rejected by ann (product owner)")
     assert options

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from fairmend.cli import invoke
+from fairmend.core.data.files import append
 from fairmend.core.errors import StoreError
-from fairmend.core.files import append
-from fairmend.pipeline import artifacts
-from fairmend.pipeline.store import RunStore
+from fairmend.pipeline.storage import artifacts
+from fairmend.pipeline.storage.run_store import RunStore
 
 NOBODY = 65534
 UNSTABLE = {"run_id", "seconds", "time", "head"}
@@ -84,13 +84,13 @@ def test_a_finished_run_needs_no_data(cli, archive, command):
 
 
 def test_a_finished_run_is_read_and_not_computed(cli, archive, monkeypatch):
-    monkeypatch.setattr("fairmend.pipeline.stored.run", None)
+    monkeypatch.setattr("fairmend.pipeline.stored_runs.run", None)
     assert cli("resume", "latest").code == 0
 
 
 def test_a_record_that_does_not_agree_with_its_result_is_not_reported(archive):
     from fairmend import api
-    from fairmend.pipeline.stored import read_record
+    from fairmend.pipeline.stored_runs import read_record
 
     store = RunStore()
     run = store.run("latest")
@@ -127,7 +127,7 @@ def test_the_latest_run_is_the_last_one_entered(archive):
     store = RunStore()
     request = store.run("latest").request
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fairmend.pipeline.store.datetime", Past)
+        patch.setattr("fairmend.pipeline.storage.run_store.datetime", Past)
         store.create("run-of-a-slow-clock", request)
     assert store.run("latest").run_id == "run-of-a-slow-clock"
     assert store.runs()[0].run_id == "run-of-a-slow-clock"
@@ -261,7 +261,7 @@ class Disk:
 
         patch.setattr(artifacts.os, "fsync", synced)
         patch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Connection))
-        patch.setattr("fairmend.pipeline.stored.append", appended)
+        patch.setattr("fairmend.pipeline.stored_runs.append", appended)
 
     def write(self, error: Exception) -> None:
         self.writes += 1

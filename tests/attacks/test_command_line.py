@@ -293,7 +293,7 @@ def test_a_process_of_its_own_ends_as_its_command_did(arena):
 
 def test_a_tracking_server_that_does_not_answer_is_told_at_the_start(refused, monkeypatch):
     pytest.importorskip("mlflow")
-    monkeypatch.setattr("fairmend.pipeline.tracking.PATIENCE", 0.5)
+    monkeypatch.setattr("fairmend.pipeline.mlflow_tracking.PATIENCE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         refused(

@@ -10,19 +10,19 @@ import pandas as pd
 import pytest
 
 from fairmend.catalog.policy import Policy, merged, raw_policy
+from fairmend.catalog.registry import Registry
 from fairmend.core.constraints import Constraints
-from fairmend.core.dataset import Dataset
-from fairmend.core.given import GivenScores
-from fairmend.core.measure import measure
-from fairmend.core.measure.degenerate import degeneracies
-from fairmend.core.registry import Registry
-from fairmend.core.roles import Roles
-from fairmend.pipeline.given import given_model
-from fairmend.pipeline.guards import Guard
-from fairmend.pipeline.last_word import status_of
-from fairmend.pipeline.machine import Ending
-from fairmend.pipeline.record import RunRecord
-from fairmend.pipeline.runner import run
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
+from fairmend.core.metrics import measure
+from fairmend.core.metrics.degenerate import degeneracies
+from fairmend.core.models.external_model import PrecomputedScores
+from fairmend.pipeline.external_inputs import given_model
+from fairmend.pipeline.run.final_evaluation import status_of
+from fairmend.pipeline.run.guards import Guard
+from fairmend.pipeline.run.record import RunRecord
+from fairmend.pipeline.run.runner import run
+from fairmend.pipeline.run.state_machine import RunOutcome
 from fairmend.pipeline.spec import PipelineSpec
 
 Draw = Callable[[pd.DataFrame, np.random.Generator], np.ndarray]
@@ -62,7 +62,7 @@ def judged(
         registry=registry,
         policy=lenient(),
         assume_approved=True,
-        model=given_model(GivenScores("score", threshold), data),
+        model=given_model(PrecomputedScores("score", threshold), data),
         n_boot=60,
         n_permutations=20,
     )
@@ -224,7 +224,7 @@ ENDINGS: dict[str, tuple[str, list[Guard], str]] = {
 def test_the_status_that_a_guard_makes(case: str) -> None:
     to, tripped, expected = ENDINGS[case]
     status, reason, options = status_of(
-        Ending(to, "why", []), [], [], lenient(), "demographic_parity", tripped=tripped
+        RunOutcome(to, "why", []), [], [], lenient(), "demographic_parity", tripped=tripped
     )
     assert status == expected
     if expected == "failed":

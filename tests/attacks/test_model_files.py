@@ -33,14 +33,14 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 from skops.io._audit import NODE_TYPE_MAPPING
 
+from fairmend.catalog.registry import Registry
 from fairmend.core.errors import DataError, FairmendError, RunError
-from fairmend.core.registry import Registry
-from fairmend.pipeline.checkpoint import Checkpoint
-from fairmend.pipeline.model_files import archive as archives
-from fairmend.pipeline.model_files import dump_model, load_model
-from fairmend.pipeline.model_files.schema import RULES
-from fairmend.pipeline.model_files.types import LISTS, NAMES, listed
-from fairmend.pipeline.store import RunStore
+from fairmend.pipeline.storage.checkpoints import Checkpoint
+from fairmend.pipeline.storage.model_files import archive as archives
+from fairmend.pipeline.storage.model_files import dump_model, load_model
+from fairmend.pipeline.storage.model_files.schema import RULES
+from fairmend.pipeline.storage.model_files.types import LISTS, NAMES, listed
+from fairmend.pipeline.storage.run_store import RunStore
 from fairmend.testing.checks_behaviour import instance, outputs, problem
 from tests.attacks.model_schemas import (
     array,
@@ -236,9 +236,9 @@ GADGETS = [
     "sklearn.externals._arff.ArffDecoder",
     "sklearn.metrics._dist_metrics.PyFuncDistance64",
     "sklearn.cluster._birch.Birch",
-    "fairmend.pipeline.artifacts.Artifacts",
-    "fairmend.pipeline.store.RunStore",
-    "fairmend.core.registry.write_snapshot",
+    "fairmend.pipeline.storage.artifacts.Artifacts",
+    "fairmend.pipeline.storage.run_store.RunStore",
+    "fairmend.catalog.registry.write_snapshot",
     "fairmend.plugins.datasets.bank",
     "skops.io.load",
 ]

@@ -17,18 +17,19 @@ import numpy as np
 import pytest
 
 from fairmend import api
-from fairmend.catalog.policy import Check, load_policy
-from fairmend.core import integrity
-from fairmend.core.containment import Limits, contained, guarded, is_ours
+from fairmend.catalog.policy import PolicyCheck, load_policy
+from fairmend.catalog.registry import Plugin, Registry
 from fairmend.core.errors import DataError, FairmendError, PluginError, RunError, UsageError
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.registry import Plugin, Registry
+from fairmend.core.safety import integrity
+from fairmend.core.safety.containment import Limits, contained, guarded, is_ours
 from fairmend.core.stages import Evaluator, Inprocessor, Postprocessor, Preprocessor, Resampled
-from fairmend.pipeline import gates, machine, view
-from fairmend.pipeline.checks import CHECKS, Value
-from fairmend.pipeline.gates import judge
-from fairmend.pipeline.plugin_checks import PluginCheck, gate_functions
-from fairmend.pipeline.third_party import evaluated, run_step, score_and_decide
+from fairmend.pipeline.gates import gate_context, gates
+from fairmend.pipeline.gates.checks import CHECKS, Value
+from fairmend.pipeline.gates.gates import evaluate_check
+from fairmend.pipeline.gates.plugin_checks import PluginCheck, gate_functions
+from fairmend.pipeline.run import state_machine
+from fairmend.pipeline.run.third_party import evaluated, run_step, score_and_decide
 from fairmend.testing.checks_behaviour import case_of
 from fairmend.testing.problems import problem
 
@@ -424,10 +425,10 @@ def test_whose_a_class_is_does_not_rest_on_its_word():
 # -- gate checks --------------------------------------------------------------------------------------
 
 SEEN = SimpleNamespace(current=SimpleNamespace(measurement={}), notion="demographic_parity")
-CHECK = Check(id="acme", check="acme_rate", at_least=0.1)
+CHECK = PolicyCheck(id="acme", check="acme_rate", at_least=0.1)
 
 ANSWERS: dict[str, tuple[Any, str]] = {
-    "none": (lambda view: None, "must return a fairmend.pipeline.checks.Value, got NoneType"),
+    "none": (lambda view: None, "must return a fairmend.pipeline.gates.checks.Value, got NoneType"),
     "true": (lambda view: True, "got bool"),
     "a number": (lambda view: 0.9, "got float"),
     "a value without a number": (lambda view: Value(None), "no value; set enough=False"),
@@ -450,7 +451,7 @@ ANSWERS: dict[str, tuple[Any, str]] = {
 
 def held(function: Any) -> gates.Judgement:
     check = PluginCheck("acme-plugin", "acme_rate", function)
-    return judge(CHECK, SEEN, load_policy("playbook"), {"acme_rate": check}, gate="gate-4")
+    return evaluate_check(CHECK, SEEN, load_policy("playbook"), {"acme_rate": check}, gate="gate-4")
 
 
 @pytest.mark.parametrize("case", ANSWERS)
@@ -481,10 +482,10 @@ def test_a_check_that_lacks_evidence_does_not_pass():
 
 # -- what is installed --------------------------------------------------------------------------------
 
-MARK = "from fairmend.core.markers import hookimpl\n"
-GATES = MARK + "@hookimpl\ndef fairmend_gates(): return {names}\n"
+MARK = "from fairmend.core.hooks.markers import hookimpl\n"
+GATES = MARK + "@hookimpl\ndef fairmend_gate_checks(): return {names}\n"
 TECHNIQUE = """
-from fairmend.core.markers import hookimpl
+from fairmend.core.hooks.markers import hookimpl
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Postprocessor
 
@@ -586,7 +587,8 @@ def test_a_check_of_a_plugin_never_takes_the_place_of_ours(install):
     registry = install(greedy=("greedy", GATES.format(names="{'accuracy': len}")))
     assert gate_functions(registry)["accuracy"] is CHECKS["accuracy"]
     assert (
-        "claims the gate 'accuracy', which the plugin fairmend.pipeline.checks" in registry.problems["greedy"]
+        "claims the gate 'accuracy', which the plugin fairmend.pipeline.gates.checks"
+        in registry.problems["greedy"]
     )
 
 
@@ -612,7 +614,7 @@ HOOKS_AT_RUN_TIME = {
 def test_a_hook_that_goes_wrong_only_at_run_time_is_left_out(case, install):
     late, message = HOOKS_AT_RUN_TIME[case]
     source = MARK + (
-        "import sys\n@hookimpl\ndef fairmend_gates():\n"
+        "import sys\n@hookimpl\ndef fairmend_gate_checks():\n"
         f"    return ({late}) if 'pytest' in sys.modules else {{'late_gate': len}}\n"
     )
     registry = install(late=("late", source))
@@ -625,7 +627,10 @@ IMPORTS = {
     "ends the process": ("import os; os._exit(0)", "importing it ended the process with exit code 0"),
     "raises": ("1 / 0", "importing it raised ZeroDivisionError"),
     "raises no exception": ("raise GeneratorExit", "importing it raised GeneratorExit"),
-    "takes other arguments": (MARK + "@hookimpl\ndef fairmend_gates(x): return {}", "does not fit the hooks"),
+    "takes other arguments": (
+        MARK + "@hookimpl\ndef fairmend_gate_checks(x): return {}",
+        "does not fit the hooks",
+    ),
 }
 
 
@@ -637,7 +642,7 @@ def test_a_plugin_that_is_broken_is_listed_with_exit_code_1(case, install, cli):
     assert done.code == 1
     health = {entry["name"]: entry["health"] for entry in done.json}
     assert message in health["broken"]
-    assert health["fairmend.pipeline.checks"] == "ok"
+    assert health["fairmend.pipeline.gates.checks"] == "ok"
     assert cli("plugin", "list").code == 1
 
 
@@ -649,7 +654,7 @@ def test_an_unknown_hook_is_named_with_those_there_are_and_the_rest_works(instal
     assert entry["techniques"] == 1
     assert entry["health"] == (
         "fairmend_technique is no hook and is ignored; there are fairmend_techniques, fairmend_finding_kinds, "
-        "fairmend_gates, fairmend_encoders, fairmend_datasets"
+        "fairmend_gate_checks, fairmend_encoders, fairmend_datasets"
     )
     assert "the plugin mostly works in part: fairmend_technique is no hook" in done.err
     assert cli("technique", "show", "acme-halve", "--json").code == 0
@@ -679,18 +684,43 @@ def wrong(*given: Any, **named: Any) -> None:
 
 
 REPLACED: dict[str, tuple[Any, str, Any, str]] = {
-    "a function": (gates, "judge", wrong, "fairmend.pipeline.gates.judge"),
-    "an imported function": (machine, "judge_gate", wrong, "fairmend.pipeline.machine.judge_gate"),
-    "a method": (view.Judged, "against", wrong, "fairmend.pipeline.view.Judged.against"),
-    "a property": (view.Judged, "decisions", property(wrong), "fairmend.pipeline.view.Judged.decisions"),
-    "a class by its copy": (
-        machine,
-        "Judged",
-        type("Judged", (view.Judged,), {}),
-        "fairmend.pipeline.machine.Judged",
+    "a function": (gates, "judge", wrong, "fairmend.pipeline.gates.gates.judge"),
+    "an imported function": (
+        state_machine,
+        "judge_gate",
+        wrong,
+        "fairmend.pipeline.run.state_machine.judge_gate",
     ),
-    "a function by no function": (view, "measure", len, "fairmend.pipeline.view.measure"),
-    "our own, in a wrong place": (gates, "judge_gate", gates.judge, "fairmend.pipeline.gates.judge_gate"),
+    "a method": (
+        gate_context.Judged,
+        "against",
+        wrong,
+        "fairmend.pipeline.gates.gate_context.Judged.against",
+    ),
+    "a property": (
+        gate_context.Judged,
+        "decisions",
+        property(wrong),
+        "fairmend.pipeline.gates.gate_context.Judged.decisions",
+    ),
+    "a class by its copy": (
+        state_machine,
+        "Judged",
+        type("Judged", (gate_context.Judged,), {}),
+        "fairmend.pipeline.run.state_machine.Judged",
+    ),
+    "a function by no function": (
+        gate_context,
+        "measure",
+        len,
+        "fairmend.pipeline.gates.gate_context.measure",
+    ),
+    "our own, in a wrong place": (
+        gates,
+        "judge_gate",
+        gates.judge,
+        "fairmend.pipeline.gates.gates.judge_gate",
+    ),
 }
 
 
@@ -717,7 +747,7 @@ def test_a_replaced_built_in_is_named_and_no_verdict_is_given(case, install, mon
 @pytest.mark.parametrize("value", [lambda view: Value(1.0), len, wrong], ids=["lambda", "len", "function"])
 def test_a_replaced_gate_check_is_named(monkeypatch, value):
     monkeypatch.setitem(CHECKS, "accuracy", value)
-    assert "fairmend.pipeline.checks.CHECKS['accuracy']" in dict(integrity.replaced())
+    assert "fairmend.pipeline.gates.checks.CHECKS['accuracy']" in dict(integrity.replaced())
 
 
 # -- whole commands -----------------------------------------------------------------------------------

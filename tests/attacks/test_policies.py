@@ -20,13 +20,13 @@ from fairmend.catalog.policy import (
 from fairmend.catalog.policy.metrics import METRICS
 from fairmend.catalog.policy.rules import check_policy
 from fairmend.core.errors import UsageError
-from fairmend.core.strict_reading import parse_json, parse_yaml
-from fairmend.core.yaml_text import yaml_text
-from fairmend.pipeline.checks import CHECKS
-from fairmend.pipeline.gates import Judgement
-from fairmend.pipeline.last_word import status_of
-from fairmend.pipeline.machine import Ending
-from fairmend.pipeline.record import EXIT_CODES, PolicyRecord
+from fairmend.core.text.strict_reading import parse_json, parse_yaml
+from fairmend.core.text.yaml_text import yaml_text
+from fairmend.pipeline.gates.checks import CHECKS
+from fairmend.pipeline.gates.gates import CheckResult
+from fairmend.pipeline.run.final_evaluation import status_of
+from fairmend.pipeline.run.record import EXIT_CODES, PolicyRecord
+from fairmend.pipeline.run.state_machine import RunOutcome
 
 HEAD = "policy: ours\nextends: playbook\n"
 
@@ -470,16 +470,18 @@ TOO_LITTLE = {
 def test_a_policy_that_demands_too_little_is_passed_and_nothing_is_deployable(case):
     changes, pattern = TOO_LITTLE[case]
     policy = changed(*changes)
-    status, reason, _ = status_of(Ending("deploy", "all met"), [], [], policy, "demographic_parity")
+    status, reason, _ = status_of(RunOutcome("deploy", "all met"), [], [], policy, "demographic_parity")
     assert status == "passed its policy"
     assert EXIT_CODES[status] == 4
     assert pattern.replace(".", "") in reason.replace("(", "").replace(")", "").replace(".", "")
 
 
 def test_a_failed_check_outweighs_a_policy_that_demands_too_little():
-    failed = Judgement("final.x", "failed", "accuracy", 0.1, None, 9, ">= 0.5", 0.5, "require", "test", "low")
+    failed = CheckResult(
+        "final.x", "failed", "accuracy", 0.1, None, 9, ">= 0.5", 0.5, "require", "test", "low"
+    )
     status, _, _ = status_of(
-        Ending("deploy", "all met"), [failed], [], changed(ALL_ADVICE), "demographic_parity"
+        RunOutcome("deploy", "all met"), [failed], [], changed(ALL_ADVICE), "demographic_parity"
     )
     assert status == "failed"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairmend.pipeline.store import RunStore
+from fairmend.pipeline.storage.run_store import RunStore
 
 PIPELINE = """\
 fairmend: 1

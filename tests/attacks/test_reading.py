@@ -17,14 +17,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairmend.core import table_source
-from fairmend.core.dataset import Dataset
+from fairmend.core.data import table_source
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.group_names import protected_groups, skeleton
+from fairmend.core.data.groups import GroupEncoder, Groups, crossed, encode_groups
+from fairmend.core.data.roles import Roles
+from fairmend.core.data.table_reading import GAPS, exact_columns, read_table
 from fairmend.core.errors import DataError, UsageError
-from fairmend.core.group_names import protected_groups, skeleton
-from fairmend.core.groups import GroupEncoder, Groups, crossed, encode_groups
-from fairmend.core.measure.audit import views
-from fairmend.core.roles import Roles
-from fairmend.core.table_reading import GAPS, exact_columns, read_table
+from fairmend.core.metrics.evaluation_tables import views
 
 N = 200
 

@@ -12,24 +12,24 @@ import pandas as pd
 import pytest
 
 import fairmend
+from fairmend.audit import audit
+from fairmend.audit.leakage import label_leaks
 from fairmend.catalog.policy import Policy, load_policy, merged, raw_policy
-from fairmend.core.copies import copies_of
-from fairmend.core.dataset import PARTS, Dataset, stratified_places
+from fairmend.catalog.registry import Registry
+from fairmend.core.data.copies import copies_of
+from fairmend.core.data.dataset import PARTS, Dataset, stratified_places
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, MissingColumnError, RunError, UsageError
-from fairmend.core.registry import Registry
-from fairmend.core.roles import Roles
-from fairmend.pipeline import last_word, machine
-from fairmend.pipeline.audit import audit
-from fairmend.pipeline.audit.leakage import label_leaks
-from fairmend.pipeline.checks import Value
-from fairmend.pipeline.consistency import assert_consistent, contradictions
-from fairmend.pipeline.gates import Judgement, judge
-from fairmend.pipeline.record import RunRecord
-from fairmend.pipeline.record_file import dump_record, load_record
-from fairmend.pipeline.runner import run
+from fairmend.pipeline.gates.checks import Value
+from fairmend.pipeline.gates.gates import CheckResult, evaluate_check
+from fairmend.pipeline.run import final_evaluation, state_machine
+from fairmend.pipeline.run.consistency import assert_consistent, contradictions
+from fairmend.pipeline.run.record import RunRecord
+from fairmend.pipeline.run.runner import run
 from fairmend.pipeline.spec import PipelineSpec, Step
-from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.stored import begin
+from fairmend.pipeline.storage.record_file import dump_record, load_record
+from fairmend.pipeline.storage.run_store import RunStore
+from fairmend.pipeline.stored_runs import begin
 
 FAST: dict[str, Any] = {"n_boot": 60, "n_permutations": 20}
 THRESHOLDS = Step(
@@ -349,7 +349,7 @@ def test_an_undefined_figure_never_passes(case: str) -> None:
     if name != "target":
         check = check.model_copy(update={"check": name, "below": 0.1})
     functions = dict.fromkeys((name, policy.target("demographic_parity").check), lambda view: value)
-    found = judge(check, Notion(), policy, functions, gate="gate-4")  # type: ignore[arg-type]
+    found = evaluate_check(check, Notion(), policy, functions, gate="gate-4")  # type: ignore[arg-type]
     assert found.verdict == expected
 
 
@@ -357,8 +357,8 @@ def test_an_undefined_figure_never_passes(case: str) -> None:
 
 
 def test_a_patched_gate_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
-    monkeypatch.setattr(machine, "outcome", lambda judgements: "passed")
-    monkeypatch.setattr(last_word, "outcome", lambda judgements: "passed")
+    monkeypatch.setattr(state_machine, "outcome", lambda judgements: "passed")
+    monkeypatch.setattr(final_evaluation, "outcome", lambda judgements: "passed")
     impossible = [{"id": "gate-4", "checks": [{"id": "utility", "at_most": -0.5}]}]
     policy = Policy(**merged(raw_policy("playbook"), {"policy": "impossible", "gates": impossible}))
     data = of_roles(people())
@@ -369,7 +369,7 @@ def test_a_patched_gate_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: R
 
 
 def test_a_patched_measure_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
-    from fairmend.pipeline.checks import CHECKS
+    from fairmend.pipeline.gates.checks import CHECKS
 
     monkeypatch.setitem(CHECKS, "demographic_parity_ratio", lambda view: Value(1.0, (0.99, 1.0), 500))
     with pytest.raises(RunError, match="was judged at 1"):
@@ -377,12 +377,12 @@ def test_a_patched_measure_is_an_error(monkeypatch: pytest.MonkeyPatch, registry
 
 
 def test_a_patched_test_gate_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
-    monkeypatch.setattr(last_word, "judge_gate", lambda *a, **k: [])
+    monkeypatch.setattr(final_evaluation, "judge_gate", lambda *a, **k: [])
     with pytest.raises(RunError, match=r"final\.fairness is required and was not judged"):
         drive(people(), registry)
 
 
-def checks_of(record: RunRecord) -> tuple[dict[Any, list[Judgement]], list[Judgement]]:
+def checks_of(record: RunRecord) -> tuple[dict[Any, list[CheckResult]], list[CheckResult]]:
     """Return what a run without rollbacks has on record: by stage, and on the test data."""
     stages = {
         "gate-1": "causal",
@@ -390,22 +390,22 @@ def checks_of(record: RunRecord) -> tuple[dict[Any, list[Judgement]], list[Judge
         "gate-3": "in-processing",
         "gate-4": "post-processing",
     }
-    standing: dict[Any, list[Judgement]] = {}
+    standing: dict[Any, list[CheckResult]] = {}
     for one in record.gates:
         if one.data != "test":
             standing.setdefault(stages[one.id.partition(".")[0]], []).append(one)
     return standing, [one for one in record.gates if one.data == "test"]
 
 
-def change(name: str, **what: Any) -> Callable[[list[Judgement]], list[Judgement]]:
+def change(name: str, **what: Any) -> Callable[[list[CheckResult]], list[CheckResult]]:
     return lambda judged: [dataclasses.replace(j, **what) if j.id.endswith(name) else j for j in judged]
 
 
-def drop(name: str) -> Callable[[list[Judgement]], list[Judgement]]:
+def drop(name: str) -> Callable[[list[CheckResult]], list[CheckResult]]:
     return lambda judged: [j for j in judged if not j.id.endswith(name)]
 
 
-FORGED: dict[str, tuple[str, Callable[[list[Judgement]], list[Judgement]], str]] = {
+FORGED: dict[str, tuple[str, Callable[[list[CheckResult]], list[CheckResult]], str]] = {
     "validation: failed": ("post-processing", change(".fairness", verdict="failed"), "is failed"),
     "validation: no evidence": (
         "post-processing", change(".utility", verdict="insufficient evidence"), "is insufficient"),
@@ -447,8 +447,8 @@ def test_what_only_advises_contradicts_nothing(sound: RunRecord) -> None:
 
 
 def test_loaded_plugins_are_named(sound: RunRecord, registry: Registry) -> None:
-    from fairmend.core.registry import Plugin
-    from fairmend.pipeline.notes import third_party
+    from fairmend.catalog.registry import Plugin
+    from fairmend.pipeline.run.notes import third_party
 
     assert sound.plugins == third_party(registry)
 

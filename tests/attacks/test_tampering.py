@@ -16,15 +16,15 @@ from typing import Any
 import pytest
 
 from fairmend import api
+from fairmend.catalog.registry import Registry
 from fairmend.core.errors import FairmendError
-from fairmend.core.registry import Registry
-from fairmend.pipeline.chain import COLUMNS, SEAL, digest, link
-from fairmend.pipeline.database import MIGRATIONS, Database
-from fairmend.pipeline.keys import Keyring, SigningKey
 from fairmend.pipeline.spec import load_spec
-from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.stored import approve, begin, resume
-from fairmend.pipeline.verification import verify
+from fairmend.pipeline.storage.chain import COLUMNS, SEAL, digest, link
+from fairmend.pipeline.storage.database import MIGRATIONS, Database
+from fairmend.pipeline.storage.keys import Keyring, SigningKey
+from fairmend.pipeline.storage.run_store import RunStore
+from fairmend.pipeline.storage.verification import verify
+from fairmend.pipeline.stored_runs import approve, begin, resume
 
 from .conftest import tree
 
@@ -636,7 +636,7 @@ def test_a_store_that_cannot_be_written_to_is_read(kept, cli, monkeypatch):
     def no_write(path: object, mode: int, **_: object) -> bool:
         return not mode & os.W_OK
 
-    monkeypatch.setattr("fairmend.pipeline.database.os.access", no_write)
+    monkeypatch.setattr("fairmend.pipeline.storage.database.os.access", no_write)
     before = tree(kept.folder)
     for verb in ("verify", "status", "predict"):
         done = cli(*command(verb, kept.run_id))

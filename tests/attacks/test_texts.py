@@ -20,7 +20,7 @@ from fairmend import api
 from fairmend.catalog.policy import load_policy
 from fairmend.cli.output import PlainConsole, styled
 from fairmend.cli.pipelines import print_record
-from fairmend.core.escaping import (
+from fairmend.core.text.escaping import (
     ACTING,
     is_formula,
     json_text,
@@ -31,7 +31,7 @@ from fairmend.core.escaping import (
     shown,
     visible,
 )
-from fairmend.core.yaml_text import yaml_text
+from fairmend.core.text.yaml_text import yaml_text
 from fairmend.pipeline.spec import load_spec
 from fairmend.reports import verdict_table, write_report
 from fairmend.reports.drawing import draw

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from fairmend.catalog.policy import PLACES, Check, load_policy, policy_names
+from fairmend.catalog.policy import GATED_STAGES, PolicyCheck, load_policy, policy_names
 from fairmend.core.errors import UnknownNameError, UsageError
-from fairmend.pipeline.checks import CHECKS
+from fairmend.pipeline.gates.checks import CHECKS
 
 
 @pytest.mark.parametrize("name", policy_names())
@@ -19,8 +19,8 @@ def test_every_quantity_that_a_policy_names_is_measured(name):
 
 def test_the_playbook_has_four_gates_and_decisions_with_its_numbers():
     policy = load_policy("playbook")
-    assert [g.stage for g in policy.gates] == list(PLACES)
-    assert [d.after for d in policy.decisions] == list(PLACES)
+    assert [g.stage for g in policy.gates] == list(GATED_STAGES)
+    assert [d.after for d in policy.decisions] == list(GATED_STAGES)
     numbers = {(g.id, c.id): c.threshold for g in policy.gates for c in g.checks if c.threshold is not None}
     assert numbers["gate-1", "e-value"] == 1.5
     assert numbers["gate-2", "improvement"] == 0.10
@@ -81,7 +81,7 @@ def test_an_unsound_policy_is_a_one_line_error(tmp_path, text, message):
 
 
 def test_bounds_hold_as_they_read():
-    assert Check(id="a", check="f1", at_least=0.7).holds(0.7)
-    assert not Check(id="a", check="f1", above=0.7).holds(0.7)
-    assert Check(id="a", check="f1", at_most=0.7).holds(0.7)
-    assert not Check(id="a", check="f1", below=0.7).holds(0.7)
+    assert PolicyCheck(id="a", check="f1", at_least=0.7).holds(0.7)
+    assert not PolicyCheck(id="a", check="f1", above=0.7).holds(0.7)
+    assert PolicyCheck(id="a", check="f1", at_most=0.7).holds(0.7)
+    assert not PolicyCheck(id="a", check="f1", below=0.7).holds(0.7)

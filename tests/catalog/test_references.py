@@ -8,8 +8,8 @@ from importlib import resources
 import pytest
 
 from fairmend.catalog.references import cite, read_bibtex, references
+from fairmend.catalog.registry import Registry
 from fairmend.core.errors import UnknownNameError
-from fairmend.core.registry import Registry
 
 
 def test_every_entry_of_the_file_is_read():

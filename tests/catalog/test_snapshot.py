@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from fairmend.core.registry import BUILTINS, SNAPSHOT, fingerprint, write_snapshot
+from fairmend.catalog.registry import BUILTINS, SNAPSHOT, fingerprint, write_snapshot
 
 
 def test_snapshot_is_not_stale():

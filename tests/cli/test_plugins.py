@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from fairmend import api
-from fairmend.core.registry import Plugin, Registry
+from fairmend.catalog.registry import Plugin, Registry
 
 LIST = """
 import json, sys, time

@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from fairmend.pipeline.swept import load_sweep
+from fairmend.pipeline.sweep.sweep_record import load_sweep
 
 JOBS = ["--outcome", "hired", "--favorable", "yes", "--protected", "sex"]
 LIGHT = ["--learner", "logistic_regression", "--jobs", "1", "-c", "max_complexity=low"]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError, InsufficientDataError
-from fairmend.core.groups import Groups
 from fairmend.core.technique import sample_weights
 from fairmend.plugins.evaluation import ExpectedCalibrationError
 from fairmend.plugins.inprocessing import FairnessConstrainedLR

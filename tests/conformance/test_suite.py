@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from fairmend.core.registry import Registry
+from fairmend.catalog.registry import Registry
 from fairmend.testing import check_technique, conformance
 from fairmend.testing.suite import CHECKS, Outcome, run_check
 from tests.conformance.broken import BROKEN, InstanceWeighting

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairmend.core.registry import Registry
+from fairmend.catalog.registry import Registry
 from fairmend.testing import parametrize_with_checks
 
 TECHNIQUES = [card.load() for card in Registry.installed().cards() if card.plugin.startswith("fairmend.")]

@@ -53,7 +53,9 @@ def test_from_nothing_to_a_technique_in_use(tmp_path):
             environment.call(environment.python, "-c", text)
             ran += 1
     assert ran >= 9
-    answer = environment.call(environment.python, "-m", "fairmend.core.probe", "extras", "acme_extras").stdout
+    answer = environment.call(
+        environment.python, "-m", "fairmend.catalog.plugin_loading", "extras", "acme_extras"
+    ).stdout
     for name in ("acme-seasonal-gap", "acme_highest_rate", "acme-first-letters", "acme-coins"):
         assert name in answer
     assert Path(tmp_path, "repaired.csv").is_file()

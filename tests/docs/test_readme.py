@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import sklearn
 
+from fairmend.catalog.registry import Plugin, Registry
 from fairmend.cli import COMMANDS as GROUPS
-from fairmend.core.registry import Plugin, Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

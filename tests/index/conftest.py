@@ -10,11 +10,11 @@ import types
 import numpy as np
 import pytest
 
+from fairmend.catalog.registry import Plugin, Registry
+from fairmend.core.data.roles import Roles
 from fairmend.core.findings import Audit, Finding
-from fairmend.core.markers import hookimpl
+from fairmend.core.hooks.markers import hookimpl
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.registry import Plugin, Registry
-from fairmend.core.roles import Roles
 from fairmend.core.stages import Preprocessor
 
 

@@ -83,8 +83,8 @@ def test_loading_writes_nothing_and_recommending_loads_no_model(tmp_path):
     code = """
 import sys, time
 from fairmend.core.findings import Audit, Finding
-from fairmend.core.registry import Registry
-from fairmend.core.roles import Roles
+from fairmend.catalog.registry import Registry
+from fairmend.core.data.roles import Roles
 from fairmend.index import query, recommend
 registry = Registry.installed()
 if sys.argv[1] == "query":

@@ -9,10 +9,10 @@ import types
 
 import pytest
 
+from fairmend.catalog.registry import Plugin, Registry
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import PluginError, UsageError
-from fairmend.core.markers import hookimpl
-from fairmend.core.registry import Plugin, Registry
+from fairmend.core.hooks.markers import hookimpl
 from fairmend.index import query
 from fairmend.index.search import index_of
 

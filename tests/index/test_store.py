@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fairmend.catalog.registry import Registry
 from fairmend.core.errors import PluginError
-from fairmend.core.registry import Registry
 from fairmend.index.passages import Catalogue
 from fairmend.index.store import KEPT, index_key, vectors
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from fairmend.core.dataset import Dataset
-from fairmend.core.registry import Registry
-from fairmend.core.roles import Roles
+from fairmend.catalog.registry import Registry
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
 
 
 @pytest.fixture(scope="session")

@@ -13,16 +13,16 @@ import pandas as pd
 import pytest
 
 import fairmend
+from fairmend.audit import audit
 from fairmend.catalog.policy import Policy, merged, raw_policy
+from fairmend.catalog.registry import Registry
 from fairmend.cli import invoke
-from fairmend.core.dataset import Dataset
-from fairmend.core.groups import Groups
-from fairmend.core.measure import Figure, measure
-from fairmend.core.registry import Registry
-from fairmend.core.roles import Roles
-from fairmend.pipeline.audit import audit
-from fairmend.pipeline.record import RunRecord
-from fairmend.pipeline.runner import run
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups
+from fairmend.core.data.roles import Roles
+from fairmend.core.metrics import Estimate, measure
+from fairmend.pipeline.run.record import RunRecord
+from fairmend.pipeline.run.runner import run
 from fairmend.pipeline.spec import PipelineSpec, Step
 from fairmend.reports import write_report
 from fairmend.testing.problems import problem
@@ -59,7 +59,7 @@ def drive(data: Dataset, registry: Registry, *steps: Step, policy: Policy | str 
 # -- a small or unsupported group never looks fair --------------------------------------------------
 
 
-def says_nothing(figure: Figure, group: str) -> None:
+def says_nothing(figure: Estimate, group: str) -> None:
     """Check that a comparison over a group without support is marked so and does not look perfect."""
     assert not figure.enough
     assert group in figure.lacking

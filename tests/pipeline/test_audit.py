@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairmend.core.dataset import Dataset
+from fairmend.audit import audit
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, FairmendError, InsufficientDataError, UsageError
 from fairmend.core.findings import Audit, Finding
-from fairmend.core.learner import make_learner
-from fairmend.core.roles import Roles
-from fairmend.pipeline.audit import audit
+from fairmend.core.models.learners import make_learner
 from fairmend.plugins.datasets import bank, bank_roles
 
 RAISED = {"low", "medium", "high"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from fairmend.core.dataset import Dataset
+from fairmend.audit import audit
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
 from fairmend.core.findings import Audit, Finding
-from fairmend.core.roles import Roles
-from fairmend.pipeline.audit import audit
 
 pytestmark = pytest.mark.data
 RAISED = {"low", "medium", "high"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fairmend.core.dataset import Dataset
-from fairmend.core.roles import Roles
-from fairmend.pipeline.audit import audit, features
-from fairmend.pipeline.audit.features import association, binned, most_telling
+from fairmend.audit import audit, features
+from fairmend.audit.features import association, binned, most_telling
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
 
 
 def wide(n: int = 300, columns: int = 12) -> pd.DataFrame:

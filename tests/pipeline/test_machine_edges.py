@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from fairmend.catalog.policy import Policy, merged, raw_policy
-from fairmend.core.dataset import Dataset
-from fairmend.core.registry import Registry
-from fairmend.core.roles import Roles
-from fairmend.pipeline.approvals import Approval
-from fairmend.pipeline.record import RunRecord
-from fairmend.pipeline.runner import run
+from fairmend.catalog.registry import Registry
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
+from fairmend.pipeline.run.approvals import Approval
+from fairmend.pipeline.run.record import RunRecord
+from fairmend.pipeline.run.runner import run
 from fairmend.pipeline.spec import Choice, PipelineSpec, Step
 
 pytestmark = pytest.mark.data

@@ -12,15 +12,15 @@ from fairmend import api
 from fairmend.catalog.findings import fairmend_finding_kinds
 from fairmend.core.case import Case
 from fairmend.core.findings import Finding
-from fairmend.core.learner import make_learner
-from fairmend.core.measure import compare, holm
-from fairmend.core.model import FairModel
-from fairmend.pipeline.resolution import MEASURES, resolve
+from fairmend.core.metrics import compare, holm
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.models.learners import make_learner
+from fairmend.pipeline.finding_outcomes import MEASURES, resolve
+from fairmend.pipeline.gates.gate_context import InferenceSettings, ModelEvaluation
 from fairmend.pipeline.spec import Choice
-from fairmend.pipeline.trace import Tracer
-from fairmend.pipeline.view import Judged, Settings
+from fairmend.pipeline.storage.step_cache import StepCache
 
-SETTINGS = Settings(n_boot=500, n_permutations=2000)
+SETTINGS = InferenceSettings(n_boot=500, n_permutations=2000)
 
 
 class Reader:
@@ -56,8 +56,10 @@ def judged(frame, *, before="before", after="after", transformers=(), protected=
     data = api.dataset(frame, outcome="y", favorable=1, protected=list(protected))
     names = tuple(data.X.columns)
     return (
-        Judged(FairModel(names, protected, Reader(before)), data, settings),
-        Judged(FairModel(names, protected, Reader(after), transformers=transformers), data, settings),
+        ModelEvaluation(FairModel(names, protected, Reader(before)), data, settings),
+        ModelEvaluation(
+            FairModel(names, protected, Reader(after), transformers=transformers), data, settings
+        ),
     )
 
 
@@ -211,7 +213,7 @@ def test_two_scores_as_good_as_each_other_seldom_differ():
     def noisy(rng, frame):
         return np.clip(frame["chance"] + rng.normal(0, 0.05, len(frame)), 0, 1)
 
-    light = Settings(n_boot=100, n_permutations=300)
+    light = InferenceSettings(n_boot=100, n_permutations=300)
     p = [
         verdict(CALIBRATION, scored(600, seed, before=noisy, after=noisy), settings=light).p_value
         for seed in range(0, 240, 2)
@@ -315,7 +317,9 @@ def test_weights_count():
     frame.loc[frame["race"] == "a", "w"] = np.where(frame["before"][frame["race"] == "a"] > 0.5, 3.0, 1.0)
     data = api.dataset(frame, outcome="y", protected=["race"], weights="w", ignored=["m"])
     names = tuple(data.X.columns)
-    both = [Judged(FairModel(names, ("race",), Reader(c)), data, SETTINGS) for c in ("before", "after")]
+    both = [
+        ModelEvaluation(FairModel(names, ("race",), Reader(c)), data, SETTINGS) for c in ("before", "after")
+    ]
     base = finding("base-rate-difference", "base_rate_difference", group="a", reference="b")
     gap, calibration, fact = resolve([GAP, CALIBRATION, base], *both)
     weighed = frame.groupby("race")[["before", "y", "w"]].apply(
@@ -349,8 +353,8 @@ def resolved(data, choices, findings, registry, learner):
     case = Case(
         parts["train"], parts["calibration"], parts["validation"], learner=make_learner(learner)
     ).retrained()
-    after = Tracer(registry, case).replay(choices).case.fitted()
-    models = [Judged(model, parts["test"], Settings()) for model in (case.fitted(), after)]
+    after = StepCache(registry, case).replay(choices).case.fitted()
+    models = [ModelEvaluation(model, parts["test"], InferenceSettings()) for model in (case.fitted(), after)]
     return resolve(findings, *models, [registry.card(c.technique).metadata for c in choices])
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fairmend.catalog.registry import Registry
 from fairmend.core.errors import DataError, RunError, UnknownNameError, UsageError
-from fairmend.core.registry import Registry
-from fairmend.pipeline.runner import run
+from fairmend.pipeline.run.runner import run
 from fairmend.pipeline.spec import Choice, PipelineSpec, Step
-from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.stored import approve, begin, predict, resume
-from fairmend.pipeline.verification import verify
+from fairmend.pipeline.storage.run_store import RunStore
+from fairmend.pipeline.storage.verification import verify
+from fairmend.pipeline.stored_runs import approve, begin, predict, resume
 from fairmend.testing.problems import problem
 
 STEPS = (
@@ -135,9 +135,9 @@ def test_changed_data_are_not_resumed(people, store, tmp_path):
 
 KILLED = """
 import sys
-from fairmend.core.registry import Registry
-from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.stored import begin
+from fairmend.catalog.registry import Registry
+from fairmend.pipeline.storage.run_store import RunStore
+from fairmend.pipeline.stored_runs import begin
 sys.path.insert(0, sys.argv[2])
 from tests.pipeline.test_stored_runs import FAST, spec_for
 from fairmend.testing.problems import problem
@@ -147,9 +147,9 @@ begin(spec_for(data), data, store=RunStore(__import__("pathlib").Path(sys.argv[1
 """
 RESUMED = """
 import sys
-from fairmend.core.registry import Registry
-from fairmend.pipeline.store import RunStore
-from fairmend.pipeline.stored import resume
+from fairmend.catalog.registry import Registry
+from fairmend.pipeline.storage.run_store import RunStore
+from fairmend.pipeline.stored_runs import resume
 resume("latest", store=RunStore(__import__("pathlib").Path(sys.argv[1])), registry=Registry.installed(),
        observer=lambda e: print(e["event"], flush=True))
 """

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from fairmend import api, index
+from fairmend.catalog.registry import Plugin, Registry
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import UnknownNameError
 from fairmend.core.findings import Audit, Finding
-from fairmend.core.registry import Plugin, Registry
-from fairmend.core.roles import Roles
-from fairmend.pipeline.runner import run
+from fairmend.pipeline.run.runner import run
 from fairmend.pipeline.spec import Choice, PipelineSpec, Step
 from fairmend.testing import parametrize_with_checks
 from fairmend.testing.resolve import techniques_of
@@ -67,7 +67,7 @@ def test_it_says_what_it_contributes(registry):
     assert registry.numbers()[NAME] == {
         "fairmend_techniques": 1,
         "fairmend_finding_kinds": 1,
-        "fairmend_gates": 1,
+        "fairmend_gate_checks": 1,
         "fairmend_encoders": 1,
         "fairmend_datasets": 1,
     }

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from fairmend.catalog.policy import PLACES, load_policy
+from fairmend.catalog.policy import GATED_STAGES, load_policy
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import UsageError
-from fairmend.core.roles import Roles
 from fairmend.pipeline.spec import Choice, PipelineSpec, Step
 from fairmend.reports.drawing import draw, mermaid
 from fairmend.reports.flowchart import PADDING, _row, _width
@@ -71,7 +71,7 @@ def test_everything_of_the_policy_is_drawn(spec, name, notion):
         assert f"({step.technique})" in plain
         assert all(choice.slug in plain for choice in step.alternatives)
     assert f"{policy.target(notion).bound_text()}" in plain
-    for place in PLACES:
+    for place in GATED_STAGES:
         node = place.replace("-", "_")
         gate, decision = policy.gate(place), policy.decision(place)
         rollback = policy.rollback(gate.on_fail)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from fairmend.core.constraints import Constraints
+from fairmend.core.data.roles import Roles
 from fairmend.core.findings import Audit
-from fairmend.core.roles import Roles
 from fairmend.pipeline.spec import Step
-from fairmend.pipeline.swept import Candidate, LeftOut, Measured, Sweep, Target
+from fairmend.pipeline.sweep.sweep_record import LeftOut, MeasuredCandidate, Sweep, SweepCandidate, Target
 from fairmend.reports import sweep_rows, write_sweep
 from fairmend.reports.frontier import MOST_NUMBERED, frontier
 
@@ -29,18 +29,22 @@ def crowded(upward: bool = True, n: int = 40) -> Sweep:
         fairness = better if upward else 1 - better
         steps = (Step(technique=i, slug=f"technique-{i}", stage="post-processing"),) if i else ()
         candidates.append(
-            Candidate(
+            SweepCandidate(
                 steps=steps,
                 status="measured",
-                accuracy=Measured(value=accuracy, interval=(accuracy - 0.01, accuracy + 0.01), support=900),
-                fairness=Measured(value=fairness, interval=(fairness - 0.1, fairness + 0.1), support=900),
+                accuracy=MeasuredCandidate(
+                    value=accuracy, interval=(accuracy - 0.01, accuracy + 0.01), support=900
+                ),
+                fairness=MeasuredCandidate(
+                    value=fairness, interval=(fairness - 0.1, fairness + 0.1), support=900
+                ),
                 meets_target=on,
                 on_frontier=on,
                 share_on_frontier=0.5 if on else 0.1,
                 reads_protected=bool(i % 3),
             )
         )
-    failed = Candidate(
+    failed = SweepCandidate(
         steps=(Step(technique=99, slug="too-much", stage="in-processing"),),
         status="failed",
         reason="too-much: a | b",

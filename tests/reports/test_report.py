@@ -13,7 +13,7 @@ from rich.console import Console
 
 from fairmend import api
 from fairmend.core.errors import UsageError
-from fairmend.core.measure import compare, measure
+from fairmend.core.metrics import compare, measure
 from fairmend.pipeline.spec import load_spec
 from fairmend.reports import verdict_table, worse, write_report
 from fairmend.reports.verdict import verdict_rows

@@ -7,8 +7,8 @@ import tomllib
 
 import pytest
 
+from fairmend.catalog.registry import Registry
 from fairmend.core.errors import PluginError, UnknownNameError, UsageError
-from fairmend.core.registry import Registry
 from fairmend.core.vocabulary import STAGES
 from fairmend.testing import check_technique
 from fairmend.testing.kit import write_package

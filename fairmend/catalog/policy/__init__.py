@@ -7,32 +7,32 @@ another, ``rules`` what is refused when it is read, ``strength`` where it demand
 from fairmend.catalog.policy.loading import load_policy
 from fairmend.catalog.policy.merging import merged, policy_names, raw_policy
 from fairmend.catalog.policy.schema import (
-    PLACES,
-    Change,
-    Check,
+    GATED_STAGES,
     Decision,
     Document,
     Gate,
-    Place,
+    GatedStage,
     Plan,
     Policy,
+    PolicyCheck,
     Rollback,
+    RollbackAction,
     Route,
     Trigger,
 )
 from fairmend.catalog.policy.strength import Weakness, not_deployable, weaker_than
 
 __all__ = [
-    "PLACES",
-    "Change",
-    "Check",
+    "GATED_STAGES",
     "Decision",
     "Document",
     "Gate",
-    "Place",
+    "GatedStage",
     "Plan",
     "Policy",
+    "PolicyCheck",
     "Rollback",
+    "RollbackAction",
     "Route",
     "Trigger",
     "Weakness",

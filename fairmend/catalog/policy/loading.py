@@ -8,9 +8,9 @@ from pathlib import Path
 from fairmend.catalog.policy.merging import policy_names, raw_policy
 from fairmend.catalog.policy.rules import check_policy
 from fairmend.catalog.policy.schema import Policy
+from fairmend.catalog.registry import Registry
 from fairmend.core.errors import UsageError, unknown
-from fairmend.core.registry import Registry
-from fairmend.core.validation import validated
+from fairmend.core.text.validation import validated
 
 
 def load_policy(name: str | Path | Policy, registry: Registry | None = None) -> Policy:

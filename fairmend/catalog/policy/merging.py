@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmend.core.errors import UnknownNameError, UsageError, unknown
-from fairmend.core.strict_reading import parse_yaml, read_yaml
+from fairmend.core.text.strict_reading import parse_yaml, read_yaml
 
 LONGEST_CHAIN = 20  # policies that extend one another
 CLOSE = 0.85  # likeness of an id from which it is taken for a slip of another

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from fairmend.catalog.policy.schema import Check
+from fairmend.catalog.policy.schema import PolicyCheck
 from fairmend.core.vocabulary import Notion
 
 Kind = Literal["fairness", "utility", "calibration", "data", "training", "causal", "thresholds"]
@@ -42,7 +42,7 @@ class GateMetric:
     notions: tuple[Notion, ...] = ()
     parameters: tuple[str, ...] = ()
 
-    def is_trivial(self, check: Check) -> bool:
+    def is_trivial(self, check: PolicyCheck) -> bool:
         """Whether a bound says nothing: it points the wrong way, or (almost) every rule meets it."""
         bound = check.threshold
         if bound is None or check.upward != (self.better == "higher"):

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from fairmend.catalog.findings import fairmend_finding_kinds
 from fairmend.catalog.policy.metrics import METRICS, GateMetric, metrics_of
-from fairmend.catalog.policy.schema import Check, Decision, Policy, Route
+from fairmend.catalog.policy.schema import Decision, Policy, PolicyCheck, Route
+from fairmend.catalog.registry import Registry
 from fairmend.core.errors import UnknownNameError, UsageError, unknown
-from fairmend.core.registry import Registry
 
 Where = Literal["gate", "target", "route"]
 MOST_TOLD = 5  # faults in one message
@@ -89,17 +89,17 @@ class _Reader:
     def _kinds(self) -> list[str]:
         return [kind.kind for _, given in self.registry.collect("fairmend_finding_kinds") for kind in given]
 
-    def _of_check(self, place: str, check: Check, where: Where) -> Iterator[str]:
+    def _of_check(self, place: str, check: PolicyCheck, where: Where) -> Iterator[str]:
         if check.check not in {"target", "approval"}:
             yield from self._of_metric(place, check, where)
 
-    def _of_metric(self, place: str, check: Check, where: Where) -> Iterator[str]:
+    def _of_metric(self, place: str, check: PolicyCheck, where: Where) -> Iterator[str]:
         metric = METRICS.get(check.check)
         if metric is not None:
             yield from _of_parameters(place, check, metric)
             yield from _of_bound(place, check, metric, where)
             return
-        contributed = self.registry.named("fairmend_gates")
+        contributed = self.registry.named("fairmend_gate_checks")
         if check.check not in contributed:
             names = [*METRICS, *contributed, "target", "approval"]
             yield f"{place}: {unknown('metric', check.check, names, 'fairmend policy show playbook')}"
@@ -110,7 +110,7 @@ class _Reader:
                 yield f"{place}: {unknown(f'parameter of {check.check}', name, taken)}"
 
 
-def _of_parameters(place: str, check: Check, metric: GateMetric) -> Iterator[str]:
+def _of_parameters(place: str, check: PolicyCheck, metric: GateMetric) -> Iterator[str]:
     for name, value in check.parameters.items():
         if not metric.parameters:
             yield f"{place}: {check.check} takes no parameters, got {name!r}"
@@ -120,7 +120,7 @@ def _of_parameters(place: str, check: Check, metric: GateMetric) -> Iterator[str
             yield f"{place}: {name} must be a whole number of at least 1, got {value!r}"
 
 
-def _of_bound(place: str, check: Check, metric: GateMetric, where: Where) -> Iterator[str]:
+def _of_bound(place: str, check: PolicyCheck, metric: GateMetric, where: Where) -> Iterator[str]:
     bound = check.threshold
     if bound is None:
         return

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from fairmend.core.errors import UsageError, unknown
 from fairmend.core.vocabulary import Notion
 
-Place = Literal["causal", "pre-processing", "in-processing", "post-processing"]
-PLACES: tuple[Place, ...] = ("causal", "pre-processing", "in-processing", "post-processing")
+GatedStage = Literal["causal", "pre-processing", "in-processing", "post-processing"]
+GATED_STAGES: tuple[GatedStage, ...] = ("causal", "pre-processing", "in-processing", "post-processing")
 Destination = Literal["causal", "pre-processing", "in-processing", "post-processing", "deploy", "escalate"]
 
 
@@ -57,7 +57,7 @@ class _Closed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Check(_Closed):
+class PolicyCheck(_Closed):
     """One condition on a measured quantity.
 
     ``check`` names the quantity; exactly one bound is given, ``approval`` apart. ``level`` says
@@ -132,9 +132,9 @@ class Gate(_Closed):
     """A gate: the checks after a stage, and what is done where they fail."""
 
     id: Id
-    stage: Place
+    stage: GatedStage
     title: str
-    checks: tuple[Check, ...] = Field(min_length=1)
+    checks: tuple[PolicyCheck, ...] = Field(min_length=1)
     on_fail: str = Field(description="id of the rollback")
     source: str = ""
 
@@ -143,8 +143,8 @@ class Route(_Closed):
     """One way on from a decision, taken where all its conditions hold."""
 
     to: Destination
-    when: tuple[Check, ...] = Field(default=(), description="all must hold; none given: always")
-    any_of: tuple[Check, ...] = Field(default=(), description="one must hold, if any is given")
+    when: tuple[PolicyCheck, ...] = Field(default=(), description="all must hold; none given: always")
+    any_of: tuple[PolicyCheck, ...] = Field(default=(), description="one must hold, if any is given")
     findings: tuple[str, ...] = Field(default=(), description="one of these findings suffices for any_of")
     reason: str
 
@@ -153,14 +153,14 @@ class Decision(_Closed):
     """A decision point: the ways on, in the order in which they are tried."""
 
     id: Id
-    after: Place
+    after: GatedStage
     question: str
     makers: tuple[Role, ...] = Field(default=(), description="who decides")
     paths: tuple[Route, ...] = Field(min_length=1)
     source: str = ""
 
 
-class Change(_Closed):
+class RollbackAction(_Closed):
     """One adjustment of a rollback."""
 
     action: Literal["adjust", "switch", "skip", "calibrate", "withhold"] = Field(
@@ -168,7 +168,7 @@ class Change(_Closed):
         "or take the protected attributes out of the model"
     )
     direction: Literal["weaker", "stronger"] | None = None
-    stage: Place
+    stage: GatedStage
     note: str = ""
 
     @model_validator(mode="after")
@@ -182,15 +182,15 @@ class Trigger(_Closed):
     """What a rollback does for one kind of failure; the adjustments are tried in order."""
 
     failed: tuple[str, ...] = Field(description="ids of the checks that call for it")
-    to: Place
-    changes: tuple[Change, ...]
+    to: GatedStage
+    changes: tuple[RollbackAction, ...]
 
 
 class Rollback(_Closed):
     """A rollback: triggers in the order in which they are looked at, the limit and the way out."""
 
     id: Id
-    stage: Place
+    stage: GatedStage
     triggers: tuple[Trigger, ...] = Field(min_length=1)
     iterations: int = Field(default=3, ge=1, le=MOST_ITERATIONS, strict=True)
     escalate_to: tuple[str, ...] = ()
@@ -239,7 +239,7 @@ class Policy(_Closed):
     plan: Plan = Field(
         default_factory=lambda: Plan(), description="techniques that a pipeline holds in any case"
     )
-    targets: dict[Notion, Check]
+    targets: dict[Notion, PolicyCheck]
     gates: tuple[Gate, ...]
     decisions: tuple[Decision, ...]
     rollbacks: tuple[Rollback, ...]
@@ -271,7 +271,7 @@ class Policy(_Closed):
                 yield f"gate {gate.id} fails to the rollback {gate.on_fail!r}, which is not there"
             elif (stage := rollbacks[gate.on_fail].stage) != gate.stage:
                 yield f"gate {gate.id} of {gate.stage} fails to the rollback {gate.on_fail!r} of {stage}"
-        for place in PLACES:
+        for place in GATED_STAGES:
             if (
                 sum(g.stage == place for g in self.gates) != 1
                 or sum(d.after == place for d in self.decisions) != 1
@@ -289,16 +289,16 @@ class Policy(_Closed):
                         f"rollback {rollback.id} waits for {name}, which no gate of {rollback.stage} checks: "
                         f"{unknown('check', name, known)}"
                     )
-            if PLACES.index(trigger.to) > PLACES.index(rollback.stage):
+            if GATED_STAGES.index(trigger.to) > GATED_STAGES.index(rollback.stage):
                 yield f"rollback {rollback.id} of {rollback.stage} goes forward to {trigger.to}; it must go back"
             if trigger.to != "causal" and any(c.action == "withhold" for c in trigger.changes):
                 yield f"rollback {rollback.id} withholds attributes and goes to {trigger.to}; it must go to causal"
 
-    def gate(self, stage: Place) -> Gate:
+    def gate(self, stage: GatedStage) -> Gate:
         """Return the gate after a stage."""
         return next(g for g in self.gates if g.stage == stage)
 
-    def decision(self, stage: Place) -> Decision:
+    def decision(self, stage: GatedStage) -> Decision:
         """Return the decision after a stage."""
         return next(d for d in self.decisions if d.after == stage)
 
@@ -306,7 +306,7 @@ class Policy(_Closed):
         """Return a rollback by its id."""
         return next(r for r in self.rollbacks if r.id == name)
 
-    def target(self, notion: str) -> Check:
+    def target(self, notion: str) -> PolicyCheck:
         """Return what a notion of fairness demands.
 
         Raises
@@ -321,7 +321,7 @@ class Policy(_Closed):
             f"the policy {self.policy} sets no target for {notion}; it has targets for {', '.join(self.targets)}"
         )
 
-    def checks(self) -> Iterator[Check]:
+    def checks(self) -> Iterator[PolicyCheck]:
         """Yield every condition of the policy."""
         yield from self.targets.values()
         for gate in self.gates:

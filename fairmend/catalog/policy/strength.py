@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from fairmend.catalog.policy.metrics import METRICS
-from fairmend.catalog.policy.schema import Check, Policy
-from fairmend.core.escaping import one_line
+from fairmend.catalog.policy.schema import Policy, PolicyCheck
+from fairmend.core.text.escaping import one_line
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _of_deployment(policy: Policy, other: Policy) -> Iterator[Weakness]:
                     yield Weakness(f"{decision.id}.{check.id}", demanded, _demand(check))
 
 
-def _less(ours: Sequence[Check], theirs: Check) -> str | None:
+def _less(ours: Sequence[PolicyCheck], theirs: PolicyCheck) -> str | None:
     """Return what is demanded where it is less than what the other check demands."""
     same = [c for c in ours if c.check == theirs.check]
     required = [c for c in same if c.level == "require"]
@@ -134,7 +134,7 @@ def _less(ours: Sequence[Check], theirs: Check) -> str | None:
     return f"{_demand(same[0])} as advice" if same else "nothing"
 
 
-def _is_looser(ours: Check, theirs: Check) -> bool:
+def _is_looser(ours: PolicyCheck, theirs: PolicyCheck) -> bool:
     """Whether a check on the same metric lets more pass, or asks for less support."""
     if ours.parameters.get("minimum_support", 0) < theirs.parameters.get("minimum_support", 0):
         return True
@@ -151,7 +151,7 @@ def _is_looser(ours: Check, theirs: Check) -> bool:
     return (ours.threshold < theirs.threshold) == ours.upward
 
 
-def _demand(check: Check) -> str:
+def _demand(check: PolicyCheck) -> str:
     if check.check == "target":
         return "the fairness target"
     more = "".join(f", {name} {value}" for name, value in check.parameters.items())

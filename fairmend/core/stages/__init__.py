@@ -5,7 +5,7 @@ nothing else: ``None`` stands where a need was not declared, so that a technique
 """
 
 from fairmend.core.stages.causal import CausalAnalysis
-from fairmend.core.stages.evaluation import Evaluator, Evidence
+from fairmend.core.stages.evaluation import EvaluationInputs, Evaluator
 from fairmend.core.stages.inprocessing import Inprocessor
 from fairmend.core.stages.operations import Operation
 from fairmend.core.stages.postprocessing import Postprocessor
@@ -13,8 +13,8 @@ from fairmend.core.stages.preprocessing import Preprocessor, Resampled
 
 __all__ = [
     "CausalAnalysis",
+    "EvaluationInputs",
     "Evaluator",
-    "Evidence",
     "Inprocessor",
     "Operation",
     "Postprocessor",

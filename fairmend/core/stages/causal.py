@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fairmend.core.case import Case, Effect
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import DataError, InsufficientDataError
 from fairmend.core.stages._returned import returned_mapping
 from fairmend.core.technique import Technique
 from fairmend.core.vocabulary import Stage
 
 if TYPE_CHECKING:
-    from fairmend.core.graph import CausalGraph
+    from fairmend.core.causal.graph import CausalGraph
 
 
 class CausalAnalysis(Technique):
     """Base of the causal stage: look at data and a causal graph, change nothing.
 
     Write ``_analyse(data, graph)``: it returns a JSON-able mapping; under the key ``"graph"`` it may
-    put a :class:`~fairmend.core.graph.CausalGraph`, which becomes the graph of the case.
+    put a :class:`~fairmend.core.causal.graph.CausalGraph`, which becomes the graph of the case.
     """
 
     stage: ClassVar[Stage] = "causal"

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairmend.core.case import Effect
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from fairmend.core.stages.preprocessing import Resampled

@@ -11,16 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairmend.core.case import Case, Effect
+from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError
-from fairmend.core.groups import Groups
-from fairmend.core.plain import plain
+from fairmend.core.serialization import to_plain
 from fairmend.core.stages._returned import returned_mapping
 from fairmend.core.technique import Technique, probabilities, sample_weights
 from fairmend.core.vocabulary import Stage
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvaluationInputs:
     """What an evaluation reads, checked.
 
     Attributes
@@ -54,7 +54,7 @@ class Evaluator(Technique):
     """Base of the evaluation stage: measure predictions, change nothing.
 
     Write ``_evaluate(evidence)``; it returns a JSON-able mapping. ``reads`` names the fields of
-    :class:`Evidence` that it cannot do without.
+    :class:`EvaluationInputs` that it cannot do without.
     """
 
     stage: ClassVar[Stage] = "evaluation"
@@ -94,7 +94,7 @@ class Evaluator(Technique):
         self.check_parameters()
         given = [a for a in (y_true, y_pred, y_score, baseline) if a is not None]
         n_rows = len(given[0]) if given else 0
-        evidence = Evidence(
+        evidence = EvaluationInputs(
             _zero_one("y_true", y_true, n_rows),
             _zero_one("y_pred", y_pred, n_rows),
             None if y_score is None else _same_length("y_score", probabilities(y_score), n_rows),
@@ -111,9 +111,9 @@ class Evaluator(Technique):
             if getattr(evidence, name) is None:
                 public = "sensitive_features" if name == "groups" else name
                 raise DataError(f"{self.metadata.name} reads {public}, which was not given")
-        return dict(plain(returned_mapping(self, "_evaluate", self._evaluate(evidence))))
+        return dict(to_plain(returned_mapping(self, "_evaluate", self._evaluate(evidence))))
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
         raise NotImplementedError
 
     def run(self, case: Case) -> tuple[Case, Effect]:

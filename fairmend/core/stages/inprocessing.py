@@ -10,10 +10,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fairmend.core.case import Case, Effect
-from fairmend.core.draws import decide, row_hash
-from fairmend.core.groups import Groups
-from fairmend.core.learner import TableEncoder
-from fairmend.core.model import FairModel
+from fairmend.core.data.groups import Groups
+from fairmend.core.data.row_random import decide, row_hash
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.models.learners import TableEncoder
 from fairmend.core.stages._returned import returned_values
 from fairmend.core.stages._shared import prepared
 from fairmend.core.technique import GroupAware, Technique, as_frame, binary_labels, sample_weights

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fairmend.core.case import Case, Effect
-from fairmend.core.draws import decide, row_hash
+from fairmend.core.data.row_random import decide, row_hash
 from fairmend.core.errors import DataError
 from fairmend.core.stages._returned import returned_values
 from fairmend.core.stages._shared import prepared
@@ -27,7 +27,7 @@ class Postprocessor(GroupAware, Technique):
     row, shape (n,), in the order of ``scores``.
 
     It is fitted on scores, so that it serves any model:
-    :class:`~fairmend.core.estimator.FairPipeline` joins it to an estimator.
+    :class:`~fairmend.core.fair_pipeline.FairPipeline` joins it to an estimator.
     """
 
     stage: ClassVar[Stage] = "post-processing"
@@ -99,7 +99,7 @@ class Postprocessor(GroupAware, Technique):
         data, former = case.calibration, case.fitted()
         scores = former.scores(data.X, data.sensitive)
         technique.fit(scores, data.y, sensitive_features=data.sensitive, sample_weight=data.weights)
-        model = former.with_adjuster(technique)
+        model = former.with_postprocessor(technique)
         detail = dict(getattr(technique, "diagnostics_", {}))
         share = case.decisions_changed(model)
         if "decisions" in self.metadata.changes:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from fairmend.core.case import Case, Effect
+from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError
-from fairmend.core.groups import Groups
 from fairmend.core.stages._returned import (
     returned_frame,
     returned_labels,
@@ -58,7 +58,7 @@ class Preprocessor(GroupAware, Technique):
     - ``_resample(X, sensitive, y, sample_weight)`` to give a :class:`Resampled`,
     - ``_relabel(X, sensitive, y)`` to give labels, shape (n,).
 
-    ``X`` is a DataFrame, ``sensitive`` the :class:`~fairmend.core.groups.Groups`, ``y`` labels 0 and 1.
+    ``X`` is a DataFrame, ``sensitive`` the :class:`~fairmend.core.data.groups.Groups`, ``y`` labels 0 and 1.
     """
 
     stage: ClassVar[Stage] = "pre-processing"

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.contrasts import regressors
-from fairmend.core.dataset import Dataset
-from fairmend.core.graph import CausalGraph
-from fairmend.core.graph_sources import fitted_graph, read_graph, standard_graph
-from fairmend.core.interventions import contradictions, failed_claims, intervention_points
+from fairmend.core.causal.adjusted_contrasts import regressors
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.causal.graph_io import fitted_graph, read_graph, standard_graph
+from fairmend.core.causal.interventions import contradictions, failed_claims, intervention_points
+from fairmend.core.data.dataset import Dataset
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import CausalAnalysis
 

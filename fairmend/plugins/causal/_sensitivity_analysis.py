@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.contrasts import attribute_contrasts
-from fairmend.core.dataset import Dataset
-from fairmend.core.graph import CausalGraph
-from fairmend.core.graph_sources import fitted_graph, standard_graph
+from fairmend.core.causal.adjusted_contrasts import attribute_contrasts
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.causal.graph_io import fitted_graph, standard_graph
+from fairmend.core.data.dataset import Dataset
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import CausalAnalysis
 

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.core.measure import Measurement, audit, compare, metric
-from fairmend.core.measure.columns import Float
-from fairmend.core.measure.metrics import Rate
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import Measurement, compare, evaluation_tables, metric
+from fairmend.core.metrics.rates import Rate
+from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.stages import EvaluationInputs, Evaluator
 
 WITH_LABELS = ("true_positive_rate", "false_positive_rate", "positive_predictive_value", "accuracy")
 
@@ -86,7 +86,7 @@ class BootstrapIntervals(Evaluator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "metrics": [list, tuple, None],
         "method": [StrOptions({"percentile", "bca"})],
-        **audit.SETTINGS,
+        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
@@ -110,24 +110,26 @@ class BootstrapIntervals(Evaluator):
         """Return parameters that are quick to run, for the conformance suite."""
         return {"n_boot": 200}
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
         labels = evidence.y_true is not None
         rates = ("selection_rate", *(WITH_LABELS if labels else ()))
-        names = self.metrics or (*rates, *audit.comparisons(None, labels))
-        audit.check_labels(names, labels)
+        names = self.metrics or (*rates, *evaluation_tables.comparisons(None, labels))
+        evaluation_tables.check_labels(names, labels)
         settings: dict[str, Any] = {"n_boot": self.n_boot, "level": self.level, "min_support": self.min_support,
                                     "seed": self.random_state}  # fmt: skip
         by_attribute: dict[str, dict[str, Any]] = {}
-        for attribute, groups in audit.views(audit.given(evidence.groups)).items():
-            measured = Measurement.of(audit.decision_table(evidence, groups), method=self.method, **settings)
+        for attribute, groups in evaluation_tables.views(evaluation_tables.given(evidence.groups)).items():
+            measured = Measurement.of(
+                evaluation_tables.decision_table(evidence, groups), method=self.method, **settings
+            )
             by_attribute[attribute] = {name: self._figures(measured, name) for name in names}
         result: dict[str, Any] = {"by_attribute": by_attribute, "method": self.method, "level": self.level}
         if evidence.baseline is not None:
-            decisions = audit.given(evidence.y_pred)
+            decisions = evaluation_tables.given(evidence.y_pred)
             y = np.zeros_like(decisions) if evidence.y_true is None else evidence.y_true
             result["change"] = compare(
                 y, evidence.baseline, decisions, sensitive_features=evidence.groups, metrics=names,
-                sample_weight=audit.row_weights(evidence), **settings,
+                sample_weight=evaluation_tables.row_weights(evidence), **settings,
             ).to_json()  # fmt: skip
         text = f"{len(names)} metrics with {self.level:.0%} intervals of {self.n_boot} replicates, for {', '.join(by_attribute)}."
         return result | {"text": text}
@@ -136,14 +138,14 @@ class BootstrapIntervals(Evaluator):
         """Return a comparison with both its intervals, or a rate of all rows and of each group."""
         found = metric(name)
         if found.form is not None:
-            raw = audit.bootstrap_interval(measured, found.of)
+            raw = evaluation_tables.bootstrap_interval(measured, found.of)
             return {**measured.figure(name).to_json(), "raw_interval": raw}
         rate = found.rates[0]
-        overall = audit.bootstrap_interval(measured, found.of)
+        overall = evaluation_tables.bootstrap_interval(measured, found.of)
         by_group = {
             group: {
                 **measured.figure(name, group).to_json(),
-                "interval": audit.bootstrap_interval(measured, partial(group_rate, rate, g)),
+                "interval": evaluation_tables.bootstrap_interval(measured, partial(group_rate, rate, g)),
             }
             for g, group in enumerate(measured.groups)
         }

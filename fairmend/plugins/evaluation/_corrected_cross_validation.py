@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from sklearn.utils._param_validation import Interval
 
 from fairmend.core.errors import DataError, unknown
-from fairmend.core.measure import audit, corrected_resampled_ttest, holm
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import corrected_resampled_ttest, evaluation_tables, holm
+from fairmend.core.stages import EvaluationInputs, Evaluator
 
 
 class CorrectedCrossValidation(Evaluator):
@@ -70,7 +70,7 @@ class CorrectedCrossValidation(Evaluator):
         "baseline": [str, None],
         "n_train": [Interval(Real, 0, None, closed="neither"), None],
         "n_test": [Interval(Real, 0, None, closed="left"), None],
-        "level": audit.SETTINGS["level"],
+        "level": evaluation_tables.SETTINGS["level"],
     }
 
     def __init__(
@@ -96,8 +96,8 @@ class CorrectedCrossValidation(Evaluator):
             "n_test": [20] * 8,
         }
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
-        frame = audit.given(evidence.candidates)
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+        frame = evaluation_tables.given(evidence.candidates)
         sizes: dict[str, float] = {}
         for name, given in (("n_train", self.n_train), ("n_test", self.n_test)):
             if given is None and name not in frame.columns:

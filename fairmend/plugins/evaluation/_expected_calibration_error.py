@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fairmend.core.groups import Groups
-from fairmend.core.measure import audit, bootstrap, calibration, holm
-from fairmend.core.measure.columns import Float
+from fairmend.core.data.groups import Groups
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.plain import plain
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import calibration, evaluation_tables, holm
+from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.serialization import to_plain
+from fairmend.core.stages import EvaluationInputs, Evaluator
 
 WIDTH: dict[str, Callable[[Float], Float]] = {
     "expected_calibration_error": calibration.expected_calibration_error,
@@ -87,7 +88,10 @@ class ExpectedCalibrationError(Evaluator):
         alternatives=(46,),
     )
     reads: ClassVar[tuple[str, ...]] = ("y_true", "y_score", "groups")
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"bins": audit.WHOLE, **audit.SETTINGS}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "bins": evaluation_tables.WHOLE,
+        **evaluation_tables.SETTINGS,
+    }
 
     def __init__(
         self,
@@ -103,10 +107,10 @@ class ExpectedCalibrationError(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
         everyone = Groups.of(np.full(len(evidence.weights), "all"))
         overall = self._view(evidence, everyone)["by_group"]["all"]
-        views = audit.views(audit.given(evidence.groups))
+        views = evaluation_tables.views(evaluation_tables.given(evidence.groups))
         by_attribute = {name: self._view(evidence, groups) for name, groups in views.items()}
         text = (
             f"Expected calibration error {overall['expected_calibration_error']['value']:.3f} over all rows"
@@ -116,26 +120,26 @@ class ExpectedCalibrationError(Evaluator):
                 text += f"; of {name} it is worst for {view['worst_group']} ({view['worst_value']:.3f})"
         return {"overall": overall, "by_attribute": by_attribute, "bins": self.bins, "text": f"{text}."}
 
-    def _view(self, evidence: Evidence, groups: Groups) -> dict[str, Any]:
+    def _view(self, evidence: EvaluationInputs, groups: Groups) -> dict[str, Any]:
         """Return all figures of the groups of one attribute, or of a crossing."""
         rngs = bootstrap.generators(self.random_state, 3)
-        width = audit.score_table(evidence, groups, self.bins)
+        width = evaluation_tables.score_table(evidence, groups, self.bins)
         figures: dict[str, dict[str, Any]] = {group: {} for group in groups.labels}
-        mass = audit.score_table(evidence, groups, self.bins, "mass")
+        mass = evaluation_tables.score_table(evidence, groups, self.bins, "mass")
         for table, statistics, rng in ((width, WIDTH, rngs[0]), (mass, MASS, rngs[1])):
-            found = audit.score_figures(
+            found = evaluation_tables.score_figures(
                 table, statistics, rng, n_boot=self.n_boot, level=self.level, min_support=self.min_support
             )
             for group in groups.labels:
                 figures[group] |= found[group]
-        if audit.row_weights(evidence) is None:
-            by_chance, p = audit.chance_level(width, self.n_boot, rngs[2])
+        if evaluation_tables.row_weights(evidence) is None:
+            by_chance, p = evaluation_tables.chance_level(width, self.n_boot, rngs[2])
             debiased = calibration.debiased_calibration_error(width.sums)
             for group, *numbers in zip(groups.labels, by_chance, p, holm(p), debiased, strict=True):
                 figures[group] |= dict(zip(UNWEIGHTED, numbers, strict=True))
         ece = {g: f["expected_calibration_error"] for g, f in figures.items()}
         worst = max((g for g in ece if ece[g].enough), key=lambda g: ece[g].value, default=None)
-        return plain({
+        return to_plain({
             "by_group": figures,
             "worst_group": worst,
             "worst_value": None if worst is None else ece[worst].value,

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.measure import Figure, audit, bootstrap, generalized_entropy_index
-from fairmend.core.measure.inequality import between_group_entropy, within_group_entropy
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import Estimate, evaluation_tables, generalized_entropy_index
+from fairmend.core.metrics.inequality import between_group_entropy, within_group_entropy
+from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.stages import EvaluationInputs, Evaluator
 
 PARTS = {"total": generalized_entropy_index, "between": between_group_entropy, "within": within_group_entropy}
 
@@ -74,7 +75,7 @@ class GeneralizedEntropyIndex(Evaluator):
     reads: ClassVar[tuple[str, ...]] = ("y_true", "y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "alpha": [Interval(Real, 0, None, closed="left")],
-        **audit.SETTINGS,
+        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
@@ -91,17 +92,17 @@ class GeneralizedEntropyIndex(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
         by_attribute: dict[str, dict[str, Any]] = {}
-        for name, groups in audit.views(audit.given(evidence.groups)).items():
-            table = audit.decision_table(evidence, groups)
+        for name, groups in evaluation_tables.views(evaluation_tables.given(evidence.groups)).items():
+            table = evaluation_tables.decision_table(evidence, groups)
             drawn = bootstrap.replicates(table, self.n_boot, bootstrap.generators(self.random_state, 1)[0])
             rows = table.rows.sum(axis=(1, 2))
             enough = bool((rows >= self.min_support).all())
             figures = {}
             for part, of in PARTS.items():
                 interval = bootstrap.percentile_interval(of(drawn, self.alpha), self.level)
-                figures[part] = Figure(float(of(table.counts, self.alpha)), interval, table.n_rows, enough)
+                figures[part] = Estimate(float(of(table.counts, self.alpha)), interval, table.n_rows, enough)
             share = figures["between"].value / figures["total"].value if figures["total"].value else np.nan
             own = generalized_entropy_index(table.counts[:, None], self.alpha)
             benefit = 1 + (table.counts[:, 0, 1] - table.counts[:, 1, 0]) / table.counts.sum(axis=(1, 2))

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.measure import audit, bootstrap, differential
-from fairmend.core.measure.differential import epsilon, log_probabilities
-from fairmend.core.measure.figures import Figure
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import differential, evaluation_tables
+from fairmend.core.metrics.differential import epsilon, log_probabilities
+from fairmend.core.metrics.estimate import Estimate
+from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.stages import EvaluationInputs, Evaluator
 
 
 class IntersectionalBiasAudit(Evaluator):
@@ -79,7 +80,7 @@ class IntersectionalBiasAudit(Evaluator):
     reads: ClassVar[tuple[str, ...]] = ("y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "concentration": [Interval(Real, 0, None, closed="left")],
-        **audit.SETTINGS,
+        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
@@ -96,15 +97,15 @@ class IntersectionalBiasAudit(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
-        groups, alpha = audit.given(evidence.groups), self.concentration / 2
-        table = audit.decision_table(evidence, groups)
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+        groups, alpha = evaluation_tables.given(evidence.groups), self.concentration / 2
+        table = evaluation_tables.decision_table(evidence, groups)
         drawn = bootstrap.replicates(table, self.n_boot, bootstrap.generators(self.random_state, 1)[0])
         counts, drawn_counts = table.counts.sum(axis=1), drawn.sum(axis=2)
         rows = table.rows.sum(axis=(1, 2))
         large = rows >= self.min_support
 
-        def figure(n: Any, replicates: Any, prior: float = alpha, cells: Any = slice(None)) -> Figure:
+        def figure(n: Any, replicates: Any, prior: float = alpha, cells: Any = slice(None)) -> Estimate:
             return differential.epsilon_figure(
                 tuple(np.array(table.groups, dtype=object)[cells]), n[cells], replicates[:, cells], rows[cells],
                 alpha=prior, level=self.level, min_support=self.min_support,
@@ -121,7 +122,7 @@ class IntersectionalBiasAudit(Evaluator):
             of_labels = figure(labels, drawn_labels)
             gains = [epsilon(log_probabilities(n, alpha)) for n in (drawn_counts, drawn_labels)]
             interval = bootstrap.percentile_interval(gains[0] - gains[1], self.level)
-            amplified = Figure(
+            amplified = Estimate(
                 smoothed.value - of_labels.value,
                 interval,
                 smoothed.support,

@@ -9,10 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.measure import PairedTable, audit, bootstrap, cells, measure
-from fairmend.core.measure.report import SCORE_STATISTICS
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import PairedTable, evaluation_tables, measure
+from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.report import SCORE_STATISTICS
+from fairmend.core.metrics.tables import intersections
+from fairmend.core.stages import EvaluationInputs, Evaluator
 
 
 class IntersectionalEvaluation(Evaluator):
@@ -83,8 +85,8 @@ class IntersectionalEvaluation(Evaluator):
         "metrics": [list, tuple, None],
         "attributes": [list, tuple, None],
         "tolerance": [Interval(Real, 0, None, closed="left")],
-        "n_permutations": audit.WHOLE,
-        **audit.SETTINGS,
+        "n_permutations": evaluation_tables.WHOLE,
+        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
@@ -112,10 +114,12 @@ class IntersectionalEvaluation(Evaluator):
         """Return parameters that are quick to run, for the conformance suite."""
         return {"n_boot": 200, "n_permutations": 300}
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
-        groups = audit.crossing(audit.given(evidence.groups), self.attributes)
-        names = cells.report_metrics(self.metrics, evidence.y_true is not None, evidence.y_score is not None)
-        decisions, weights = audit.given(evidence.y_pred), audit.row_weights(evidence)
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+        groups = evaluation_tables.crossing(evaluation_tables.given(evidence.groups), self.attributes)
+        names = intersections.report_metrics(
+            self.metrics, evidence.y_true is not None, evidence.y_score is not None
+        )
+        decisions, weights = evaluation_tables.given(evidence.y_pred), evaluation_tables.row_weights(evidence)
         labels = np.zeros_like(decisions) if evidence.y_true is None else evidence.y_true
         scores = evidence.y_score if set(names) & set(SCORE_STATISTICS) else None
         measured = measure(
@@ -124,8 +128,10 @@ class IntersectionalEvaluation(Evaluator):
         )  # fmt: skip
         rngs = iter(bootstrap.generators(self.random_state, 2 * len(names)))
         testing: dict[str, Any] = {"tolerance": self.tolerance, "n_permutations": self.n_permutations}
-        reports = {name: cells.cell_report(measured, name, **testing, rng=next(rngs)) for name in names}
-        result: dict[str, Any] = {"metrics": reports, "empty_cells": cells.empty_cells(groups)}
+        reports = {
+            name: intersections.cell_report(measured, name, **testing, rng=next(rngs)) for name in names
+        }
+        result: dict[str, Any] = {"metrics": reports, "empty_cells": intersections.empty_cells(groups)}
         if evidence.baseline is not None:
             table = PairedTable.from_arrays(
                 labels, evidence.baseline, decisions, groups, sample_weight=weights
@@ -136,7 +142,7 @@ class IntersectionalEvaluation(Evaluator):
                 "n_boot": self.n_boot,
             }
             result["change"] = {
-                name: cells.cell_changes(table, name, **settings, **testing, rng=next(rngs))
+                name: intersections.cell_changes(table, name, **settings, **testing, rng=next(rngs))
                 for name in names
                 if name not in SCORE_STATISTICS
             }

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fairmend.core.errors import DataError
-from fairmend.core.measure import audit, pareto
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import evaluation_tables, pareto
+from fairmend.core.stages import EvaluationInputs, Evaluator
 
 
 class ParetoFrontier(Evaluator):
@@ -77,8 +77,8 @@ class ParetoFrontier(Evaluator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "objectives": [dict, list, tuple, None],
         "reference": [dict, None],
-        "n_boot": audit.SETTINGS["n_boot"],
-        "random_state": audit.SETTINGS["random_state"],
+        "n_boot": evaluation_tables.SETTINGS["n_boot"],
+        "random_state": evaluation_tables.SETTINGS["random_state"],
     }
 
     def __init__(
@@ -93,8 +93,8 @@ class ParetoFrontier(Evaluator):
         self.n_boot = n_boot
         self.random_state = random_state
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
-        frame = audit.given(evidence.candidates)
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+        frame = evaluation_tables.given(evidence.candidates)
         if "model" in frame.columns:
             frame = frame.set_index("model")
         directions = pareto.objective_directions(frame.columns, self.objectives)

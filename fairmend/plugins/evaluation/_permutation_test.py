@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.measure import audit, compare, holm, metric, permutation_test
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import compare, evaluation_tables, holm, metric, permutation_test
+from fairmend.core.stages import EvaluationInputs, Evaluator
 
 
 class PermutationTest(Evaluator):
@@ -76,7 +76,7 @@ class PermutationTest(Evaluator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "metrics": [list, tuple, None],
         "studentize": ["boolean"],
-        "n_permutations": audit.WHOLE,
+        "n_permutations": evaluation_tables.WHOLE,
         "alpha": [Interval(Real, 0, 1, closed="neither")],
         "random_state": [Interval(Integral, 0, None, closed="left")],
     }
@@ -100,11 +100,11 @@ class PermutationTest(Evaluator):
         """Return parameters that are quick to run, for the conformance suite."""
         return {"n_permutations": 500}
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
-        names = audit.comparisons(self.metrics, evidence.y_true is not None)
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+        names = evaluation_tables.comparisons(self.metrics, evidence.y_true is not None)
         tests: list[dict[str, Any]] = []
-        for attribute, groups in audit.views(audit.given(evidence.groups)).items():
-            table = audit.decision_table(evidence, groups)
+        for attribute, groups in evaluation_tables.views(evaluation_tables.given(evidence.groups)).items():
+            table = evaluation_tables.decision_table(evidence, groups)
             for name in names:
                 studentized = self.studentize and metric(name).form == "difference"
                 found = permutation_test(
@@ -122,11 +122,11 @@ class PermutationTest(Evaluator):
             test |= {"p_holm": p, "significant": None if math.isnan(p) else bool(p <= self.alpha)}
         result: dict[str, Any] = {"tests": tests, "alpha": self.alpha, "n_permutations": self.n_permutations}
         if evidence.baseline is not None:
-            decisions = audit.given(evidence.y_pred)
+            decisions = evaluation_tables.given(evidence.y_pred)
             labels = np.zeros_like(decisions) if evidence.y_true is None else evidence.y_true
             result["change"] = compare(
                 labels, evidence.baseline, decisions, sensitive_features=evidence.groups, metrics=names,
-                sample_weight=audit.row_weights(evidence), n_permutations=self.n_permutations,
+                sample_weight=evaluation_tables.row_weights(evidence), n_permutations=self.n_permutations,
                 seed=self.random_state,
             ).to_json()  # fmt: skip
         shown = sum(test["significant"] is True for test in tests)

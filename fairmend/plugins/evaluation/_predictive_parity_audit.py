@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from fairmend.core.measure import audit
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.plain import plain
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import evaluation_tables
+from fairmend.core.serialization import to_plain
+from fairmend.core.stages import EvaluationInputs, Evaluator
 
 RATES = (
     "positive_predictive_value",
@@ -96,8 +96,8 @@ class PredictiveParityAudit(Evaluator):
     reads: ClassVar[tuple[str, ...]] = ("y_true", "y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "reference": [str, dict],
-        "n_permutations": audit.WHOLE,
-        **audit.SETTINGS,
+        "n_permutations": evaluation_tables.WHOLE,
+        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
@@ -116,8 +116,8 @@ class PredictiveParityAudit(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
-        views = plain(audit.rate_views(
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+        views = to_plain(evaluation_tables.rate_views(
             evidence, RATES, COMPARISONS, reference=self.reference,
             n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
             min_support=self.min_support, seed=self.random_state,

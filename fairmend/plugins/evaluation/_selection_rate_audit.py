@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.measure import Figure, audit
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import Estimate, evaluation_tables
+from fairmend.core.stages import EvaluationInputs, Evaluator
 from fairmend.core.vocabulary import Verdict
 
 RATIO, DIFFERENCE = "demographic_parity_ratio", "demographic_parity_difference"
 
 
-def verdict(ratio: Figure, threshold: float) -> Verdict:
+def verdict(ratio: Estimate, threshold: float) -> Verdict:
     """Return whether the least selection rate is at least ``threshold`` times the greatest."""
     if not ratio.enough or math.isnan(ratio.value):
         return "insufficient evidence"
@@ -88,8 +88,8 @@ class SelectionRateAudit(Evaluator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "reference": [str, dict],
         "threshold": [Interval(Real, 0, 1, closed="both")],
-        "n_permutations": audit.WHOLE,
-        **audit.SETTINGS,
+        "n_permutations": evaluation_tables.WHOLE,
+        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
@@ -110,8 +110,8 @@ class SelectionRateAudit(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
-        views = audit.rate_views(
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+        views = evaluation_tables.rate_views(
             evidence, ["selection_rate"], [RATIO, DIFFERENCE], reference=self.reference,
             n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
             min_support=self.min_support, seed=self.random_state,

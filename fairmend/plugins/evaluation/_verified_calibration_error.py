@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.core.groups import Groups
-from fairmend.core.measure import Figure, audit, bootstrap
-from fairmend.core.measure.calibration import debiased_calibration_error
-from fairmend.core.measure.columns import Float
+from fairmend.core.data.groups import Groups
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Evaluator, Evidence
+from fairmend.core.metrics import Estimate, evaluation_tables
+from fairmend.core.metrics.calibration import debiased_calibration_error
+from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.stages import EvaluationInputs, Evaluator
 
 
 def plug_in_error(sums: Float) -> Float:
@@ -94,9 +95,9 @@ class VerifiedCalibrationError(Evaluator):
     )
     reads: ClassVar[tuple[str, ...]] = ("y_true", "y_score", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "bins": audit.WHOLE,
+        "bins": evaluation_tables.WHOLE,
         "strategy": [StrOptions({"mass", "width"})],
-        **audit.SETTINGS,
+        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
@@ -115,17 +116,17 @@ class VerifiedCalibrationError(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: Evidence) -> Mapping[str, Any]:
-        evidence = audit.repeated(evidence)
+    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+        evidence = evaluation_tables.repeated(evidence)
         everyone = Groups.of(np.full(len(evidence.weights), "all"))
-        views = {"": everyone, **audit.views(audit.given(evidence.groups))}
+        views = {"": everyone, **evaluation_tables.views(evaluation_tables.given(evidence.groups))}
         found = {name: {"by_group": self._by_group(evidence, groups)} for name, groups in views.items()}
         overall = found.pop("")["by_group"]["all"]
         text = f"Debiased calibration error {overall['error']:.3f} over all rows."
         return {"overall": overall, "by_attribute": found, "bins": self.bins, "text": text}
 
-    def _by_group(self, evidence: Evidence, groups: Groups) -> dict[str, dict[str, Any]]:
-        table = audit.score_table(
+    def _by_group(self, evidence: EvaluationInputs, groups: Groups) -> dict[str, dict[str, Any]]:
+        table = evaluation_tables.score_table(
             evidence, groups, self.bins, "width" if self.strategy == "width" else "mass"
         )
         (rng,) = bootstrap.generators(self.random_state, 1)
@@ -138,7 +139,7 @@ class VerifiedCalibrationError(Evaluator):
                 float(value[g]), float(plug_in[g]), drawn["squared"][:, g], self.level
             )
             found[group] = {
-                "squared_error": Figure(
+                "squared_error": Estimate(
                     float(value[g]), interval, int(rows[g]), bool(rows[g] >= self.min_support)
                 ),
                 "error": math.sqrt(max(float(value[g]), 0.0)),

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import entr, expit
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.adversarial import train_against_adversary
+from fairmend.core.data.groups import Groups
 from fairmend.core.errors import InsufficientDataError
-from fairmend.core.groups import Groups
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
+from fairmend.core.models.torch_training import train_against_adversary
 from fairmend.core.stages import Inprocessor
 
 Array = NDArray[np.float64]

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval
 
+from fairmend.core.data.groups import Groups
 from fairmend.core.errors import ParameterError
-from fairmend.core.groups import Groups
-from fairmend.core.logistic import LogisticLoss, newton_within_bounds
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.stages import Inprocessor
+from fairmend.plugins.inprocessing._constrained_logistic import LogisticLoss, newton_within_bounds
 
 Array = NDArray[np.float64]
 

@@ -12,11 +12,11 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from fairmend.core.groups import Groups
-from fairmend.core.learner import fit_weighted, make_learner, split_learner
+from fairmend.core.data.groups import Groups
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.reductions import Constraint, Parity, exponentiated_gradient
+from fairmend.core.models.learners import fit_weighted, make_learner, split_learner
 from fairmend.core.stages import Inprocessor
+from fairmend.plugins.inprocessing._reductions import Constraint, GroupRateMoment, exponentiated_gradient
 
 Array = NDArray[np.float64]
 
@@ -178,7 +178,7 @@ class ReductionsExponentiatedGradient(Inprocessor):
             member = fit_weighted(member, values, labels, weights)
             return member, member.predict(values)
 
-        parity = Parity(self.constraint, sensitive, y, sample_weight)
+        parity = GroupRateMoment(self.constraint, sensitive, y, sample_weight)
         found = exponentiated_gradient(
             parity,
             train,

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.groups import Groups, Unseen
+from fairmend.core.data.groups import Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.roc import (
+from fairmend.core.stages import Postprocessor
+from fairmend.plugins.postprocessing._roc_thresholds import (
     Floats,
-    Window,
+    RateTolerance,
     best_positions,
     decision_probability,
     mixture_at,
@@ -22,7 +23,6 @@ from fairmend.core.roc import (
     rule_diagnostics,
     rule_table,
 )
-from fairmend.core.stages import Postprocessor
 
 
 class EqualOpportunityThresholds(Postprocessor):
@@ -121,7 +121,7 @@ class EqualOpportunityThresholds(Postprocessor):
         positions = best_positions(
             [c.tpr for c in curves],
             costs[:-1],
-            Window(slack=self.tolerance),
+            RateTolerance(slack=self.tolerance),
             randomise=self.tie_breaking == "randomise",
         )
         mixtures = [mixture_at(x) for x in (*positions, int(costs[-1].argmin()))]

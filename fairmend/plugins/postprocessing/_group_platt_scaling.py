@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.calibration import Floats, group_platt_fit, loss_change, margin
-from fairmend.core.groups import Groups, Unseen
+from fairmend.core.algorithms.calibration_maps import Floats, group_platt_fit, loss_change, margin
+from fairmend.core.data.groups import Groups, Unseen
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Postprocessor
 

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.calibration import group_chances
-from fairmend.core.groups import Groups, Unseen
+from fairmend.core.algorithms.calibration_maps import group_chances
+from fairmend.core.data.groups import Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.roc import (
+from fairmend.core.stages import Postprocessor
+from fairmend.plugins.postprocessing._roc_thresholds import (
     Floats,
-    Window,
+    RateTolerance,
     best_positions,
     decision_probability,
     mixture_at,
@@ -22,7 +23,6 @@ from fairmend.core.roc import (
     rule_diagnostics,
     rule_table,
 )
-from fairmend.core.stages import Postprocessor
 
 
 class GroupThresholds(Postprocessor):
@@ -136,7 +136,7 @@ class GroupThresholds(Postprocessor):
             chance = group_chances(scores, sensitive.codes, y, sample_weight)
             expected = roc_curves(scores, sensitive, chance, sample_weight)
         costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in expected]
-        window = Window(factor=1 / self.min_ratio) if self.min_ratio > 0 else Window(slack=1.0)
+        window = RateTolerance(factor=1 / self.min_ratio) if self.min_ratio > 0 else RateTolerance(slack=1.0)
         positions = best_positions(
             [c.selection_rate for c in labelled[:-1]],
             costs[:-1],

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from fairmend.core.calibration import Floats, loss_change
-from fairmend.core.groups import Groups
+from fairmend.core.algorithms.calibration_maps import Floats, loss_change
+from fairmend.core.data.groups import Groups
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Postprocessor
 

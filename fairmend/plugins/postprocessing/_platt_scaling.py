@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.core.calibration import Floats, loss_change, margin, platt_fit
-from fairmend.core.groups import Groups
+from fairmend.core.algorithms.calibration_maps import Floats, loss_change, margin, platt_fit
+from fairmend.core.data.groups import Groups
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Postprocessor
 

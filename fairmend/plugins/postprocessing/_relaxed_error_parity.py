@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.groups import Groups, Unseen
+from fairmend.core.data.groups import Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.roc import (
+from fairmend.core.stages import Postprocessor
+from fairmend.plugins.postprocessing._roc_thresholds import (
     Floats,
     RocCurve,
     decision_probability,
@@ -23,7 +24,6 @@ from fairmend.core.roc import (
     rule_diagnostics,
     rule_table,
 )
-from fairmend.core.stages import Postprocessor
 
 RATES = {
     "equalized_odds": ("tpr", "fpr"),

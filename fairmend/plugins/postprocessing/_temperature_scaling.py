@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.calibration import Floats, best_temperature, logit, loss_change
+from fairmend.core.algorithms.calibration_maps import Floats, best_temperature, logit, loss_change
+from fairmend.core.data.groups import Groups
 from fairmend.core.errors import ParameterError
-from fairmend.core.groups import Groups
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.stages import Postprocessor
 

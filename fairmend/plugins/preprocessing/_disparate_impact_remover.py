@@ -11,15 +11,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.draws import row_hash, uniform_by_row
-from fairmend.core.groups import Groups, Unseen
+from fairmend.core.algorithms.quantile_maps import (
+    EmpiricalDistribution,
+    FloatArray,
+    group_distributions,
+    numbers,
+    transport,
+)
+from fairmend.core.data.groups import Groups, Unseen
+from fairmend.core.data.row_random import row_hash, uniform_by_row
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.quantiles import FloatArray, Law, group_laws, numbers, transport
 from fairmend.core.stages import Preprocessor
 from fairmend.core.technique import numeric_columns
 
 
-def target_quantiles(laws: Sequence[Law], choice: str) -> tuple[FloatArray, FloatArray]:
+def target_quantiles(laws: Sequence[EmpiricalDistribution], choice: str) -> tuple[FloatArray, FloatArray]:
     """Return places u and F_A^{-1}(u), the median over groups a of F_a^{-1}(u) (section 5)."""
     u = np.sort(np.concatenate([law.knots[0] for law in laws]))
     quantiles = np.stack([law.quantile(u) for law in laws])
@@ -157,7 +163,7 @@ class DisparateImpactRemover(Preprocessor):
     def _fit(self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64] | None) -> None:
         self.features_ = numeric_columns(X, self.features)
         fallback = self.unseen == "fallback"
-        self.laws_, small = group_laws(X, self.features_, sensitive, fallback=fallback)
+        self.laws_, small = group_distributions(X, self.features_, sensitive, fallback=fallback)
         self.targets_: dict[str, tuple[FloatArray, FloatArray]] = {}
         for name, laws in self.laws_.items():
             large = [laws[a] for a, label in enumerate(sensitive.labels) if label not in small.get(name, ())]

@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.copula import chain, chained, correlation
-from fairmend.core.draws import row_hash, uniform_by_row
-from fairmend.core.groups import Groups, Unseen
+from fairmend.core.algorithms.quantile_maps import (
+    EmpiricalDistribution,
+    FloatArray,
+    group_distributions,
+    group_ranks,
+    numbers,
+    transport,
+)
+from fairmend.core.data.groups import Groups, Unseen
+from fairmend.core.data.row_random import row_hash, uniform_by_row
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.quantiles import FloatArray, Law, group_laws, group_ranks, numbers, transport
 from fairmend.core.stages import Preprocessor
 from fairmend.core.technique import numeric_columns
+from fairmend.plugins.preprocessing._gaussian_copula import chain, chained, correlation
 
 
 class DistributionAlignment(Preprocessor):
@@ -124,7 +131,7 @@ class DistributionAlignment(Preprocessor):
         features = numeric_columns(X, self.features)
         self.features_ = sorted(features, key=str) if self.features is None else features
         fallback = self.unseen == "fallback"
-        self.laws_, small = group_laws(X, self.features_, sensitive, fallback=fallback)
+        self.laws_, small = group_distributions(X, self.features_, sensitive, fallback=fallback)
         self.diagnostics_ = {"small_groups": small}
         if self.method == "chained":
             everyone = np.full(len(X), -1)
@@ -135,7 +142,8 @@ class DistributionAlignment(Preprocessor):
             self.chains_ = np.stack([*(chain(r, r_pooled) for r in r_groups), np.eye(p)])
             w, w_pooled = chained(z, self.chains_, sensitive.codes), chained(z_pooled, self.chains_, everyone)
             self.chained_laws_ = [
-                [*(Law.of(w[r, j]) for r in rows), Law.of(w_pooled[:, j])] for j in range(p)
+                [*(EmpiricalDistribution.of(w[r, j]) for r in rows), EmpiricalDistribution.of(w_pooled[:, j])]
+                for j in range(p)
             ]
 
     def _transform(self, X: pd.DataFrame, sensitive: Groups) -> pd.DataFrame:

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
+from fairmend.core.data.groups import Groups
 from fairmend.core.errors import InsufficientDataError
-from fairmend.core.groups import Groups
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.stages import Preprocessor
 

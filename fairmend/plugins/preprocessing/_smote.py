@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.encoding import decoded, encoded, numeric_mask
+from fairmend.core.algorithms.quantile_maps import FloatArray
+from fairmend.core.data.groups import Groups
+from fairmend.core.data.synthetic_table import decoded, encoded, numeric_mask
 from fairmend.core.errors import InsufficientDataError, MissingExtraError
-from fairmend.core.groups import Groups
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.quantiles import FloatArray
 from fairmend.core.stages import Preprocessor, Resampled
 
 

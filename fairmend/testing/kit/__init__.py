@@ -13,7 +13,7 @@ from pathlib import Path
 import jinja2
 
 from fairmend.core.errors import UsageError
-from fairmend.core.markers import PROJECT
+from fairmend.core.hooks.markers import PROJECT
 from fairmend.core.vocabulary import STAGES
 
 NAME = re.compile(r"(?P<namespace>[a-z][a-z0-9]*)-(?P<rest>[a-z][a-z0-9]*(-[a-z0-9]+)*)")

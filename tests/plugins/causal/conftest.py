@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
-from fairmend.core.graph import CausalGraph
-from fairmend.core.roles import Roles
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
 from fairmend.plugins.datasets import bank, bank_graph, bank_roles
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, MissingColumnError, ParameterError, UnknownNameError, UsageError
-from fairmend.core.graph import CausalGraph
-from fairmend.core.roles import Roles
 from fairmend.plugins.causal import CausalGraphConstruction
 
 

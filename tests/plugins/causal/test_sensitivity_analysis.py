@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
+from fairmend.core.algorithms.least_squares import LinearSystem
 from fairmend.core.case import Case
-from fairmend.core.causal import adjusted_estimate
-from fairmend.core.contrasts import adjusted_contrast, adjustment, group_contrasts
-from fairmend.core.dataset import Dataset
+from fairmend.core.causal.adjusted_contrasts import adjusted_contrast, adjustment, group_contrasts
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.causal.sensitivity import adjusted_estimate
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import InsufficientDataError, MissingColumnError, ParameterError, UnknownNameError
-from fairmend.core.graph import CausalGraph
-from fairmend.core.groups import Groups
-from fairmend.core.regression import LinearSystem
-from fairmend.core.roles import Roles
 from fairmend.plugins.causal import SensitivityAnalysis
 
 DARFUR = ["age", "farmer_dar", "herder_dar", "pastvoted", "hhsize_darfur", "female"]

@@ -8,9 +8,9 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import UnknownNameError, UsageError
-from fairmend.core.graph import CausalGraph
-from fairmend.core.roles import Roles
 from fairmend.plugins.datasets import bank, bank_graph, bank_roles, true_effects
 from fairmend.plugins.datasets._bank import EQUATIONS, LEVELS
 

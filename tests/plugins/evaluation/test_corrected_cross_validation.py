@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit
 
 from fairmend.core.errors import DataError, InsufficientDataError, ParameterError, UnknownNameError
-from fairmend.core.measure import GroupTable, evaluate
+from fairmend.core.metrics import GroupTable, evaluate
 from fairmend.plugins.evaluation import CorrectedCrossValidation
 
 

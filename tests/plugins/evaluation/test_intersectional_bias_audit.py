@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from fairmend.core.errors import DataError
-from fairmend.core.measure.differential import epsilon, log_probabilities
+from fairmend.core.metrics.differential import epsilon, log_probabilities
 from fairmend.plugins.evaluation import IntersectionalBiasAudit
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from fairmend.core.errors import DataError, UnknownNameError, UsageError
-from fairmend.core.measure import GroupTable, evaluate
-from fairmend.core.measure.pareto import hypervolume, non_dominated
+from fairmend.core.metrics import GroupTable, evaluate
+from fairmend.core.metrics.pareto import hypervolume, non_dominated
 from fairmend.plugins.evaluation import ParetoFrontier
 
 

@@ -15,11 +15,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import InsufficientDataError, NotFeasibleError
-from fairmend.core.groups import Groups
-from fairmend.core.learner import TableEncoder, make_learner
-from fairmend.core.roles import Roles
+from fairmend.core.models.learners import TableEncoder, make_learner
 from fairmend.plugins.inprocessing import AdversarialDebiasing
 from fairmend.plugins.inprocessing._adversarial_debiasing import predictor_logit, update_direction
 

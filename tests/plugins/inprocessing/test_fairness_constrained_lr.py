@@ -15,11 +15,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import NotFeasibleError, ParameterError
-from fairmend.core.groups import Groups
-from fairmend.core.learner import make_learner
-from fairmend.core.roles import Roles
+from fairmend.core.models.learners import make_learner
 from fairmend.plugins.inprocessing import FairnessConstrainedLR
 
 NUMBERS = ["age", "education-num", "hours-per-week"]

@@ -24,11 +24,11 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, InsufficientDataError, ParameterError
-from fairmend.core.groups import Groups
-from fairmend.core.learner import TableEncoder, TabularClassifier, make_learner
-from fairmend.core.roles import Roles
+from fairmend.core.models.learners import TableEncoder, TabularClassifier, make_learner
 from fairmend.plugins.inprocessing import ReductionsExponentiatedGradient
 
 THEIRS = {

@@ -13,9 +13,9 @@ from fairlearn.postprocessing import ThresholdOptimizer
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
-from fairmend.core.learner import make_learner
-from fairmend.core.roles import Roles
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
+from fairmend.core.models.learners import make_learner
 
 
 class Given(ClassifierMixin, BaseEstimator):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from betacal import BetaCalibration as Peer
 
-from fairmend.core.calibration import log_loss, logit
+from fairmend.core.algorithms.calibration_maps import log_loss, logit
 from fairmend.core.errors import NotFeasibleError, ParameterError
 from fairmend.plugins.postprocessing import BetaCalibration
 

@@ -9,9 +9,9 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from fairmend.core.calibration import log_loss, logit, platt_targets
+from fairmend.core.algorithms.calibration_maps import log_loss, logit, platt_targets
+from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError, UnseenGroupError
-from fairmend.core.groups import Groups
 from fairmend.plugins.postprocessing import GroupPlattScaling, PlattScaling
 
 

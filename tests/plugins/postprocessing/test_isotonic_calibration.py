@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from fairmend.core.calibration import logit
+from fairmend.core.algorithms.calibration_maps import logit
 from fairmend.plugins.postprocessing import IsotonicCalibration
 
 

@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from fairmend.core.calibration import logit, platt_targets
+from fairmend.core.algorithms.calibration_maps import logit, platt_targets
 from fairmend.core.errors import ParameterError
 from fairmend.plugins.postprocessing import PlattScaling
 

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
+from fairmend.core.data.groups import Groups
 from fairmend.core.errors import InsufficientDataError, ParameterError
-from fairmend.core.groups import Groups
 from fairmend.plugins.postprocessing import GroupThresholds, RelaxedErrorParity
 
 

@@ -8,7 +8,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from fairmend.core.calibration import logit
+from fairmend.core.algorithms.calibration_maps import logit
 from fairmend.core.errors import ParameterError
 from fairmend.plugins.postprocessing import TemperatureScaling
 

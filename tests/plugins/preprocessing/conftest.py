@@ -11,10 +11,10 @@ import pytest
 from scipy.stats import ks_2samp
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
-from fairmend.core.groups import Groups
-from fairmend.core.learner import make_learner
-from fairmend.core.roles import Roles
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups
+from fairmend.core.data.roles import Roles
+from fairmend.core.models.learners import make_learner
 
 
 @pytest.fixture(scope="session")

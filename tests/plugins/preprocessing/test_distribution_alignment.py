@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import DataError, InsufficientDataError, ParameterError, UnseenGroupError
 from fairmend.plugins.preprocessing import DistributionAlignment
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError, InsufficientDataError, ParameterError
-from fairmend.core.groups import Groups
 from fairmend.plugins.preprocessing import InstanceWeighting
 
 

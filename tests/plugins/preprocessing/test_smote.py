@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fairmend.core.case import Case
-from fairmend.core.dataset import Dataset
+from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import DataError, InsufficientDataError, MissingExtraError, ParameterError
 from fairmend.core.stages.preprocessing import Resampled
 from fairmend.plugins.preprocessing import Smote

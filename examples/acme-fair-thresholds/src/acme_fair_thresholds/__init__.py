@@ -10,7 +10,7 @@ from acme_fair_thresholds._gate import lowest_selection_rate
 from acme_fair_thresholds._letters import Letters
 from acme_fair_thresholds._tenancies import tenancies
 from fairmend.core.findings import FindingKind
-from fairmend.core.markers import hookimpl
+from fairmend.core.hooks.markers import hookimpl
 from fairmend.core.technique import Technique
 
 __all__ = ["FairThresholds", "Letters", "lowest_selection_rate", "tenancies"]
@@ -38,7 +38,7 @@ def fairmend_finding_kinds() -> list[FindingKind]:
 
 
 @hookimpl
-def fairmend_gates() -> Mapping[str, Callable[..., Any]]:
+def fairmend_gate_checks() -> Mapping[str, Callable[..., Any]]:
     """Return a check that policies can name."""
     return {"acme_lowest_selection_rate": lowest_selection_rate}
 

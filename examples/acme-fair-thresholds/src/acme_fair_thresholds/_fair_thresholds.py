@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.groups import Groups, Unseen
+from fairmend.core.data.groups import Groups, Unseen
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.stages import Postprocessor
 

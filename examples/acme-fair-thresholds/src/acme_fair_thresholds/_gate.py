@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fairmend.pipeline.checks import Value
-from fairmend.pipeline.view import View
+from fairmend.pipeline.gates.checks import Value
+from fairmend.pipeline.gates.gate_context import GateContext
 
 
-def lowest_selection_rate(view: View) -> Value:
+def lowest_selection_rate(view: GateContext) -> Value:
     """Return the lowest selection rate with its interval and support."""
     figures = view.current.measurement.by_group("selection_rate")
     group = min(figures, key=lambda name: figures[name].value)

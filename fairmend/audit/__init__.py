@@ -1,0 +1,214 @@
+"""Audit data, or decisions on them: findings with severity, support and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from fairmend.audit.candidate_findings import CandidateFinding, conclude
+from fairmend.audit.data_warnings import cautions, leaks
+from fairmend.audit.features import binned, most_telling, rates_by_bin
+from fairmend.audit.group_gaps import BASE_RATE, ERROR_RATE, OUTCOME, compare_groups, group_miscalibration
+from fairmend.audit.imbalance import rarer_outcome, rarer_outcome_in_group, representation
+from fairmend.audit.intersectional import intersectional_disparity
+from fairmend.audit.leakage import label_leaks
+from fairmend.audit.mediators import biased_mediators
+from fairmend.audit.predictions import AuditedPredictions, audited_predictions, folds_of
+from fairmend.audit.proxies import proxies
+from fairmend.audit.severity_thresholds import Thresholds, thresholds
+from fairmend.core.data.dataset import MINIMUM_ROWS, Dataset
+from fairmend.core.data.groups import Groups
+from fairmend.core.errors import InsufficientDataError
+from fairmend.core.findings import Audit, Finding
+from fairmend.core.metrics import Measurement, ScoreTable, measure
+from fairmend.core.metrics.evaluation_tables import views
+from fairmend.core.text.validation import check_seed
+
+__all__ = ["audit"]
+
+LABEL_FIGURES = ("base_rate", "selection_rate", "demographic_parity_ratio", "demographic_parity_difference")
+
+
+def audit(
+    data: Dataset,
+    *,
+    predictions: ArrayLike | None = None,
+    scores: ArrayLike | None = None,
+    model: Any = None,
+    learner: str | None = "gradient_boosting",
+    seed: int = 0,
+    n_boot: int = 2000,
+    progress: Callable[[str], None] | None = None,
+) -> Audit:
+    """Audit a data set, and the decisions of a model on it.
+
+    Parameters
+    ----------
+    data : Dataset
+        Features, outcome and protected attributes, at least 100 rows.
+    predictions : array-like of shape (n,), optional
+        Decisions: 0 and 1, where 1 is the favourable one, or values of the outcome column.
+    scores : array-like of shape (n,), optional
+        Probabilities of the favourable outcome; without predictions, 0.5 and more is favourable.
+    model : fitted classifier, optional
+        Asked for its decisions on ``data.X``, instead of predictions and scores.
+    learner : str or None
+        Where neither is given, a reference model of this name decides on each row without having
+        seen it (five folds); with None the recorded outcomes are audited as decisions.
+    seed : int
+        Seed of folds, replicates and permutations; the same seed gives the same audit.
+    n_boot : int
+        Bootstrap replicates of the intervals.
+    progress : callable, optional
+        Told in a few words what is being done.
+
+    Returns
+    -------
+    Audit
+        ``measures`` holds the figures of each protected attribute by its name and, of several, of
+        their crossing, such as ``sex & race``.
+
+    Raises
+    ------
+    InsufficientDataError
+        Fewer than 100 rows, or too few of one outcome to train a reference model.
+    DataError
+        Predictions or scores of another length, missing, or not readable as such.
+    UsageError
+        A model beside predictions or scores, or one without ``predict``.
+    UnknownNameError
+        No learner has this name.
+    """
+    check_seed(seed)
+    if len(data) < MINIMUM_ROWS:
+        raise InsufficientDataError(f"the data has {len(data)} rows; an audit needs at least {MINIMUM_ROWS}")
+    rules, say = thresholds(), progress or _silent
+    if predictions is None and scores is None and model is None and learner is not None:
+        say(f"training a reference model ({learner})")
+    subject = audited_predictions(data, predictions, scores, model, learner, seed)
+    say("comparing groups")
+    groups = data.groups
+    measured = {
+        name: measure(
+            data.y,
+            subject.decisions,
+            sensitive_features=part,
+            y_score=subject.scores,
+            sample_weight=data.weights,
+            cluster=data.units,
+            n_boot=n_boot,
+            min_support=int(rules.minimum_support.value),
+            seed=seed,
+        )
+        for name, part in views(groups).items()
+    }
+    found: list[CandidateFinding | Finding] = [rarer_outcome(next(iter(measured.values())))]
+    for name, part in views(groups).items():
+        found += _of_groups(name, measured[name], data, subject, part, rules, seed)
+    *_, crossing = measured
+    if len(measured) > 1:
+        found += intersectional_disparity(crossing, measured[crossing], groups, errors=not subject.is_label)
+    say(f"putting {data.X.shape[1]:,} features in bins")
+    about_features, cautions_ = _of_features(data, rules, seed, say)
+    findings, notes = conclude([*found, *about_features], rules)
+    return Audit(
+        rows=len(data),
+        roles=data.roles,
+        groups={label: int(n) for label, n in zip(groups.labels, groups.counts(), strict=True)},
+        subject=subject.name,
+        fingerprint=data.fingerprint(),
+        seed=seed,
+        measures={name: _figures(one, subject) for name, one in measured.items()},
+        findings=tuple(_with_column_kind(finding, data) for finding in findings),
+        notes=(*data.notes, *subject.notes, *cautions_, *notes),
+    )
+
+
+def _with_column_kind(finding: Finding, data: Dataset) -> Finding:
+    """Return the finding with what its feature holds, so that a repair can tell numbers from texts."""
+    if finding.column is None or finding.column not in data.X.columns:
+        return finding
+    held = "number" if pd.api.types.is_numeric_dtype(data.X[finding.column]) else "text"
+    return finding.model_copy(update={"column_is": held})
+
+
+def _of_groups(
+    attribute: str,
+    measured: Measurement,
+    data: Dataset,
+    subject: AuditedPredictions,
+    groups: Any,
+    rules: Thresholds,
+    seed: int,
+) -> list[CandidateFinding | Finding]:
+    """Return what comparing the groups of one attribute, or of the crossing, shows."""
+    gaps = (OUTCOME, BASE_RATE) if subject.is_label else (OUTCOME, ERROR_RATE, BASE_RATE)
+    out: list[CandidateFinding | Finding] = []
+    for gap in gaps:
+        out += compare_groups(gap, attribute, measured, rules, seed)
+    if subject.scores is not None:
+        counted = ScoreTable.from_arrays(data.y, subject.scores, groups)
+        out += group_miscalibration(attribute, measured, counted, rules, seed)
+    out.append(representation(attribute, measured, rules))
+    out += rarer_outcome_in_group(attribute, measured)
+    return out
+
+
+def _of_features(
+    data: Dataset, rules: Thresholds, seed: int, say: Callable[[str], None]
+) -> tuple[list[CandidateFinding], list[str]]:
+    """Return what the features show about each attribute, and what to be cautious about."""
+    every = {str(name): binned(data.X[name]) for name in data.X.columns}
+    every = {name: feature for name, feature in every.items() if feature.n_bins > 1}
+    roles = data.roles
+    features = most_telling(
+        every,
+        [data.y, *(Groups.of(data.sensitive[[name]]).codes for name in roles.protected)],
+        {*roles.mediators, *roles.resolving, *roles.proxies},
+    )
+    folds = folds_of(data.y, seed, units=data.units)
+    rates = {name: rates_by_bin(feature, data.y, folds)[:, 1] for name, feature in features.items()}
+    leaking = leaks(data.y, rates, rules)
+    notes = cautions(data.X, leaking)
+    if len(features) < len(every):
+        notes.append(
+            f"{len(features)} of {len(every):,} features were asked for leaks, bias and as proxies: those that go most "
+            "closely with the outcome or a group."
+        )
+    asked = [name for name in data.X.columns if str(name) in features]
+    stopping = [
+        one for one in label_leaks(data.X, data.y, asked) if one.column not in data.roles.allowed_features
+    ]
+    if stopping:
+        names = ", ".join(one.column for one in stopping)
+        told = "; ".join(one.text for one in stopping)
+        notes.append(
+            f"Label leak: {told}. No run is deployable while its rule reads this: leave it out (--ignore {names}); "
+            "or, if it is known before the decision, say so (--allow-feature)."
+        )
+    if data.roles.resolving:
+        notes.append(
+            f"Resolving variables were not asked for bias or as proxies: {', '.join(data.roles.resolving)}."
+        )
+    if not data.roles.mediators:
+        notes.append("No mediators are declared; biased mediators were looked for by association.")
+    honest = {name: feature for name, feature in features.items() if name not in leaking}
+    out: list[CandidateFinding] = []
+    for attribute in data.roles.protected:
+        say(f"looking for mediators and proxies of {attribute} among {len(features)} features")
+        known = {name: feature for name, feature in honest.items() if name != attribute}
+        out += biased_mediators(attribute, data, known, {name: rates[name] for name in known}, rules, seed)
+        out += proxies(attribute, data, features, rules, seed)
+    return out, notes
+
+
+def _figures(measured: Measurement, subject: AuditedPredictions) -> dict[str, Any]:
+    written = measured.to_json()
+    return {name: written[name] for name in LABEL_FIGURES} if subject.is_label else written
+
+
+def _silent(_: str) -> None:
+    """Report nothing."""

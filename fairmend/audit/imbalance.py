@@ -1,0 +1,67 @@
+"""Few rows: of a group, or of one of the two outcomes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fairmend.audit.candidate_findings import CandidateFinding, Reading
+from fairmend.audit.severity_thresholds import Thresholds
+from fairmend.core.metrics import Estimate, Measurement, wilson
+from fairmend.core.text.words import plural
+
+
+def representation(attribute: str, measured: Measurement, rules: Thresholds) -> CandidateFinding:
+    """Compare the smallest group with the largest one."""
+    rows = measured.table.rows.sum(axis=(1, 2))
+    least, most = int(np.argmin(rows)), int(np.argmax(rows))
+    few, many = int(rows[least]), int(rows[most])
+    low, high = wilson(few, few + many, measured.level)
+    interval = (float(low / (1 - low)), float(high / (1 - high)))
+    ample = few >= rules.ample_rows.value
+    return CandidateFinding(
+        kind="representation-imbalance",
+        text=f"{measured.groups[least]} has {plural(few, 'row')}, {measured.groups[most]} has {many:,} ({attribute})",
+        readings=(
+            Reading(
+                "ratio_to_largest_group",
+                few / many,
+                interval,
+                ceiling="low" if ample else "high",
+                is_fact=True,
+            ),
+        ),
+        support=few,
+        attribute=attribute,
+        group=measured.groups[least],
+        reference=measured.groups[most],
+    )
+
+
+def rarer_outcome(measured: Measurement) -> CandidateFinding:
+    """Ask how rare the rarer outcome is among all rows."""
+    return _rarity(measured.figure("base_rate"), "all rows", None, None)
+
+
+def rarer_outcome_in_group(attribute: str, measured: Measurement) -> list[CandidateFinding]:
+    """Ask it of each group with enough rows, and return the group where it is rarest."""
+    figures = [(group, f) for group, f in measured.by_group("base_rate").items() if f.enough]
+    if not figures:
+        return []
+    group, figure = min(figures, key=lambda pair: min(pair[1].value, 1 - pair[1].value))
+    return [_rarity(figure, group, attribute, group)]
+
+
+def _rarity(figure: Estimate, where: str, attribute: str | None, group: str | None) -> CandidateFinding:
+    favourable = figure.value <= 0.5
+    share = figure.value if favourable else 1 - figure.value
+    low, high = figure.interval if figure.interval is not None else (0.0, 1.0)
+    interval = (low, high) if favourable else (1 - high, 1 - low)
+    name = "favourable" if favourable else "unfavourable"
+    return CandidateFinding(
+        kind="class-imbalance",
+        text=f"The {name} outcome makes up {share:.1%} of {where}" + (f" ({attribute})" if attribute else ""),
+        readings=(Reading("minority_class_share", share, interval, is_fact=True),),
+        support=figure.support,
+        attribute=attribute,
+        group=group,
+    )

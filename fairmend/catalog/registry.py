@@ -1,0 +1,480 @@
+"""The plugin manager: who contributes what, found without importing more than is asked for.
+
+Metadata lives in the classes; reading it means importing them, and with them scikit-learn. So the
+registry keeps a card a technique (its metadata and where its class is) and the names of all else that
+a plugin contributes, together with a fingerprint of its source files. While the source is unchanged
+these serve, and a listing imports no plugin at all; when it changes, the plugin is asked anew, a third
+party's in a process of its own with a time limit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from importlib import metadata as distributions
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from fairmend.catalog.plugin_loading import (
+    KINDS,
+    MAPPINGS,
+    PluginTimeoutError,
+    examine,
+    examine_apart,
+    manager,
+    names_in,
+    register,
+    time_limit,
+)
+from fairmend.core.errors import FairmendError, PluginError, UnknownNameError, unknown
+from fairmend.core.hooks.markers import PROJECT
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.safety.containment import guarded
+
+if TYPE_CHECKING:
+    from fairmend.core.technique import Technique
+
+BUILTINS = (
+    "fairmend.plugins.causal",
+    "fairmend.plugins.preprocessing",
+    "fairmend.plugins.inprocessing",
+    "fairmend.plugins.postprocessing",
+    "fairmend.plugins.evaluation",
+    "fairmend.plugins.operations",
+    "fairmend.plugins.datasets",
+    "fairmend.catalog.findings",
+    "fairmend.pipeline.gates.checks",
+)
+FORMAT = 2
+SNAPSHOT = Path(__file__).resolve().parents[1] / "catalog" / "techniques.json"
+
+
+@dataclass(frozen=True)
+class TechniqueEntry:
+    """What is known of a technique without importing it.
+
+    Attributes
+    ----------
+    metadata : TechniqueMetadata
+        What the technique says of itself.
+    module, qualname : str
+        Where its class is.
+    plugin : str
+        Name of the plugin that contributes it.
+    """
+
+    metadata: TechniqueMetadata
+    module: str
+    qualname: str
+    plugin: str
+
+    def load(self) -> type[Technique]:
+        """Import the class.
+
+        Raises
+        ------
+        PluginError
+            Importing a third party's module fails.
+        """
+        found: Any = self._module()
+        for part in self.qualname.split("."):
+            found = getattr(found, part)
+        return found
+
+    def _module(self) -> Any:
+        if self.module in sys.modules or self.module.startswith(f"{PROJECT}."):
+            return importlib.import_module(self.module)
+        with guarded(self.plugin, "the import"):
+            return importlib.import_module(self.module)
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin: where it comes from, and how it fares.
+
+    Attributes
+    ----------
+    name : str
+        Name of the entry point, or of the module for what is built in.
+    module : str
+        Module (with an optional attribute, ``module:attribute``) that is loaded.
+    source : str
+        Name of the distribution.
+    version : str
+        Version of the distribution.
+    installed : float
+        When the distribution was installed, in seconds since the epoch; 0 where that is not known.
+    """
+
+    name: str
+    module: str
+    source: str
+    version: str
+    installed: float = 0.0
+
+
+@dataclass
+class Registry:
+    """All that the installed plugins contribute.
+
+    Parameters
+    ----------
+    plugins : iterable of Plugin, optional
+        The plugins, built-in ones first; by default those that are installed.
+    cache : Path or None
+        File that keeps the cards of third-party plugins (and of built-in ones while their source is
+        being worked on); None keeps nothing.
+
+    Attributes
+    ----------
+    problems : dict of str to str
+        Why a plugin was left out, by its name.
+    notices : dict of str to str
+        What of a plugin is ignored, by its name; the rest of it works.
+    """
+
+    plugins: tuple[Plugin, ...]
+    cache: Path | None = None
+    problems: dict[str, str] = field(default_factory=dict)
+    notices: dict[str, str] = field(default_factory=dict)
+    _entries: dict[str, dict[str, Any]] | None = field(default=None, repr=False)
+    _cards: dict[int | str, TechniqueEntry] = field(default_factory=dict, repr=False)
+    _manager: pluggy.PluginManager = field(default_factory=manager, repr=False)
+
+    @classmethod
+    def installed(cls, cache: Path | str | None = "default") -> Registry:
+        """Return the registry of what is installed in this environment, in the order of installation."""
+        version = distributions.version(PROJECT)
+        builtin = [Plugin(name, name, PROJECT, version) for name in BUILTINS]
+        third = [
+            Plugin(
+                point.name,
+                point.value,
+                point.dist.name if point.dist else "unknown",
+                point.dist.version if point.dist else "?",
+                _installed(point.dist),
+            )
+            for point in distributions.entry_points(group=PROJECT)
+        ]
+        third.sort(key=lambda plugin: (plugin.installed, plugin.name, plugin.module))
+        where = cache_folder() / "cards.json" if cache == "default" else cache
+        return cls((*builtin, *third), Path(where) if where is not None else None)
+
+    # -- techniques -------------------------------------------------------------------------------
+
+    def cards(self) -> list[TechniqueEntry]:
+        """Return the card of every technique, numbered ones first, then by id."""
+        self._read()
+        return sorted(self._cards.values(), key=lambda c: _order(c.metadata.technique_id))
+
+    def card(self, technique: int | str) -> TechniqueEntry:
+        """Return the card of a technique by id or slug.
+
+        Raises
+        ------
+        UnknownNameError
+            There is none; the message names the close ones.
+        """
+        cards = self.cards()
+        wanted = str(technique).strip()
+        for card in cards:
+            if wanted in (str(card.metadata.technique_id), card.metadata.slug):
+                return card
+        known = [c.metadata.slug for c in cards]
+        if wanted.isdigit():
+            near = sorted((c.metadata for c in cards if isinstance(c.metadata.technique_id, int)),
+                          key=lambda m: abs(int(m.technique_id) - int(wanted)))[:3]  # fmt: skip
+            close = ", ".join(f"{m.technique_id} ({m.slug})" for m in near)
+            raise UnknownNameError(
+                f"no technique has the id {wanted}; close ids are {close}; fairmend technique list shows all"
+            )
+        raise unknown("technique", wanted, known, "fairmend technique list")
+
+    def technique(self, technique: int | str) -> type[Technique]:
+        """Return the class of a technique by id or slug."""
+        return self.card(technique).load()
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        """Return what each sound plugin contributes, by its name; read once."""
+        if self._entries is not None:
+            return self._entries
+        entries: dict[str, dict[str, Any]] = {}
+        owners: dict[tuple[str, str], str] = {}
+        for plugin, entry in self._found().items():
+            if "problem" in entry:
+                self._leave_out(plugin, entry["problem"])
+                continue
+            cards = [
+                TechniqueEntry(
+                    TechniqueMetadata(**raw["metadata"]), raw["module"], raw["qualname"], plugin.name
+                )
+                for raw in entry["cards"]
+            ]
+            if ignored := entry.get("ignored"):
+                there = ", ".join(("fairmend_techniques", KINDS, *MAPPINGS))
+                self.notices[plugin.name] = (
+                    f"{', '.join(ignored)} is no hook and is ignored; there are {there}"
+                )
+            claims = _claims(plugin, cards, entry["names"])
+            fault = _theft(plugin, cards, claims, owners)
+            if fault is not None:
+                self._leave_out(plugin, fault)
+                continue
+            owners |= {(what, name): owner for what, name, owner in claims}
+            self._cards |= {card.metadata.technique_id: card for card in cards}
+            entries[plugin.name] = entry
+        self._entries = entries
+        return entries
+
+    def _found(self) -> dict[Plugin, dict[str, Any]]:
+        """Return what each plugin contributes, as it was kept where that still holds."""
+        stores = [_read_json(SNAPSHOT), *([_read_json(self.cache)] if self.cache else [])]
+        marks = {plugin: fingerprint(plugin.module) for plugin in self.plugins}
+        found: dict[Plugin, dict[str, Any]] = {
+            plugin: next((s[plugin.name] for s in stores if _holds(s.get(plugin.name, {}), mark)), {})
+            for plugin, mark in marks.items()
+        }
+        news = [plugin for plugin, entry in found.items() if not entry]
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            found |= zip(news, pool.map(_asked_apart, news), strict=True)
+        for plugin in news:
+            found[plugin] = {**(found[plugin] or _asked(plugin)), "fingerprint": marks[plugin]}
+        fresh = {plugin.name: found[plugin] for plugin in news if _holds(found[plugin], marks[plugin])}
+        if fresh and self.cache is not None:
+            _write_json(self.cache, {**_read_json(self.cache), **fresh})
+        return found
+
+    # -- the other hooks --------------------------------------------------------------------------
+
+    def collect(self, hook: str) -> list[tuple[str, Any]]:
+        """Return the answers to a hook, as pairs of plugin name and answer.
+
+        A plugin that raises is reported in ``problems`` and left out.
+        """
+        entries = self._read()
+        out: list[tuple[str, Any]] = []
+        for plugin in self.plugins:
+            if hook not in entries.get(plugin.name, {"names": ()})["names"]:
+                continue
+            try:
+                with nullcontext() if plugin.source == PROJECT else guarded(plugin.name, f"{hook}()"):
+                    answer = self._answer(plugin, hook)
+                claimed, given = entries[plugin.name]["names"][hook], names_in(hook, answer)
+                if set(given) != set(claimed):
+                    raise PluginError(
+                        f"{hook}() gives other names than when it was examined: {', '.join(given) or 'none'}"
+                        f" instead of {', '.join(claimed)}"
+                    )
+            except FairmendError as error:
+                self._leave_out(plugin, str(error))
+            else:
+                out.append((plugin.name, answer))
+        return out
+
+    def _answer(self, plugin: Plugin, hook: str) -> Any:
+        if not self._manager.has_plugin(plugin.name):
+            register(self._manager, plugin.name, plugin.module)
+        found = getattr(self._manager.hook, hook).get_hookimpls()
+        return next((one.function() for one in found if one.plugin_name == plugin.name), None)
+
+    def named(self, hook: str) -> dict[str, Any]:
+        """Return what a hook that gives mappings contributes, joined; of a name given twice the first holds."""
+        joined: dict[str, Any] = {}
+        for _, answer in self.collect(hook):
+            joined = {**answer, **joined}
+        return joined
+
+    def numbers(self) -> dict[str, dict[str, int]]:
+        """Return how much each sound plugin contributes, by the plugin's name and by hook."""
+        return {
+            name: {
+                "fairmend_techniques": len(entry["cards"]),
+                **{hook: len(names) for hook, names in entry["names"].items()},
+            }
+            for name, entry in self._read().items()
+        }
+
+    def _leave_out(self, plugin: Plugin, why: str) -> None:
+        if plugin.source == PROJECT:
+            raise PluginError(f"the built-in {plugin.name} is broken: {why}")
+        self.problems.setdefault(plugin.name, why)
+
+
+def _claims(
+    plugin: Plugin, cards: Iterable[TechniqueEntry], names: Mapping[str, Iterable[str]]
+) -> list[tuple[str, str, str]]:
+    """Return what a plugin calls its own: what it is, its name, and the owner as people say it."""
+    owner = f"the plugin {plugin.name}"
+    claims = [("plugin", plugin.name, owner)]
+    for card in cards:
+        told = f"{card.qualname} of {owner}"
+        claims += [
+            ("id", str(card.metadata.technique_id), told),
+            ("slug", card.metadata.slug, told),
+        ]
+    for hook, given in names.items():
+        what = hook.removeprefix(f"{PROJECT}_").removesuffix("s").replace("_", " ")
+        claims += [(what, name, owner) for name in given]
+    return claims
+
+
+def _theft(
+    plugin: Plugin,
+    cards: Iterable[TechniqueEntry],
+    claims: list[tuple[str, str, str]],
+    owners: Mapping[tuple[str, str], str],
+) -> str | None:
+    """Return why a plugin may not have what it calls its own, None where it may."""
+    if plugin.source != PROJECT and f"{plugin.name}.".startswith(f"{PROJECT}."):
+        return f"the name {plugin.name!r} belongs to {PROJECT}; name the entry point after its package"
+    for card in cards:
+        key = card.metadata.technique_id
+        if plugin.source == PROJECT:
+            continue
+        if isinstance(key, int):
+            return f"{card.qualname} claims the id {key}; plain numbers belong to the catalogue, use 'namespace:name'"
+        namespace, package = _normalized(key.partition(":")[0]), _normalized(plugin.source)
+        if not f"{package}-".startswith(f"{namespace}-"):
+            return (
+                f"{card.qualname} claims the id {key!r}, but a namespace belongs to the packages whose names "
+                f"begin with it, and this one is called {plugin.source}; use '{package}:{key.partition(':')[2]}'"
+            )
+    known = dict(owners)
+    for what, name, owner in claims:
+        if (what, name) in known:
+            return f"it claims the {what} {name!r}, which {known[what, name]} has taken"
+        known[what, name] = owner
+    return None
+
+
+def _holds(entry: Mapping[str, Any], mark: str | None) -> bool:
+    """Whether what was kept of a plugin still holds.
+
+    A plugin that took too long is asked again once its source has changed or more time is allowed; any
+    other fault may lie in what else is installed, and is asked for each time.
+    """
+    if mark is None or entry.get("fingerprint") != mark:
+        return False
+    return entry["seconds"] >= time_limit() if "seconds" in entry else "problem" not in entry
+
+
+def _asked_apart(plugin: Plugin) -> dict[str, Any]:
+    """Return what a third party's plugin says in another process; nothing if this one has imported it."""
+    if plugin.source == PROJECT or plugin.module.partition(":")[0] in sys.modules:
+        return {}
+    seconds = time_limit()
+    try:
+        return examine_apart(plugin.name, plugin.module, seconds)
+    except PluginTimeoutError as error:
+        return {"problem": str(error), "seconds": seconds}
+    except PluginError as error:
+        return {"problem": str(error)}
+
+
+def _asked(plugin: Plugin) -> dict[str, Any]:
+    """Return what a plugin says in this process."""
+    try:
+        return examine(plugin.name, plugin.module)
+    except PluginError as error:
+        return {"problem": str(error)}
+
+
+def write_snapshot(path: Path = SNAPSHOT) -> int:
+    """Write the cards of the built-in techniques, so that a fresh installation lists at once.
+
+    Returns
+    -------
+    int
+        Number of cards.
+    """
+    made = {name: {**examine(name, name), "fingerprint": fingerprint(name)} for name in BUILTINS}
+    _write_json(path, made)
+    return sum(len(entry["cards"]) for entry in made.values())
+
+
+def fingerprint(target: str) -> str | None:
+    """Return a hash of the source files of a plugin, found without importing it.
+
+    For a built-in stage these are the files of its folder; for a third party, all Python files of the
+    top-level package or module. None where the source cannot be found.
+    """
+    module = target.partition(":")[0]
+    name = module if module.startswith(f"{PROJECT}.") else module.partition(".")[0]
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    origin = Path(spec.origin)
+    files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+    digest = hashlib.sha256(f"format {FORMAT} {module}".encode())
+    schema = Path(sys.modules[TechniqueMetadata.__module__].__file__ or "")
+    for file in (schema, *files):
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made again: FAIRMEND_CACHE, else the user's cache folder."""
+    named = os.environ.get("FAIRMEND_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / PROJECT
+
+
+def _installed(distribution: distributions.Distribution | None) -> float:
+    """Return when a distribution was installed: when its list of files was written."""
+    folder = getattr(distribution, "_path", None)
+    if folder is None:
+        return 0.0
+    for file in (Path(str(folder)) / "RECORD", Path(str(folder))):
+        try:
+            return file.stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def _normalized(name: str) -> str:
+    """Return the name of a distribution as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _order(key: int | str) -> tuple[int, int, str]:
+    return (0, key, "") if isinstance(key, int) else (1, 0, key)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a file whole or not at all; a cache that cannot be written is done without."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as handle:
+            json.dump(content, handle, indent=1, sort_keys=True)
+            handle.write("\n")
+        os.chmod(handle.name, 0o644)  # a scratch file is for its owner alone; an installed one is for all
+        os.replace(handle.name, path)
+    except OSError:
+        return

@@ -1,0 +1,1 @@
+"""What techniques of two or more families share."""

@@ -1,0 +1,1 @@
+"""Causal graphs, tests of independence, adjusted contrasts and their sensitivity."""

@@ -1,0 +1,92 @@
+"""Where causal graphs come from: edges, mappings, files, or the roles of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.errors import DataError, UsageError
+from fairmend.core.text.strict_reading import parse_json
+
+
+def read_graph(source: Any) -> CausalGraph:
+    """Return the graph that some source describes.
+
+    Parameters
+    ----------
+    source : CausalGraph, mapping, sequence of edges, or path
+        A mapping as :meth:`.graph.CausalGraph.from_mapping` reads it; pairs (cause, effect) or triples
+        with a provenance; or a file: ``.json`` with either of these, ``.dot`` or ``.gv`` for Graphviz.
+
+    Raises
+    ------
+    DataError
+        The file is not there or is no JSON.
+    UsageError
+        The source is none of these, or the graph is not valid.
+    """
+    if isinstance(source, CausalGraph):
+        return source
+    if isinstance(source, str | Path):
+        return _read_file(Path(source))
+    if isinstance(source, Mapping):
+        return CausalGraph.from_mapping(source)
+    if isinstance(source, Iterable):
+        return CausalGraph.from_edges(source)
+    raise UsageError(
+        f"a causal graph must come as edges, a mapping or a file, got {type(source).__name__}; "
+        "give pairs (cause, effect) or a path to a .json or .dot file"
+    )
+
+
+def _read_file(path: Path) -> CausalGraph:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else type(error).__name__
+        raise DataError(
+            f"the causal graph {path} cannot be read: {reason}; give a .json or .dot file"
+        ) from error
+    if path.suffix in {".dot", ".gv"}:
+        return CausalGraph.from_dot(text)
+    try:
+        content = parse_json(text, f"the causal graph {path}")
+    except UsageError as error:
+        raise DataError(f"{error}; give a .json or .dot file") from error
+    return read_graph(content if isinstance(content, Mapping | list) else {"edges": content})
+
+
+def standard_graph(data: Dataset) -> CausalGraph:
+    """Return the graph that the roles of a data set assume, see :meth:`.graph.CausalGraph.from_roles`.
+
+    Features without a role are covariates.
+    """
+    roles = data.roles
+    known = [str(column) for column in data.X.columns if column not in roles.protected]
+    named = {
+        role: [c for c in getattr(roles, role) if c in known]
+        for role in ("mediators", "resolving", "proxies")
+    }
+    taken = {column for columns in named.values() for column in columns}
+    return CausalGraph.from_roles(
+        roles.protected, outcome=roles.outcome, covariates=[c for c in known if c not in taken], **named
+    )
+
+
+def fitted_graph(graph: CausalGraph, data: Dataset) -> CausalGraph:
+    """Return a graph checked against a data set, with nodes for attributes, resolving columns and outcome.
+
+    Raises
+    ------
+    MissingColumnError
+        A node is no column of the data.
+    UsageError
+        The outcome causes other columns.
+    """
+    nodes = dict.fromkeys((*graph.nodes, *data.roles.protected, *data.roles.resolving, data.roles.outcome))
+    graph = CausalGraph.from_edges(graph.edges, nodes=nodes, hidden=graph.hidden)
+    graph.validate([str(column) for column in data.frame.columns], data.roles.outcome)
+    return graph

@@ -1,0 +1,1 @@
+"""Data with roles: reading, groups, draws that are fixed per row."""

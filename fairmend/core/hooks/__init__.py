@@ -1,0 +1,1 @@
+"""What a plugin can contribute, and the markers of it."""

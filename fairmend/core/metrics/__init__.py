@@ -1,0 +1,56 @@
+"""Measurement: group tables, metrics, calibration, intervals and tests.
+
+Everything is a function of tables of counts, made in one pass over the rows (:mod:`.tables`), so
+statistics cost the same for a thousand rows and for a thousand million. Start with
+:func:`measure` for one set of decisions and :func:`compare` for two on the same rows.
+"""
+
+from __future__ import annotations
+
+from fairmend.core.metrics.compare import Comparison, MetricChange, compare
+from fairmend.core.metrics.conditional import conditional_parity
+from fairmend.core.metrics.estimate import Estimate
+from fairmend.core.metrics.inequality import consistency, generalized_entropy_index, theil_index
+from fairmend.core.metrics.inference.corrected_ttest import corrected_resampled_ttest
+from fairmend.core.metrics.inference.intervals import minimum_detectable_difference, newcombe, wilson
+from fairmend.core.metrics.inference.multiple_testing import benjamini_hochberg, holm
+from fairmend.core.metrics.inference.permutation import PermutationResult, permutation_test
+from fairmend.core.metrics.rates import by_group, evaluate, metric, metric_names
+from fairmend.core.metrics.report import Measurement, measure
+from fairmend.core.metrics.tables.contingency import GroupTable, PairedTable, ScoreTable
+from fairmend.core.metrics.tasks.ranking import exposure, ndkl, ranked_group_fairness, skew
+from fairmend.core.metrics.tasks.regression import ks_distance, measure_regression
+
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "GroupTable",
+    "Measurement",
+    "MetricChange",
+    "PairedTable",
+    "PermutationResult",
+    "ScoreTable",
+    "benjamini_hochberg",
+    "by_group",
+    "compare",
+    "conditional_parity",
+    "consistency",
+    "corrected_resampled_ttest",
+    "evaluate",
+    "exposure",
+    "generalized_entropy_index",
+    "holm",
+    "ks_distance",
+    "measure",
+    "measure_regression",
+    "metric",
+    "metric_names",
+    "minimum_detectable_difference",
+    "ndkl",
+    "newcombe",
+    "permutation_test",
+    "ranked_group_fairness",
+    "skew",
+    "theil_index",
+    "wilson",
+]

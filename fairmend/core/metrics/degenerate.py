@@ -1,0 +1,141 @@
+"""Decisions that are vacuously fair: everyone gets the same one, or they are no better than chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from fairmend.core.metrics.calibration import roc_auc
+from fairmend.core.metrics.inference.effective_sample_size import effective_support
+from fairmend.core.metrics.rates import RATES
+from fairmend.core.metrics.report import Measurement
+
+ALMOST_NONE = 0.01
+"""The rarer decision is looked at where it makes up less than this share."""
+FAR_BELOW = 0.2
+"""It is degenerate where its share is below this part of the share of people whose label calls for it."""
+SIGNIFICANCE = 0.05
+
+Kind = Literal["degenerate-decisions", "no-skill"]
+
+
+@dataclass(frozen=True)
+class Degeneracy:
+    """A reason why figures of fairness say nothing.
+
+    Attributes
+    ----------
+    kind : {"degenerate-decisions", "no-skill"}
+        Nearly everyone gets the same decision, or the decisions are no better than chance.
+    text : str
+        What was seen, as the end of a sentence whose subject is the rule.
+    group : str or None
+        The group whose members all get the same decision; None for all rows.
+    """
+
+    kind: Kind
+    text: str
+    group: str | None = None
+
+
+def degeneracies(
+    measured: Measurement,
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> list[Degeneracy]:
+    """Return why the decisions are degenerate or without skill; nothing where they are neither.
+
+    Parameters
+    ----------
+    measured : Measurement
+        The decisions.
+    y_true, y_score : array-like of shape (n,)
+        Labels and scores of the same rows.
+    sample_weight : array-like of shape (n,), optional
+        Their weights.
+
+    Notes
+    -----
+    The decision that is given least often is held against the label that calls for it: with a base
+    rate of 2 %, selecting 1 % is a decision, with one of 50 % it is none. A share below 1 % that is
+    significantly below a fifth of the label's share (binomial test) is degenerate; no variation at
+    all among all rows always is. In a group the test is needed in any case, so that a handful of
+    rows with one decision is no alarm.
+
+    Skill is balanced accuracy and area under the ROC curve above one half, with their intervals.
+    """
+    found = _constant(measured)
+    scores = np.asarray(y_score, dtype=float)
+    if np.ptp(scores) == 0:
+        found.append(Degeneracy("degenerate-decisions", f"gives everyone the same score ({scores[0]:.3g})"))
+    if any(one.group is None for one in found):
+        return found
+    return [*found, *_without_skill(measured, y_true, scores, sample_weight)]
+
+
+def _constant(measured: Measurement) -> list[Degeneracy]:
+    """Return what all rows, and each group, show of decisions that hardly vary."""
+    found = []
+    rate = RATES["selection_rate"]
+    whole = measured.figure("selection_rate").value
+    base = measured.figure("base_rate").value
+    rows = int(effective_support(rate, measured.table, lambda c: c.sum(axis=-3, keepdims=True))[0])
+    by_rows = measured.table.rows.sum(axis=0)
+    share_of_rows = float(by_rows[:, 1].sum() / by_rows.sum())
+    if share_of_rows in (0.0, 1.0) or _degenerate(whole, base, rows):
+        found.append(Degeneracy("degenerate-decisions", f"selects {_told(whole)} of all rows"))
+        return found
+    bases = measured.by_group("base_rate")
+    for group, figure in measured.by_group("selection_rate").items():
+        if figure.enough and _degenerate(figure.value, bases[group].value, figure.support):
+            told = f"selects {_told(figure.value)} of {group}"
+            found.append(Degeneracy("degenerate-decisions", told, group))
+    return found
+
+
+def _degenerate(selected: float, favorable: float, rows: int) -> bool:
+    """Whether the rarer decision is far rarer than the label that calls for it, beyond chance."""
+    if not np.isfinite(selected):
+        return False
+    rarer, wanted = (selected, favorable) if selected <= 0.5 else (1 - selected, 1 - favorable)
+    if rarer >= ALMOST_NONE:
+        return False
+    chance = stats.binom.cdf(round(rarer * rows), rows, FAR_BELOW * wanted)
+    return bool(chance < SIGNIFICANCE)
+
+
+def _told(share: float) -> str:
+    if share in (0.0, 1.0):
+        return "nobody" if share == 0 else "everybody"
+    return f"almost nobody ({share:.2%})" if share < 0.5 else f"almost everybody ({share:.2%})"
+
+
+def _without_skill(
+    measured: Measurement, y_true: ArrayLike, scores: ArrayLike, weight: ArrayLike | None
+) -> list[Degeneracy]:
+    balanced = measured.figure("balanced_accuracy")
+    lowest = balanced.value if balanced.interval is None else balanced.interval[0]
+    if lowest <= 0.5:
+        told = _interval(balanced.value, balanced.interval)
+        return [
+            Degeneracy(
+                "no-skill", f"is not shown to be better than a constant rule: balanced accuracy {told}"
+            )
+        ]
+    label = np.asarray(y_true)
+    ((area, interval),) = roc_auc(label, scores, np.zeros(len(label), int), sample_weight=weight).values()
+    lowest = area if interval is None else interval[0]
+    if lowest <= 0.5:
+        told = _interval(area, interval)
+        return [Degeneracy("no-skill", f"is not shown to order people better than chance: AUC {told}")]
+    return []
+
+
+def _interval(value: float, ends: tuple[float, float] | None) -> str:
+    return f"{value:.3f}" if ends is None else f"{value:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"

@@ -1,0 +1,327 @@
+"""What evaluators share: evidence as tables of each attribute and of their crossing, figures, JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+import numpy as np
+from numpy.random import Generator
+from sklearn.utils._param_validation import Interval
+
+from fairmend.core.data.groups import Groups, crossed
+from fairmend.core.errors import DataError, unknown
+from fairmend.core.metrics import calibration
+from fairmend.core.metrics.estimate import Estimate
+from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.inference.multiple_testing import holm
+from fairmend.core.metrics.inference.permutation import p_value, permutation_test
+from fairmend.core.metrics.rates import BEST, metric
+from fairmend.core.metrics.report import Measurement
+from fairmend.core.metrics.tables.contingency import GroupTable, ScoreTable
+from fairmend.core.metrics.tables.input_validation import Float, Int
+
+if TYPE_CHECKING:
+    from fairmend.core.stages import EvaluationInputs
+
+WHOLE = [Interval(Integral, 1, None, closed="left")]
+SETTINGS: dict[str, list[Any]] = {
+    "n_boot": WHOLE,
+    "level": [Interval(Real, 0, 1, closed="neither")],
+    "min_support": WHOLE,
+    "random_state": [Interval(Integral, 0, None, closed="left")],
+}
+"""Constraints of the parameters that all evaluators with intervals have."""
+
+
+T = TypeVar("T")
+
+
+def given(value: T | None) -> T:
+    """Return what the evaluator names in ``reads``, which is therefore there."""
+    return cast(T, value)
+
+
+def views(groups: Groups) -> dict[str, Groups]:
+    """Return the groups of each attribute alone and, of several attributes, of their crossing.
+
+    Examples
+    --------
+    >>> found = views(Groups.of({"sex": ["F", "M"], "race": ["B", "W"]}))
+    >>> {name: part.labels for name, part in found.items()}
+    {'sex': ('F', 'M'), 'race': ('B', 'W'), 'sex & race': ('F & B', 'M & W')}
+    """
+    columns = list(groups.frame.columns)
+    if len(columns) == 1:
+        return {str(columns[0]): groups}
+    alone = {str(column): Groups.of(groups.frame[[column]]) for column in columns}
+    return {**alone, crossed(alone): groups}
+
+
+def crossing(groups: Groups, attributes: Sequence[str] | None) -> Groups:
+    """Return the groups of some of the attributes crossed, or of all where none are named.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such attribute.
+    """
+    if not attributes:
+        return groups
+    for name in attributes:
+        if name not in groups.frame.columns:
+            raise unknown("protected attribute", name, groups.frame.columns)
+    return Groups.of(groups.frame[list(attributes)])
+
+
+def row_weights(evidence: EvaluationInputs) -> Float | None:
+    """Return the weights, None where all rows count the same."""
+    return None if (evidence.weights == 1).all() else evidence.weights
+
+
+def repeated(evidence: EvaluationInputs) -> EvaluationInputs:
+    """Return the evidence with each row as often as its weight says, for figures that count rows.
+
+    Raises
+    ------
+    DataError
+        A weight is no whole number.
+    """
+    if row_weights(evidence) is None:
+        return evidence
+    if (evidence.weights % 1 != 0).any():
+        raise DataError(
+            "this figure counts rows, so weights must be whole numbers; leave them out or round them"
+        )
+    rows = np.repeat(np.arange(len(evidence.weights)), evidence.weights.astype(int))
+    groups = given(evidence.groups)
+    columns = {
+        name: values[rows]
+        for name in ("y_true", "y_pred", "y_score", "baseline")
+        if (values := getattr(evidence, name)) is not None
+    }
+    return replace(
+        evidence,
+        **columns,
+        groups=Groups(groups.codes[rows], groups.labels, groups.frame.iloc[rows]),
+        weights=np.ones(len(rows)),
+    )
+
+
+def decision_table(evidence: EvaluationInputs, groups: Groups) -> GroupTable:
+    """Return the counts of group x label x decision; without labels, all rows stand at label 0."""
+    decisions = given(evidence.y_pred)
+    labels = np.zeros_like(decisions) if evidence.y_true is None else evidence.y_true
+    return GroupTable.from_arrays(labels, decisions, groups, sample_weight=row_weights(evidence))
+
+
+def score_table(
+    evidence: EvaluationInputs, groups: Groups, bins: int = 10, strategy: Literal["width", "mass"] = "width"
+) -> ScoreTable:
+    """Return the counts of group x score bin x label; see :meth:`.tables.ScoreTable.from_arrays`."""
+    return ScoreTable.from_arrays(
+        given(evidence.y_true),
+        given(evidence.y_score),
+        groups,
+        sample_weight=row_weights(evidence),
+        bins=bins,
+        strategy=strategy,
+    )
+
+
+def rate_views(
+    evidence: EvaluationInputs,
+    rates: Sequence[str],
+    comparisons: Sequence[str],
+    *,
+    reference: str | Mapping[str, str],
+    n_permutations: int,
+    n_boot: int,
+    level: float,
+    min_support: int,
+    seed: int,
+) -> dict[str, dict[str, Any]]:
+    """Return rates and their comparisons for each attribute and the crossing.
+
+    Parameters
+    ----------
+    evidence : EvaluationInputs
+        Decisions, groups, and labels where the rates read them.
+    rates, comparisons : sequence of str
+        Names that :func:`.metrics.metric` knows; comparisons of groups are tested by permutation.
+    reference : str or mapping of str to str
+        What each group's rate is held against: ``"to_best"``, ``"to_overall"``, or by attribute the
+        label of a group.
+    n_permutations, n_boot, level, min_support, seed
+        Settings of the tests and intervals.
+
+    Returns
+    -------
+    dict
+        Attribute to ``overall``, ``by_group`` (rate to group to figure), ``contrast`` (rate to group to
+        ``difference`` and ``ratio``), ``comparisons`` (figures) and ``p_value`` and ``p_holm`` (by
+        comparison, corrected over attributes and comparisons together).
+    """
+    found: dict[str, dict[str, Any]] = {}
+    p_values: dict[tuple[str, str], float] = {}
+    for attribute, groups in views(given(evidence.groups)).items():
+        table = decision_table(evidence, groups)
+        measured = Measurement.of(table, n_boot=n_boot, level=level, min_support=min_support, seed=seed)
+        to = reference if isinstance(reference, str) else reference.get(attribute, BEST)
+        found[attribute] = {
+            "overall": {rate: measured.figure(rate) for rate in rates},
+            "by_group": {rate: measured.by_group(rate) for rate in rates},
+            "contrast": {rate: _contrasts(measured, rate, to) for rate in rates},
+            "comparisons": {name: measured.figure(name) for name in comparisons},
+        }
+        for name in comparisons:
+            p_values[attribute, name] = math.nan
+            if groups.n_groups > 1:
+                p_values[attribute, name] = permutation_test(
+                    table, name, n_permutations=n_permutations, seed=seed
+                ).p_value
+    for (key, p), adjusted in zip(p_values.items(), holm(list(p_values.values())), strict=True):
+        found[key[0]].setdefault("p_value", {})[key[1]] = p
+        found[key[0]].setdefault("p_holm", {})[key[1]] = adjusted
+    return found
+
+
+def check_labels(metrics: Sequence[str], labels: bool) -> None:
+    """Refuse metrics that read labels where there are none.
+
+    Raises
+    ------
+    DataError
+        There are no labels, and a metric is about more than selection rates.
+    UnknownNameError
+        There is no such metric.
+    """
+    for name in metrics:
+        if any(rate.name != "selection_rate" for rate in metric(name).rates) and not labels:
+            raise DataError(f"{name} reads y_true, which was not given; selection rates do without")
+
+
+def comparisons(wanted: Sequence[str] | None, labels: bool) -> list[str]:
+    """Return the comparisons of groups that are wanted, or the usual ones that labels allow.
+
+    Raises
+    ------
+    DataError, UnknownNameError
+        See :func:`check_labels`.
+    """
+    usual = ["demographic_parity_difference"]
+    if labels:
+        usual += ["equalized_odds_difference", "predictive_parity_difference"]
+    names = usual if wanted is None else list(wanted)
+    check_labels(names, labels)
+    return names
+
+
+def bootstrap_interval(measured: Measurement, of: Callable[[Float], Float]) -> bootstrap.Interval | None:
+    """Return the bootstrap interval of a function of the counts, by the measurement's method."""
+    value, drawn = float(of(measured.table.counts)), of(measured.drawn)
+    if math.isnan(value):
+        return None
+    if measured.method == "percentile":
+        return bootstrap.percentile_interval(drawn, measured.level)
+    return bootstrap.bca_interval(value, drawn, bootstrap.acceleration(measured.table, of), measured.level)
+
+
+def _contrasts(measured: Measurement, rate: str, reference: str) -> dict[str, dict[str, Estimate]]:
+    differences, ratios = (measured.contrast(rate, reference, form) for form in ("difference", "ratio"))
+    return {group: {"difference": differences[group], "ratio": ratios[group]} for group in differences}
+
+
+def group_figures(
+    groups: Sequence[str], values: Float, drawn: Float, support: Int, *, level: float, min_support: int
+) -> dict[str, Estimate]:
+    """Return one figure a group from its value and its replicates.
+
+    Parameters
+    ----------
+    groups : sequence of str
+        Labels of the G groups.
+    values, support : ndarray of shape (G,)
+        The figure of each group and the rows it rests on.
+    drawn : ndarray of shape (B, G)
+        Replicates.
+    level : float
+        Coverage of the intervals.
+    min_support : int
+        Rows below which a group is insufficient evidence.
+    """
+    return {
+        group: Estimate(
+            float(values[g]),
+            None if math.isnan(values[g]) else bootstrap.percentile_interval(drawn[:, g], level),
+            int(support[g]),
+            bool(support[g] >= min_support),
+        )
+        for g, group in enumerate(groups)
+    }
+
+
+def score_figures(
+    table: ScoreTable,
+    statistics: dict[str, Callable[[Float], Float]],
+    rng: Generator,
+    *,
+    n_boot: int,
+    level: float,
+    min_support: int,
+) -> dict[str, dict[str, Estimate]]:
+    """Return figures of each group of a score table: group to name to figure.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        The counts, shape (G, K, 2).
+    statistics : dict of str to callable
+        Functions of :mod:`.calibration`.
+    rng : Generator
+        Source of randomness.
+    n_boot, level, min_support
+        Replicates, coverage of the intervals, rows that a group must have.
+    """
+    drawn = bootstrap.score_replicates(table, n_boot, rng, statistics)
+    support = table.rows.sum(axis=(1, 2))
+    found: dict[str, dict[str, Estimate]] = {group: {} for group in table.groups}
+    for name, of in statistics.items():
+        figures = group_figures(
+            table.groups, of(table.sums), drawn[name], support, level=level, min_support=min_support
+        )
+        for group, figure in figures.items():
+            found[group][name] = figure
+    return found
+
+
+def chance_level(table: ScoreTable, n: int, rng: Generator) -> tuple[Float, Float]:
+    """Return what right scores would give: mean and p-value of the calibration error of each group.
+
+    In a bin of n_b rows with mean score p_b the number of favourable labels is drawn as
+    Binomial(n_b, p_b); rows must have equal weights.
+
+    Parameters
+    ----------
+    table : ScoreTable
+        The counts, shape (G, K, 2).
+    n : int
+        Number of draws.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    by_chance, p_value : ndarray of shape (G,)
+        The mean error of right scores, and the chance of an error as large as the one measured.
+    """
+    n_b = table.rows.sum(axis=-1)
+    p_b = np.clip(table.scores[0].sum(axis=-1) / np.maximum(n_b, 1), 0.0, 1.0)
+    gap = np.abs(rng.binomial(n_b, p_b, size=(n, *n_b.shape)) - n_b * p_b).sum(axis=-1)
+    drawn = gap / np.maximum(n_b.sum(axis=-1), 1)
+    measured = calibration.expected_calibration_error(table.sums)
+    p = [p_value(value, drawn[:, g], two_sided=False) for g, value in enumerate(measured)]
+    return drawn.mean(axis=0), np.array(p)

@@ -1,0 +1,474 @@
+"""Measure decisions once: every figure with its interval and its support."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fairmend.core.errors import UsageError, unknown
+from fairmend.core.metrics import calibration
+from fairmend.core.metrics.estimate import Estimate, GroupStatistic
+from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.inference.bootstrap import Interval, Method
+from fairmend.core.metrics.inference.effective_sample_size import effective_support, group_support
+from fairmend.core.metrics.inference.intervals import newcombe, wilson
+from fairmend.core.metrics.inference.range_intervals import fair_end
+from fairmend.core.metrics.rates import (
+    BETWEEN,
+    Form,
+    Metric,
+    Rate,
+    contrast,
+    metric,
+    metric_names,
+    reference_place,
+    split_form,
+)
+from fairmend.core.metrics.tables.contingency import GroupTable, ScoreTable
+from fairmend.core.metrics.tables.input_validation import Float, Int
+
+SCORE_STATISTICS: dict[str, Callable[[Float], Float]] = {
+    "expected_calibration_error": calibration.expected_calibration_error,
+    "maximum_calibration_error": calibration.maximum_calibration_error,
+    "brier": calibration.brier,
+}
+RATE_FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "precision",
+    "recall",
+    "selection_rate",
+    "true_positive_rate",
+    "false_positive_rate",
+    "base_rate",
+)
+COMPARISON_FIGURES = (
+    "demographic_parity_ratio",
+    "demographic_parity_difference",
+    "equalized_odds_difference",
+    "equal_opportunity_difference",
+    "average_odds_difference",
+    "predictive_parity_difference",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """The figures of one set of decisions.
+
+    Attributes
+    ----------
+    table : GroupTable
+        Counts of group x label x decision.
+    scores : ScoreTable or None
+        Counts of group x score bin x label, where scores were given.
+    level : float
+        Coverage of the intervals.
+    min_support : int
+        Rows that a cell must have.
+    method : {"percentile", "bca"}
+        Kind of bootstrap interval.
+    drawn : ndarray of shape (B, G, 2, 2)
+        Resampled tables.
+    drawn_scores : dict of ndarray of shape (B, G + 1)
+        Resampled calibration figures of each group, then of all rows together.
+    """
+
+    table: GroupTable
+    scores: ScoreTable | None
+    level: float
+    min_support: int
+    method: Method
+    drawn: Float = field(repr=False)
+    drawn_scores: dict[str, Float] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        table: GroupTable,
+        scores: ScoreTable | None = None,
+        *,
+        n_boot: int = 2000,
+        level: float = 0.95,
+        min_support: int = 30,
+        method: Method = "percentile",
+        seed: int = 0,
+    ) -> Measurement:
+        """Return the figures of tables already counted; the settings are those of :func:`measure`."""
+        bootstrap.check_settings(n_boot, level)
+        if method not in ("percentile", "bca"):
+            raise UsageError(f"method must be 'percentile' or 'bca', got {method!r}")
+        decisions_rng, scores_rng = bootstrap.generators(seed, 2)
+        drawn = bootstrap.replicates(table, n_boot, decisions_rng)
+        drawn_scores = {}
+        if scores is not None:
+            statistics = {name: _with_pooled(of) for name, of in SCORE_STATISTICS.items()}
+            drawn_scores = bootstrap.score_replicates(scores, n_boot, scores_rng, statistics)
+        return cls(table, scores, level, min_support, method, drawn, drawn_scores)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Labels of the groups."""
+        return self.table.groups
+
+    def figure(self, name: str, group: str | None = None, *, reference: str = BETWEEN) -> Estimate:
+        """Return one figure.
+
+        Parameters
+        ----------
+        name : str
+            Any name that :func:`.metrics.metric` knows, or, where scores were given,
+            ``"expected_calibration_error"``, ``"maximum_calibration_error"`` or ``"brier"``, alone
+            or with a form such as ``"brier_difference"``.
+        group : str, optional
+            The group whose rate is asked for; all rows together otherwise.
+        reference : str
+            What a comparison compares each group with: ``"between_groups"``, ``"to_overall"``,
+            ``"to_best"`` or the label of a group.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such figure or group.
+        UsageError
+            When a comparison is asked of one group, or calibration without scores.
+        """
+        place = None if group is None else self._place(group)
+        statistic, form = split_form(name)
+        if statistic in SCORE_STATISTICS:
+            return self._calibration(name, statistic, form, place, reference)
+        try:
+            found = metric(name)
+        except LookupError:
+            raise unknown("figure", name, [*metric_names(), *SCORE_STATISTICS]) from None
+        if found.form is None:
+            return self._rates(found.rates[0], _pooled if place is None else _one(place), [group])[0]
+        if place is not None:
+            raise UsageError(
+                f"{name} compares groups, so {group!r} has none of its own; ask for one of its rates"
+            )
+        return self._comparison(found, reference)
+
+    def by_group(self, name: str) -> dict[str, Estimate]:
+        """Return the figure of each group."""
+        stem, form = split_form(name)
+        if stem in SCORE_STATISTICS or form is not None:
+            return {group: self.figure(name, group) for group in self.groups}
+        figures = self._rates(metric(name).rates[0], lambda counts: counts, self.groups)
+        return dict(zip(self.groups, figures, strict=True))
+
+    def contrast(
+        self, name: str, reference: str = "to_best", form: Literal["difference", "ratio"] = "difference"
+    ) -> dict[str, Estimate]:
+        """Return each group's rate against a reference, signed, with its interval.
+
+        Parameters
+        ----------
+        name : str
+            A rate, such as ``"true_positive_rate"``.
+        reference : str
+            ``"to_best"``, ``"to_overall"`` or the label of a group.
+        form : {"difference", "ratio"}
+            The group's rate minus, or over, that of the reference.
+        """
+        found = metric(name)
+        if found.form is not None:
+            raise UsageError(f"{name} already compares groups; ask for the contrast of one of its rates")
+        rate, to = found.rates[0], reference_place(self.groups, reference)
+        value, drawn = (
+            contrast(rate.of(counts), rate.of(counts.sum(axis=-3)), form, to, rate.high_is_good)
+            for counts in (self.table.counts, self.drawn)
+        )
+        support = effective_support(rate, self.table)
+        return {
+            group: Estimate(
+                float(value[g]),
+                bootstrap.percentile_interval(drawn[:, g], self.level),
+                int(support[g]),
+                bool(support[g] >= self.min_support),
+                self._lacking(support[g : g + 1], [group]),
+            )
+            for g, group in enumerate(self.groups)
+        }
+
+    def statistic(self, of: Callable[[Float], Float]) -> Estimate:
+        """Return any other figure of the counts, with its bootstrap interval.
+
+        Parameters
+        ----------
+        of : callable
+            Counts of shape (..., G, 2, 2) to values of shape (...), such as
+            :func:`.inequality.theil_index` or :func:`.inequality.between_group_entropy`.
+        """
+        value = float(of(self.table.counts))
+        lacking = self._lacking(group_support(self.table))
+        return Estimate(
+            value, self._interval(value, of(self.drawn), of), self.table.n_rows, not lacking, lacking
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the standard figures as plain JSON types, rates with ``by_group``.
+
+        Calibration figures are there where scores were given. NaN is written as null.
+        """
+        rates = [*RATE_FIGURES, *([] if self.scores is None else ["expected_calibration_error", "brier"])]
+        written: dict[str, Any] = {}
+        for name in rates:
+            by_group = {group: figure.to_json() for group, figure in self.by_group(name).items()}
+            written[name] = self.figure(name).to_json() | {"by_group": by_group}
+        return written | {name: self.figure(name).to_json() for name in COMPARISON_FIGURES}
+
+    def _place(self, group: str) -> int:
+        if group not in self.groups:
+            raise unknown("group", group, self.groups)
+        return self.groups.index(group)
+
+    def _lacking(self, support: Int, groups: Any = None) -> tuple[str, ...]:
+        named = self.groups if groups is None else groups
+        return tuple(group for group, rows in zip(named, support, strict=True) if rows < self.min_support)
+
+    def _rates(
+        self, rate: Rate, pick: Callable[[Float], Float], names: Sequence[str | None]
+    ) -> list[Estimate]:
+        """Return the rate of the K tables that ``pick`` makes of the table; None names all rows."""
+        counts = pick(self.table.counts)
+        values, support = rate.of(counts), effective_support(rate, self.table, pick)
+        intervals: list[Interval | None]
+        if rate.is_proportion and self.table.clusters is None:
+            n = _effective_size(rate, counts, pick(self.table.square_weights))
+            ends = zip(*wilson(np.where(n > 0, values * n, 0.0), n, self.level), strict=True)
+            intervals = [
+                (float(low), float(high)) if size else None for size, (low, high) in zip(n, ends, strict=True)
+            ]
+        else:
+            drawn = rate.of(pick(self.drawn))
+
+            def kth(k: int) -> Callable[[Float], Float]:
+                return lambda tables: rate.of(pick(tables))[..., k]
+
+            intervals = [self._interval(float(value), drawn[:, k], kth(k)) for k, value in enumerate(values)]
+        figures = []
+        for name, value, interval, size in zip(names, values, intervals, support, strict=True):
+            enough = bool(size >= self.min_support)
+            lacking = () if enough or name is None else (name,)
+            figures.append(Estimate(float(value), interval, int(size), enough, lacking))
+        return figures
+
+    def _comparison(self, found: Metric, reference: str) -> Estimate:
+        """Return a comparison over the groups."""
+        to = reference_place(self.groups, reference)
+        counts = self.table.counts
+        value = float(found.of(counts, to))
+        support = np.min([effective_support(rate, self.table) for rate in found.rates], axis=0)
+        lacking = self._lacking(support)
+        pairs = found.extremes(counts)
+        interval = self._interval(value, found.of(self.drawn, to), lambda c: found.of(c, to))
+        worst = best = None
+        if pairs is not None:
+            worst, best = self._ends(found, pairs)
+            if interval is not None and reference == BETWEEN and found.ideal is not None:
+                interval = self._mended(found, interval)
+        return Estimate(value, interval, int(support.sum()), not lacking, lacking, worst, best)
+
+    def _ends(self, found: Metric, pairs: list[tuple[int, int]]) -> tuple[str, str]:
+        """Return the worst-off and the best-off group of the rate that decides the comparison."""
+        values = [rate.of(self.table.counts) for rate in found.rates]
+        if found.form == "ratio":
+            sizes = [
+                -value[low] / value[high] if value[high] else 0.0
+                for value, (low, high) in zip(values, pairs, strict=True)
+            ]
+        else:
+            sizes = [value[high] - value[low] for value, (low, high) in zip(values, pairs, strict=True)]
+        decisive = int(np.argmax(sizes))
+        low, high = (self.groups[g] for g in pairs[decisive])
+        return (low, high) if found.rates[decisive].high_is_good else (high, low)
+
+    def _interval(self, value: float, drawn: Float, of: Callable[[Float], Float]) -> Interval | None:
+        """Return the bootstrap interval of a figure of the counts from its replicates."""
+        if math.isnan(value):
+            return None
+        if self.method == "bca":
+            return bootstrap.bca_interval(value, drawn, bootstrap.acceleration(self.table, of), self.level)
+        return bootstrap.percentile_interval(drawn, self.level)
+
+    def _mended(self, found: Metric, interval: Interval) -> Interval:
+        """Return the interval with its fair end set right, see :mod:`.ranges`.
+
+        Groups with a rate of 0 or 1 do not vary in replicates; they vary as Newcombe's and Wilson's
+        intervals say.
+        """
+        low, high = interval
+        bound = fair_end(found, self.table.counts, self.drawn, self.level)
+        if bound is not None and found.form == "difference":
+            low = min(low, bound)
+        elif bound is not None:
+            high = max(high, bound)
+        for rate in found.rates:
+            if rate.is_proportion and self.table.clusters is None:
+                low, high = self._widened(rate, found.form, low, high)
+        return low, high
+
+    def _widened(self, rate: Rate, form: Form | None, low: float, high: float) -> Interval:
+        """Return the interval widened by what groups with a rate of exactly 0 or 1 may hide."""
+        counts = self.table.counts
+        value = rate.of(counts)
+        known = np.flatnonzero(np.isfinite(value))
+        value = value[known]
+        edge = (value == 0) | (value == 1)
+        if not edge.any():
+            return low, high
+        n = _effective_size(rate, counts, self.table.square_weights)[known]
+        i, j = np.nonzero((edge[:, None] | edge[None, :]) & ~np.eye(len(known), dtype=bool))
+        if form == "difference":
+            _, above = newcombe(value[i] * n[i], n[i], value[j] * n[j], n[j], self.level)
+            return low, max(high, float(above.max()))
+        least, most = wilson(value * n, n, self.level)
+        i, j = i[value[j] > 0], j[value[j] > 0]
+        if not len(i):
+            return 0.0, 1.0
+        return min(low, float((least[i] / most[j]).min())), max(
+            high, float(np.minimum(most[i] / value[j], 1).min())
+        )
+
+    @cached_property
+    def _score_values(self) -> dict[str, Float]:
+        """Each calibration statistic of the groups and of all rows; once, for it costs as much for one group."""
+        assert self.scores is not None  # noqa: S101 - asked where there are scores only
+        sums = self.scores.sums
+        return {name: _with_pooled(of)(sums) for name, of in SCORE_STATISTICS.items()}
+
+    def _calibration(
+        self, name: str, statistic: str, form: Form | None, place: int | None, reference: str
+    ) -> Estimate:
+        """Return a calibration figure of a group, of all rows, or over the groups."""
+        if self.scores is None:
+            raise UsageError(f"{name} needs scores; pass y_score to measure()")
+        if form is not None and place is not None:
+            raise UsageError(f"{name} compares groups; ask for {statistic} of one group")
+        statistics = GroupStatistic(
+            self.groups,
+            self._score_values[statistic],
+            self.drawn_scores[statistic],
+            group_support(self.scores),
+            self.level,
+            self.min_support,
+            high_is_good=False,
+        )
+        return statistics.single(place) if form is None else statistics.compared(form, reference)
+
+
+def measure(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    sensitive_features: Any,
+    y_score: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    cluster: ArrayLike | None = None,
+    n_boot: int = 2000,
+    level: float = 0.95,
+    min_support: int = 30,
+    method: Method = "percentile",
+    bins: int = 10,
+    seed: int = 0,
+) -> Measurement:
+    """Measure decisions: rates, their differences between groups, and calibration, with intervals.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Labels, 1 the favourable outcome.
+    y_pred : array-like of shape (n,)
+        Decisions, 1 the favourable one.
+    sensitive_features : Groups, array, Series, DataFrame or mapping, n rows
+        The protected attributes; several are crossed, missing values are a group of their own.
+    y_score : array-like of shape (n,), optional
+        Probabilities of label 1; without them there are no calibration figures.
+    sample_weight : array-like of shape (n,), optional
+        Row weights; an integer weight acts as that many equal rows in every value, while a row
+        stays one draw in the intervals.
+    cluster : array-like of shape (n,), optional
+        Rows of one cluster are resampled together.
+    n_boot : int
+        Bootstrap replicates.
+    level : float
+        Coverage of the intervals, given this model.
+    min_support : int
+        Rows below which a cell is insufficient evidence; with weights or clusters, effective rows
+        (:func:`.effective.effective_support`).
+    method : {"percentile", "bca"}
+        Kind of bootstrap interval. Plain shares of rows take Wilson's interval instead, except
+        where clusters are resampled.
+    bins : int
+        Bins of equal width for calibration.
+    seed : int
+        The same seed gives the same numbers, whatever the order of the rows.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    DataError
+        On labels that are not binary, scores outside [0, 1], missing values, lengths that differ,
+        negative weights.
+    UsageError
+        On settings out of range.
+
+    Notes
+    -----
+    The columns may be those of one Ibis table: ``measure(t.y, t.decision,
+    sensitive_features=t[["sex", "race"]])`` counts inside the engine.
+
+    Examples
+    --------
+    >>> m = measure([1, 0, 1, 0], [1, 0, 1, 1], sensitive_features=["F", "F", "M", "M"])
+    >>> m.figure("demographic_parity_ratio").value, m.figure("demographic_parity_ratio").lacking
+    (0.5, ('F', 'M'))
+    """
+    counting: dict[str, Any] = {"sample_weight": sample_weight, "cluster": cluster}
+    table = GroupTable.from_arrays(y_true, y_pred, sensitive_features, **counting)
+    scores = None
+    if y_score is not None:
+        scores = ScoreTable.from_arrays(y_true, y_score, sensitive_features, bins=bins, **counting)
+    return Measurement.of(
+        table, scores, n_boot=n_boot, level=level, min_support=min_support, method=method, seed=seed
+    )
+
+
+def _pooled(counts: Float) -> Float:
+    """Return the table of all rows together: (..., G, 2, 2) to (..., 1, 2, 2)."""
+    return counts.sum(axis=-3, keepdims=True)
+
+
+def _one(place: int) -> Callable[[Float], Float]:
+    """Return the function that takes the table of one group: (..., G, 2, 2) to (..., 1, 2, 2)."""
+    return lambda counts: counts[..., place : place + 1, :, :]
+
+
+def _with_pooled(of: Callable[[Float], Float]) -> Callable[[Float], Float]:
+    """Return the statistic with the value of all rows together after those of the groups."""
+    return lambda sums: np.concatenate([of(sums), of(sums.sum(axis=-3, keepdims=True))], axis=-1)
+
+
+def _effective_size(rate: Rate, counts: Float, square_weights: Float) -> Float:
+    """Return the number of equal rows whose share would vary as much as this weighted share.
+
+    Kish's size of the rows in the denominator where the share is 0 or 1 and cannot vary.
+    """
+    value = rate.of(counts)
+    mask = np.asarray(rate.fractions[0][1], dtype=np.float64)
+    total, squares = (counts * mask).sum(axis=(-2, -1)), (square_weights * mask).sum(axis=(-2, -1))
+    kish = np.divide(total**2, squares, out=np.zeros_like(total), where=squares > 0)
+    variance = rate.variance(counts, square_weights)
+    inner = (value > 0) & (value < 1)
+    return np.where(inner, value * (1 - value) / np.where(inner, variance, 1.0), kish)

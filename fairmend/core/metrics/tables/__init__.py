@@ -1,0 +1,1 @@
+"""Tables of counts, and the checks of what goes into them."""

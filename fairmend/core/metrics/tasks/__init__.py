@@ -1,0 +1,1 @@
+"""Measures of tasks other than two outcomes."""

@@ -1,0 +1,1 @@
+"""Fitted rules, learners and the models that users bring."""

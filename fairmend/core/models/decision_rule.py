@@ -1,0 +1,148 @@
+"""The fitted model that flows through a pipeline: transformers, estimator, postprocessors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairmend.core.data.row_random import decide, row_hash
+from fairmend.core.errors import DataError
+
+
+@dataclass(frozen=True)
+class FairModel:
+    """A fitted rule: raw features (and, where a part needs them, protected attributes) to decisions.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Columns it reads.
+    attributes : tuple of str
+        Protected attributes it was fitted with.
+    estimator : fitted classifier
+        Gives ``predict_proba``; its last class is the favourable one.
+    transformers : tuple of Preprocessor
+        Applied to the features, in order.
+    postprocessors : tuple of Postprocessor
+        Applied to the scores, in order; at most the last one makes decisions.
+    seed : int
+        Seed of the draws of randomised rules.
+    """
+
+    features: tuple[str, ...]
+    attributes: tuple[str, ...]
+    estimator: Any
+    transformers: tuple[Any, ...] = ()
+    postprocessors: tuple[Any, ...] = ()
+    seed: int = 0
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """All fitted techniques in it, in the order in which they act."""
+        middle = (self.estimator,) if hasattr(self.estimator, "metadata") else ()
+        return (*self.transformers, *middle, *self.postprocessors)
+
+    @property
+    def reads_protected(self) -> bool:
+        """Whether a decision needs the protected attributes."""
+        return any(part.metadata.needs_protected_at_prediction for part in self.parts)
+
+    @property
+    def decides(self) -> bool:
+        """Whether an adjuster makes the decisions, so that the scores alone do not tell them."""
+        return any("decisions" in a.metadata.changes for a in self.postprocessors)
+
+    def with_postprocessor(self, adjuster: Any) -> FairModel:
+        """Return the model with one more adjuster; a new rule of decision replaces the former one."""
+        kept = tuple(a for a in self.postprocessors if "decisions" not in a.metadata.changes)
+        return replace(self, postprocessors=(*kept, adjuster))
+
+    def transform(self, X: pd.DataFrame, sensitive: Any = None) -> pd.DataFrame:
+        """Return the features as the estimator reads them."""
+        absent = [c for c in self.features if c not in X.columns]
+        if absent:
+            raise DataError(f"the data lacks {', '.join(map(str, absent[:5]))}, which the model reads")
+        frame = X[list(self.features)]
+        for part in self.transformers:
+            frame = part.transform(frame, **_sensitive_for(part, sensitive))
+        return frame
+
+    def scores(self, X: pd.DataFrame, sensitive: Any = None) -> NDArray[np.float64]:
+        """Return the (calibrated) probability of the favourable outcome, shape (n,)."""
+        return self._scores(self.transform(X, sensitive), sensitive)
+
+    def _scores(self, frame: pd.DataFrame, sensitive: Any) -> NDArray[np.float64]:
+        values = np.asarray(self.estimator.predict_proba(frame, **_sensitive_for(self.estimator, sensitive)))[
+            :, -1
+        ]
+        for part in self.postprocessors:
+            if "scores" in part.metadata.changes:
+                values = part.adjust(values, **_sensitive_for(part, sensitive))
+        return values
+
+    def decision_probability(self, X: pd.DataFrame, sensitive: Any = None) -> NDArray[np.float64]:
+        """Return the probability of a favourable decision; 0 or 1 where the rule is not randomised."""
+        frame = self.transform(X, sensitive)
+        if self._asks_estimator:
+            return self._asked(frame, sensitive)
+        return self._chance(self._scores(frame, sensitive), sensitive)
+
+    @property
+    def _asks_estimator(self) -> bool:
+        """Whether the estimator itself decides, by more than its scores: a randomised or a given one."""
+        asks = hasattr(self.estimator, "decision_probability")
+        return asks and not self.postprocessors and not getattr(self.estimator, "decides_by_score", False)
+
+    def _asked(self, frame: pd.DataFrame, sensitive: Any) -> NDArray[np.float64]:
+        known = _sensitive_for(self.estimator, sensitive)
+        return np.asarray(self.estimator.decision_probability(frame, **known))
+
+    def _chance(self, scores: NDArray[np.float64], sensitive: Any) -> NDArray[np.float64]:
+        if self.decides:
+            last = self.postprocessors[-1]
+            return np.asarray(last.decision_probability(scores, **_sensitive_for(last, sensitive)))
+        return (scores >= 0.5).astype(float)
+
+    def predict(self, X: pd.DataFrame, sensitive: Any = None, key: Any = None) -> NDArray[np.int64]:
+        """Return decisions of 0 and 1; the same row always gets the same one.
+
+        Parameters
+        ----------
+        X : DataFrame, shape (n, p)
+            Features.
+        sensitive : DataFrame, shape (n, k), optional
+            Protected attributes, needed where ``reads_protected``.
+        key : array of shape (n,), optional
+            What identifies the rows; without it the draw depends on their content.
+        """
+        return self._drawn(self.decision_probability(X, sensitive), X, key)
+
+    def score_and_decide(
+        self, X: pd.DataFrame, sensitive: Any = None, key: Any = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return what ``scores`` and ``predict`` do, in one pass of the estimator."""
+        frame = self.transform(X, sensitive)
+        scores = self._scores(frame, sensitive)
+        asks = self._asks_estimator
+        chance = self._asked(frame, sensitive) if asks else self._chance(scores, sensitive)
+        return scores, self._drawn(chance, X, key)
+
+    def _drawn(self, chance: NDArray[np.float64], X: pd.DataFrame, key: Any) -> NDArray[np.int64]:
+        if not ((chance > 0) & (chance < 1)).any():
+            return chance.astype(np.int64)
+        return decide(chance, row_hash(X[list(self.features)] if key is None else key), self.seed)
+
+
+def _sensitive_for(part: Any, sensitive: Any) -> dict[str, Any]:
+    metadata = getattr(part, "metadata", None)
+    if metadata is None or not metadata.needs_protected_at_prediction:
+        return {}
+    if sensitive is None:
+        raise DataError(
+            f"{metadata.name} reads the protected attribute for every decision; give sensitive_features"
+        )
+    return {"sensitive_features": sensitive}

@@ -1,0 +1,113 @@
+"""Two players trained in turn by mini-batches: a model, and an adversary that reads its output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fairmend.core.errors import NotFeasibleError
+
+Losses = Callable[[Any, Any, Any], tuple[Any, Any]]
+Direction = Callable[[Any, Any, float], Any]
+
+_ADVERSARY_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class AdversarialFit:
+    """What the training of two players ended with.
+
+    Attributes
+    ----------
+    W, U : tensor
+        Weights of the model and of the adversary.
+    losses : list of (float, float)
+        Mean loss of the model and of the adversary, an epoch.
+    final : (float, float)
+        Both losses over all rows.
+    gradient_norm : float
+        Greatest absolute component of the model's direction over all rows.
+    """
+
+    W: Any
+    U: Any
+    losses: list[tuple[float, float]]
+    final: tuple[float, float]
+    gradient_norm: float
+
+
+def train_against_adversary(
+    losses: Losses,
+    direction: Direction,
+    W: Any,
+    U: Any,
+    n_rows: int,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    generator: Any,
+) -> AdversarialFit:
+    """Move a model down a direction that both gradients make, and its adversary down its own loss.
+
+    Parameters
+    ----------
+    losses : callable
+        Takes W, U and places of rows; returns the loss of the model and of the adversary, tensors.
+    direction : callable
+        Takes the gradients of both losses in W and the square root of the epoch (from 1); returns the
+        vector that is subtracted from W, times the learning rate over the epoch.
+    W, U : tensor of float
+        First weights, one vector a player.
+    n_rows : int
+        Number of rows.
+    epochs, batch_size : int
+        Passes over the rows, and rows a step.
+    learning_rate : float
+        Step of the model in the first epoch. The adversary's steps are Adam's.
+    generator : torch.Generator
+        Source of the order of rows.
+
+    Raises
+    ------
+    NotFeasibleError
+        A loss is no longer finite.
+    """
+    import torch
+
+    W, U = W.clone().requires_grad_(), U.clone().requires_grad_()
+    adversary = torch.optim.Adam([U], lr=_ADVERSARY_RATE)
+    history: list[tuple[float, float]] = []
+    for epoch in range(1, epochs + 1):
+        pace = epoch**0.5
+        sums = torch.zeros(2, dtype=W.dtype)
+        for rows in torch.randperm(n_rows, generator=generator).split(batch_size):
+            pair = losses(W, U, rows)
+            g_P, g_A, U.grad = _gradients(pair, W, U)
+            with torch.no_grad():
+                W -= learning_rate / epoch * direction(g_P, g_A, pace)
+            adversary.step()
+            sums += len(rows) / n_rows * torch.stack(pair).detach()
+        history.append((float(sums[0]), float(sums[1])))
+        if not np.isfinite(history[-1]).all():
+            raise NotFeasibleError(
+                f"the training diverged in epoch {epoch} of {epochs}; set a smaller learning_rate (it was {learning_rate:g})"
+            )
+    pair = losses(W, U, slice(None))
+    g_P, g_A, _ = _gradients(pair, W, U)
+    norm = float(direction(g_P, g_A, epochs**0.5).abs().max())
+    return AdversarialFit(
+        W.detach(), U.detach(), history, (float(pair[0].detach()), float(pair[1].detach())), norm
+    )
+
+
+def _gradients(pair: tuple[Any, Any], W: Any, U: Any) -> tuple[Any, Any, Any]:
+    """Return the gradients of both losses in W, and of the adversary's in U."""
+    import torch
+
+    (g_P,) = torch.autograd.grad(pair[0], W, retain_graph=True)
+    g_A, g_U = torch.autograd.grad(pair[1], (W, U))
+    return g_P, g_A, g_U

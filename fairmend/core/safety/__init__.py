@@ -1,0 +1,1 @@
+"""Third-party code held apart, and our own held against its source."""

@@ -1,0 +1,1 @@
+"""Texts read strictly, checked, worded and made safe for each medium."""

@@ -1,0 +1,1 @@
+"""From recommendations to a pipeline, and its validation."""

@@ -1,0 +1,122 @@
+"""Which technique fits where in a pipeline, and with which parameters; composer and sweep share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fairmend.catalog.policy import PolicyCheck
+from fairmend.catalog.registry import Registry
+from fairmend.core.findings import Finding
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.vocabulary import Notion, Stage
+from fairmend.pipeline.spec import Choice, When
+
+# A technique with this parameter is given the columns that the audit found biased.
+REPAIRS = "features"
+HELD = "held in any case by the policy"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in a pipeline that at most one technique takes.
+
+    Attributes
+    ----------
+    stage : str
+        The stage.
+    when : str
+        When a composed step acts there.
+    takes : callable
+        Whether a technique of the stage serves there, given the notion of the target.
+    """
+
+    stage: Stage
+    when: When
+    takes: Callable[[TechniqueMetadata, Notion], bool]
+
+    def fits(self, metadata: TechniqueMetadata, notion: Notion) -> bool:
+        """Whether a technique may stand here."""
+        return metadata.stage == self.stage and self.takes(metadata, notion)
+
+
+# What a model learns from moves every figure; what constrains it or decides must aim at the target.
+BEFORE = Slot("pre-processing", "always", lambda m, notion: True)
+IN = Slot("in-processing", "always", lambda m, notion: notion in m.targets)
+CALIBRATION = Slot(
+    "post-processing",
+    "calibration poor",
+    lambda m, notion: "scores" in m.changes and "calibration" in m.targets,
+)
+DECISION = Slot(
+    "post-processing",
+    "target not secure",
+    lambda m, notion: "decisions" in m.changes and notion in m.targets,
+)
+SLOTS = (BEFORE, IN, CALIBRATION, DECISION)
+ACTING: tuple[Stage, ...] = tuple(dict.fromkeys(slot.stage for slot in SLOTS))
+
+
+def slot_of(metadata: TechniqueMetadata, notion: Notion) -> Slot | None:
+    """Return where a technique stands, None where it serves another notion or stage."""
+    return next((slot for slot in SLOTS if slot.fits(metadata, notion)), None)
+
+
+def biased_numbers(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Return the numeric columns that an audit found to be biased mediators, each once."""
+    return tuple(
+        dict.fromkeys(
+            f.column
+            for f in findings
+            if f.kind == "biased-mediator"
+            and f.severity in {"medium", "high"}
+            and f.column
+            and f.column_is == "number"
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Chooses the parameters of techniques by one set of rules.
+
+    Attributes
+    ----------
+    registry : Registry
+        Where techniques come from.
+    notion : str
+        Notion of fairness of the target.
+    target : PolicyCheck
+        What the policy demands.
+    features : tuple of str
+        Columns to repair; without any a technique repairs what it does by default.
+    why : mapping of id to str
+        Reasons by technique.
+    """
+
+    registry: Registry
+    notion: Notion
+    target: PolicyCheck
+    features: tuple[str, ...] = ()
+    why: Mapping[int | str, str] = field(default_factory=dict)
+
+    def choice(self, metadata: TechniqueMetadata) -> Choice:
+        """Return a technique with the parameters that the notion, the policy and the findings ask for.
+
+        A rule that takes a bound starts at the policy's own: what is stricter costs more, and where the
+        bound is missed on validation data the machine tightens it.
+        """
+        parameters = dict(metadata.settings.get(self.notion, {}))
+        if self.target.check in metadata.bounds:
+            parameters[metadata.bounds[self.target.check]] = self.target.threshold
+        if self.features and "features" in metadata.changes and REPAIRS in self._parameters(metadata):
+            parameters[REPAIRS] = list(self.features)
+        return Choice(
+            technique=metadata.technique_id,
+            slug=metadata.slug,
+            parameters=parameters,
+            reason=self.why.get(metadata.technique_id, HELD),
+        )
+
+    def _parameters(self, metadata: TechniqueMetadata) -> list[str]:
+        return self.registry.technique(metadata.technique_id)._get_param_names()

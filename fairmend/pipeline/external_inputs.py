@@ -1,0 +1,256 @@
+"""What decides already: a model of the user's own, or decisions and scores in a column or another file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import label_of
+from fairmend.core.data.roles import Roles
+from fairmend.core.data.table_reading import read_table
+from fairmend.core.errors import DataError, FairmendError, MissingColumnError, UsageError, unknown
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.models.external_model import ExternalModel, FittedModel
+from fairmend.pipeline.storage.model_files import MAX_TOTAL, load_model
+
+
+def given_columns(frame: pd.DataFrame, *sources: str | None) -> tuple[list[Any], tuple[str, ...]]:
+    """Return the columns that ``[FILE:]COLUMN`` names, and those among them that are in the frame.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n, p)
+        The data.
+    *sources : str or None
+        A column of the data, or of a file with as many rows in the same order: ``scores.csv:p``.
+
+    Returns
+    -------
+    values : list of Series or None
+        One entry a source; None for None.
+    taken : tuple of str
+        Columns of the frame that hold decisions or scores, so that no model reads them.
+
+    Raises
+    ------
+    MissingColumnError
+        There is no such column.
+    DataError
+        The other file has another number of rows.
+    """
+    values: list[Any] = []
+    taken: list[str] = []
+    for source in sources:
+        if source is None:
+            values.append(None)
+            continue
+        file, _, column = source.rpartition(":")
+        if source in frame.columns or not file:
+            values.append(_column(frame, source))
+            taken.append(source)
+            continue
+        other = read_table(Path(file))
+        if len(other) != len(frame):
+            raise DataError(
+                f"{file} has {len(other)} rows, the data has {len(frame)}; one row a row is needed, in the same order"
+            )
+        values.append(_column(other, column))
+    return values, tuple(taken)
+
+
+def with_scores(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, str]:
+    """Return a frame that holds the scores which ``[FILE:]COLUMN`` names, and the name of their column.
+
+    Raises
+    ------
+    MissingColumnError
+        There is no such column.
+    DataError
+        The other file has another number of rows, or a column of this name stands in the data, too.
+    """
+    [scores], taken = given_columns(frame, source)
+    if taken:
+        return frame, taken[0]
+    name = str(scores.name)
+    if name in frame.columns:
+        raise DataError(
+            f"the data has a column {name!r} of its own; rename the scores in {source.rpartition(':')[0]}"
+        )
+    return frame.assign(**{name: scores.to_numpy()}), name
+
+
+def read_model(path: str | Path, plugins: Iterable[str] = ()) -> Any:
+    """Read a fitted model that was saved with skops; nothing is unpickled.
+
+    Parameters
+    ----------
+    path : str or Path
+        What ``skops.io.dump(model, path)`` wrote.
+    plugins : iterable of str
+        Modules of installed third-party plugins, whose own classes are trusted, too.
+
+    Raises
+    ------
+    UsageError
+        There is no such file.
+    DataError
+        It is not of skops, damaged, or too large for a model.
+    RunError
+        It holds a type that no model needs.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"there is no model file {path}; write one with skops.io.dump(model, 'model.skops')")
+    try:
+        if (size := path.stat().st_size) > MAX_TOTAL:
+            raise DataError(f"{path} has {size:,} bytes; a model file may have {MAX_TOTAL:,}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    if not content.startswith(b"PK"):
+        raise DataError(
+            f"{path} was not saved with skops; files of pickle and joblib run code when they are read and are "
+            "not loaded: save the model with skops.io.dump(model, 'model.skops')"
+        )
+    return load_model(content, plugins, what=str(path))
+
+
+def given_model(model: Any, data: Dataset) -> FairModel:
+    """Return a user's fitted model as the rule that a run begins with.
+
+    Parameters
+    ----------
+    model : fitted classifier or FairModel
+        Its classes are the values of the outcome, or 0 and 1 with 1 for the favourable one. It reads
+        the columns that it was fitted on by name, or all features where it was fitted on an array.
+    data : Dataset
+        The data to run on.
+
+    Raises
+    ------
+    UsageError
+        It gives no probabilities or is not fitted.
+    DataError
+        It has other than two classes, or none of them is the favourable one.
+    MissingColumnError
+        It reads a column that is not among the features.
+    """
+    if isinstance(model, FairModel):
+        return model
+    classes = check_given(model, "predict", "predict_proba")
+    if classes is None:
+        raise DataError(f"the model ({type(model).__name__}) must tell two classes apart, it lacks classes_")
+    estimator = (
+        model if isinstance(model, ExternalModel) else FittedModel(model, _favorable(classes, data.roles))
+    )
+    return FairModel(features_of(model, data), tuple(data.sensitive.columns), estimator)
+
+
+def check_given(model: Any, *verbs: str) -> tuple[Any, ...] | None:
+    """Return the two classes of a user's fitted model, None where it names none.
+
+    Parameters
+    ----------
+    model : fitted classifier
+        The model.
+    *verbs : str
+        The methods that it must have.
+
+    Raises
+    ------
+    UsageError
+        It lacks one of them, or is not fitted.
+    DataError
+        It has other than two classes, or contradicts itself, as one of a made-up file may.
+    """
+    name = type(model).__name__
+    try:
+        if not all(callable(getattr(model, verb, None)) for verb in verbs):
+            raise UsageError(
+                f"a model must have {' and '.join(verbs)}, {name} lacks one; wrap it in scikit-learn's "
+                "CalibratedClassifierCV, or give its decisions or scores instead"
+            )
+        if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
+            check_is_fitted(model)
+        found = getattr(model, "classes_", None)
+        classes = None if found is None else tuple(np.asarray(found).tolist())
+    except NotFittedError as error:
+        raise UsageError(f"the model ({name}) is not fitted; fit it before it is saved") from error
+    except FairmendError:
+        raise
+    except Exception as error:  # whatever a model that is not what it seems brings about
+        said = " ".join(str(error).split())[:200]
+        raise DataError(f"the model ({name}) contradicts itself: {type(error).__name__}: {said}") from error
+    if classes is not None and (len(classes) != 2 or classes[0] == classes[1]):
+        raise DataError(
+            f"the model ({name}) must tell two classes apart, it has {len(classes)} classes "
+            f"({', '.join(map(str, classes[:5]))})"
+        )
+    return classes
+
+
+def _favorable(classes: Any, roles: Roles) -> int:
+    """Return the place of the favourable class."""
+    labels, favorable = [label_of(c) for c in classes], label_of(roles.favorable)
+    if favorable in labels:
+        return labels.index(favorable)
+    if labels in (["0", "1"], ["False", "True"]):
+        return 1
+    raise DataError(
+        f"the classes of the model are {' and '.join(labels)}; one of them must be the favourable "
+        f"{roles.outcome}, {favorable!r}, or they must be 0 and 1"
+    )
+
+
+def features_of(model: Any, data: Dataset) -> tuple[str, ...]:
+    """Return the columns that a model reads, all of which must be features.
+
+    Raises
+    ------
+    DataError
+        It was fitted on an array of more or fewer columns.
+    MissingColumnError
+        It reads a column that is not among the features.
+    """
+    known = [str(c) for c in data.X.columns]
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        expected = getattr(model, "n_features_in_", len(known))
+        if expected != len(known):
+            raise DataError(
+                f"the model was fitted on an array of {expected} columns, and the data has {len(known)} features; "
+                "fit it on a frame, or leave the other columns out (--ignore)"
+            )
+        return tuple(known)
+    absent = [str(c) for c in names if str(c) not in known]
+    if not absent:
+        return tuple(map(str, names))
+    roles = data.roles
+    barred = [c for c in absent if c in roles.protected]
+    if barred:
+        raise MissingColumnError(
+            f"the model reads the protected attribute {barred[0]!r}, which is kept from models; say that it may "
+            "be read (--protected-in-model), or give a model that does not read it"
+        )
+    kept = [c for c in absent if c in roles.not_features()]
+    if kept:
+        raise MissingColumnError(
+            f"the model reads {', '.join(kept[:5])}, which its role keeps from models; change the roles of the columns"
+        )
+    raise MissingColumnError(
+        f"the model reads {', '.join(absent[:5])}, which the data lacks or has no value of"
+    )
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
+    if name not in frame.columns:
+        raise MissingColumnError(str(unknown("column", name, [str(c) for c in frame.columns])))
+    return frame[name]

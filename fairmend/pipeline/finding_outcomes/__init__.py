@@ -1,0 +1,83 @@
+"""What became of each finding of the audit: the same quantity before and after, on the test data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fairmend.core.findings import Finding
+from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.metrics import holm
+from fairmend.pipeline.finding_outcomes.before_after import BeforeAfter, FindingChange, NotMeasurable
+from fairmend.pipeline.finding_outcomes.decisions import crossing_deficit, group_gap
+from fairmend.pipeline.finding_outcomes.facts import base_rate_difference, class_imbalance, representation
+from fairmend.pipeline.finding_outcomes.features import biased_mediator, proxy_variable
+from fairmend.pipeline.finding_outcomes.scores import group_miscalibration
+from fairmend.pipeline.finding_outcomes.verdicts import FindingOutcome, concluded
+from fairmend.pipeline.gates.gate_context import ModelEvaluation
+
+__all__ = ["FindingOutcome", "resolve"]
+
+MEASURES: dict[str, Callable[[Finding, BeforeAfter], FindingChange | NotMeasurable]] = {
+    "outcome-disparity": group_gap,
+    "error-rate-disparity": group_gap,
+    "intersectional-disparity": crossing_deficit,
+    "group-miscalibration": group_miscalibration,
+    "biased-mediator": biased_mediator,
+    "proxy-variable": proxy_variable,
+    "base-rate-difference": base_rate_difference,
+    "representation-imbalance": representation,
+    "class-imbalance": class_imbalance,
+}
+
+
+def resolve(
+    findings: Sequence[Finding],
+    before: ModelEvaluation,
+    after: ModelEvaluation,
+    steps: Sequence[TechniqueMetadata] = (),
+) -> list[FindingOutcome]:
+    """Say of each finding whether it is fixed, improved, unchanged, worse, or cannot be told.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        What an audit found.
+    before, after : ModelEvaluation
+        Baseline and final rule on the same rows, which neither was fitted on.
+    steps : sequence of TechniqueMetadata
+        The techniques of the final pipeline.
+
+    Returns
+    -------
+    list of FindingOutcome
+        One a finding, in the same order.
+
+    Notes
+    -----
+    A finding is ``fixed`` where an audit of the final rule would no longer find it and the change is
+    beyond chance; ``improved`` or ``worse`` where it changed beyond chance; ``unchanged`` where it
+    did not, or could not. All p-values of a run are corrected together (Holm).
+    """
+    both = BeforeAfter(before, after, tuple(steps))
+    found = [_measured(finding, both) for finding in findings]
+    tested = [np.nan if isinstance(m, NotMeasurable) or m.p_value is None else m.p_value for m in found]
+    adjusted = [None if np.isnan(p) else float(p) for p in holm(tested)]
+    return [
+        concluded(finding, m, p, both.rules) for finding, m, p in zip(findings, found, adjusted, strict=True)
+    ]
+
+
+def _measured(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasurable:
+    if finding.kind not in MEASURES:
+        return NotMeasurable(
+            f"findings of the kind {finding.kind} come from a plugin and cannot be measured again"
+        )
+    if finding.value is None and finding.severity == "insufficient evidence":
+        return NotMeasurable("the audit could not measure it, and the test data are a part of what it had")
+    if finding.attribute is not None and finding.attribute not in both.views:
+        return NotMeasurable(f"the data has no protected attribute {finding.attribute}")
+    if finding.attribute is None and finding.kind != "class-imbalance":
+        return NotMeasurable("the finding names no protected attribute")
+    return MEASURES[finding.kind](finding, both)

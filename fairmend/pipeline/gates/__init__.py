@@ -1,0 +1,1 @@
+"""Gates: what they measure, and what they decide."""

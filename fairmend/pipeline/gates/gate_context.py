@@ -1,0 +1,146 @@
+"""What a gate may look at: measurements of a stage on data that trained nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairmend.core.case import Case
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups
+from fairmend.core.metrics import Comparison, Measurement, compare, measure
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.pipeline.run.third_party import score_and_decide
+
+COMPARED = (
+    "accuracy",
+    "f1",
+    "precision",
+    "recall",
+    "demographic_parity_ratio",
+    "demographic_parity_difference",
+    "equalized_odds_difference",
+    "equal_opportunity_difference",
+)
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """How figures are measured.
+
+    Attributes
+    ----------
+    minimum_support : int
+        Rows that every cell behind a figure must have.
+    n_boot, n_permutations : int
+        Replicates of intervals and tests.
+    seed : int
+        Seed of both.
+    groups : tuple of str
+        The groups of the whole data: one that has no row in a part is insufficient evidence there.
+    """
+
+    minimum_support: int = 30
+    n_boot: int = 2000
+    n_permutations: int = 10_000
+    seed: int = 0
+    groups: tuple[str, ...] = ()
+
+
+class ModelEvaluation:
+    """A model's decisions and scores on some data, with their measurement, made once."""
+
+    def __init__(self, model: FairModel, data: Dataset, settings: InferenceSettings) -> None:
+        self.model = model
+        self.data = data
+        self.settings = settings
+
+    @cached_property
+    def _both(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        return score_and_decide(self.model, self.data)
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Probabilities of the favourable outcome."""
+        return self._both[0]
+
+    @property
+    def decisions(self) -> NDArray[np.int64]:
+        """Decisions of 0 and 1."""
+        return self._both[1]
+
+    @cached_property
+    def groups(self) -> Groups:
+        """The groups of these rows, and those of the whole data that have no row here."""
+        here = self.data.groups
+        labels = tuple(sorted({*here.labels, *self.settings.groups}))
+        return Groups(np.searchsorted(labels, here.labels)[here.codes], labels, here.frame)
+
+    @cached_property
+    def measurement(self) -> Measurement:
+        """The figures."""
+        return measure(
+            self.data.y,
+            self.decisions,
+            sensitive_features=self.groups,
+            y_score=self.scores,
+            sample_weight=self.data.weights,
+            cluster=self.data.units,
+            n_boot=self.settings.n_boot,
+            min_support=self.settings.minimum_support,
+            seed=self.settings.seed,
+        )
+
+    def against(self, before: ModelEvaluation, n_permutations: int | None = None) -> Comparison:
+        """Return the paired comparison with another model on the same data."""
+        return compare(
+            self.data.y,
+            before.decisions,
+            self.decisions,
+            sensitive_features=self.groups,
+            sample_weight=self.data.weights,
+            cluster=self.data.units,
+            metrics=COMPARED,
+            n_boot=self.settings.n_boot,
+            n_permutations=n_permutations or self.settings.n_permutations,
+            min_support=self.settings.minimum_support,
+            seed=self.settings.seed,
+        )
+
+
+@dataclass(frozen=True)
+class GateContext:
+    """Everything a gate check may look at.
+
+    Attributes
+    ----------
+    baseline, current : ModelEvaluation
+        The plain model and the model so far, on the same data.
+    before, case : Case
+        The case at the entry of the stage and after it.
+    changed : frozenset of str
+        Features that the steps of the stage declare they change.
+    notion : str
+        Notion of fairness that the run's target speaks of.
+    measure_of_target : str
+        Name of the figure that the target is about.
+    target_upward : bool
+        Whether greater values of it are better.
+    """
+
+    baseline: ModelEvaluation
+    current: ModelEvaluation
+    before: Case
+    case: Case
+    changed: frozenset[str]
+    notion: str
+    measure_of_target: str
+    target_upward: bool
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """The model so far against the baseline, paired; gates read its intervals, not its p-values."""
+        return self.current.against(self.baseline, n_permutations=1)

@@ -1,0 +1,207 @@
+"""Gates: a policy's checks held against measurements, each passed, failed or insufficient evidence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from fairmend.catalog.policy import Gate, Policy, PolicyCheck
+from fairmend.core.errors import PluginError, unknown
+from fairmend.pipeline.gates.checks import CheckFunction, Value
+from fairmend.pipeline.gates.gate_context import GateContext
+from fairmend.pipeline.gates.plugin_checks import PluginCheck
+from fairmend.pipeline.run.approvals import Approval
+
+NOT_APPLICABLE = "not applicable"
+GateVerdict = Literal["passed", "failed", "insufficient evidence", "waiting"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The verdict of one check.
+
+    Attributes
+    ----------
+    id : str
+        Gate and check, e.g. ``"gate-4.fairness"``.
+    verdict : str
+        ``passed``, ``failed``, ``insufficient evidence`` or ``waiting``.
+    measure : str
+        What was measured.
+    value, interval, support
+        The figure; support is the number of rows behind it.
+    bound, threshold
+        What it was held against, as text and as a number.
+    level : str
+        ``require`` decides, ``advise`` is reported only.
+    data : str
+        Which part of the data it was measured on.
+    reason, source, reading : str
+        Why, which section it comes from, and how that section is read.
+    plugin : str
+        The plugin whose check it is; empty for one of ours.
+    """
+
+    id: str
+    verdict: GateVerdict
+    measure: str
+    value: float | None
+    interval: tuple[float, float] | None
+    support: int
+    bound: str
+    threshold: float | None
+    level: str
+    data: str
+    reason: str
+    source: str = ""
+    reading: str = ""
+    plugin: str = ""
+
+    @property
+    def check(self) -> str:
+        """Id of the check within its gate."""
+        return self.id.rpartition(".")[2]
+
+    @property
+    def not_applicable(self) -> bool:
+        """Whether it passed because the question does not arise."""
+        return self.value is None and self.reason.startswith(f"{NOT_APPLICABLE}:")
+
+    @property
+    def decides(self) -> bool:
+        """Whether the verdict stops a deployment."""
+        return self.level == "require"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        raw = asdict(self)
+        raw["interval"] = None if self.interval is None else list(self.interval)
+        return raw
+
+
+def evaluate_check(
+    check: PolicyCheck,
+    view: GateContext,
+    policy: Policy,
+    functions: Mapping[str, CheckFunction],
+    *,
+    gate: str,
+    data: str = "validation",
+    approvals: Mapping[tuple[str, str], Approval] | None = None,
+) -> CheckResult:
+    """Hold one check against a view.
+
+    Parameters
+    ----------
+    check : PolicyCheck
+        The condition.
+    view : GateContext
+        The measurements.
+    policy : Policy
+        For its targets and its rule of evidence.
+    functions : mapping of str to callable
+        The quantities by name.
+    gate : str
+        Id of the gate, for the record.
+    data : str
+        Name of the part that was measured, for the record.
+    approvals : mapping of (gate, role) to Approval
+        The decisions of people that hold; see :func:`fairmend.pipeline.run.approvals.in_force`.
+
+    Raises
+    ------
+    UnknownNameError
+        The check names a quantity that nobody measures.
+    """
+    if check.check == "approval":
+        return _approval(check, gate, approvals or {})
+    bound = policy.target(view.notion) if check.check == "target" else check
+    if bound.check not in functions:
+        raise unknown("gate check", bound.check, functions)
+    function = functions[bound.check]
+    plugin = function.plugin if isinstance(function, PluginCheck) else ""
+    try:
+        value = function(view, **bound.parameters)
+        if check.check == "target":
+            value = replace(value, applies=True)  # a run without its target shows nothing
+        verdict, reason = _verdict(bound, value, policy.evidence)
+    except PluginError as error:
+        if not plugin:
+            raise
+        value, verdict, reason = Value(None, enough=False), "failed", str(error)
+    return CheckResult(
+        id=f"{gate}.{check.id}",
+        verdict=verdict,
+        measure=bound.check,
+        value=value.value,
+        interval=value.interval,
+        support=value.support,
+        bound=bound.bound_text(),
+        threshold=bound.threshold,
+        level=check.level,
+        data=data,
+        reason=f"by the plugin {plugin}: {reason}" if plugin else reason,
+        source=check.source or bound.source,
+        reading=check.reading or bound.reading,
+        plugin=plugin,
+    )
+
+
+def _verdict(check: PolicyCheck, value: Value, evidence: str) -> tuple[GateVerdict, str]:
+    if not value.applies:
+        return "passed", f"{NOT_APPLICABLE}: {value.text}"
+    if not value.enough:
+        fails = value.measured and value.value is not None and not check.holds(value.value)
+        return ("failed" if fails else "insufficient evidence"), value.text or "too few rows"
+    if value.value is None or not math.isfinite(value.value):
+        told = f": {value.text}" if value.text else ""
+        return "insufficient evidence", f"{check.check} is undefined{told}"
+    held = check.holds(value.value)
+    if evidence == "interval" and value.interval is not None:
+        end = value.interval[0] if check.upward else value.interval[1]
+        held = held and check.holds(end)
+    return ("passed" if held else "failed"), value.text
+
+
+def _approval(check: PolicyCheck, gate: str, approvals: Mapping[tuple[str, str], Approval]) -> CheckResult:
+    given = {role: approvals.get((gate, role)) for role in check.roles}
+    rejected = [a for a in given.values() if a is not None and not a.approved]
+    open_roles = [role for role, a in given.items() if a is None]
+    verdict: GateVerdict
+    if rejected:
+        verdict = "failed"
+        reason = "; ".join(map(str, rejected))
+    elif open_roles:
+        verdict, reason = "waiting", f"waits for the {', the '.join(open_roles)}"
+    else:
+        verdict = "passed"
+        reason = "; ".join(str(a) for a in given.values() if a is not None)
+    return CheckResult(
+        f"{gate}.{check.id}", verdict, "approval", None, None, 0, "approved", None, check.level, "people", reason,
+        check.source, check.reading,
+    )  # fmt: skip
+
+
+def evaluate_gate(
+    gate: Gate,
+    view: GateContext,
+    policy: Policy,
+    functions: Mapping[str, CheckFunction],
+    *,
+    data: str = "validation",
+    approvals: Mapping[tuple[str, str], Approval] | None = None,
+) -> list[CheckResult]:
+    """Hold all checks of a gate against a view; all verdicts are gathered, then acted on."""
+    return [
+        evaluate_check(c, view, policy, functions, gate=gate.id, data=data, approvals=approvals)
+        for c in gate.checks
+    ]
+
+
+def outcome(judgements: list[CheckResult]) -> GateVerdict:
+    """Return the verdict of a gate: that of its worst required check."""
+    verdicts = {j.verdict for j in judgements if j.decides}
+    worst_first: tuple[GateVerdict, ...] = ("failed", "insufficient evidence", "waiting")
+    return next((v for v in worst_first if v in verdicts), "passed")

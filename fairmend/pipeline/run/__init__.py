@@ -1,0 +1,1 @@
+"""Run a pipeline: state machine, ablation, test evaluation, record."""

@@ -1,0 +1,137 @@
+"""Whether a verdict follows from its own record: every check is computed again from what is written down.
+
+Nothing here calls the gates: the bounds are those of the policy, the comparison is done here, and
+the figures on the test data are read from the measurement itself.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+
+from fairmend.catalog.policy import Gate, GatedStage, Policy, PolicyCheck
+from fairmend.core.errors import FairmendError, RunError
+from fairmend.core.metrics import Measurement
+from fairmend.pipeline.gates.gates import CheckResult
+
+FINAL = "final"
+"""Name of the last gate, which holds the checks of the post-processing gate against the test data."""
+_BOUNDS: tuple[tuple[str, Callable[[float, float], bool], bool], ...] = (
+    ("at_least", operator.ge, True),
+    ("above", operator.gt, True),
+    ("at_most", operator.le, False),
+    ("below", operator.lt, False),
+)
+_TOLERANCE = 1e-9
+
+
+def holds(check: PolicyCheck, value: float, interval: tuple[float, float] | None, evidence: str) -> bool:
+    """Whether a figure meets the bound of a check, and its interval does where that decides."""
+    for name, compared, upward in _BOUNDS:
+        bound = getattr(check, name)
+        if bound is None:
+            continue
+        held = compared(value, bound)
+        if evidence == "interval" and interval is not None:
+            held = held and compared(interval[0] if upward else interval[1], bound)
+        return bool(held and math.isfinite(value))
+    return False
+
+
+def contradictions(
+    policy: Policy,
+    notion: str,
+    standing: Mapping[GatedStage, Sequence[CheckResult]],
+    verdicts: Sequence[CheckResult],
+    final: Measurement,
+    *,
+    approvals: bool,
+) -> list[str]:
+    """Return what speaks against "deployable" in the record of a run; nothing where all agrees.
+
+    Parameters
+    ----------
+    policy : Policy
+        By what the run was judged.
+    notion : str
+        Notion of fairness that its target speaks of.
+    standing : mapping of str to sequence of CheckResult
+        By stage, the checks of the last passage through its gate.
+    verdicts : sequence of CheckResult
+        Those of the last gate, on the test data.
+    final : Measurement
+        Figures of the final rule on the test data.
+    approvals : bool
+        Whether approvals must have been given, too; a run that waits lacks some.
+    """
+    last = policy.gate("post-processing")
+    found: list[str] = []
+    if last.stage not in standing:
+        found.append(f"no passage through {last.id} is on record")
+    for gate in policy.gates:
+        if gate.stage in standing:
+            complete = gate is last
+            found += _of_gate(gate.id, gate, standing[gate.stage], policy, notion, complete, approvals)
+    found += _of_gate(FINAL, last, verdicts, policy, notion, True, False)
+    for judged in verdicts:
+        try:
+            figure = final.figure(judged.measure)
+        except FairmendError:
+            continue  # measured by a check, not a figure of decisions
+        if judged.measure.endswith("calibration_error") or judged.value is None:
+            continue  # what chance would show is taken off there
+        if not abs(judged.value - figure.value) <= _TOLERANCE:
+            found.append(
+                f"{judged.id} was judged at {judged.value:.4g}, and {judged.measure} is {figure.value:.4g}"
+            )
+    return found
+
+
+def _of_gate(
+    name: str,
+    gate: Gate,
+    judged: Sequence[CheckResult],
+    policy: Policy,
+    notion: str,
+    complete: bool,
+    approvals: bool,
+) -> list[str]:
+    """Return what is wrong with the checks of one gate, by the policy's own words."""
+    found = []
+    by_id = {j.id: j for j in judged}
+    for check in gate.checks:
+        one = by_id.get(f"{name}.{check.id}")
+        if check.level != "require" or (check.check == "approval" and not approvals):
+            continue
+        if one is None:
+            if complete:
+                found.append(f"{name}.{check.id} is required and was not judged")
+            continue
+        if one.verdict != "passed":
+            found.append(f"{one.id} is required and is {one.verdict}")
+            continue
+        if check.check == "approval" or one.not_applicable:
+            continue
+        bound = policy.target(notion) if check.check == "target" else check
+        if one.measure != bound.check:
+            found.append(f"{one.id} measures {one.measure}, and the policy says {bound.check}")
+        elif one.value is None or not holds(bound, one.value, one.interval, policy.evidence):
+            found.append(f"{one.id} passed, and {one.value} is not {bound.bound_text()}")
+    return found
+
+
+def assert_consistent(found: Sequence[str], plugins: Sequence[str]) -> None:
+    """Raise a RunError where anything contradicts the verdict.
+
+    Raises
+    ------
+    RunError
+        The message names what disagrees and the plugins that were loaded.
+    """
+    if found:
+        loaded = f"; plugins loaded: {', '.join(plugins)}" if plugins else ""
+        raise RunError(
+            f"the verdict contradicts its own record: {'; '.join(found[:5])}. Something changed what a gate "
+            f"answers; run again without it{loaded}"
+        )

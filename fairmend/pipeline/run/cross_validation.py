@@ -1,0 +1,188 @@
+"""Repeated cross-validation of the pipeline that would be deployed: whether its target holds elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairmend.catalog.registry import Registry
+from fairmend.core.case import Case
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.errors import FairmendError, StoreError
+from fairmend.core.metrics import Estimate
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
+from fairmend.pipeline.gates.gates import evaluate_check
+from fairmend.pipeline.run.cv_results import CrossValidation, Fold, Repeats
+from fairmend.pipeline.run.state_machine import StateMachine
+from fairmend.pipeline.spec import Choice
+from fairmend.pipeline.storage.checkpoints import Checkpoint
+from fairmend.pipeline.storage.step_cache import StepCache, StepResult, choices_of
+
+
+def cross_validate(
+    machine: StateMachine,
+    applied: StepResult,
+    data: Dataset,
+    repeats: Repeats,
+    *,
+    given: FairModel | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> CrossValidation:
+    """Refit the pipeline that a run ended with on each fold, and measure it on the rows held out.
+
+    Parameters
+    ----------
+    machine : StateMachine
+        After its run; its policy says what the target is and when it holds.
+    applied : StepResult
+        The steps that would be deployed, with their final parameters.
+    data : Dataset
+        All rows of the run.
+    repeats : Repeats
+        Repetitions and folds; folds are stratified by group and label.
+    given : FairModel, optional
+        The user's own fitted model, where one is the baseline. It stays as it is, and only the steps
+        are refitted.
+    checkpoint : Checkpoint, optional
+        Where finished folds are kept and looked up.
+
+    Notes
+    -----
+    Included is everything that is fitted: the baseline and each step, in order, with calibration rows
+    held out of the training folds in the proportion of the run's split; causal analyses where a later
+    step reads the causal graph. Not included is the search for the steps: which of them, with which
+    parameters, the rollbacks and the simplification settled on was learnt from rows that are held
+    out here in turn. So the figures say how this pipeline does when it is trained on other rows, and
+    are somewhat too good for the whole procedure.
+
+    A fold fails where a technique cannot serve its rows, or where it lacks a group of the data.
+    """
+    choices = _refitted(choices_of(applied.trace, machine.registry), machine.registry)
+    refit = _Refit(machine, choices, data, given)
+    strata = data.groups.codes * 2 + data.y
+    total = repeats.repetitions * repeats.folds
+    done: list[Fold] = []
+    for repetition, fold, held_out in repeats.deal(strata, machine.spec.seed, data.units):
+        key = ("cross-validation", str(repeats), str(repetition), str(fold), *applied.trace)
+        stored = checkpoint.get_fold(key) if checkpoint else None
+        found = Fold(**stored) if stored else refit.fold(repetition, fold, held_out)
+        if checkpoint and stored is None:
+            checkpoint.put_fold(key, asdict(found))
+        done.append(found)
+        machine.tell({"event": "fold", "place": len(done), "of": total, **asdict(found)})
+    return CrossValidation(
+        repeats,
+        tuple(c.slug for c in choices),
+        given is None,
+        refit.target.check,
+        refit.target.bound_text(),
+        tuple(done),
+    )
+
+
+def _refitted(choices: Sequence[Choice], registry: Registry) -> list[Choice]:
+    """Return the steps on which decisions depend."""
+    metadata = [registry.card(choice.technique).metadata for choice in choices]
+    if any(m.needs_graph for m in metadata if m.stage != "causal"):
+        return list(choices)
+    return [choice for choice, m in zip(choices, metadata, strict=True) if m.stage != "causal"]
+
+
+class _Refit:
+    """Fits baseline and steps on some rows, and measures both on others."""
+
+    def __init__(
+        self, machine: StateMachine, choices: Sequence[Choice], data: Dataset, given: FairModel | None
+    ) -> None:
+        self.machine = machine
+        self.choices = choices
+        self.data = data
+        self.given = given
+        self.target = machine.policy.target(machine.spec.notion)
+        root = machine.tracer.root.case
+        self.learner = root.learner
+        self.withheld = [c for c in data.X.columns if c not in root.train.X.columns]
+        shares = machine.spec.split
+        part = shares["calibration"] / (shares["train"] + shares["calibration"])
+        self.shares = {"train": 1 - part, "calibration": part}
+
+    def fold(self, repetition: int, fold: int, held_out: NDArray[np.bool_]) -> Fold:
+        """Return one fold; what a technique cannot do is part of the result."""
+        training = self.data.take(np.flatnonzero(~held_out))
+        test = self.data.take(np.flatnonzero(held_out))
+        blank = Fold(repetition, fold, len(training), len(test), {}, {})
+        absent = sorted(set(self.data.groups.labels) - set(test.groups.labels))
+        if absent:
+            return replace(blank, failed=True, reason=f"no row of {', '.join(absent[:4])} is held out")
+        try:
+            return self._measured(blank, training, test)
+        except StoreError:
+            raise
+        except FairmendError as error:
+            return replace(blank, failed=True, reason=str(error))
+
+    def _measured(self, blank: Fold, training: Dataset, test: Dataset) -> Fold:
+        start = self._start(training)
+        root = start
+        if self.withheld:
+            parts = {
+                p: getattr(start, p).without(self.withheld) for p in ("train", "calibration", "validation")
+            }
+            root = start.replace(**parts, model=None).retrained()
+        final = StepCache(self.machine.registry, root).replay(self.choices).case
+        models = (
+            ModelEvaluation(start.fitted(), test, self.machine.settings),
+            ModelEvaluation(final.fitted(), test, self.machine.settings),
+        )
+        held, reasons = [], []
+        for judged in models:
+            verdict, reason = self._holds(GateContext(
+                models[0], judged, root, final, frozenset(), self.machine.spec.notion, self.target.check,
+                self.target.upward,
+            ))  # fmt: skip
+            held.append(verdict)
+            reasons.append(reason)
+        names = ("accuracy", self.target.check)
+        before, after = (
+            {name: _value(judged.measurement.figure(name)) for name in names} for judged in models
+        )
+        return replace(
+            blank, before=before, after=after, held_before=held[0], held=held[1], reason=reasons[1]
+        )
+
+    def _start(self, training: Dataset) -> Case:
+        """Return the case with the baseline; nothing is judged on its validation rows."""
+        parts = training.split(self.shares, seed=self.machine.spec.seed)
+        spec = self.machine.spec
+        case = Case(
+            parts["train"],
+            parts["calibration"],
+            parts["calibration"],
+            learner=self.learner,
+            findings=spec.findings,
+            notion=spec.notion,
+            seed=spec.seed,
+        )
+        return case.retrained() if self.given is None else case.replace(model=self.given)
+
+    def _holds(self, view: GateContext) -> tuple[bool | None, str]:
+        machine = self.machine
+        found = evaluate_check(
+            self.target,
+            view,
+            machine.policy,
+            machine.functions,
+            gate="cross-validation",
+            data="held-out fold",
+        )
+        if found.verdict == "insufficient evidence":
+            return None, found.reason
+        return found.verdict == "passed", ""
+
+
+def _value(figure: Estimate) -> float | None:
+    return float(figure.value) if figure.enough and np.isfinite(figure.value) else None

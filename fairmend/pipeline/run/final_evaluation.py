@@ -1,0 +1,178 @@
+"""The last word: measurements on the test part, which no step and no gate has seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from fairmend.catalog.policy import Policy, not_deployable
+from fairmend.core.case import Case
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.errors import PluginError
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.pipeline.gates.gate_context import GateContext, InferenceSettings, ModelEvaluation
+from fairmend.pipeline.gates.gates import CheckResult, evaluate_gate, outcome
+from fairmend.pipeline.run.ablation import FULL, PLAIN, POST_ALONE, AblationVariant
+from fairmend.pipeline.run.approvals import Approval, rejections
+from fairmend.pipeline.run.guards import Guard
+from fairmend.pipeline.run.record import Status
+from fairmend.pipeline.run.state_machine import RunOutcome, StateMachine
+from fairmend.pipeline.run.third_party import evaluated
+
+
+class FinalEvaluator:
+    """Measures on the test data, once the machine has ended."""
+
+    def __init__(self, machine: StateMachine, test: Dataset, settings: InferenceSettings) -> None:
+        self.machine = machine
+        self.test = test
+        self.settings = settings
+        self.baseline = self.of(machine.baseline.model)
+
+    def of(self, model: FairModel) -> ModelEvaluation:
+        """Return the test measurement of a model."""
+        return ModelEvaluation(model, self.test, self.settings)
+
+    def gate(self, case: Case) -> list[CheckResult]:
+        """Hold the last gate against the test data."""
+        machine = self.machine
+        target = machine.policy.target(machine.spec.notion)
+        root = machine.tracer.root.case
+        view = GateContext(
+            self.baseline,
+            self.of(case.fitted()),
+            root,
+            case,
+            frozenset(),
+            machine.spec.notion,
+            target.check,
+            target.upward,
+        )
+        gate = machine.policy.gate("post-processing").model_copy(update={"id": "final"})
+        found = evaluate_gate(gate, view, machine.policy, machine.functions, data="test")
+        return [j for j in found if j.measure != "approval"]
+
+    def references(self, candidates: dict[str, AblationVariant]) -> dict[str, Any]:
+        """Return the test figures of the mandatory references and of the full pipeline."""
+        name = self.machine.policy.target(self.machine.spec.notion).check
+        out: dict[str, Any] = {}
+        for key in (PLAIN, POST_ALONE, FULL):
+            if key in candidates:
+                figures = self.of(candidates[key].applied.case.fitted()).measurement
+                out[key] = {
+                    "steps": list(candidates[key].variant.steps),
+                    "accuracy": figures.figure("accuracy").to_json(),
+                    name: figures.figure(name).to_json(),
+                }
+        return out
+
+
+def status_of(
+    ending: RunOutcome,
+    verdicts: list[CheckResult],
+    gates: list[CheckResult],
+    policy: Policy,
+    notion: str,
+    decisions: Iterable[Approval] = (),
+    tripped: Sequence[Guard] = (),
+) -> tuple[Status, str, list[str]]:
+    """Return how a run ends, why, and what people can decide.
+
+    Parameters
+    ----------
+    ending : RunOutcome
+        Where the machine stopped.
+    verdicts : list of CheckResult
+        Of the last gate, on the test data.
+    gates : list of CheckResult
+        Of all gates, on validation data; an open approval among them keeps the run waiting.
+    policy : Policy
+        The rollback of its last gate holds the options; it must demand enough for ``deployable``.
+    notion : str
+        The notion of fairness that the run works towards.
+    decisions : iterable of Approval
+        Of people, settled. A rejection that holds is never passed over, also where the way of the run did not
+        lead through its gate.
+    tripped : sequence of Guard
+        What no policy can allow; the remedies come first among the options.
+    """
+    if ending.to == "escalate":
+        return "escalated", ending.reason, ending.options
+    if ending.to == "wait":
+        return "waiting", ending.reason, []
+    found = outcome(verdicts)
+    told = "; ".join(
+        f"{j.check}: {j.reason or j.measure}" for j in verdicts if j.decides and j.verdict == found
+    )
+    options = [
+        *(guard.remedy for guard in tripped),
+        *policy.rollback(policy.gate("post-processing").on_fail).options,
+    ]
+    if found == "failed":
+        return "failed", f"what held on validation did not hold on the test data: {told}", options
+    decided = [guard for guard in tripped if guard.status == "failed"]
+    if decided:
+        return "failed", _reasons(decided), options
+    if found == "insufficient evidence":
+        return "escalated", f"insufficient evidence on the test data: {told}", options
+    if rejected := rejections(decisions):
+        return "escalated", "; ".join(f"{a.gate} was {a}" for a in rejected), options
+    if tripped:
+        return "escalated", _reasons(tripped), options
+    open_ = [j for j in gates if j.verdict == "waiting" and j.decides]
+    if open_:
+        return "waiting", "; ".join(dict.fromkeys(f"{j.id} {j.reason}" for j in open_)), []
+    if lacking := not_deployable(policy, notion):
+        told = "; ".join(lacking)
+        return (
+            "passed its policy",
+            f"every required check passed, but the policy demands too little: {told}",
+            [],
+        )
+    return "deployable", "every required check passed, on validation and on the test data", []
+
+
+def _reasons(tripped: Sequence[Guard]) -> str:
+    return "; ".join(f"{guard.kind}: {guard.reason}" for guard in tripped)
+
+
+def evaluate(
+    machine: StateMachine,
+    judge: FinalEvaluator,
+    final: ModelEvaluation,
+    candidates: dict[str, AblationVariant],
+) -> dict[str, Any]:
+    """Run the evaluations that accompany the pipeline, on the test data; one at fault is a result that says so."""
+    out: dict[str, Any] = {}
+    for choice in machine.spec.evaluations:
+        technique: Any = machine.registry.technique(choice.technique).with_parameters(**choice.parameters)
+        given: dict[str, Any] = {
+            "y_true": judge.test.y,
+            "y_pred": final.decisions,
+            "y_score": final.scores,
+            "sensitive_features": judge.test.sensitive,
+            "sample_weight": judge.test.weights,
+            "baseline": judge.baseline.decisions,
+        }
+        if "candidates" in technique.reads:
+            given = {"candidates": _table(machine, candidates)}
+            if len(given["candidates"]) < 2:
+                continue
+        try:
+            out[choice.slug] = evaluated(technique, **given)
+        except PluginError as error:
+            out[choice.slug] = {"text": f"Failed: {error}", "failed": True}
+    return out
+
+
+def _table(machine: StateMachine, candidates: dict[str, AblationVariant]) -> pd.DataFrame:
+    """Return every attempt and variant with its accuracy and fairness on the gates' data."""
+    name = machine.policy.target(machine.spec.notion).check
+    rows = {" + ".join(a.steps) or PLAIN: (a.accuracy, a.fairness) for a in machine.attempts}
+    rows |= {
+        " + ".join(c.variant.steps) or PLAIN: (c.variant.accuracy, c.variant.fairness)
+        for c in candidates.values()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["accuracy", name])

@@ -1,0 +1,116 @@
+"""What a record says beside its figures: notes for the reader, the data, the versions."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata as distributions
+from typing import Any
+
+from fairmend.catalog.registry import Registry
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.models.external_model import FittedModel, PrecomputedScores
+from fairmend.pipeline.run.state_machine import StateMachine
+from fairmend.pipeline.spec import PipelineSpec
+
+LIBRARIES = ("fairmend", "numpy", "pandas", "scikit-learn", "scipy", "fairlearn")
+
+
+def _of_baseline(spec: PipelineSpec, machine: StateMachine) -> list[str]:
+    """Return how a model or scores of the user's own were read."""
+    estimator = machine.baseline.model.estimator
+    if isinstance(estimator, PrecomputedScores):
+        return [
+            f"The baseline decides at {estimator.threshold:g} on the given scores in {estimator.column!r}. Scores "
+            "cannot be retrained, so techniques that retrain were left out (retraining=false)."
+        ]
+    if not isinstance(estimator, FittedModel):
+        return []
+    favorable = estimator.model.classes_[estimator.favorable]
+    told = (
+        f"The baseline is the given model ({type(estimator.model).__name__}), whose class {favorable} was read as the "
+        "favourable one. Figures on rows that it was trained on would look better than they are: give it data "
+        "that it has not seen."
+    )
+    if machine.tracer.root.case.learner is None:
+        return [told]
+    return [
+        f"{told} Techniques that retrain train {spec.learner} in its place; retraining=false keeps the given model."
+    ]
+
+
+def _of_data(spec: PipelineSpec, data: Dataset, machine: StateMachine) -> list[str]:
+    """Return that the pipeline was composed from the audit of other data, or for other roles."""
+    said = []
+    estimator = machine.baseline.model.estimator
+    audited = data.without([estimator.column]) if isinstance(estimator, PrecomputedScores) else data
+    if spec.audited is not None and spec.audited.sha256 not in {audited.fingerprint(), data.fingerprint()}:
+        said.append(
+            f"The pipeline was composed from an audit of other data or other roles ({spec.audited.rows:,} rows, "
+            f"SHA-256 {spec.audited.sha256[:12]}; these are {len(data):,} rows, SHA-256 "
+            f"{audited.fingerprint()[:12]}): its findings and parameters were not drawn from these."
+        )
+    named, used = spec.roles.model_dump(), data.roles.model_dump()
+    if isinstance(estimator, PrecomputedScores):
+        named.pop("ignored"), used.pop("ignored")
+    other = [
+        f"{role} {_shown(used[role])} for {_shown(named[role])}"
+        for role in named
+        if used[role] != named[role]
+    ]
+    if other:
+        said.append(f"The run gives columns other roles than the pipeline names: {'; '.join(other)}.")
+    return said
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
+
+
+def notes(spec: PipelineSpec, model: FairModel, machine: StateMachine, data: Dataset) -> list[str]:
+    """Return what a reader must know of the final rule, of the way to it, and of the data behind it."""
+    said = [*_of_data(spec, data, machine), *_of_baseline(spec, machine)]
+    if model.reads_protected:
+        rules = [p.metadata for p in model.parts if p.metadata.needs_protected_at_prediction]
+        for rule in rules:
+            legal = f" {rule.legal_notes}" if rule.legal_notes else ""
+            said.append(f"{rule.name} reads the protected attribute for every decision.{legal}")
+    if any(p.metadata.randomised for p in model.parts):
+        said.append("Decisions are drawn at random in part; the same row always gets the same decision.")
+    for step in machine.steps:
+        if step.effect is not None and step.effect.changed_nothing:
+            said.append(f"{step.slug} changed nothing.")
+    advised = [j for j in machine.gates if not j.decides and j.verdict not in {"passed", "waiting"}]
+    last = {j.id: f"Advice of {j.id}: {j.measure} {_number(j.value)} ({j.bound})." for j in advised}
+    return list(dict.fromkeys([*said, *last.values()]))
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
+def about(data: Dataset, parts: dict[str, Dataset], test: Dataset) -> dict[str, Any]:
+    """Return what the data were: rows, parts, features, groups, roles, hash."""
+    return {
+        "rows": len(data),
+        "parts": {**{k: len(v) for k, v in parts.items()}, "test": len(test)},
+        "features": [str(c) for c in data.X.columns],
+        "groups": {g: int(n) for g, n in zip(data.groups.labels, data.groups.counts(), strict=True)},
+        "outcome": data.roles.outcome,
+        "favorable": data.roles.favorable,
+        "protected": list(data.roles.protected),
+        "sha256": data.fingerprint(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that figures depend on."""
+    return {"python": platform.python_version(), **{name: distributions.version(name) for name in LIBRARIES}}
+
+
+def third_party(registry: Registry) -> list[str]:
+    """Return the plugins that do not come with fairmend, with their versions."""
+    found = (p for p in registry.plugins if p.module.partition(":")[0].partition(".")[0] != "fairmend")
+    return sorted({f"{p.source} {p.version}" for p in found})

@@ -1,0 +1,355 @@
+"""The record of a run: what was done, measured, decided, and why it ended where it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from fairmend.catalog.policy import Policy, Weakness, load_policy, policy_names, weaker_than
+from fairmend.core.case import Case, Effect
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.metrics import Comparison, Measurement
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.serialization import to_plain
+from fairmend.core.text.escaping import one_line
+from fairmend.pipeline.finding_outcomes import FindingOutcome
+from fairmend.pipeline.gates.gates import CheckResult
+from fairmend.pipeline.run.approvals import Approval
+from fairmend.pipeline.run.cv_results import CrossValidation
+from fairmend.pipeline.run.guards import Guard
+from fairmend.pipeline.run.test_looks import TestLooks
+from fairmend.pipeline.spec import PipelineSpec
+
+Status = Literal["deployable", "passed its policy", "waiting", "escalated", "failed", "rejected"]
+EXIT_CODES: dict[Status, int] = {
+    "deployable": 0,
+    "waiting": 3,
+    "passed its policy": 4,
+    "escalated": 4,
+    "failed": 4,
+    "rejected": 4,
+}
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step as it went.
+
+    Attributes
+    ----------
+    stage, technique_id, slug, parameters
+        What was run.
+    iteration : int
+        How many rollbacks there had been.
+    status : str
+        ``ran``, ``not needed``, ``failed`` (with the reason in ``text``).
+    text : str
+        What it did, or why not.
+    effect : Effect or None
+        What it changed.
+    seconds : float
+        How long it took.
+    """
+
+    stage: str
+    technique_id: int | str
+    slug: str
+    parameters: dict[str, Any]
+    iteration: int
+    status: Literal["ran", "not needed", "failed"]
+    text: str
+    effect: Effect | None = None
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON; results of analyses stand under ``results``, not here."""
+        effect = None if self.effect is None else self.effect.to_json()
+        if effect is not None and effect["kind"] == "none":
+            effect.pop("detail")
+        return {
+            "stage": self.stage,
+            "technique_id": self.technique_id,
+            "slug": self.slug,
+            "parameters": self.parameters,
+            "iteration": self.iteration,
+            "status": self.status,
+            "text": self.text,
+            "effect": effect,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A decision, rollback or simplification: where the machine went, and why.
+
+    Attributes
+    ----------
+    kind : str
+        ``decision``, ``rollback``, ``simplification`` or ``escalation``.
+    id : str
+        Which one, by the policy.
+    to : str
+        Where it led.
+    reason : str
+        Why.
+    iteration : int
+        How many rollbacks there had been.
+    source : str
+        Section of the policy's source.
+    """
+
+    kind: Literal["decision", "rollback", "simplification", "escalation"]
+    id: str
+    to: str
+    reason: str
+    iteration: int
+    source: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class GateMeasurement:
+    """A passage through a gate, measured on the gates' data: what was tried, and how it fared.
+
+    Attributes
+    ----------
+    stage : str
+        Which gate, by its stage.
+    iteration : int
+        How many rollbacks there had been.
+    steps : tuple of str
+        Slugs of the steps so far.
+    accuracy, fairness : float
+        Accuracy, and the figure of the target.
+    accuracy_interval, fairness_interval : (float, float) or None
+        Their intervals.
+    verdict : str
+        That of the gate.
+    """
+
+    stage: str
+    iteration: int
+    steps: tuple[str, ...]
+    accuracy: float
+    fairness: float
+    accuracy_interval: tuple[float, float] | None
+    fairness_interval: tuple[float, float] | None
+    verdict: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return to_plain(self.__dict__)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The pipeline with something left out, measured on the gates' data.
+
+    Attributes
+    ----------
+    name : str
+        E.g. ``"without instance-weighting"`` or ``"post-processing alone"``.
+    steps : tuple of str
+        Slugs of its steps.
+    accuracy, fairness : float
+        Accuracy, and the figure of the target.
+    accuracy_interval, fairness_interval : (float, float) or None
+        Their intervals.
+    accuracy_change, fairness_change : dict
+        The full pipeline minus this variant, with interval and p-value: what the full one gains.
+    passes : bool
+        Whether every required check of the last gate passes.
+    """
+
+    name: str
+    steps: tuple[str, ...]
+    accuracy: float
+    fairness: float
+    accuracy_interval: tuple[float, float] | None
+    fairness_interval: tuple[float, float] | None
+    accuracy_change: dict[str, Any]
+    fairness_change: dict[str, Any]
+    passes: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return to_plain(self.__dict__)
+
+
+@dataclass(frozen=True)
+class PolicyRecord:
+    """By which policy a run was judged.
+
+    Attributes
+    ----------
+    name : str
+        What it calls itself.
+    file : str or None
+        Where it was read; None for a built-in one, or one that a program made.
+    sha256 : str
+        Of what it says.
+    evidence : str
+        Whether the estimate or the whole interval decides.
+    built_in : bool
+        Whether it is what comes with fairmend under that name.
+    weaker_than_playbook : tuple of Weakness
+        Where it demands less than the playbook.
+    """
+
+    name: str
+    file: str | None
+    sha256: str
+    evidence: str
+    built_in: bool
+    weaker_than_playbook: tuple[Weakness, ...]
+
+    @classmethod
+    def of(cls, policy: Policy) -> Self:
+        """Return what a run says of its policy."""
+        digest = policy.digest()
+        built_in = policy.policy in policy_names() and load_policy(policy.policy).digest() == digest
+        weaker = tuple(weaker_than(policy, load_policy("playbook")))
+        return cls(policy.policy, policy.file, digest, policy.evidence, built_in, weaker)
+
+    @property
+    def text(self) -> str:
+        """The policy in one line: name, origin and the beginning of its hash."""
+        origin = "built in" if self.built_in else one_line(self.file or "not from a file")
+        return f"{self.name} ({origin}), SHA-256 {self.sha256[:12]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {**self.__dict__, "weaker_than_playbook": [w.to_json() for w in self.weaker_than_playbook]}
+
+
+@dataclass
+class RunRecord:
+    """Everything that a run leaves behind.
+
+    Attributes
+    ----------
+    run_id : str
+        Name of the run.
+    status : str
+        ``deployable``, ``passed its policy`` (which demands too little for that), ``waiting``,
+        ``escalated`` or ``failed``; ``rejected`` where a person rejected the run after it had ended.
+    reason : str
+        Why it ended there.
+    spec : PipelineSpec
+        The pipeline.
+    policy : PolicyRecord
+        Which policy it was judged by, and where that demands less than the playbook.
+    baseline, final : Measurement
+        Figures on the test data, which no step has seen.
+    tests : Comparison
+        Final against baseline on the test data.
+    steps, gates, turns, attempts, variants, approvals
+        What happened, in order; of the decisions of people all, each with what became of it.
+    options : list of str
+        On escalation: what can be decided, and what each way would cost as measured.
+    notes : list of str
+        What a reader must know.
+    results : dict
+        What analyses and evaluations found, by slug.
+    findings : list of FindingOutcome
+        What became of each finding of the audit, on the test data.
+    cross_validation : CrossValidation or None
+        The pipeline refitted on other parts of the data, where that was asked for.
+    guards : list of Guard
+        What no policy can allow, where it was seen.
+    by_rows : dict or None
+        Of weighted data: figures of the final rule by rows beside those by weight.
+    test_looks : TestLooks or None
+        How often the test part was looked at before, and the target corrected for it.
+    plugins : list of str
+        Third-party plugins that were loaded, with their versions.
+    seconds : dict of str to float
+        Where the time went.
+    model : FairModel
+        The final model.
+    case : Case or None
+        The case it comes from; None where the record was read from the store.
+    graph : CausalGraph or None
+        The causal graph, where one was built.
+    rules : Policy or None
+        What it was judged by, for the drawing of the pipeline.
+    head : str or None
+        Hash of the last entry of its log, where the run is kept; an anchor of the whole record.
+    """
+
+    run_id: str
+    status: Status
+    reason: str
+    spec: PipelineSpec
+    policy: PolicyRecord
+    data: dict[str, Any]
+    baseline: Measurement
+    final: Measurement
+    tests: Comparison
+    model: FairModel
+    case: Case | None = None
+    graph: CausalGraph | None = None
+    steps: list[StepRecord] = field(default_factory=list)
+    gates: list[CheckResult] = field(default_factory=list)
+    turns: list[Transition] = field(default_factory=list)
+    attempts: list[GateMeasurement] = field(default_factory=list)
+    variants: list[Variant] = field(default_factory=list)
+    chosen: str = "full"
+    approvals: list[Approval] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    results: dict[str, Any] = field(default_factory=dict)
+    references: dict[str, Any] = field(default_factory=dict)
+    findings: list[FindingOutcome] = field(default_factory=list)
+    cross_validation: CrossValidation | None = None
+    guards: list[Guard] = field(default_factory=list)
+    by_rows: dict[str, Any] | None = None
+    test_looks: TestLooks | None = None
+    plugins: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    rules: Policy | None = None
+    head: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command: 0 deployable, 3 waiting, 4 otherwise."""
+        return EXIT_CODES[self.status]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {
+            "run_id": self.run_id,
+            "status": self.status,
+            "reason": self.reason,
+            "notion": self.spec.notion,
+            "policy": self.policy.to_json(),
+            "data": self.data,
+            "seed": self.spec.seed,
+            "baseline": self.baseline.to_json(),
+            "final": self.final.to_json(),
+            "tests": self.tests.to_json(),
+            "steps": [s.to_json() for s in self.steps],
+            "gates": [g.to_json() for g in self.gates],
+            "turns": [t.to_json() for t in self.turns],
+            "attempts": [a.to_json() for a in self.attempts],
+            "ablation": [v.to_json() for v in self.variants],
+            "chosen": self.chosen,
+            "references": self.references,
+            "findings": [f.to_json() for f in self.findings],
+            "cross_validation": None if self.cross_validation is None else self.cross_validation.to_json(),
+            "approvals": [a.to_json() for a in self.approvals],
+            "options": self.options,
+            "notes": self.notes,
+            "guards": [g.to_json() for g in self.guards],
+            "by_rows": self.by_rows,
+            "test_looks": None if self.test_looks is None else self.test_looks.to_json(),
+            "plugins": self.plugins,
+            "results": self.results,
+            "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
+            "versions": self.versions,
+        }

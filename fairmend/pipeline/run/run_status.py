@@ -1,0 +1,67 @@
+"""How a kept run stands now: its record, and what people decided after it was made."""
+
+from __future__ import annotations
+
+from fairmend.catalog.policy import Policy
+from fairmend.core.errors import RunError
+from fairmend.pipeline.run.approvals import Approval, rejections, settle
+from fairmend.pipeline.run.record import EXIT_CODES
+from fairmend.pipeline.storage.run_store import RunStore, StoredRun
+
+DEPLOYABLE = {"deployable"}
+OPEN_TO_REJECTION = {"deployable", "passed its policy", "waiting"}
+
+
+def settled_decisions(
+    store: RunStore, stored: StoredRun, assumed: list[Approval] | None = None
+) -> list[Approval]:
+    """Return the decisions of people on a run up to now, each with what became of it.
+
+    Of a run whose approvals were assumed these are the assumed ones, if they are given.
+    """
+    if assumed is not None and stored.request["assume_approved"]:
+        return assumed
+    policy = Policy(**stored.request["policy"])
+    return settle(store.approvals(stored.run_id), distinct=policy.distinct_approvers)
+
+
+def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
+    """Return how a run stands and why, with rejections that came after its record.
+
+    Returns
+    -------
+    status, reason : str
+        The status is ``rejected`` where the record says that it passed or waits and a rejection holds; it needs
+        no resume.
+    """
+    if stored.status in OPEN_TO_REJECTION:
+        rejected = rejections(settled_decisions(store, stored))
+        if rejected:
+            return "rejected", "; ".join(f"{a.gate} was {a}" for a in rejected)
+    return stored.status, (stored.result or {}).get("reason", "")
+
+
+def listed(store: RunStore) -> list[tuple[StoredRun, str, str]]:
+    """Return every run, the latest first, with how it stands and why; ``changed`` where that cannot be trusted.
+
+    The files of the runs are not read; that is left to whoever reads one.
+    """
+    found = []
+    for stored in store.runs():
+        try:
+            whole = store.verified(stored.run_id, files=False)
+            found.append((whole, *current_status(store, whole)))
+        except RunError as error:
+            found.append((stored, "changed", str(error)))
+    return found
+
+
+def next_step(status: str, run_id: str) -> str:
+    """Return what to do with a run that is not deployable, as an order."""
+    if status == "rejected":
+        return f"answer the objection (fairmend approve {run_id} ... --answer), then fairmend resume {run_id}"
+    if status == "waiting":
+        return f"give the open approvals (fairmend approve {run_id} ...), then fairmend resume {run_id}"
+    if status in EXIT_CODES:
+        return f"see its options with fairmend report {run_id} -o FOLDER"
+    return f"bring it to its end with fairmend resume {run_id}"

@@ -1,0 +1,279 @@
+"""Run a pipeline on data: baseline, machine, ablation, and the final figures on untouched data."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from fairmend.audit.data_warnings import cautions
+from fairmend.audit.leakage import label_leaks
+from fairmend.catalog.policy import Policy, load_policy
+from fairmend.catalog.registry import Registry
+from fairmend.core.case import Case
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.models.learners import make_learner
+from fairmend.core.safety import integrity
+from fairmend.pipeline.compose.spec_validation import check_spec
+from fairmend.pipeline.external_inputs import given_model
+from fairmend.pipeline.finding_outcomes import resolve
+from fairmend.pipeline.gates.gate_context import InferenceSettings
+from fairmend.pipeline.gates.plugin_checks import gate_functions
+from fairmend.pipeline.run.ablation import FULL, AblationVariant, ablate, simplest
+from fairmend.pipeline.run.approvals import ASSUMED, Approval, remarks
+from fairmend.pipeline.run.consistency import assert_consistent, contradictions
+from fairmend.pipeline.run.cross_validation import cross_validate
+from fairmend.pipeline.run.cv_results import Repeats
+from fairmend.pipeline.run.final_evaluation import FinalEvaluator, evaluate, status_of
+from fairmend.pipeline.run.guards import guards, row_figures, row_notes
+from fairmend.pipeline.run.notes import about, notes, third_party, versions
+from fairmend.pipeline.run.record import PolicyRecord, RunRecord, Transition
+from fairmend.pipeline.run.state_machine import Observer, StateMachine
+from fairmend.pipeline.run.test_looks import TestLooks
+from fairmend.pipeline.spec import PipelineSpec
+from fairmend.pipeline.storage.checkpoints import Checkpoint
+from fairmend.pipeline.storage.step_cache import choices_of
+
+
+def run(
+    spec: PipelineSpec,
+    data: Dataset,
+    *,
+    registry: Registry,
+    policy: str | Policy | None = None,
+    approvals: Iterable[Approval] = (),
+    assume_approved: bool = False,
+    model: Any = None,
+    cv: str | None = None,
+    observer: Observer | None = None,
+    n_boot: int = 2000,
+    n_permutations: int = 10_000,
+    run_id: str | None = None,
+    checkpoint: Checkpoint | None = None,
+    test_looks: int = 0,
+) -> RunRecord:
+    """Run a pipeline.
+
+    Parameters
+    ----------
+    spec : PipelineSpec
+        The pipeline.
+    data : Dataset
+        The data, with the roles that the pipeline names.
+    registry : Registry
+        Where techniques come from.
+    policy : str or Policy, optional
+        By what it is judged, instead of the policy that the pipeline names.
+    approvals : iterable of Approval
+        Decisions of people so far, in their order.
+    assume_approved : bool
+        Take every approval as given and mark the record so; for demonstrations.
+    model : fitted classifier, optional
+        The user's own model, as the baseline; techniques that retrain train the pipeline's learner
+        instead, unless the pipeline's constraints forbid them with ``retraining=false``.
+    cv : str, optional
+        Repetitions and folds of a cross-validation of the whole pipeline, such as ``"5x2"``; see
+        :func:`fairmend.pipeline.run.cross_validation.cross_validate`.
+    observer : callable, optional
+        Told of every event, as it happens.
+    n_boot, n_permutations : int
+        Replicates of intervals and tests.
+    run_id : str, optional
+        Name of the run; a new one if nothing is given.
+    checkpoint : Checkpoint, optional
+        Where the outcomes of steps are kept and looked up.
+    test_looks : int
+        How often the test part of these data was looked at in earlier runs.
+
+    Returns
+    -------
+    RunRecord
+        Baseline and final figures are those of the test part, which no step and no gate has seen
+        before the end.
+
+    Raises
+    ------
+    FairmendError
+        The pipeline is not sound, or the data cannot serve it.
+    RunError
+        The verdict contradicts the checks on record.
+    """
+    began = time.perf_counter()
+    repeats = None if cv is None else Repeats.parse(cv)
+    judged_by = load_policy(policy or spec.policy, registry)
+    check_spec(spec, registry, judged_by)
+    tell: Observer = observer or (lambda event: None)
+    settings = InferenceSettings(
+        judged_by.minimum_support, n_boot, n_permutations, spec.seed, data.groups.labels
+    )
+    approvals = _assumed(judged_by) if assume_approved else list(approvals)
+
+    parts = data.split(spec.split, seed=spec.seed)
+    test = parts.pop("test")
+    start = _baseline(spec, parts, model)
+    divided = time.perf_counter()
+    start = (
+        checkpoint.baseline(start)
+        if checkpoint
+        else (start if start.model is not None else start.retrained())
+    )
+    tell({"event": "baseline", "rows": {**{k: len(v) for k, v in parts.items()}, "test": len(test)}})
+    fitted = time.perf_counter()
+
+    functions = gate_functions(registry)
+    integrity.verify(registry)
+    machine = StateMachine(
+        spec,
+        judged_by,
+        start,
+        registry,
+        functions,
+        settings,
+        approvals,
+        observer,
+        checkpoint,
+        training=fitted - divided,
+    )
+    ending = machine.run()
+    machine_done = time.perf_counter()
+
+    candidates = ablate(machine, machine.ran) if ending.to == "deploy" else {}
+    chosen = _choose(machine, candidates) if spec.simplify and candidates else FULL
+    applied = candidates[chosen].applied if candidates else machine.applied
+    ablated = time.perf_counter()
+
+    judge = FinalEvaluator(machine, test, settings)
+    final = judge.of(applied.case.fitted())
+    verdicts = judge.gate(applied.case) if ending.to == "deploy" else []
+    integrity.verify(registry)
+    leaks = label_leaks(data.X, data.y)
+    unallowed = [one for one in leaks if one.column not in data.roles.allowed_features]
+    tripped = guards(judge.baseline, final, unallowed)
+    status, reason, options = status_of(
+        ending, verdicts, machine.gates, judged_by, spec.notion, machine.decisions, tripped
+    )
+    plugins = third_party(registry)
+    if ending.to == "deploy" and status in {"deployable", "passed its policy", "waiting"}:
+        found = contradictions(
+            judged_by,
+            spec.notion,
+            machine.standing,
+            verdicts,
+            final.measurement,
+            approvals=status != "waiting",
+        )
+        assert_consistent(found, plugins)
+    evaluations = evaluate(machine, judge, final, candidates)
+    techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
+    findings = resolve(spec.findings, judge.baseline, final, techniques)
+    tests, references = final.against(judge.baseline), judge.references(candidates)
+    target = judged_by.target(spec.notion).check
+    by_rows = row_figures(final.measurement, target)
+    looks = TestLooks.of(test_looks, target, final.measurement, tests)
+    measured = time.perf_counter()
+    crossed = None
+    if repeats is not None and ending.to != "wait":
+        given = None if model is None else machine.baseline.model
+        crossed = cross_validate(machine, applied, data, repeats, given=given, checkpoint=checkpoint)
+    record = RunRecord(
+        run_id=run_id or new_run_id(),
+        status=status,
+        reason=reason,
+        spec=spec,
+        policy=PolicyRecord.of(judged_by),
+        data=about(data, parts, test),
+        baseline=judge.baseline.measurement,
+        final=final.measurement,
+        tests=tests,
+        model=applied.case.fitted(),
+        case=applied.case,
+        graph=applied.case.graph,
+        steps=machine.steps,
+        gates=[*machine.gates, *verdicts],
+        turns=machine.turns,
+        attempts=machine.attempts,
+        variants=[c.variant for c in candidates.values()],
+        chosen=chosen,
+        approvals=machine.decisions,
+        options=options,
+        notes=[
+            *data.notes,
+            *notes(spec, applied.case.fitted(), machine, data),
+            *(f"{g.kind}: {g.reason}. {g.remedy}." for g in tripped if g.reason not in reason),
+            *row_notes(by_rows),
+            *([looks.note] if looks.note else ()),
+            *cautions(data.X, {}),
+            *(f"{one.text}; it was allowed as a feature." for one in leaks if one not in unallowed),
+            *([f"Third-party plugins were loaded: {', '.join(plugins)}."] if plugins else ()),
+            *(crossed.notes if crossed is not None else ()),
+            *remarks(machine.decisions),
+        ],
+        results={**{k: dict(v) for k, v in applied.case.results.items()}, **evaluations},
+        references=references,
+        findings=findings,
+        cross_validation=crossed,
+        guards=tripped,
+        by_rows=by_rows,
+        test_looks=looks,
+        plugins=plugins,
+        versions=versions(),
+        rules=judged_by,
+    )
+    record.seconds = {
+        "baseline": fitted - began,
+        **machine.seconds,
+        "machine": machine_done - fitted,
+        "ablation": ablated - machine_done,
+        "final figures": measured - ablated,
+        "cross-validation": time.perf_counter() - measured,
+        "total": time.perf_counter() - began,
+    }
+    tell({"event": "done", "status": status, "reason": reason})
+    return record
+
+
+def new_run_id() -> str:
+    """Return a name for a run: when it began, and a random part."""
+    return f"run-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _baseline(spec: PipelineSpec, parts: dict[str, Dataset], model: Any) -> Case:
+    """Return the case that a run begins with; the user's model, where one is given, is its baseline."""
+    learner = (
+        None
+        if spec.constraints.retraining is False and model is not None
+        else make_learner(spec.learner, seed=spec.seed)
+    )
+    case = Case(
+        parts["train"],
+        parts["calibration"],
+        parts["validation"],
+        learner=learner,
+        findings=spec.findings,
+        notion=spec.notion,
+        seed=spec.seed,
+    )
+    if model is None:
+        return case
+    return case.replace(model=replace(given_model(model, parts["train"]), seed=spec.seed))
+
+
+def _assumed(policy: Policy) -> list[Approval]:
+    note = "assumed for a demonstration: nobody has approved this"
+    return [
+        Approval(gate.id, role, ASSUMED, True, note)
+        for gate in policy.gates
+        for check in gate.checks
+        for role in check.roles
+    ]
+
+
+def _choose(machine: StateMachine, candidates: dict[str, AblationVariant]) -> str:
+    name, reason = simplest(machine, candidates)
+    turn = Transition("simplification", "simplest", name, reason, machine.iteration)
+    machine.turns.append(turn)
+    machine.tell({"event": "simplification", **turn.to_json()})
+    return name

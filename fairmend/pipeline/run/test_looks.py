@@ -1,0 +1,73 @@
+"""How often the test part was looked at before, and what that makes of the verdict."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fairmend.core.metrics import Comparison, Measurement
+
+
+@dataclass(frozen=True)
+class TestLooks:
+    """Earlier looks at the same test part, with the figures of the target corrected for them.
+
+    Attributes
+    ----------
+    before : int
+        Runs that ended before, with the same data, split and seed.
+    measure : str
+        The figure that the target is about.
+    p_value, p_corrected : float or None
+        Of no change against the baseline: as it is, and multiplied by the number of looks
+        (Bonferroni).
+    interval : (float, float) or None
+        Of the final rule's figure, at the level ``1 - (1 - level) / looks``.
+    """
+
+    __test__ = False  # for pytest, no test
+
+    before: int
+    measure: str
+    p_value: float | None
+    p_corrected: float | None
+    interval: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, before: int, measure: str, final: Measurement, tests: Comparison) -> TestLooks:
+        """Return the correction for this look and those before it."""
+        looks = before + 1
+        p = tests.changes[measure].p_value if measure in tests.changes else math.nan
+        stricter = replace(final, level=1 - (1 - final.level) / looks)
+        interval = stricter.figure(measure).interval
+        known = not math.isnan(p)
+        return cls(before, measure, p if known else None, min(1.0, p * looks) if known else None, interval)
+
+    @property
+    def note(self) -> str | None:
+        """What a reader must know; None where nobody looked before."""
+        if not self.before:
+            return None
+        times = "once" if self.before == 1 else f"{self.before} times"
+        name = self.measure.replace("_", " ")
+        said = [f"The test part of this data was looked at {times} before, in earlier runs of this store"]
+        if self.p_corrected is not None:
+            said.append(
+                f"corrected for that (Bonferroni), p of the change in {name} is {self.p_corrected:.3g}"
+            )
+        if self.interval is not None:
+            said.append(
+                f"the interval of its final value is [{self.interval[0]:.3f}, {self.interval[1]:.3f}]"
+            )
+        return "; ".join(said) + ". Data that no run has seen would settle it."
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return {
+            "before": self.before,
+            "measure": self.measure,
+            "p_value": self.p_value,
+            "p_corrected": self.p_corrected,
+            "interval": None if self.interval is None else list(self.interval),
+        }

@@ -1,0 +1,252 @@
+"""Steps and rules of third parties, run in a process of their own and checked before they are used.
+
+What comes back is read in the formats of the run store: data and figures as numbers and JSON, models by
+the reader that refuses unknown types. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairmend.core.case import Case, Effect
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.errors import FairmendError, PluginError
+from fairmend.core.hooks.markers import PROJECT
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.safety.containment import contained, described, is_ours
+from fairmend.core.serialization import to_plain
+from fairmend.core.technique import Technique
+from fairmend.pipeline.storage.artifacts import dump_frame, load_frame
+from fairmend.pipeline.storage.model_files import dump_model, load_model
+from fairmend.pipeline.storage.training_data import dump_data, load_data
+
+PARTS = ("train", "calibration", "validation")
+
+
+def strangers(technique: Any, model: FairModel | None = None) -> list[Technique]:
+    """Return which of a technique and the parts of a model are a third party's."""
+    found = [technique, *(model.parts if model is not None else ())]
+    return [t for t in found if isinstance(t, Technique) and not is_ours(type(t))]
+
+
+def package_of(technique: Technique) -> str:
+    """Return the top-level module that a technique comes from."""
+    return type(technique).__module__.partition(".")[0]
+
+
+def run_step(technique: Any, case: Case) -> tuple[Case, Effect]:
+    """Run a step; one of a third party, or on a model that holds a part of one, runs contained.
+
+    Raises
+    ------
+    FairmendError
+        What the technique raises of these.
+    PluginError
+        It raises anything else, ends its process, exceeds a limit, changes the data it was given in
+        place, or fits a rule that cannot decide on the validation rows.
+    """
+    theirs = strangers(technique, case.model)
+    if not theirs:
+        return _attempted(technique, case)
+    _load_formats()
+    content = contained(
+        lambda: _packed(case, *_watched(technique, case)),
+        plugin=package_of(theirs[0]),
+        what=str(technique.metadata.slug),
+    )
+    return _unpacked(content, case, {package_of(t) for t in theirs})
+
+
+def score_and_decide(model: FairModel, data: Dataset) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return scores and decisions of a rule on data, as :func:`decided` does."""
+    return decided(model, lambda: model.score_and_decide(data.X, data.sensitive, data.key), len(data))
+
+
+def decided(
+    model: FairModel, call: Callable[[], tuple[NDArray[np.float64], NDArray[np.int64]]], n_rows: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the scores and decisions that a call gets from a rule.
+
+    Where the rule holds a part of a third party the call runs contained.
+
+    Raises
+    ------
+    FairmendError
+        What the call raises of these.
+    PluginError
+        It raises anything else, ends its process, exceeds a limit, or gives no decision for each row.
+    """
+    theirs = strangers(None, model)
+    if not theirs:
+        return call()
+    slug = theirs[0].metadata.slug
+    content = contained(
+        lambda: _zipped(dict(zip(("scores", "decisions"), map(_array, call()), strict=True))),
+        plugin=package_of(theirs[0]),
+        what=f"the prediction of {slug}",
+    )
+    parts = _unzipped(content)
+    scores, decisions = (np.load(io.BytesIO(parts[n]), allow_pickle=False) for n in ("scores", "decisions"))
+    if scores.shape != (n_rows,) or decisions.shape != (n_rows,) or not np.isin(decisions, (0, 1)).all():
+        raise PluginError(f"the rule with {slug} gave no decision of 0 or 1 for each of {n_rows} rows")
+    return scores.astype(float), decisions.astype(np.int64)
+
+
+def evaluated(technique: Any, **given: Any) -> dict[str, Any]:
+    """Return what an evaluation finds; one of a third party runs contained."""
+    if not strangers(technique):
+        found: dict[str, Any] = technique.evaluate(**given)
+        return found
+    content = contained(
+        lambda: json.dumps(technique.evaluate(**given)).encode(),
+        plugin=package_of(technique),
+        what=str(technique.metadata.slug),
+    )
+    return dict(json.loads(content))
+
+
+def _attempted(technique: Any, case: Case) -> tuple[Case, Effect]:
+    """Run one of our own techniques; a fault of it fails the step and not the run."""
+    try:
+        found: tuple[Case, Effect] = technique.run(case)
+    except FairmendError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{technique.metadata.slug} raised {described(error)}") from error
+    return found
+
+
+def _watched(technique: Any, case: Case) -> tuple[Case, Effect]:
+    """Run a step and see that it leaves its input as it was, and that the rule it leads to can decide."""
+    before = {part: getattr(case, part).fingerprint() for part in PARTS}
+    after, effect = technique.run(case)
+    changed = [part for part in PARTS if getattr(case, part).fingerprint() != before[part]]
+    if changed:
+        raise PluginError(
+            f"{technique.metadata.slug} changed the {' and the '.join(changed)} data in place; it must return a changed copy"
+        )
+    if after.model is not None and after.model is not case.model:
+        data = case.validation
+        after.model.score_and_decide(data.X, data.sensitive, data.key)
+    return after, effect
+
+
+def drawn(
+    plugin: str, name: str, load: Callable[..., Any], rows: int, seed: int
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return frame and roles of an example data set; one of a third party is drawn contained.
+
+    Raises
+    ------
+    PluginError
+        The loader raises, or what it returns is no frame with roles.
+    """
+
+    def call() -> tuple[pd.DataFrame, dict[str, Any]]:
+        found = load(n_rows=rows, random_state=seed)
+        if not (
+            isinstance(found, Mapping)
+            and isinstance(found.get("frame"), pd.DataFrame)
+            and isinstance(found.get("roles"), Mapping)
+        ):
+            raise PluginError(
+                f"the data set {name} of the plugin {plugin} must be a mapping with frame and roles, "
+                f"got {type(found).__name__}"
+            )
+        return found["frame"], dict(found["roles"])
+
+    if plugin.startswith(f"{PROJECT}."):
+        return call()
+
+    def packed() -> bytes:
+        frame, roles = call()
+        return _zipped({"frame": dump_frame(frame), "roles": _json(roles)})
+
+    parts = _unzipped(contained(packed, plugin=plugin, what=f"the data set {name}"))
+    return load_frame(parts["frame"]), dict(json.loads(parts["roles"]))
+
+
+# -- the formats --------------------------------------------------------------------------------------
+
+
+def _load_formats() -> None:
+    """Import the reader and writer of models before a fork, so that it need not be done in each."""
+    import skops.io  # noqa: F401
+
+
+def _packed(before: Case, after: Case, effect: Effect) -> bytes:
+    parts = {
+        "step": _json(
+            {
+                "effect": effect.to_json(),
+                "graph": None if after.graph is None else after.graph.to_mapping(),
+                "results": {k: v for k, v in after.results.items() if before.results.get(k) is not v},
+            }
+        )
+    }
+    if after.model is not before.model:
+        parts["model"] = dump_model(after.model)
+    if after.train is not before.train:
+        parts["train"] = dump_data(after.train)
+    return _zipped(parts)
+
+
+def _unpacked(content: bytes, before: Case, packages: Iterable[str]) -> tuple[Case, Effect]:
+    parts = _unzipped(content)
+    step = json.loads(parts["step"])
+    case = before.replace(results={**before.results, **step["results"]})
+    if step["graph"] is not None:
+        case = case.replace(graph=CausalGraph.from_mapping(step["graph"]))
+    if "train" in parts:
+        case = case.replace(train=_sharing(load_data(parts["train"], before.train), before.train))
+    if "model" in parts:
+        case = case.replace(model=load_model(parts["model"], tuple(packages), what="the fitted rule"))
+    raw = step["effect"]
+    return case, Effect(raw["kind"], raw["share"], raw["text"], raw["size"], raw["detail"])
+
+
+def _sharing(train: Dataset, former: Dataset) -> Dataset:
+    """Return training data that hold the very objects of the former where they are equal."""
+    same: dict[str, Any] = {
+        name: getattr(former, name)
+        for name in ("X", "sensitive")
+        if getattr(train, name).equals(getattr(former, name))
+    }
+    for name in ("y", "weights", "own_weights"):
+        one, other = getattr(train, name), getattr(former, name)
+        if one is not None and other is not None and np.array_equal(one, other):
+            same[name] = other
+    return replace(train, **same)
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(to_plain(value)).encode()
+
+
+def _array(values: NDArray[Any]) -> bytes:
+    out = io.BytesIO()
+    np.save(out, values, allow_pickle=False)
+    return out.getvalue()
+
+
+def _zipped(parts: Mapping[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def _unzipped(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

@@ -1,0 +1,361 @@
+"""One technique alone on a table, without a pipeline around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fairmend.audit.predictions import audited_predictions
+from fairmend.core.case import Case, Effect
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.group_names import protected_groups
+from fairmend.core.data.roles import Roles
+from fairmend.core.errors import DataError, MissingColumnError, UsageError, unknown
+from fairmend.core.metrics import Comparison, Measurement, compare, measure
+from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.models.learners import make_learner
+from fairmend.core.serialization import to_plain
+from fairmend.core.stages.effects import feature_effect, label_effect, row_effect, weight_effect
+from fairmend.core.technique import Technique
+from fairmend.core.text.strict_reading import MOST_YAML_BYTES, parse_yaml, read_text
+from fairmend.core.text.validation import check_seed, validated
+from fairmend.core.text.words import plural
+from fairmend.pipeline.external_inputs import given_columns
+from fairmend.pipeline.run.third_party import run_step, score_and_decide
+
+WEIGHT, ORIGIN = "fairmend_weight", "fairmend_origin"
+
+
+@dataclass(frozen=True)
+class TechniqueResult:
+    """What a technique did on its own.
+
+    Attributes
+    ----------
+    technique_id, slug
+        The technique.
+    text : str
+        What it did, in a sentence.
+    figures : dict
+        What it changed or found, for JSON.
+    table : DataFrame or None
+        The changed data, or scores and decisions of the rows that trained nothing.
+    before, after, tests : Measurement, Measurement, Comparison; or None
+        Of a technique that makes decisions: the figures without and with it on these rows.
+    """
+
+    technique_id: int | str
+    slug: str
+    text: str
+    figures: dict[str, Any] = field(default_factory=dict)
+    table: pd.DataFrame | None = None
+    before: Measurement | None = None
+    after: Measurement | None = None
+    tests: Comparison | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON, without the table."""
+        compared = {}
+        if self.before is not None and self.after is not None and self.tests is not None:
+            compared = {
+                "baseline": self.before.to_json(),
+                "final": self.after.to_json(),
+                "tests": self.tests.to_json(),
+            }
+        return {
+            "technique_id": self.technique_id,
+            "slug": self.slug,
+            "text": self.text,
+            **to_plain(self.figures),
+            **compared,
+        }
+
+
+def run_technique(
+    technique: type[Technique],
+    frame: pd.DataFrame,
+    *,
+    roles: Mapping[str, Any],
+    features: Sequence[str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    predictions: str | None = None,
+    scores: str | None = None,
+    graph: str | Path | None = None,
+    learner: str = "gradient_boosting",
+    seed: int = 0,
+) -> TechniqueResult:
+    """Run one technique on a table.
+
+    Parameters
+    ----------
+    technique : type of Technique
+        What to run.
+    frame : DataFrame, shape (n, p)
+        The data; for an evaluation that compares models, the models with their measures.
+    roles : mapping
+        As in :class:`~fairmend.core.data.roles.Roles`; a change of features needs no outcome.
+    features : sequence of str, optional
+        Features that it acts on or reads; all that have no other role if nothing is given.
+    parameters : mapping, optional
+        Parameters of the technique.
+    predictions, scores : str, optional
+        Decisions and probabilities of an existing model, as ``[FILE:]COLUMN``.
+    graph : path, optional
+        Causal graph as JSON, YAML or Graphviz; without one, the graph that the roles imply.
+    learner : str
+        Learner of the reference model, where one is trained.
+    seed : int
+        Seed of the split, the model and the technique.
+
+    Raises
+    ------
+    FairmendError
+        The request contradicts itself, or the data cannot serve it.
+    """
+    check_seed(seed)
+    chosen = dict(parameters or {})
+    names = technique._get_param_names()
+    if features is not None:
+        absent = [f for f in features if f not in frame.columns]
+        if absent:
+            raise MissingColumnError(str(unknown("column", absent[0], [str(c) for c in frame.columns])))
+        if "features" in names:
+            chosen.setdefault("features", list(features))
+    if "random_state" in names:
+        chosen.setdefault("random_state", seed)
+    ready = technique.with_parameters(**chosen)
+    if "candidates" in getattr(ready, "reads", ()):
+        return _told(ready, ready.evaluate(candidates=_candidates(frame)))
+    [given, probabilities], taken = given_columns(frame, predictions, scores)
+    asked = {**roles, "ignored": (*roles.get("ignored", ()), *taken)}
+    if ready.stage == "pre-processing" and hasattr(ready, "_transform") and "outcome" not in asked:
+        return _transform_unlabelled(ready, frame, asked, features)
+    for role in ("outcome", "protected"):
+        if role not in asked:
+            raise UsageError(f"{ready.metadata.name} needs the {role} named (--{role})")
+    data = Dataset.from_frame(frame, validated(Roles, asked, "the roles of the columns"))
+    if features is not None and "features" not in names:
+        data = data.without([c for c in data.X.columns if c not in set(features)])
+    if ready.stage == "causal":
+        return _told(ready, ready.analyse(data, _graph(graph, data.roles)))
+    if ready.stage == "evaluation":
+        subject = audited_predictions(data, given, probabilities, None, learner, seed)
+        found = ready.evaluate(
+            data.y,
+            subject.decisions,
+            subject.scores,
+            sensitive_features=data.sensitive,
+            sample_weight=data.weights,
+        )
+        return _told(ready, {**found, "subject": subject.name})
+    if ready.stage == "pre-processing":
+        return _change(ready, frame, data)
+    if probabilities is not None:
+        return _adjust(ready, data, np.asarray(probabilities, dtype=float), seed)
+    return _train(ready, data, learner, seed, graph)
+
+
+def _told(technique: Any, found: Mapping[str, Any]) -> TechniqueResult:
+    about = technique.metadata
+    figures = {k: v.to_mapping() if isinstance(v, CausalGraph) else v for k, v in found.items()}
+    text = str(figures.pop("text", f"{about.name}: done."))
+    return TechniqueResult(about.technique_id, about.slug, text, to_plain(figures))
+
+
+def _candidates(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.set_index("model") if "model" in frame.columns else frame
+
+
+def _graph(path: str | Path | None, roles: Roles) -> CausalGraph:
+    if path is None:
+        return CausalGraph.from_roles(
+            roles.protected,
+            outcome=roles.outcome,
+            mediators=tuple(m for m in roles.mediators if m not in {*roles.resolving, *roles.proxies}),
+            resolving=roles.resolving,
+            proxies=roles.proxies,
+        )
+    file = Path(path)
+    if not file.is_file():
+        raise UsageError(f"there is no graph file {file}; give JSON, YAML or Graphviz (.dot)")
+    text = read_text(file, str(file), MOST_YAML_BYTES)
+    if file.suffix in {".dot", ".gv"}:
+        return CausalGraph.from_dot(text)
+    raw = parse_yaml(text, str(file))
+    return CausalGraph.from_mapping(raw.get("graph", raw) if isinstance(raw, dict) else raw)
+
+
+# -- pre-processing: the table as changed ---------------------------------------------------------
+
+
+def _transform_unlabelled(
+    technique: Any, frame: pd.DataFrame, roles: Mapping[str, Any], features: Sequence[str] | None
+) -> TechniqueResult:
+    """Change features of a table that has no outcome."""
+    if "protected" not in roles or features is None or technique.metadata.needs_labels:
+        raise UsageError(
+            f"{technique.metadata.name} needs --protected, and --outcome or --features to tell features from the rest"
+        )
+    absent = [c for c in roles["protected"] if c not in frame.columns]
+    if absent:
+        raise MissingColumnError(str(unknown("column", absent[0], [str(c) for c in frame.columns])))
+    sensitive, _, _ = protected_groups(frame, roles["protected"], roles.get("cuts", {}))
+    return _transform(technique, frame, frame[list(features)], None, sensitive)
+
+
+def _transform(
+    technique: Any, frame: pd.DataFrame, X: pd.DataFrame, y: Any, sensitive: pd.DataFrame
+) -> TechniqueResult:
+    changed = technique.fit_transform(X, y, sensitive_features=sensitive)
+    dropped = [c for c in X.columns if c not in changed.columns]
+    table = frame.drop(columns=dropped).assign(**{str(c): changed[c].to_numpy() for c in changed.columns})
+    return _changed(technique, feature_effect(X, changed), table)
+
+
+def _change(technique: Any, frame: pd.DataFrame, data: Dataset) -> TechniqueResult:
+    """Return the table with features repaired, weights added, labels changed, or rows drawn anew."""
+    if hasattr(technique, "_transform"):
+        return _transform(technique, frame, data.X, data.y, data.sensitive)
+    known = {"sensitive_features": data.sensitive}
+    if hasattr(technique, "_reweight"):
+        weights = technique.reweight(data.X, data.y, **known, sample_weight=data.weights)
+        name = data.roles.weights or WEIGHT
+        return _changed(technique, weight_effect(data, weights), frame.assign(**{name: weights}))
+    if hasattr(technique, "_resample"):
+        rows = technique.resample(data.X, data.y, **known, sample_weight=data.weights)
+        table = frame.take(np.maximum(rows.origin, 0)).reset_index(drop=True)
+        made = rows.origin < 0
+        table.loc[made, :] = None
+        for name in rows.X.columns:
+            table[name] = rows.X[name].to_numpy()
+        for name in rows.sensitive.columns:
+            if name not in data.roles.cuts:
+                table.loc[made, name] = rows.sensitive[name].to_numpy()[made]
+        outcome = _outcome_values(frame, data)[rows.y]
+        table[data.roles.outcome] = np.where(made, outcome, table[data.roles.outcome])
+        table[ORIGIN] = pd.array(np.where(made, -1, rows.origin), dtype="Int64")
+        table.loc[made, ORIGIN] = pd.NA
+        return _changed(technique, row_effect(data, rows), table)
+    labels = technique.relabel(data.X, data.y, **known)
+    values = _outcome_values(frame, data)
+    column = np.where(labels == data.y, frame[data.roles.outcome], values[labels])
+    return _changed(technique, label_effect(data, labels), frame.assign(**{data.roles.outcome: column}))
+
+
+def _outcome_values(frame: pd.DataFrame, data: Dataset) -> Any:
+    """Return the unfavourable and the favourable value as they stand in the table."""
+    column = frame[data.roles.outcome]
+    values = [column[data.y == label].unique() for label in (0, 1)]
+    if any(len(v) != 1 for v in values):
+        raise DataError(
+            f"the outcome {data.roles.outcome!r} has {sum(map(len, values))} values; new labels can be written for two"
+        )
+    return np.array([v[0] for v in values], dtype=object)
+
+
+def _changed(technique: Any, effect: Effect, table: pd.DataFrame) -> TechniqueResult:
+    about = technique.metadata
+    return TechniqueResult(about.technique_id, about.slug, effect.text, {"effect": effect.to_json()}, table)
+
+
+# -- in- and post-processing: scores and decisions of rows that trained nothing -------------------
+
+
+def _train(
+    technique: Any, data: Dataset, learner: str, seed: int, graph: str | Path | None
+) -> TechniqueResult:
+    """Train a reference model, run the technique, and decide on the test rows with and without it."""
+    parts = data.split(seed=seed)
+    rows = _places(data, None, seed)["test"]
+    case = Case(
+        parts["train"],
+        parts["calibration"],
+        parts["validation"],
+        learner=make_learner(learner, seed=seed),
+        graph=_graph(graph, data.roles) if technique.metadata.needs_graph else None,
+        seed=seed,
+    ).retrained()
+    after, effect = run_step(technique, case)
+    test = parts["test"]
+    if technique.stage == "operations":
+        return _told(technique, after.results[technique.metadata.slug])
+    columns = {
+        f"{name}{what}": values
+        for name, model in (("baseline_", case.fitted()), ("", after.fitted()))
+        for what, values in _decided(model, test).items()
+    }
+    return _compared(technique, test, rows, columns, effect.text, {"effect": effect.to_json()})
+
+
+def _places(data: Dataset, shares: Mapping[str, float] | None, seed: int) -> dict[str, NDArray[Any]]:
+    """Return the numbers of the rows of each part of a split."""
+    numbered = replace(data, key=np.arange(len(data)))
+    return {name: np.asarray(part.key) for name, part in numbered.split(shares, seed=seed).items()}
+
+
+def _decided(model: FairModel, data: Dataset) -> dict[str, Any]:
+    scores, decisions = score_and_decide(model, data)
+    return {"score": scores, "decision": decisions}
+
+
+def _adjust(technique: Any, data: Dataset, scores: Any, seed: int) -> TechniqueResult:
+    """Fit a technique of post-processing on given scores of one half, and adjust the other half."""
+    if technique.stage != "post-processing":
+        raise UsageError(
+            f"{technique.metadata.name} trains a model of its own; --scores serves post-processing and evaluation"
+        )
+    places = _places(data, {"calibration": 0.5, "test": 0.5}, seed)
+    fit, rows = places["calibration"], places["test"]
+    known, test = data.take(fit), data.take(rows)
+    technique.fit(scores[fit], known.y, sensitive_features=known.sensitive, sample_weight=known.weights)
+    before = scores[rows]
+    decides = "decisions" in technique.metadata.changes
+    asked = {"sensitive_features": test.sensitive}
+    out = technique.adjust(before, **asked, **({"key": test.key, "seed": seed} if decides else {}))
+    columns = {
+        "baseline_score": before,
+        "baseline_decision": (before >= 0.5).astype(np.int64),
+        "score": before if decides else out,
+        "decision": out if decides else (out >= 0.5).astype(np.int64),
+    }
+    text = f"Fitted on {plural(len(fit), 'row')} and applied to the other {len(rows)}."
+    return _compared(technique, test, rows, columns, text, to_plain(getattr(technique, "diagnostics_", {})))
+
+
+def _compared(
+    technique: Any,
+    test: Dataset,
+    rows: Any,
+    columns: Mapping[str, Any],
+    text: str,
+    figures: Mapping[str, Any],
+) -> TechniqueResult:
+    known: dict[str, Any] = {"sensitive_features": test.sensitive, "sample_weight": test.weights}
+    before, after = columns["baseline_decision"], columns["decision"]
+    name = test.roles.key or "row"
+    table = pd.DataFrame(
+        {
+            name: rows if test.key is None else test.key,
+            **test.sensitive,
+            test.roles.outcome: test.y,
+            **columns,
+        }
+    )
+    about = technique.metadata
+    return TechniqueResult(
+        about.technique_id,
+        about.slug,
+        text,
+        {"rows": len(test), **figures},
+        table,
+        measure(test.y, before, y_score=columns["baseline_score"], **known),
+        measure(test.y, after, y_score=columns["score"], **known),
+        compare(test.y, before, after, **known),
+    )

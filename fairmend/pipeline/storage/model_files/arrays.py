@@ -1,0 +1,161 @@
+"""Arrays of a model file: that they are as long as they claim, and hold places that exist.
+
+Compiled code follows the places that a tree holds (of children and of features) without looking, so a
+place outside of the array would crash the process, or a loop never end.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.lib import format as npy
+
+from fairmend.pipeline.storage.model_files.archive import Archive
+from fairmend.pipeline.storage.model_files.errors import DamagedFileError
+
+LEAF = -1
+# Bytes that hold the length of the header, by version of the format.
+_LENGTHS = {b"\x01": 2, b"\x02": 4}
+
+
+def check_array(content: bytes) -> tuple[int, ...]:
+    """Return the shape of an array in numpy's format after a look at its header.
+
+    Raises
+    ------
+    DamagedFileError
+        It is no array, holds objects, or is longer or shorter than its header says.
+    """
+    length = _LENGTHS.get(content[6:7], 2)
+    start = 8 + length + int.from_bytes(content[8 : 8 + length], "little")
+    try:
+        shape, dtype = _header(content[:start])
+    except Exception as error:  # whatever a made-up header brings about
+        raise DamagedFileError("it holds an array whose header cannot be read") from error
+    if dtype.hasobject:
+        raise DamagedFileError("it holds an array of pickled objects, which run code when they are read")
+    count, held = math.prod(shape), len(content) - start
+    if min(shape, default=0) < 0 or count * dtype.itemsize != held or (count and not dtype.itemsize):
+        raise DamagedFileError(f"it holds an array of shape {shape} in {held:,} bytes")
+    return shape
+
+
+@lru_cache(maxsize=1024)
+def _header(head: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type; the many small arrays of a forest have few headers among them."""
+    stream = io.BytesIO(head)
+    read = npy.read_array_header_1_0 if npy.read_magic(stream) == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return tuple(shape), dtype
+
+
+def read_array(content: bytes) -> np.ndarray[Any, Any]:
+    """Return an array in numpy's format."""
+    check_array(content)
+    found: np.ndarray[Any, Any] = np.load(io.BytesIO(content), allow_pickle=False)
+    return found
+
+
+def check_sparse(content: bytes, budget: int) -> None:
+    """Check that a sparse matrix, an archive of arrays, is bounded and holds places that exist.
+
+    Raises
+    ------
+    DamagedFileError
+        It does not.
+    """
+    archive = Archive(content, budget)
+    for name in sorted(archive.names):
+        check_array(archive.read(name))
+    try:
+        found: Any = scipy.sparse.load_npz(io.BytesIO(content))
+        if found.format in {"csr", "csc", "bsr"}:
+            found.check_format(full_check=True)
+        elif found.format == "coo":
+            found.tocsr().check_format(full_check=True)
+    except Exception as error:  # whatever made-up members bring about
+        raise DamagedFileError("it holds a sparse matrix that contradicts itself") from error
+
+
+def check_nodes(content: bytes, n_features: int, n_nodes: int) -> None:
+    """Check the nodes of a decision tree: each child comes after its parent, each feature is there.
+
+    Raises
+    ------
+    DamagedFileError
+        A node leads outside of the tree, or back.
+    """
+    nodes = read_array(content)
+    names = nodes.dtype.names or ()
+    if nodes.ndim != 1 or len(nodes) != n_nodes or not {"left_child", "right_child", "feature"} <= {*names}:
+        raise DamagedFileError("it holds a tree without nodes")
+    inner = nodes["left_child"] != LEAF
+    _check_places(
+        nodes[inner], np.flatnonzero(inner), ("left_child", "right_child"), "feature", n_features, n_nodes
+    )
+
+
+def check_boosted_nodes(content: bytes, n_features: int, n_bitsets: int) -> None:
+    """Check the nodes of a histogram-boosted tree, as :func:`check_nodes` does.
+
+    Raises
+    ------
+    DamagedFileError
+        A node leads outside of the tree, or back.
+    """
+    nodes = read_array(content)
+    needed = {"left", "right", "feature_idx", "is_leaf", "is_categorical", "bitset_idx"}
+    if nodes.ndim != 1 or not len(nodes) or not needed <= {*(nodes.dtype.names or ())}:
+        raise DamagedFileError("it holds a tree without nodes")
+    inner = nodes["is_leaf"] == 0
+    _check_places(
+        nodes[inner], np.flatnonzero(inner), ("left", "right"), "feature_idx", n_features, len(nodes)
+    )
+    if (nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)] >= n_bitsets).any():
+        raise DamagedFileError("it holds a tree whose nodes lead outside of it")
+
+
+def _check_places(
+    nodes: np.ndarray[Any, Any],
+    places: np.ndarray[Any, Any],
+    children: tuple[str, str],
+    feature: str,
+    n_features: int,
+    n_nodes: int,
+) -> None:
+    sound = all(((nodes[c] > places) & (nodes[c] < n_nodes)).all() for c in children)
+    if not sound or not ((nodes[feature] >= 0) & (nodes[feature] < n_features)).all():
+        raise DamagedFileError("it holds a tree whose nodes lead outside of it, or back")
+
+
+def check_neighbors_tree(
+    points: bytes, order: bytes, nodes: bytes, bounds: bytes, levels: int, size: int
+) -> None:
+    """Check a k-d tree or ball tree: its nodes are ranges of its points, a parent's twice as long.
+
+    Raises
+    ------
+    DamagedFileError
+        A node leads outside of the tree.
+    """
+    data, places, ranges, boxes = (read_array(part) for part in (points, order, nodes, bounds))
+    sound = (
+        data.ndim == 2
+        and places.shape == (len(data),)
+        and ranges.shape == (size,)
+        and 0 < levels < 64
+        and size == 2**levels - 1
+        and boxes.shape[1:] == (size, data.shape[1])
+        and {"idx_start", "idx_end", "is_leaf"} <= {*(ranges.dtype.names or ())}
+        and ((places >= 0) & (places < len(data))).all()
+        and ((ranges["idx_start"] >= 0) & (ranges["idx_start"] <= ranges["idx_end"])).all()
+        and (ranges["idx_end"] <= len(data)).all()
+        and (ranges["is_leaf"][size // 2 :] != 0).all()
+    )
+    if not sound:
+        raise DamagedFileError("it holds a tree of neighbors whose nodes lead outside of it")

@@ -1,0 +1,396 @@
+"""The run store: SQLite for what happened, content-addressed files for what was computed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from fairmend.core.errors import RunError, StoreError, unknown
+from fairmend.pipeline.run.approvals import Approval
+from fairmend.pipeline.storage.artifacts import Artifacts
+from fairmend.pipeline.storage.chain import COLUMNS, SEAL, digest, link, unchained
+from fairmend.pipeline.storage.database import Database
+from fairmend.pipeline.storage.keys import Keyring, is_signed
+from fairmend.pipeline.storage.verification import check
+
+
+def store_folder() -> Path:
+    """Return the folder of the runs: FAIRMEND_HOME, else ``.fairmend`` where the command is given."""
+    return Path(os.environ.get("FAIRMEND_HOME") or ".fairmend")
+
+
+LOOKS = """
+SELECT COUNT(*) FROM runs AS own JOIN (
+    SELECT rowid AS place, result, CASE WHEN json_valid(request) THEN request END AS request FROM runs
+) AS earlier ON earlier.place < own.rowid
+WHERE own.run_id = ? AND earlier.result IS NOT NULL
+AND json_extract(earlier.request, '$.data.sha256') = json_extract(own.request, '$.data.sha256')
+AND json_extract(earlier.request, '$.pipeline.seed') = json_extract(own.request, '$.pipeline.seed')
+AND json_extract(earlier.request, '$.pipeline.split') = json_extract(own.request, '$.pipeline.split')
+"""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What the store knows of a run.
+
+    Attributes
+    ----------
+    run_id, created, status : str
+        Its name, when it began, and how it stands (``running`` where it was cut off, ``error`` where it
+        could not be run).
+    request : dict
+        What was asked for: pipeline, data, settings.
+    result : dict or None
+        The record for JSON, once it ended.
+    model : str or None
+        Name of the file that holds the final rule.
+    head : str or None
+        Hash of the last entry of its log.
+    """
+
+    run_id: str
+    created: str
+    status: str
+    request: dict[str, Any]
+    result: dict[str, Any] | None
+    model: str | None
+    head: str | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The rows that the store holds of a run, read at one moment, as they are.
+
+    Attributes
+    ----------
+    run_id : str
+        The run.
+    run : dict
+        Its own row.
+    log, steps : list of dict
+        Its log, in order, and its steps.
+    """
+
+    run_id: str
+    run: dict[str, Any]
+    log: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
+
+
+class RunStore:
+    """Runs and what they leave behind.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where; see :func:`store_folder`.
+    keyring : Keyring, optional
+        The key that signs what is entered, and the keys that are trusted; by default the user's.
+
+    Raises
+    ------
+    RunError
+        The folder cannot be used, or was written by a newer version.
+    """
+
+    def __init__(self, folder: Path | None = None, keyring: Keyring | None = None) -> None:
+        self.folder = folder or store_folder()
+        self.keyring = keyring or Keyring()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"the run store {self.folder} cannot be made: {error.strerror or error}"
+            ) from error
+        self.artifacts = Artifacts(self.folder / "artifacts")
+        self.database = Database(self.folder / "runs.sqlite")
+
+    # -- runs -------------------------------------------------------------------------------------
+
+    def create(self, run_id: str, request: dict[str, Any]) -> None:
+        """Enter a new run."""
+        columns = {"created": _now(), "status": "running", "request": json.dumps(request)}
+        with self.database.change() as db:
+            db.execute(
+                "INSERT INTO runs (run_id, created, status, request) VALUES (?, ?, ?, ?)",
+                (run_id, *columns.values()),
+            )
+            self._append(db, run_id, {"what": "created"}, run=columns)
+
+    def resumed(self, run_id: str) -> None:
+        """Enter that a process goes on with a run, whose status stays until it ends."""
+        self.log(run_id, {"what": "resumed"})
+
+    def finish(self, run_id: str, status: str, result: dict[str, Any], model: str) -> None:
+        """Enter how a run ended."""
+        columns = {"status": status, "result": json.dumps(result), "model": model}
+        with self.database.change() as db:
+            db.execute(
+                "UPDATE runs SET status = ?, result = ?, model = ? WHERE run_id = ?",
+                (*columns.values(), run_id),
+            )
+            entry = {"what": "ended", "status": status, "reason": result["reason"], "model": model}
+            self._append(db, run_id, entry, run=columns)
+
+    def fail(self, run_id: str, message: str) -> None:
+        """Enter that a run ended with an error, such as data that cannot be split."""
+        self.log(run_id, {"what": "error", "message": message}, status="error")
+
+    def run(self, run_id: str) -> StoredRun:
+        """Return a run by its name, or ``latest``, as it is found: nothing is verified.
+
+        Raises
+        ------
+        UnknownNameError
+            There is none.
+        RunError
+            Its record is not JSON.
+        """
+        return _stored(self.snapshot(run_id).run)
+
+    def runs(self) -> list[StoredRun]:
+        """Return all runs, the latest first, as they are found; one that cannot be read is ``damaged``."""
+        with self.database.open() as db:
+            rows = db.execute("SELECT * FROM runs ORDER BY rowid DESC").fetchall()
+        found = []
+        for row in map(dict, rows):
+            try:
+                found.append(_stored(row))
+            except RunError:
+                found.append(StoredRun(str(row["run_id"]), str(row["created"]), "damaged", {}, None, None))
+        return found
+
+    def verified(self, run_id: str, files: bool = True) -> StoredRun:
+        """Return a run by its name, or ``latest``, of which nothing was changed.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        files : bool
+            Whether to read its files, too: events and stored results.
+
+        Raises
+        ------
+        UnknownNameError
+            There is none.
+        RunError
+            Something was changed, or signed by a key that is not trusted; see
+            :func:`fairmend.pipeline.storage.verification.verify`.
+        """
+        snapshot = self.snapshot(run_id)
+        check(snapshot, self, self.keyring.accepted(), files=files)
+        return _stored(snapshot.run)
+
+    def snapshot(self, run_id: str) -> Snapshot:
+        """Return the rows of a run by its name, or ``latest``, as they are."""
+        with self.database.open() as db:
+            db.execute("BEGIN")
+            if run_id == "latest":
+                row = db.execute("SELECT * FROM runs ORDER BY rowid DESC LIMIT 1").fetchone()
+            else:
+                row = db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+            name = row["run_id"] if row is not None else run_id
+            log = db.execute("SELECT * FROM log WHERE run_id = ? ORDER BY place", (name,)).fetchall()
+            steps = db.execute("SELECT * FROM steps WHERE run_id = ? ORDER BY trace", (name,)).fetchall()
+        if row is None:
+            raise unknown("run", run_id, [r.run_id for r in self.runs()], "fairmend status")
+        return Snapshot(str(name), dict(row), [dict(r) for r in log], [dict(r) for r in steps])
+
+    def events_path(self, run_id: str) -> Path:
+        """Return the file of the events of a run, a line of JSON each."""
+        return self.folder / "events" / f"{run_id}.jsonl"
+
+    def test_looks(self, run_id: str) -> int:
+        """Return how many runs had looked at the test part of a run's data when it began.
+
+        These are the runs entered before it that ended, on data of the same content, split and seed.
+        """
+        with self.database.open() as db:
+            row = db.execute(LOOKS, (run_id,)).fetchone()
+        return int(row[0])
+
+    @contextmanager
+    def lock(self, run_id: str) -> Iterator[None]:
+        """Keep a run to this process while it is being worked on.
+
+        Raises
+        ------
+        RunError
+            Another process works on it, or the store cannot be written to.
+        """
+        path = self.folder / "locks" / run_id
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = path.open("w")
+        except OSError as error:
+            raise StoreError(f"{run_id} cannot be worked on in {self.folder}: {error.strerror}") from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(
+                    f"{run_id} is being run by another process; wait for its end, or stop it, and then resume"
+                ) from error
+            yield
+
+    # -- steps ------------------------------------------------------------------------------------
+
+    def put_step(self, run_id: str, trace: str, parts: dict[str, Any]) -> None:
+        """Enter what a step made; its files are written before this."""
+        with self.database.change() as db:
+            row = {"run_id": run_id, "trace": trace, "parts": json.dumps(parts)}
+            db.execute(
+                "INSERT OR REPLACE INTO steps (run_id, trace, parts) VALUES (?, ?, ?)", tuple(row.values())
+            )
+            self._append(db, run_id, {"what": "step"}, steps={trace: digest(row)})
+
+    def get_step(self, run_id: str, trace: str) -> dict[str, Any] | None:
+        """Return what a step made, None if it did not get there."""
+        with self.database.open() as db:
+            row = db.execute(
+                "SELECT parts FROM steps WHERE run_id = ? AND trace = ?", (run_id, trace)
+            ).fetchone()
+        return None if row is None else json.loads(row["parts"])
+
+    # -- sweeps -----------------------------------------------------------------------------------
+
+    def enter_sweep(self, sweep_id: str, basis: dict[str, Any]) -> None:
+        """Enter a sweep with all that its figures depend on; once."""
+        with self.database.open() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO sweeps (sweep_id, created, basis) VALUES (?, ?, ?)",
+                (sweep_id, _now(), json.dumps(basis)),
+            )
+
+    def put_trials(self, sweep_id: str, outcomes: dict[str, dict[str, Any]]) -> None:
+        """Enter what was found of a sweep, by identity."""
+        key, rows = self.keyring.signing(), []
+        for identity, outcome in outcomes.items():
+            text = json.dumps(outcome)
+            rows.append((sweep_id, identity, text, key.public, key.sign(_trial(sweep_id, identity, text))))
+        with self.database.change() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO trials (sweep_id, identity, outcome, signer, signature) "
+                "VALUES (?, ?, ?, ?, ?)",
+                rows,
+            )
+
+    def get_trials(self, sweep_id: str) -> dict[str, dict[str, Any]]:
+        """Return what was found of a sweep so far, by identity.
+
+        Raises
+        ------
+        RunError
+            An outcome was changed or put in, or is signed by a key that is not trusted.
+        """
+        with self.database.open() as db:
+            rows = db.execute("SELECT * FROM trials WHERE sweep_id = ?", (sweep_id,)).fetchall()
+        accepted = self.keyring.accepted()
+        for row in rows:
+            content = _trial(sweep_id, row["identity"], row["outcome"])
+            if row["signer"] not in accepted or not is_signed(row["signer"], row["signature"], content):
+                raise RunError(
+                    f"a kept outcome of {sweep_id} was changed, or is signed by a key that is not trusted here; "
+                    "compute all anew with --fresh"
+                )
+        return {row["identity"]: json.loads(row["outcome"]) for row in rows}
+
+    def forget_sweep(self, sweep_id: str) -> None:
+        """Take out what was found of a sweep."""
+        with self.database.open() as db:
+            db.execute("DELETE FROM trials WHERE sweep_id = ?", (sweep_id,))
+
+    # -- the audit log ----------------------------------------------------------------------------
+
+    def log(self, run_id: str, entry: dict[str, Any], status: str | None = None) -> None:
+        """Add an entry to the log of a run, and with it change the status where one is given."""
+        with self.database.change() as db:
+            if status is not None:
+                db.execute("UPDATE runs SET status = ? WHERE run_id = ?", (status, run_id))
+            self._append(db, run_id, entry, run={} if status is None else {"status": status})
+
+    def entries(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the log of a run, its chain and signatures verified.
+
+        Raises
+        ------
+        RunError
+            An entry was changed or taken out; the message names its place.
+        """
+        snapshot = self.snapshot(run_id)
+        return unchained(snapshot.run_id, snapshot.log, self.keyring.accepted())
+
+    def approve(self, run_id: str, approval: Approval) -> None:
+        """Record a person's decision."""
+        made = {k: v for k, v in approval.to_json().items() if k not in {"time", "state"}}
+        self.log(run_id, {"what": "approval", **made})
+
+    def approvals(self, run_id: str) -> list[Approval]:
+        """Return the decisions of people on a run, in the order in which they were made."""
+        keys = ("gate", "role", "by", "approved", "note", "time", "answer")
+        entries = (e for e in self.entries(run_id) if e["what"] == "approval")
+        return [Approval(**{k: e[k] for k in keys if k in e}) for e in entries]
+
+    # -- what is sealed -----------------------------------------------------------------------------
+
+    def _append(
+        self,
+        db: sqlite3.Connection,
+        run_id: str,
+        entry: dict[str, Any],
+        *,
+        run: Mapping[str, object] = MappingProxyType({}),
+        steps: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Add an entry that seals what is changed with it: columns of the run's row, and steps."""
+        last = db.execute(
+            "SELECT place, hash FROM log WHERE run_id = ? ORDER BY place DESC LIMIT 1", (run_id,)
+        ).fetchone()
+        place, before = (0, "") if last is None else (last["place"] + 1, last["hash"])
+        events = self.events_path(run_id)
+        content = events.read_bytes() if events.exists() else b""
+        seal = {
+            "run": {column: digest(value) for column, value in run.items()},
+            "steps": dict(steps),
+            "events": [len(content), hashlib.sha256(content).hexdigest()],
+        }
+        text = json.dumps({**entry, "time": _now(), SEAL: seal}, sort_keys=True)
+        row = link(run_id, place, text, before, self.keyring.signing())
+        db.execute(
+            "INSERT INTO log (run_id, place, entry, before, hash, signer, signature) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (run_id, *(row[name] for name in COLUMNS)),
+        )
+        db.execute("UPDATE runs SET head = ?, entries = ? WHERE run_id = ?", (row["hash"], place + 1, run_id))
+
+
+def _trial(sweep_id: str, identity: object, outcome: object) -> bytes:
+    """Return what is signed of an outcome of a sweep."""
+    return b"fairmend trial 1\n" + digest([sweep_id, identity, outcome]).encode()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _stored(row: dict[str, Any]) -> StoredRun:
+    """Return a run from its row."""
+    parts: dict[str, Any] = {}
+    for name in ("request", "result"):
+        try:
+            parts[name] = None if row[name] is None else json.loads(row[name])
+        except (TypeError, ValueError) as error:
+            raise RunError(f"the {name} of {row['run_id']} is damaged: JSON was expected") from error
+    names = ("run_id", "created", "status", "request", "result", "model", "head")
+    return StoredRun(*(parts.get(name, row[name]) for name in names))

@@ -1,0 +1,382 @@
+"""Runs that are kept: begin, go on after a cut, approve, predict; a run is verified before it is read."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fairmend.catalog.policy import Policy, load_policy
+from fairmend.catalog.registry import Registry
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.files import append
+from fairmend.core.data.roles import Roles
+from fairmend.core.data.table_reading import exact_columns, read_table
+from fairmend.core.errors import FairmendError, RunError, StoreError, UsageError, unknown
+from fairmend.core.fair_pipeline import FairPipeline
+from fairmend.pipeline.run.approvals import Approval, check_decision
+from fairmend.pipeline.run.cv_results import Repeats
+from fairmend.pipeline.run.record import RunRecord
+from fairmend.pipeline.run.run_status import DEPLOYABLE, current_status, next_step, settled_decisions
+from fairmend.pipeline.run.runner import new_run_id, run
+from fairmend.pipeline.run.state_machine import Observer
+from fairmend.pipeline.run.third_party import decided
+from fairmend.pipeline.spec import PipelineSpec
+from fairmend.pipeline.storage.artifacts import dump_frame, load_frame
+from fairmend.pipeline.storage.checkpoints import Checkpoint
+from fairmend.pipeline.storage.run_store import RunStore, StoredRun
+
+
+def begin(
+    spec: PipelineSpec,
+    data: Dataset,
+    *,
+    store: RunStore,
+    registry: Registry,
+    path: str | Path | None = None,
+    policy: str | Policy | None = None,
+    assume_approved: bool = False,
+    model: Any = None,
+    cv: str | None = None,
+    observer: Observer | None = None,
+    n_boot: int = 2000,
+    n_permutations: int = 10_000,
+) -> RunRecord:
+    """Run a pipeline and keep the run.
+
+    Parameters
+    ----------
+    spec, data, registry, policy, assume_approved, model, cv, observer, n_boot, n_permutations
+        As for :func:`fairmend.pipeline.run.runner.run`.
+    store : RunStore
+        Where the run is kept.
+    path : str or Path, optional
+        The file that the data come from; it is read again to go on. Without one, or where it is a pipe, the data
+        are kept.
+    """
+    run_id = new_run_id()
+    checkpoint = Checkpoint(store, run_id, plugin_modules(registry))
+    judged_by = load_policy(policy or spec.policy, registry)
+    name = None
+    if model is not None:
+        name = checkpoint.put_model(model)
+        model = checkpoint.get_model(name)  # one that could not be read again is refused before the work
+    source = None if path is None or not Path(path).is_file() else Path(path)
+    request = {
+        "pipeline": spec.model_dump(mode="json"),
+        "policy": judged_by.model_dump(mode="json"),
+        "data": {
+            "path": None if source is None else str(source.resolve()),
+            "frame": None if source is not None else store.artifacts.put(_dump(data)),
+            "roles": data.roles.model_dump(mode="json"),
+            "notes": list(data.notes),
+            "sha256": data.fingerprint(),
+        },
+        "assume_approved": assume_approved,
+        "model": name,
+        "cv": None if cv is None else str(Repeats.parse(cv)),
+        "n_boot": n_boot,
+        "n_permutations": n_permutations,
+    }
+    store.create(run_id, request)
+    return _work(store.run(run_id), data, model, store, registry, observer)
+
+
+def resume(
+    run_id: str, *, store: RunStore, registry: Registry, observer: Observer | None = None
+) -> RunRecord:
+    """Go on with a run that was cut off or waits; finished steps are read, not computed.
+
+    A run that ended, and on which nobody decided since, is read as a whole and needs no data.
+
+    Raises
+    ------
+    RunError
+        The record or the data changed since the run began, or a stored result is missing.
+    """
+    stored = store.verified(run_id)
+    ended = read_record(store, stored, registry)
+    if ended is not None and ended.approvals == settled_decisions(store, stored, ended.approvals):
+        return ended
+    about = stored.request["data"]
+    roles = Roles(**about["roles"])
+    if about["path"] is not None:
+        data = Dataset.read(about["path"], roles)
+    else:
+        # The stored frame holds groups, already cut, and no column that is left out.
+        grouped = roles.model_copy(update={"cuts": {}, "ignored": ()})
+        data = Dataset.from_frame(load_frame(store.artifacts.get(about["frame"])), grouped)
+        data = replace(data, roles=roles, notes=tuple(about.get("notes", ())))
+    if data.fingerprint() != about["sha256"]:
+        raise RunError(
+            f"the data of {stored.run_id} changed since it began ({about['path']}); begin a new run"
+        )
+    checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
+    model = None if stored.request["model"] is None else checkpoint.get_model(stored.request["model"])
+    return _work(stored, data, model, store, registry, observer, resumed=True)
+
+
+def read_record(store: RunStore, stored: StoredRun, registry: Registry) -> RunRecord | None:
+    """Return the whole record of a run as it ended; None where it has not, or where none agrees with its result."""
+    if stored.result is None or stored.model is None:
+        return None
+    record = Checkpoint(store, stored.run_id, plugin_modules(registry)).get_record(stored.model)
+    if record is None:
+        return None
+    found = json.loads(json.dumps(record.to_json()))
+    if json.dumps(found) != json.dumps(stored.result):  # as texts, in which NaN equals NaN
+        return None
+    return replace(record, head=stored.head)
+
+
+def current_record(store: RunStore, stored: StoredRun, registry: Registry) -> RunRecord | None:
+    """Return the whole record of a run with what people decided since it ended, None where there is none."""
+    record = read_record(store, stored, registry)
+    if record is None:
+        return None
+    status, reason = current_status(store, stored)
+    decisions = settled_decisions(store, stored, record.approvals)
+    if status == "rejected":
+        return replace(record, status="rejected", reason=reason, approvals=decisions)
+    return replace(record, approvals=decisions)
+
+
+def _work(
+    stored: StoredRun,
+    data: Dataset,
+    model: Any,
+    store: RunStore,
+    registry: Registry,
+    observer: Observer | None,
+    resumed: bool = False,
+) -> RunRecord:
+    request = stored.request
+    checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
+    with store.lock(stored.run_id):
+        if resumed:
+            store.resumed(stored.run_id)
+        try:
+            record = run(
+                PipelineSpec(**request["pipeline"]),
+                data,
+                registry=registry,
+                policy=Policy(**request["policy"]),
+                approvals=store.approvals(stored.run_id),
+                assume_approved=request["assume_approved"],
+                model=model,
+                cv=request.get("cv"),  # not there in runs of versions that could not cross-validate
+                observer=_written(store, stored.run_id, observer),
+                n_boot=request["n_boot"],
+                n_permutations=request["n_permutations"],
+                run_id=stored.run_id,
+                checkpoint=checkpoint,
+                test_looks=store.test_looks(stored.run_id),
+            )
+        except FairmendError as error:
+            with suppress(StoreError):  # the disk that is full may be the error itself
+                store.fail(stored.run_id, str(error))
+            raise
+        deployed = FairPipeline.of_model(record.model, data)
+        checkpoint.put_record(record)
+        store.finish(stored.run_id, record.status, record.to_json(), checkpoint.put_model(deployed))
+        record.head = store.run(stored.run_id).head
+    return record
+
+
+def _written(store: RunStore, run_id: str, observer: Observer | None) -> Observer:
+    """Return an observer that writes each event as a line of JSON before it tells the given one."""
+    path = store.events_path(run_id)
+
+    def tell(event: dict[str, Any]) -> None:
+        line = json.dumps(
+            {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **event}, default=str
+        )
+        append(path, f"{line}\n".encode())
+        if observer is not None:
+            observer(event)
+
+    return tell
+
+
+def approve(
+    store: RunStore,
+    run_id: str,
+    *,
+    gate: str,
+    role: str,
+    by: str,
+    approved: bool,
+    note: str = "",
+    answer: str = "",
+) -> StoredRun:
+    """Record a person's decision on a gate of a run.
+
+    Parameters
+    ----------
+    store : RunStore
+        Where the run is kept.
+    run_id, gate, role : str
+        What is decided on, and in which role.
+    by : str
+        Name of the person.
+    approved : bool
+        The decision.
+    note : str
+        Why.
+    answer : str
+        How the objection of another person's rejection was answered, which this approval overrules.
+
+    Raises
+    ------
+    UnknownNameError
+        No such run, gate, or role at that gate.
+    UsageError
+        The run's approvals were assumed, or see :func:`fairmend.pipeline.run.approvals.check_decision`.
+    RunError
+        The record was changed.
+    """
+    stored = store.verified(run_id)
+    if stored.request["assume_approved"]:
+        raise UsageError(
+            f"the approvals of {stored.run_id} were assumed; begin a run without --assume-approved"
+        )
+    policy = Policy(**stored.request["policy"])
+    roles = {g.id: [r for c in g.checks for r in c.roles] for g in policy.gates}
+    roles = {g: r for g, r in roles.items() if r}
+    if gate not in roles:
+        raise unknown("gate with approvals", gate, roles)
+    if role not in roles[gate]:
+        raise unknown(f"role at {gate}", role, roles[gate])
+    decision = Approval(gate, role, by.strip(), approved, note.strip(), answer=answer.strip())
+    check_decision(decision, store.approvals(stored.run_id), distinct=policy.distinct_approvers)
+    store.approve(stored.run_id, decision)
+    return store.run(stored.run_id)
+
+
+def load_deployed(store: RunStore, run_id: str, registry: Registry, *, even_so: bool = False) -> FairPipeline:
+    """Return the fitted rule of a run.
+
+    Parameters
+    ----------
+    store : RunStore
+        Where the run is kept.
+    run_id : str
+        The run.
+    registry : Registry
+        What is installed.
+    even_so : bool
+        Return the rule also of a run that is not deployable.
+
+    Raises
+    ------
+    RunError
+        The run has not ended or is not deployable, or its record was changed.
+    """
+    return _deployed(store.verified(run_id), store, registry, even_so)
+
+
+def _deployed(stored: StoredRun, store: RunStore, registry: Registry, even_so: bool) -> FairPipeline:
+    """Return the fitted rule of a verified run."""
+    status, reason = current_status(store, stored)
+    if stored.model is None:
+        raise RunError(f"{stored.run_id} has no rule yet ({status}); {next_step(status, stored.run_id)}")
+    if status not in DEPLOYABLE and not even_so:
+        raise RunError(
+            f"{stored.run_id} is not deployable, it is {status}{f' ({reason})' if reason else ''}; "
+            f"{next_step(status, stored.run_id)}, or apply its rule all the same with --even-so"
+        )
+    return Checkpoint(store, stored.run_id, plugin_modules(registry)).get_model(stored.model)
+
+
+def predict(
+    store: RunStore,
+    run_id: str,
+    data: str | Path | pd.DataFrame,
+    registry: Registry,
+    *,
+    even_so: bool = False,
+) -> pd.DataFrame:
+    """Return score and decision of a run's rule for new rows.
+
+    Parameters
+    ----------
+    store : RunStore
+        Where the run is kept.
+    run_id : str
+        The run.
+    data : path or DataFrame
+        The features, the protected attributes where the rule reads them, and the row key if there is one.
+    registry : Registry
+        What is installed.
+    even_so : bool
+        Apply the rule also of a run that is not deployable; its status then stands in each row.
+
+    Returns
+    -------
+    DataFrame
+        ``score``, the probability of the favourable outcome, and ``decision``, 1 the favourable one;
+        ``run_status`` where the run is not deployable.
+
+    Raises
+    ------
+    RunError
+        As for :func:`load_deployed`.
+    DataError
+        The columns are not those of the training.
+    """
+    stored = store.verified(run_id)
+    rule = _deployed(stored, store, registry, even_so)
+    roles = stored.request["data"]["roles"]
+    frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
+    found = decide(rule, Roles(**roles), frame)
+    status, _ = current_status(store, stored)
+    return found if status in DEPLOYABLE else found.assign(run_status=status)
+
+
+def decide(rule: FairPipeline, roles: Roles, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return score and decision of a fitted rule for new rows, as :func:`predict` does."""
+    sensitive = None
+    if rule.reads_protected:
+        absent = [a for a in roles.protected if a not in frame.columns]
+        if absent:
+            raise UsageError(f"the rule reads {', '.join(absent)} for every decision, and the data lacks it")
+        sensitive = frame[list(roles.protected)]
+    key = frame[roles.key].to_numpy() if roles.key is not None and roles.key in frame.columns else None
+    scores, decisions = decided(
+        rule.model_,
+        lambda: rule.score_and_decide(frame, sensitive_features=sensitive, key=key),
+        len(frame),
+    )
+    out = pd.DataFrame({"score": scores, "decision": decisions.astype(np.int64)}, index=frame.index)
+    if key is not None:
+        out.insert(0, str(roles.key), key)
+    return out
+
+
+def plugin_modules(registry: Registry) -> tuple[str, ...]:
+    """Return the modules of the installed third-party plugins: where they begin, and of their techniques."""
+    third = {p.name: p.module.partition(":")[0] for p in registry.plugins}
+    third = {name: module for name, module in third.items() if module.partition(".")[0] != "fairmend"}
+    if not third:
+        return ()
+    techniques = {card.module for card in registry.cards() if card.plugin in third}
+    return tuple(sorted({*third.values(), *techniques}))
+
+
+def _dump(data: Dataset) -> bytes:
+    """Return the data with their columns as they would come from a file."""
+    frame = data.frame
+    roles = data.roles
+    favorable = roles.favorable
+    frame[roles.outcome] = np.where(data.y == 1, str(favorable), f"not {favorable}")
+    if roles.weights is not None and data.weights is not None:
+        frame[roles.weights] = data.weights
+    if roles.key is not None and data.key is not None:
+        frame[roles.key] = data.key
+    return dump_frame(frame.reset_index(drop=True))

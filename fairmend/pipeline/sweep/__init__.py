@@ -1,0 +1,1 @@
+"""Try techniques and their combinations, and keep those that no other beats."""

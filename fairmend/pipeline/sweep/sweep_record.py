@@ -1,0 +1,221 @@
+"""The record of a sweep: what was tried, how it fared, what is on the frontier and what was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fairmend.core.constraints import Constraints
+from fairmend.core.data.roles import Roles
+from fairmend.core.errors import UsageError
+from fairmend.core.findings import Audit
+from fairmend.core.metrics import Estimate, MetricChange
+from fairmend.core.text.strict_reading import read_json
+from fairmend.core.text.validation import validated
+from fairmend.core.vocabulary import Notion
+from fairmend.pipeline.spec import Step
+
+PLAIN = "plain model"
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MeasuredCandidate(_Closed):
+    """A figure, or the change of one, with its interval."""
+
+    value: float | None = Field(description="None where it is undefined")
+    interval: tuple[float, float] | None = Field(default=None, description="95 % interval")
+    support: int = Field(default=0, description="rows behind it")
+    enough: bool = Field(default=True, description="whether every cell behind it has enough rows")
+    lacking: tuple[str, ...] = Field(default=(), description="groups with too few rows")
+
+    def text(self, digits: int = 3) -> str:
+        """Return the figure with its interval, as people read it."""
+        if self.value is None:
+            return "not defined"
+        ends = (
+            "" if self.interval is None else " [" + ", ".join(f"{e:.{digits}f}" for e in self.interval) + "]"
+        )
+        return f"{self.value:.{digits}f}{ends}" + ("" if self.enough else " (too few rows)")
+
+    @classmethod
+    def of(cls, found: Estimate | MetricChange) -> Self:
+        """Return a figure or change as it is recorded."""
+        raw = found.to_json()
+        value = raw["change"] if "change" in raw else raw["value"]
+        return cls(
+            value=value,
+            interval=raw["interval"],
+            support=raw["support"],
+            enough=raw["enough"],
+            lacking=raw.get("lacking", ()),
+        )
+
+
+class SweepCandidate(_Closed):
+    """A combination of techniques and how it fared on the validation data."""
+
+    steps: tuple[Step, ...] = Field(description="the techniques, in order; none for the plain model")
+    status: Literal["measured", "failed"]
+    reason: str = Field(default="", description="why it failed")
+    accuracy: MeasuredCandidate | None = None
+    fairness: MeasuredCandidate | None = Field(default=None, description="the figure of the target")
+    accuracy_change: MeasuredCandidate | None = Field(
+        default=None, description="against the plain model, paired"
+    )
+    fairness_change: MeasuredCandidate | None = Field(
+        default=None, description="against the plain model, paired"
+    )
+    reads_protected: bool = Field(
+        default=False, description="whether a decision needs the protected attributes"
+    )
+    randomised: bool = Field(default=False, description="whether decisions are drawn at random in part")
+    meets_target: bool = Field(
+        default=False, description="whether the target is met, by the policy's rule of evidence"
+    )
+    secure: bool = Field(default=False, description="whether the target is met with the whole interval")
+    passes: bool = Field(
+        default=False, description="whether every required check of the last gate passes, approvals apart"
+    )
+    failing: tuple[str, ...] = Field(default=(), description="the required checks that do not pass")
+    seconds: float = Field(default=0.0, description="time of its steps when they were computed")
+    on_frontier: bool = Field(
+        default=False,
+        description="whether no other candidate is at least as good in both and better in one, or equal and shorter",
+    )
+    share_on_frontier: float | None = Field(
+        default=None, description="share of resamples of the rows in which no other beats it"
+    )
+
+    @property
+    def name(self) -> str:
+        """What to call it: its techniques, or the plain model."""
+        return " + ".join(step.slug for step in self.steps) or PLAIN
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        steps = [
+            step.model_dump(mode="json", include={"stage", "technique", "slug", "parameters"})
+            for step in self.steps
+        ]
+        return {"name": self.name, **self.model_dump(mode="json"), "steps": steps}
+
+
+class Target(_Closed):
+    """What the policy demands."""
+
+    measure: str = Field(description="name of the figure")
+    bound: str = Field(description="as people write it")
+    threshold: float
+    upward: bool = Field(description="whether greater values are better")
+
+
+class LeftOut(_Closed):
+    """A technique that was not tried, and why."""
+
+    technique_id: int | str
+    slug: str
+    reason: str
+
+
+class Sweep(_Closed):
+    """Everything that a sweep found; figures come from validation data, never from the test part."""
+
+    sweep: Literal[1] = Field(default=1, description="version of this format")
+    sweep_id: str = Field(description="hash of all that the figures depend on, the candidates apart")
+    roles: Roles = Field(description="what each column is for")
+    audit: Audit = Field(description="what settled the parameters")
+    data: dict[str, Any] = Field(description="rows, parts and SHA-256 of the data")
+    notion: Notion
+    target: Target
+    policy: dict[str, str] = Field(description="name, evidence and SHA-256 of the policy")
+    constraints: Constraints
+    learner: str
+    seed: int
+    depth: int
+    candidates: tuple[SweepCandidate, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    chosen: str | None = Field(default=None, description="name of the candidate to begin with")
+    reason: str = Field(description="why that one, or why none")
+    notes: tuple[str, ...] = ()
+    computed: int = Field(default=0, description="candidates computed in this call; the others were kept")
+    seconds: float = Field(default=0.0, description="duration of this call")
+    versions: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def measured(self) -> list[SweepCandidate]:
+        """The candidates that did not fail."""
+        return [c for c in self.candidates if c.status == "measured"]
+
+    @property
+    def frontier(self) -> list[SweepCandidate]:
+        """The candidates that no other beats, the most accurate first."""
+        return [c for c in ranked(self.candidates) if c.on_frontier]
+
+    @property
+    def pick(self) -> SweepCandidate | None:
+        """The candidate to begin with, None where none meets the target."""
+        return next((c for c in self.candidates if c.name == self.chosen), None)
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command: 0 where some candidate meets the target, else 4."""
+        return 0 if any(c.meets_target for c in self.candidates) else 4
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        raw = self.model_dump(mode="json", exclude={"candidates"})
+        raw["frontier"] = [c.name for c in self.frontier]
+        return {**raw, "candidates": [c.to_json() for c in self.candidates]}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any], what: str = "the sweep") -> Self:
+        """Return the sweep that :meth:`to_json` gave.
+
+        Raises
+        ------
+        UsageError
+            It is not a sweep; the message names the place.
+        """
+        if not isinstance(raw, Mapping):
+            raise UsageError(f"{what} is not a sweep: a mapping was expected, got {type(raw).__name__}")
+        found = {k: v for k, v in raw.items() if k != "frontier"}
+        if isinstance(found.get("candidates"), list):
+            found["candidates"] = [
+                {k: v for k, v in c.items() if k != "name"} if isinstance(c, Mapping) else c
+                for c in found["candidates"]
+            ]
+        return validated(cls, found, what)
+
+
+def ranked(candidates: tuple[SweepCandidate, ...]) -> list[SweepCandidate]:
+    """Return candidates in the order to read them: frontier, then others by accuracy, then failed ones."""
+
+    def place(c: SweepCandidate) -> tuple[bool, bool, float, int]:
+        accuracy = c.accuracy.value if c.accuracy is not None else None
+        return c.status == "failed", not c.on_frontier, -(accuracy or 0.0), len(c.steps)
+
+    return sorted(candidates, key=place)
+
+
+def load_sweep(source: str | Path | Mapping[str, Any] | Sweep) -> Sweep:
+    """Return a sweep from the JSON file (or mapping) that a sweep wrote.
+
+    Raises
+    ------
+    UsageError
+        The file is missing or is not a sweep.
+    """
+    if isinstance(source, Sweep):
+        return source
+    if isinstance(source, Mapping):
+        return Sweep.from_json(source)
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(f"there is no sweep file {path}; make one with fairmend sweep ... -o {path.name}")
+    return Sweep.from_json(read_json(path, str(path)), str(path))

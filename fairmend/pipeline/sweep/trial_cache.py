@@ -1,0 +1,94 @@
+"""What a sweep leaves in the run store, so that it goes on where it was cut off."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from fairmend.catalog.registry import Registry, fingerprint
+from fairmend.core.findings import Audit
+from fairmend.pipeline.storage.run_store import RunStore
+from fairmend.pipeline.storage.step_cache import Trace, mark
+from fairmend.pipeline.sweep.combinations import Steps
+from fairmend.pipeline.sweep.trials import Trial
+
+
+class TrialCache:
+    """What the store holds of a sweep; without a store, nothing.
+
+    Parameters
+    ----------
+    store : RunStore or None
+        Where it is kept.
+    basis : mapping
+        All that the figures depend on, the candidates apart; the sweep is kept under its hash.
+    fresh : bool
+        Whether what is there is to be forgotten.
+    """
+
+    def __init__(self, store: RunStore | None, basis: Mapping[str, Any], fresh: bool) -> None:
+        self.store = store
+        self.sweep_id = f"sweep-{digest(basis)[:16]}"
+        self.basis = basis
+        self.fresh = fresh
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep the sweep to this process, and enter it in the store."""
+        with nullcontext() if self.store is None else self.store.lock(self.sweep_id):
+            if self.store is not None:
+                if self.fresh:
+                    self.store.forget_sweep(self.sweep_id)
+                self.store.enter_sweep(self.sweep_id, dict(self.basis))
+            yield
+
+    def audit(self, make: Callable[[], Audit]) -> Audit:
+        """Return the audit that is kept, or make it and keep it."""
+        raw = None if self.store is None else self.store.get_trials(self.sweep_id).get("audit")
+        if raw is not None:
+            return Audit(**raw)
+        found = make()
+        if self.store is not None:
+            self.store.put_trials(self.sweep_id, {"audit": found.to_json()})
+        return found
+
+    def trials(self, candidates: Sequence[Steps], identities: Sequence[str], rows: int) -> list[Trial | None]:
+        """Return the trial of each candidate that is kept, None for the others."""
+        raw = {} if self.store is None else self.store.get_trials(self.sweep_id)
+        found: list[Trial | None] = []
+        for steps, identity in zip(candidates, identities, strict=True):
+            trial = Trial.from_json(raw[identity], rows) if identity in raw else None
+            if trial is not None:
+                trial = Trial(trial.candidate.model_copy(update={"steps": steps}), trial.decisions)
+            found.append(trial)
+        return found
+
+    def put(self, identity: str, trial: Trial) -> None:
+        """Keep a trial."""
+        if self.store is not None and trial.lasting:
+            self.store.put_trials(self.sweep_id, {identity: trial.to_json()})
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of plain values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def trace_of(steps: Steps) -> Trace:
+    """Return the trace of a candidate."""
+    return tuple(mark(step) for step in steps)
+
+
+def identities(candidates: Sequence[Steps], registry: Registry) -> list[str]:
+    """Return what each candidate is kept under: its trace, and the source of its techniques.
+
+    A source that cannot be found is never taken to be the same as before.
+    """
+    modules = {plugin.name: plugin.module for plugin in registry.plugins}
+    used = {step.technique: registry.card(step.technique).plugin for steps in candidates for step in steps}
+    sources = {name: fingerprint(modules[name]) or secrets.token_hex(8) for name in set(used.values())}
+    return [digest([[mark(step), sources[used[step.technique]]] for step in steps]) for steps in candidates]

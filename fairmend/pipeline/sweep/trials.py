@@ -1,0 +1,169 @@
+"""Try candidates of a sweep: train what they share once, and measure each on the validation data."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from fairmend.catalog.policy import Policy
+from fairmend.core.case import Case
+from fairmend.core.errors import FairmendError, MissingExtraError, PluginError
+from fairmend.core.technique import Technique
+from fairmend.pipeline.gates.checks import CheckFunction
+from fairmend.pipeline.gates.gate_context import GateContext, InferenceSettings, ModelEvaluation
+from fairmend.pipeline.gates.gates import evaluate_check, evaluate_gate
+from fairmend.pipeline.storage.step_cache import StepCache, StepResult, Trace, mark
+from fairmend.pipeline.sweep.combinations import Steps
+from fairmend.pipeline.sweep.sweep_record import MeasuredCandidate, SweepCandidate
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all trials of a sweep share; it travels to the worker processes, so it holds no plugin manager.
+
+    Attributes
+    ----------
+    start : Case
+        The case with the baseline model; it holds no test data.
+    techniques : mapping of id to class
+        The techniques in use.
+    policy : Policy
+        By what candidates are judged.
+    functions : mapping of str to callable
+        What gates measure, by name.
+    settings : InferenceSettings
+        How figures are measured.
+    """
+
+    start: Case
+    techniques: Mapping[int | str, type[Technique]]
+    policy: Policy
+    functions: Mapping[str, CheckFunction]
+    settings: InferenceSettings
+
+    def technique(self, technique: int | str) -> type[Technique]:
+        """Return the class of a technique by id."""
+        return self.techniques[technique]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate with its decisions.
+
+    Attributes
+    ----------
+    candidate : SweepCandidate
+        What was tried, and how it fared.
+    decisions : ndarray of uint8, shape (n,), or None
+        Decisions on the n validation rows; None where it failed.
+    lasting : bool
+        Whether the same call would give the same outcome; a missing package, or a fault in the code of
+        a technique, may be gone the next time.
+    """
+
+    candidate: SweepCandidate
+    decisions: NDArray[np.uint8] | None = None
+    lasting: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for the store."""
+        packed = None
+        if self.decisions is not None:
+            packed = base64.b64encode(np.packbits(self.decisions).tobytes()).decode()
+        return {"candidate": self.candidate.model_dump(mode="json"), "decisions": packed}
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any], rows: int) -> Trial:
+        """Return what was stored, for so many validation rows."""
+        decisions = None
+        if raw["decisions"] is not None:
+            packed = np.frombuffer(base64.b64decode(raw["decisions"]), dtype=np.uint8)
+            decisions = np.unpackbits(packed, count=rows)
+        return cls(SweepCandidate(**raw["candidate"]), decisions)
+
+
+def try_together(bench: Bench, unit: Sequence[Steps]) -> list[Trial]:
+    """Try candidates one after another; steps that they share at their beginning are computed once.
+
+    A technique that raises makes every candidate that begins with its steps a failed one, with the reason.
+    Nothing inside asks joblib for workers: these are taken by the units themselves.
+    """
+    tracer = StepCache(bench, bench.start)
+    baseline = ModelEvaluation(bench.start.fitted(), bench.start.validation, bench.settings)
+    broken: dict[Trace, Trial] = {}
+    with joblib.parallel_config(backend="sequential"):
+        return [_tried(bench, tracer, baseline, steps, broken) for steps in unit]
+
+
+def _tried(
+    bench: Bench, tracer: StepCache, baseline: ModelEvaluation, steps: Steps, broken: dict[Trace, Trial]
+) -> Trial:
+    applied, seconds = tracer.root, 0.0
+    for step in steps:
+        trace = (*applied.trace, mark(step))
+        if trace not in broken:
+            try:
+                applied = tracer.apply(applied, step)
+                seconds += applied.seconds
+                continue
+            except FairmendError as error:
+                lasting = not isinstance(error, (MissingExtraError, PluginError))
+                broken[trace] = _failed(steps, f"{step.slug}: {error}", lasting)
+        first = broken[trace]
+        return _failed(steps, first.candidate.reason, first.lasting)
+    current = ModelEvaluation(applied.case.fitted(), applied.case.validation, bench.settings)
+    try:
+        candidate = _judged(bench, applied, baseline, current, steps, seconds)
+    except FairmendError as error:
+        if not steps:
+            raise
+        return _failed(steps, f"on the validation rows: {error}", True)
+    return Trial(candidate, current.decisions.astype(np.uint8))
+
+
+def _failed(steps: Steps, reason: str, lasting: bool) -> Trial:
+    return Trial(SweepCandidate(steps=steps, status="failed", reason=reason), None, lasting)
+
+
+def _judged(
+    bench: Bench,
+    applied: StepResult,
+    baseline: ModelEvaluation,
+    current: ModelEvaluation,
+    steps: Steps,
+    seconds: float,
+) -> SweepCandidate:
+    notion, policy = bench.start.notion, bench.policy
+    target = policy.target(notion)
+    view = GateContext(
+        baseline, current, bench.start, applied.case, frozenset(), notion, target.check, target.upward
+    )
+    strict = policy.model_copy(update={"evidence": "interval"})
+    meets, secure = (
+        evaluate_check(target, view, by, bench.functions, gate="sweep").verdict == "passed"
+        for by in (policy, strict)
+    )
+    last = evaluate_gate(policy.gate("post-processing"), view, policy, bench.functions)
+    failing = [j.check for j in last if j.decides and j.measure != "approval" and j.verdict != "passed"]
+    figures, changes, model = current.measurement, view.comparison, applied.case.fitted()
+    return SweepCandidate(
+        steps=steps,
+        status="measured",
+        accuracy=MeasuredCandidate.of(figures.figure("accuracy")),
+        fairness=MeasuredCandidate.of(figures.figure(target.check)),
+        accuracy_change=MeasuredCandidate.of(changes["accuracy"]),
+        fairness_change=MeasuredCandidate.of(changes[target.check]),
+        reads_protected=model.reads_protected,
+        randomised=any(part.metadata.randomised for part in model.parts),
+        meets_target=meets,
+        secure=secure,
+        passes=not failing,
+        failing=tuple(failing),
+        seconds=round(seconds, 3),
+    )
