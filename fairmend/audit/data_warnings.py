@@ -10,13 +10,13 @@ import pandas as pd
 
 from fairmend.audit.features import area
 from fairmend.audit.severity_thresholds import Thresholds
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 MOSTLY = 0.9
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T]\d{1,2}:\d{2}.*)?")
 
 
-def leaks(y: Int, outcome_rates: dict[str, Float], rules: Thresholds) -> dict[str, float]:
+def leaks(y: Ints, outcome_rates: dict[str, Floats], rules: Thresholds) -> dict[str, float]:
     """Return the features that order the outcomes suspiciously well by themselves, with their AUC."""
     areas = {name: area(y == 1, rates)[0] for name, rates in outcome_rates.items()}
     return {name: value for name, value in areas.items() if value >= rules.leakage_auc.value}

@@ -16,7 +16,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from fairmend.audit.predictions import cross_fitted
 from fairmend.audit.severity_thresholds import Interval
 from fairmend.core.metrics.calibration import roc_auc
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 MOST_BINS = 20
 ROWS_A_BIN = 50
@@ -41,9 +41,9 @@ class Binned:
         The numbers themselves, NaN where missing.
     """
 
-    codes: Int
+    codes: Ints
     n_bins: int
-    values: Float | None
+    values: Floats | None
 
 
 def binned(column: pd.Series[Any]) -> Binned:
@@ -63,13 +63,13 @@ def binned(column: pd.Series[Any]) -> Binned:
     return Binned(*_dense(np.where(rare[codes], len(size), codes)), None)
 
 
-def _dense(codes: NDArray[Any]) -> tuple[Int, int]:
+def _dense(codes: NDArray[Any]) -> tuple[Ints, int]:
     """Return codes without gaps, and how many there are."""
     found, dense = np.unique(codes, return_inverse=True)
     return dense.astype(np.int64), len(found)
 
 
-def association(feature: Binned, classes: Int) -> float:
+def association(feature: Binned, classes: Ints) -> float:
     """Return how closely bins go with classes: the squared contingency per row and degree of freedom."""
     n_classes = int(classes.max()) + 1
     counts = np.bincount(feature.codes * n_classes + classes, minlength=feature.n_bins * n_classes)
@@ -80,7 +80,7 @@ def association(feature: Binned, classes: Int) -> float:
 
 
 def most_telling(
-    features: dict[str, Binned], classes: Iterable[Int], declared: set[str]
+    features: dict[str, Binned], classes: Iterable[Ints], declared: set[str]
 ) -> dict[str, Binned]:
     """Return the 500 features that go most closely with any of the classes, and those that are declared."""
     if len(features) <= MOST_FEATURES:
@@ -91,7 +91,7 @@ def most_telling(
     return {name: feature for name, feature in features.items() if name in first}
 
 
-def rates_by_bin(feature: Binned, classes: Int, folds: Int) -> Float:
+def rates_by_bin(feature: Binned, classes: Ints, folds: Ints) -> Floats:
     """Return for each row the share of each class in its bin, counted in the other folds.
 
     Parameters
@@ -117,7 +117,7 @@ def rates_by_bin(feature: Binned, classes: Int, folds: Int) -> Float:
     return share[folds, feature.codes]
 
 
-def probe(features: Iterable[Binned], rows: Int, classes: Int, folds: Int, seed: int) -> Float:
+def probe(features: Iterable[Binned], rows: Ints, classes: Ints, folds: Ints, seed: int) -> Floats:
     """Return cross-fitted class probabilities of a small model that reads the bins of all features.
 
     Parameters
@@ -147,7 +147,7 @@ def probe(features: Iterable[Binned], rows: Int, classes: Int, folds: Int, seed:
     return cross_fitted(small, np.column_stack([feature.codes[rows] for feature in read]), classes, folds)
 
 
-def area(target: NDArray[np.bool_], score: Float) -> tuple[float, Interval, float]:
+def area(target: NDArray[np.bool_], score: Floats) -> tuple[float, Interval, float]:
     """Return the area under the ROC curve, its interval, and the p-value against one half, one-sided."""
     ((value, interval),) = roc_auc(target, score, np.zeros(len(target), dtype=np.int64)).values()
     if interval is None or interval[0] == interval[1]:  # as for a column with one value

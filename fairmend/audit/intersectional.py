@@ -13,7 +13,7 @@ from fairmend.core.metrics import Measurement, metric
 from fairmend.core.metrics.inference.bootstrap import percentile_interval
 from fairmend.core.metrics.inference.effective_sample_size import effective_support
 from fairmend.core.metrics.rates import Rate
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 KIND = "intersectional-disparity"
 CELLS = {"selection_rate": "rows", "true_positive_rate": "rows with the favourable outcome"}
@@ -84,18 +84,18 @@ def members_of(groups: Groups) -> list[Groups]:
     return [Groups.of(values[[column]]) for column in values.columns]
 
 
-def parent_rates(rate: Rate, counts: Float, members: list[Groups]) -> Float:
+def parent_rates(rate: Rate, counts: Floats, members: list[Groups]) -> Floats:
     """Return the rate of the groups that each cell belongs to, shape (attributes, ..., G)."""
     return np.stack([rate.of(_parents(counts, part)) for part in members])
 
 
-def _parents(counts: Float, part: Groups) -> Float:
+def _parents(counts: Floats, part: Groups) -> Floats:
     """Return for each cell the counts of the group of one attribute that it belongs to, shape (..., G, 2, 2)."""
     belongs = (part.codes[:, None] == part.codes[None, :]).astype(np.float64)
     return np.einsum("gh,...hyd->...gyd", belongs, counts)
 
 
-def _one_sided(value: float, drawn: Float) -> float:
+def _one_sided(value: float, drawn: Floats) -> float:
     """Return the chance of a value this high where there is none, by the replicates' standard error."""
     error = float(np.nanstd(drawn))
     return NormalDist().cdf(-value / error) if error > 0 else float("nan")

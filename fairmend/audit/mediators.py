@@ -18,7 +18,8 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.metrics import newcombe
 from fairmend.core.metrics.inference.bootstrap import generators, percentile_interval
-from fairmend.core.metrics.tables.input_validation import Float, Int, sums_by
+from fairmend.core.metrics.tables.input_validation import sums_by
+from fairmend.core.types import Floats, Ints
 from fairmend.core.vocabulary import Severity
 
 KIND = "biased-mediator"
@@ -49,10 +50,10 @@ class Pair:
     worst: str
     best: str
     support: int
-    rows: Int
-    is_best: Int
-    y: Int
-    weights: Float
+    rows: Ints
+    is_best: Ints
+    y: Ints
+    weights: Floats
 
     @property
     def effective_rows(self) -> int:
@@ -72,7 +73,7 @@ def biased_mediators(
     attribute: str,
     data: Dataset,
     features: dict[str, Binned],
-    outcome_rates: dict[str, Float],
+    outcome_rates: dict[str, Floats],
     rules: Thresholds,
     seed: int,
 ) -> list[CandidateFinding]:
@@ -189,7 +190,7 @@ def _measured(pair: Pair, feature: Binned, rng: Generator) -> tuple[Reading, flo
     return Reading(CARRIED, value, percentile_interval(replicates)), p_value, differs
 
 
-def carried_gap(counts: Float) -> Float:
+def carried_gap(counts: Floats) -> Floats:
     """Return the gap in outcomes that goes with a feature.
 
     Parameters
@@ -217,7 +218,7 @@ def carried_gap(counts: Float) -> Float:
     return overall[..., 1] - overall[..., 0] - left
 
 
-def _standardised_difference(a: Float, b: Float) -> Reading:
+def _standardised_difference(a: Floats, b: Floats) -> Reading:
     """Return |mean difference| over the pooled deviation, with its normal interval (Hedges & Olkin 1985)."""
     name = "standardised_mean_difference"
     if min(len(a), len(b)) < 2:
@@ -231,7 +232,7 @@ def _standardised_difference(a: Float, b: Float) -> Reading:
     return Reading(name, d, (max(d - half, 0.0), d + half))
 
 
-def _ks_distance(a: Float, b: Float) -> Reading:
+def _ks_distance(a: Floats, b: Floats) -> Reading:
     """Return the Kolmogorov-Smirnov distance, with Newcombe's interval of the two shares at its place."""
     name = "ks_distance"
     if min(len(a), len(b)) < 1:
@@ -245,7 +246,7 @@ def _ks_distance(a: Float, b: Float) -> Reading:
     return Reading(name, float(abs(gap[place])), (max(low, 0.0), high))
 
 
-def _cramers_v(counts: Float, drawn: Float) -> Reading:
+def _cramers_v(counts: Floats, drawn: Floats) -> Reading:
     """Return Cramér's V of group x level less its bias (Bergsma 2013), with the bootstrap interval.
 
     The replicates carry the bias twice, once of the data and once of the drawing.
@@ -254,7 +255,7 @@ def _cramers_v(counts: Float, drawn: Float) -> Reading:
     return Reading("cramers_v", value, percentile_interval(_debiased_v(drawn, 2)))
 
 
-def _debiased_v(counts: Float, times: int) -> Float:
+def _debiased_v(counts: Floats, times: int) -> Floats:
     total = counts.sum(axis=(-2, -1), keepdims=True)
     expected = counts.sum(axis=-1, keepdims=True) * counts.sum(axis=-2, keepdims=True) / total
     parts = np.divide((counts - expected) ** 2, expected, out=np.zeros_like(counts), where=expected > 0)
@@ -264,7 +265,7 @@ def _debiased_v(counts: Float, times: int) -> Float:
     return np.sqrt(np.clip(phi2, 0.0, 1.0))
 
 
-def _beside_others(y: Int, name: str, outcome_rates: dict[str, Float]) -> tuple[float, float]:
+def _beside_others(y: Ints, name: str, outcome_rates: dict[str, Floats]) -> tuple[float, float]:
     """Return the partial R2 of a feature for the outcome given the others, and the p-value of its F test.
 
     Each feature enters as its cross-fitted rate of favourable outcomes; others that say the same

@@ -12,7 +12,7 @@ from fairmend.audit.predictions import folds_of
 from fairmend.audit.severity_thresholds import Thresholds
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 KIND = "proxy-variable"
 FOLDS = 3
@@ -61,8 +61,8 @@ def _told(
     column: str | None,
     subject: str,
     labels: list[str],
-    classes: Int,
-    share: Float,
+    classes: Ints,
+    share: Floats,
     *,
     optional: bool,
 ) -> CandidateFinding:

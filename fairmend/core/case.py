@@ -85,6 +85,8 @@ class Case:
         The fairness notion of the run's target.
     seed : int
         Seed of everything random.
+    repair, leave_out : tuple of str
+        Columns that causal analyses ask to repair, or to keep from models.
     results : mapping of str to dict
         What analyses and evaluations found, by slug.
     """
@@ -98,6 +100,8 @@ class Case:
     findings: tuple[Finding, ...] = ()
     notion: Notion = "demographic_parity"
     seed: int = 0
+    repair: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def replace(self, **changes: Any) -> Case:

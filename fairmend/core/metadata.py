@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from fairmend.core.vocabulary import Arity, Level, Modifies, Notion, Stage, Task
 
@@ -41,8 +42,9 @@ class Adjustment(BaseModel):
 class TechniqueMetadata(BaseModel):
     """Identity, knowledge and constraints of a technique.
 
-    A technique states what differs from the defaults. Facts that are measured (effect, accuracy
-    cost, seconds) have no place here: programs write them, people do not.
+    A technique states what differs from the defaults. The stage and what the technique needs are not
+    typed: the base class fills them in from the names that the private methods read. Facts that are
+    measured (effect, accuracy cost, seconds) have no place here: programs write them, people do not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,7 +54,6 @@ class TechniqueMetadata(BaseModel):
     )
     slug: str = Field(description="name in lower case with hyphens")
     name: str = Field(description="name as people write it")
-    stage: Stage = Field(description="where in the pipeline it acts")
     family: str = Field(description="kind of method, e.g. 'reweighting'")
     summary: str = Field(description="one sentence: what it does")
     citation: str = Field(
@@ -68,17 +69,24 @@ class TechniqueMetadata(BaseModel):
         default=("binary", "many groups", "several attributes"), description="attributes it can handle"
     )
 
-    needs_labels: bool = Field(default=True, description="reads the labels at fit")
-    needs_scores: bool = Field(default=False, description="reads scores of a model")
-    needs_base_estimator: bool = Field(default=False, description="trains a model that the user gives")
-    needs_graph: bool = Field(default=False, description="reads a causal graph")
-    needs_protected_at_fit: bool = Field(default=True, description="reads the protected attribute at fit")
-    needs_protected_at_prediction: bool = Field(
-        default=False, description="reads the protected attribute for every decision"
+    stage: Stage = Field(default=cast(Stage, ""), description="where in the pipeline it acts; derived")
+    needs_labels: bool = Field(default=False, description="reads the labels at fit; derived")
+    needs_scores: bool = Field(default=False, description="reads scores of a model; derived")
+    needs_features: bool = Field(default=False, description="reads the features; derived")
+    needs_learner: bool = Field(default=False, description="trains a learner that the user gives; derived")
+    needs_model: bool = Field(default=False, description="reads the fitted model itself; derived")
+    needs_graph: bool = Field(default=False, description="reads a causal graph; derived")
+    needs_protected_at_fit: bool = Field(
+        default=False, description="reads the protected attribute at fit; derived"
     )
-    needs_retraining: bool = Field(default=False, description="a model must be trained anew")
+    needs_protected_at_prediction: bool = Field(
+        default=False, description="reads the protected attribute for every decision; derived"
+    )
+    needs_retraining: bool = Field(default=False, description="a model must be trained anew; derived")
     randomised: bool = Field(default=False, description="decisions of the deployed rule are drawn at random")
-    changes: tuple[Modifies, ...] = Field(default=(), description="what it changes")
+    modifies: tuple[Modifies, ...] = Field(
+        default=(), description="what it modifies; derived but for changes of the training data"
+    )
     keeps_rank_order: bool = Field(
         default=False, description="keeps the order of scores or values within a group"
     )
@@ -94,10 +102,10 @@ class TechniqueMetadata(BaseModel):
     use_when: str = Field(description="the situation it is made for")
     avoid_when: str = Field(description="the situation it is wrong for")
     questions: tuple[str, ...] = Field(default=(), description="questions of practitioners that it answers")
-    settings: dict[Notion, dict[str, Any]] = Field(
+    notion_parameters: dict[Notion, dict[str, Any]] = Field(
         default_factory=dict, description="parameters to set for each notion of fairness a run may aim at"
     )
-    bounds: dict[str, str] = Field(
+    target_parameters: dict[str, str] = Field(
         default_factory=dict,
         description="parameter that takes the bound a policy sets, for each measure that it may set one for",
     )
@@ -130,24 +138,35 @@ class TechniqueMetadata(BaseModel):
             raise ValueError(f"must be a sentence that ends with a full stop, got {value!r}")
         return value.strip()
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.stage in {"pre-processing", "in-processing"} and not self.needs_retraining:
+    @field_validator("duration_weeks")
+    @classmethod
+    def _weeks(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] <= value[1]:
+            raise ValueError(f"duration_weeks must be a range of weeks, got {value}")
+        return value
+
+    def derived(self, facts: Mapping[str, Any]) -> Self:
+        """Return the metadata with what follows from the base class and the signatures filled in.
+
+        Raises
+        ------
+        ValueError
+            An author wrote down something else, or a technique that acts says not what it modifies.
+        """
+        wrong = [f for f in facts if f in self.model_fields_set and getattr(self, f) != facts[f]]
+        if wrong:
+            told = "; ".join(f"{f} is {facts[f]!r}, not {getattr(self, f)!r}" for f in wrong)
             raise ValueError(
-                f"{self.stage} changes what a model is trained on, so needs_retraining must be True"
+                f"{told}: this follows from the base class and from what the methods name; leave it out"
             )
-        if self.stage in {"pre-processing", "in-processing", "post-processing"} and not self.changes:
-            raise ValueError(f"a technique of {self.stage} must say what it changes")
-        if (
-            self.needs_protected_at_prediction
-            and not self.needs_protected_at_fit
-            and self.stage != "evaluation"
-        ):
-            raise ValueError("a rule that reads the protected attribute at prediction reads it at fit, too")
-        low, high = self.duration_weeks
-        if not 0 <= low <= high:
-            raise ValueError(f"duration_weeks must be a range of weeks, got {self.duration_weeks}")
-        return self
+        bound = self.model_copy(update=dict(facts))
+        if bound.stage in {"pre-processing", "in-processing", "post-processing"} and not bound.modifies:
+            raise ValueError(
+                "modifies must say what the change is: weights, labels, rows or features"
+                if bound.stage == "pre-processing"
+                else f"a technique of {bound.stage} must write a method that acts"
+            )
+        return bound
 
     def passages(self) -> list[str]:
         """Return the short texts by which the technique is found."""

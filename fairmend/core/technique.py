@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,9 +14,11 @@ from sklearn.utils._param_validation import InvalidParameterError
 from fairmend.core.case import Case, Effect
 from fairmend.core.data.groups import GroupEncoder, Groups, Unseen
 from fairmend.core.errors import DataError, InsufficientDataError, ParameterError, PluginError, unknown
+from fairmend.core.injection import Phase, Reads, Verb, arguments, named_in, read_signature
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.safety.containment import described
 from fairmend.core.vocabulary import Stage
+from fairmend.core.vocabulary import Stage, Task
 
 __all__ = ["Adjustment", "Technique", "TechniqueMetadata"]
 
@@ -24,17 +27,24 @@ class Technique(BaseEstimator):
     """A technique: metadata, parameters, and a hook by which a pipeline runs it.
 
     Subclass the base of a stage, not this class. A technique has ``metadata``, a constructor that
-    only assigns, ``_parameter_constraints`` in the form of scikit-learn, and the private verbs of
-    its stage; the base class of the stage validates and calls them.
+    only assigns, ``_parameter_constraints`` in the form of scikit-learn, and private methods of its
+    stage (``verbs``); the base class of the stage validates and calls them with what they name.
     """
 
     stage: ClassVar[Stage]
+    verbs: ClassVar[tuple[Verb, ...]] = ()
     metadata: ClassVar[TechniqueMetadata]
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
     exemptions: ClassVar[dict[str, str]] = {}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+    _reads: ClassVar[Mapping[str, Reads]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._reads = {
+            verb.name: read_signature(cls.__qualname__, method, verb)
+            for verb in cls.verbs
+            if (method := getattr(cls, verb.name, None)) is not None
+        }
         metadata = cls.__dict__.get("metadata")
         if metadata is None:
             return
@@ -42,10 +52,47 @@ class Technique(BaseEstimator):
             raise PluginError(
                 f"{cls.__qualname__}.metadata must be a TechniqueMetadata, got {type(metadata).__name__}"
             )
-        if metadata.stage != cls.stage:
-            raise PluginError(
-                f"{cls.__qualname__} is a technique of {cls.stage} by its base class, but its metadata says {metadata.stage}"
-            )
+        try:
+            cls.metadata = metadata.derived(cls._derived())
+        except ValueError as error:
+            raise PluginError(f"{cls.__qualname__}.metadata: {error}") from error
+
+    @classmethod
+    def reads(cls, name: str, phase: Phase | None = None, *, needed: bool = False) -> bool:
+        """Return whether a private method names something.
+
+        Parameters
+        ----------
+        name : str
+            What is looked for, e.g. ``"groups"``.
+        phase : {"fit", "prediction"}, optional
+            Only what is read then.
+        needed : bool
+            Whether it cannot do without.
+        """
+        return named_in(cls._reads.values(), name, phase, needed=needed)
+
+    @classmethod
+    def _derived(cls) -> dict[str, Any]:
+        """Return the facts of the metadata that follow from the stage and the signatures."""
+        at_prediction = cls.reads("groups", "prediction", needed=True)
+        return {
+            "stage": cls.stage,
+            "needs_labels": any(cls.reads(n, "fit", needed=True) for n in ("y", "y_true", "data")),
+            "needs_scores": cls.reads("scores") or cls.reads("y_score", needed=True),
+            "needs_features": cls.reads("X", needed=True),
+            "needs_learner": cls.reads("learner"),
+            "needs_model": cls.reads("model", needed=True),
+            "needs_graph": cls.reads("graph", needed=True),
+            "needs_protected_at_fit": at_prediction
+            or any(cls.reads(n, "fit", needed=True) for n in ("groups", "data")),
+            "needs_protected_at_prediction": at_prediction,
+            "needs_retraining": cls.stage in {"pre-processing", "in-processing"},
+        }
+
+    def _call(self, verb: str, **available: Any) -> Any:
+        """Call a private method with what it names of what there is."""
+        return getattr(self, verb)(**arguments(self._reads[verb], available, self.metadata.name))
 
     @classmethod
     def with_parameters(cls, **parameters: Any) -> Self:
@@ -148,17 +195,10 @@ def binary_labels(y: Any, n_rows: int) -> tuple[NDArray[np.int64], NDArray[Any]]
     InsufficientDataError
         One class only.
     """
-    labels = np.asarray(y)
-    if labels.ndim != 1 or len(labels) != n_rows:
-        raise DataError(f"y must have one value a row ({n_rows}), got shape {labels.shape}")
-    if pd.isna(labels).any():
-        raise DataError(f"y is missing in {int(pd.isna(labels).sum())} rows")
-    classes, codes = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise InsufficientDataError(f"y has one class only ({classes[0]!r}); two are needed")
+    codes, classes = class_labels(y, n_rows)
     if len(classes) > 2:
-        raise DataError(f"y has {len(classes)} classes, this method serves two")
-    return codes.astype(np.int64), classes
+        raise DataError(f"y has {len(classes)} classes; this method supports exactly two")
+    return codes, classes
 
 
 def sample_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
@@ -171,6 +211,73 @@ def sample_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     if not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
         raise DataError("sample_weight must be finite, not negative, and not all zero")
     return weights
+
+
+def class_labels(y: Any, n_rows: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return labels as codes of the sorted classes, with the classes.
+
+    Raises
+    ------
+    DataError
+        A length that differs, or missing labels.
+    InsufficientDataError
+        One class only.
+    """
+    labels = np.asarray(y)
+    if labels.ndim != 1 or len(labels) != n_rows:
+        raise DataError(f"y must have one value per row ({n_rows}), got shape {labels.shape}")
+    if pd.isna(labels).any():
+        raise DataError(f"y is missing in {int(pd.isna(labels).sum())} rows")
+    classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise InsufficientDataError(f"y has one class only ({classes[0]!r}); two are needed")
+    return codes.astype(np.int64), classes
+
+
+def real_values(values: Any, n_rows: int, what: str) -> NDArray[np.float64]:
+    """Return real values, one per row, checked to be finite."""
+    try:
+        found = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what} must be numbers, got {np.asarray(values).dtype}") from error
+    if found.shape != (n_rows,):
+        raise DataError(f"{what} must have one value per row ({n_rows}), got shape {found.shape}")
+    if not np.isfinite(found).all():
+        raise DataError(f"{what} must be finite; {int((~np.isfinite(found)).sum())} of {n_rows} rows are not")
+    return found
+
+
+def scores_of(scores: Any, tasks: Sequence[Task]) -> NDArray[np.float64]:
+    """Return scores checked against the tasks that a technique serves.
+
+    Probabilities of the favorable outcome, shape (n,), for two outcomes; of each class, shape (n, k), for
+    more; any real values, shape (n,), for regression and ranking.
+
+    Raises
+    ------
+    DataError
+        They are of another kind.
+    """
+    if set(tasks) & {"regression", "ranking"}:
+        values = np.asarray(scores)
+        return real_values(values, len(values) if values.ndim else 0, "scores")
+    values = np.asarray(scores, dtype=float)
+    if "multiclass" in tasks and values.ndim == 2 and values.shape[1] > 2:
+        if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+            raise DataError("scores of several classes must be probabilities in [0, 1]")
+        if not np.allclose(values.sum(axis=1), 1, atol=1e-3):
+            raise DataError("scores of several classes must sum to 1 in each row")
+        return values
+    return probabilities(values)
+
+
+def labels_of(y: Any, n_rows: int, scores: NDArray[np.float64], tasks: Sequence[Task]) -> NDArray[Any]:
+    """Return labels checked against the tasks that a technique serves: codes of classes, or real values."""
+    if set(tasks) & {"regression", "ranking"}:
+        return real_values(y, n_rows, "y")
+    if scores.ndim == 2:
+        return class_labels(y, n_rows)[0]
+    return binary_labels(y, n_rows)[0]
 
 
 def probabilities(scores: Any) -> NDArray[np.float64]:
@@ -195,9 +302,12 @@ class GroupAware:
     """Remember the groups at fit and find them again, by the one contract for groups."""
 
     metadata: ClassVar[TechniqueMetadata]
+    reads: ClassVar[Any]
 
     def _fit_groups(self, sensitive_features: Any, n_rows: int) -> Groups | None:
-        if not self.metadata.needs_protected_at_fit:
+        if not self.metadata.needs_protected_at_fit and not (
+            self.reads("groups", "fit") and sensitive_features is not None
+        ):
             return None
         self.group_encoder_ = GroupEncoder().fit(sensitive_features, n_rows)
         groups = self.group_encoder_.transform(sensitive_features, n_rows)
@@ -212,7 +322,9 @@ class GroupAware:
         return groups
 
     def _find_groups(self, sensitive_features: Any, n_rows: int) -> Groups | None:
-        if not self.metadata.needs_protected_at_prediction:
+        if not self.metadata.needs_protected_at_prediction and not (
+            self.reads("groups", "prediction") and sensitive_features is not None
+        ):
             return None
         unseen: Unseen = getattr(self, "unseen", "error")
         return self.group_encoder_.transform(sensitive_features, n_rows, unseen=unseen)

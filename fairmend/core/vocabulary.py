@@ -1,4 +1,4 @@
-"""The words with a fixed meaning: stages, notions of fairness, tasks, arities, changes, levels."""
+"""The words with a fixed meaning: stages, notions of fairness, tasks, arities, what is modified, levels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ Task = Literal["binary", "multiclass", "regression", "ranking"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 Arity = Literal["binary", "many groups", "several attributes", "continuous"]
-Modifies = Literal["features", "weights", "rows", "labels", "model", "scores", "decisions"]
+Modifies = Literal[
+    "features", "weights", "rows", "labels", "model",
+    "scores", "decisions", "ranking", "prediction sets", "intervals", "abstention",
+]  # fmt: skip
 
 Level = Literal["low", "medium", "high"]
 LEVELS: tuple[Level, ...] = get_args(Level)

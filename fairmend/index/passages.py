@@ -112,7 +112,7 @@ def _passages(card: TechniqueMetadata) -> list[tuple[Part, str]]:
     found.append(("use_when", use_when))
     found.extend(("question", question) for question in questions)
     found.append(("nature", nature(card)))
-    if card.changes:
+    if card.modifies:
         found.append(("effect", effect(card)))
     return found
 
@@ -127,7 +127,7 @@ def nature(card: TechniqueMetadata) -> str:
 
 def effect(card: TechniqueMetadata) -> str:
     """Return the sentence that says what a technique leaves and what it changes."""
-    changed = _listed([_CHANGED[name] for name in card.changes])
+    changed = _listed([_CHANGED[name] for name in card.modifies])
     if card.stage == "pre-processing":
         return f"The training data is changed before a model is trained: {changed}."
     if card.needs_retraining:

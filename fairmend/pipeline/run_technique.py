@@ -22,7 +22,8 @@ from fairmend.core.metrics import Comparison, Measurement, compare, measure
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.models.learners import make_learner
 from fairmend.core.serialization import to_plain
-from fairmend.core.stages.effects import feature_effect, label_effect, row_effect, weight_effect
+from fairmend.core.stages import CausalResult, DataChange
+from fairmend.core.stages.effects import change_effect, feature_effect
 from fairmend.core.technique import Technique
 from fairmend.core.text.strict_reading import MOST_YAML_BYTES, parse_yaml, read_text
 from fairmend.core.text.validation import check_seed, validated
@@ -131,7 +132,7 @@ def run_technique(
     if "random_state" in names:
         chosen.setdefault("random_state", seed)
     ready = technique.with_parameters(**chosen)
-    if "candidates" in getattr(ready, "reads", ()):
+    if ready.reads("candidates"):
         return _told(ready, ready.evaluate(candidates=_candidates(frame)))
     [given, probabilities], taken = given_columns(frame, predictions, scores)
     asked = {**roles, "ignored": (*roles.get("ignored", ()), *taken)}
@@ -144,7 +145,7 @@ def run_technique(
     if features is not None and "features" not in names:
         data = data.without([c for c in data.X.columns if c not in set(features)])
     if ready.stage == "causal":
-        return _told(ready, ready.analyse(data, _graph(graph, data.roles)))
+        return _analyzed(ready, ready.analyze(data, _graph(graph, data.roles)))
     if ready.stage == "evaluation":
         subject = audited_predictions(data, given, probabilities, None, learner, seed)
         found = ready.evaluate(
@@ -153,18 +154,29 @@ def run_technique(
             subject.scores,
             sensitive_features=data.sensitive,
             sample_weight=data.weights,
+            X=data.X,
         )
         return _told(ready, {**found, "subject": subject.name})
     if ready.stage == "pre-processing":
-        return _change(ready, frame, data)
+        known = {
+            "learner": make_learner(learner, seed=seed) if ready.metadata.needs_learner else None,
+            "graph": _graph(graph, data.roles) if ready.reads("graph") else None,
+            "proxies": data.roles.proxies or None,
+        }
+        return _change(ready, frame, data, known)
     if probabilities is not None:
         return _adjust(ready, data, np.asarray(probabilities, dtype=float), seed)
     return _train(ready, data, learner, seed, graph)
 
 
+def _analyzed(technique: Any, found: CausalResult) -> TechniqueResult:
+    graph = {} if found.graph is None else {"graph": found.graph.to_mapping()}
+    return _told(technique, {**found.result, **graph})
+
+
 def _told(technique: Any, found: Mapping[str, Any]) -> TechniqueResult:
     about = technique.metadata
-    figures = {k: v.to_mapping() if isinstance(v, CausalGraph) else v for k, v in found.items()}
+    figures = dict(found)
     text = str(figures.pop("text", f"{about.name}: done."))
     return TechniqueResult(about.technique_id, about.slug, text, to_plain(figures))
 
@@ -207,46 +219,66 @@ def _transform_unlabelled(
     if absent:
         raise MissingColumnError(str(unknown("column", absent[0], [str(c) for c in frame.columns])))
     sensitive, _, _ = protected_groups(frame, roles["protected"], roles.get("cuts", {}))
-    return _transform(technique, frame, frame[list(features)], None, sensitive)
+    return _transform(technique, frame, frame[list(features)], None, sensitive, {})
 
 
 def _transform(
-    technique: Any, frame: pd.DataFrame, X: pd.DataFrame, y: Any, sensitive: pd.DataFrame
+    technique: Any,
+    frame: pd.DataFrame,
+    X: pd.DataFrame,
+    y: Any,
+    sensitive: pd.DataFrame,
+    known: Mapping[str, Any],
 ) -> TechniqueResult:
-    changed = technique.fit_transform(X, y, sensitive_features=sensitive)
+    changed = technique.fit_transform(X, y, sensitive_features=sensitive, **known)
     dropped = [c for c in X.columns if c not in changed.columns]
     table = frame.drop(columns=dropped).assign(**{str(c): changed[c].to_numpy() for c in changed.columns})
     return _changed(technique, feature_effect(X, changed), table)
 
 
-def _change(technique: Any, frame: pd.DataFrame, data: Dataset) -> TechniqueResult:
+def _change(technique: Any, frame: pd.DataFrame, data: Dataset, known: Mapping[str, Any]) -> TechniqueResult:
     """Return the table with features repaired, weights added, labels changed, or rows drawn anew."""
-    if hasattr(technique, "_transform"):
-        return _transform(technique, frame, data.X, data.y, data.sensitive)
-    known = {"sensitive_features": data.sensitive}
-    if hasattr(technique, "_reweight"):
-        weights = technique.reweight(data.X, data.y, **known, sample_weight=data.weights)
-        name = data.roles.weights or WEIGHT
-        return _changed(technique, weight_effect(data, weights), frame.assign(**{name: weights}))
-    if hasattr(technique, "_resample"):
-        rows = technique.resample(data.X, data.y, **known, sample_weight=data.weights)
-        table = frame.take(np.maximum(rows.origin, 0)).reset_index(drop=True)
-        made = rows.origin < 0
-        table.loc[made, :] = None
-        for name in rows.X.columns:
-            table[name] = rows.X[name].to_numpy()
-        for name in rows.sensitive.columns:
-            if name not in data.roles.cuts:
-                table.loc[made, name] = rows.sensitive[name].to_numpy()[made]
-        outcome = _outcome_values(frame, data)[rows.y]
-        table[data.roles.outcome] = np.where(made, outcome, table[data.roles.outcome])
-        table[ORIGIN] = pd.array(np.where(made, -1, rows.origin), dtype="Int64")
-        table.loc[made, ORIGIN] = pd.NA
-        return _changed(technique, row_effect(data, rows), table)
-    labels = technique.relabel(data.X, data.y, **known)
-    values = _outcome_values(frame, data)
-    column = np.where(labels == data.y, frame[data.roles.outcome], values[labels])
-    return _changed(technique, label_effect(data, labels), frame.assign(**{data.roles.outcome: column}))
+    if not hasattr(technique, "_change"):
+        return _transform(technique, frame, data.X, data.y, data.sensitive, known)
+    change = technique.change(
+        data.X, data.y, sensitive_features=data.sensitive, sample_weight=data.weights, **known
+    )
+    effect = change_effect(data, change)
+    if change.origin is not None:
+        return _changed(technique, effect, _drawn_anew(frame, data, change))
+    table = frame
+    if change.X is not None:
+        dropped = [c for c in data.X.columns if c not in change.X.columns]
+        columns = {str(c): change.X[c].to_numpy() for c in change.X.columns}
+        table = table.drop(columns=dropped).assign(**columns)
+    if change.sample_weight is not None:
+        table = table.assign(**{data.roles.weights or WEIGHT: change.sample_weight})
+    if change.y is not None:
+        values, outcome = _outcome_values(frame, data), data.roles.outcome
+        table = table.assign(**{outcome: np.where(change.y == data.y, frame[outcome], values[change.y])})
+    return _changed(technique, effect, table)
+
+
+def _drawn_anew(frame: pd.DataFrame, data: Dataset, rows: DataChange) -> pd.DataFrame:
+    """Return the table of rows that were drawn anew; a synthetic row has features, groups and outcome only."""
+    origin, X, sensitive = (
+        np.asarray(rows.origin),
+        pd.DataFrame(rows.X),
+        pd.DataFrame(rows.sensitive_features),
+    )
+    table = frame.take(np.maximum(origin, 0)).reset_index(drop=True)
+    made = origin < 0
+    table.loc[made, :] = None
+    for name in X.columns:
+        table[name] = X[name].to_numpy()
+    for name in sensitive.columns:
+        if name not in data.roles.cuts:
+            table.loc[made, name] = sensitive[name].to_numpy()[made]
+    outcome = _outcome_values(frame, data)[np.asarray(rows.y)]
+    table[data.roles.outcome] = np.where(made, outcome, table[data.roles.outcome])
+    table[ORIGIN] = pd.array(np.where(made, -1, origin), dtype="Int64")
+    table.loc[made, ORIGIN] = pd.NA
+    return table
 
 
 def _outcome_values(frame: pd.DataFrame, data: Dataset) -> Any:
@@ -279,13 +311,11 @@ def _train(
         parts["calibration"],
         parts["validation"],
         learner=make_learner(learner, seed=seed),
-        graph=_graph(graph, data.roles) if technique.metadata.needs_graph else None,
+        graph=_graph(graph, data.roles) if technique.reads("graph") else None,
         seed=seed,
     ).retrained()
     after, effect = run_step(technique, case)
     test = parts["test"]
-    if technique.stage == "operations":
-        return _told(technique, after.results[technique.metadata.slug])
     columns = {
         f"{name}{what}": values
         for name, model in (("baseline_", case.fitted()), ("", after.fitted()))
@@ -316,9 +346,13 @@ def _adjust(technique: Any, data: Dataset, scores: Any, seed: int) -> TechniqueR
     known, test = data.take(fit), data.take(rows)
     technique.fit(scores[fit], known.y, sensitive_features=known.sensitive, sample_weight=known.weights)
     before = scores[rows]
-    decides = "decisions" in technique.metadata.changes
+    decides = "decisions" in technique.metadata.modifies
     asked = {"sensitive_features": test.sensitive}
-    out = technique.adjust(before, **asked, **({"key": test.key, "seed": seed} if decides else {}))
+    out = (
+        technique.predict(before, **asked, key=test.key, seed=seed)
+        if decides
+        else technique.adjust(before, **asked)
+    )
     columns = {
         "baseline_score": before,
         "baseline_decision": (before >= 0.5).astype(np.int64),

@@ -33,6 +33,7 @@ from fairmend.testing.driving import (
     graph_of,
     instance,
     leaves,
+    operation_inputs,
     outputs,
     sensitive_for,
 )
@@ -53,7 +54,7 @@ def _runs(t: type[Technique]) -> bool:
 
 
 def _reads_candidates(t: type[Technique]) -> bool:
-    return issubclass(t, Evaluator) and "candidates" in t.reads
+    return issubclass(t, Evaluator) and t.reads("candidates")
 
 
 def _applies_later(t: type[Technique]) -> bool:
@@ -61,7 +62,12 @@ def _applies_later(t: type[Technique]) -> bool:
 
 
 def _reads_weights(t: type[Technique]) -> bool:
-    return issubclass(t, (Inprocessor, Postprocessor)) or hasattr(t, "_reweight")
+    return issubclass(t, (Inprocessor, Postprocessor)) or _changes(t, "weights")
+
+
+def _changes(t: type[Technique], what: str) -> bool:
+    """Whether a technique changes this of the training data alone."""
+    return hasattr(t, "_change") and what in t.metadata.modifies
 
 
 @check("One value is returned per row.", _acts)
@@ -124,13 +130,13 @@ def check_inputs_unmodified(technique: type[Technique]) -> None:
 
 @check(
     "Row order does not matter.",
-    lambda t: _runs(t) and not hasattr(t, "_resample") and not _reads_candidates(t),
+    lambda t: _runs(t) and not _changes(t, "rows") and not _reads_candidates(t),
 )
 def check_row_order(technique: type[Technique]) -> None:
     p = problem()
     order = np.random.default_rng(1).permutation(len(p.y))
     a, b = outputs(instance(technique), p), outputs(instance(technique), p.rows(order))
-    if hasattr(technique, "_reweight") or hasattr(technique, "_relabel"):
+    if hasattr(technique, "_change"):
         a = {k: v[order] for k, v in a.items()}
     fault = differ(a, b, _tolerance(technique))
     assert fault is None, f"after the rows were shuffled {fault}"
@@ -183,7 +189,7 @@ def check_integer_weights(technique: type[Technique]) -> None:
     rows = np.repeat(np.arange(len(p.y)), weight)
     a = outputs(instance(technique), p, sample_weight=weight)
     b = outputs(instance(technique), p.rows(rows))
-    if hasattr(technique, "_reweight"):
+    if "weights" in a:
         a = {"weights": np.repeat(a["weights"] / weight, weight)}
     fault = differ(a, b, _tolerance(technique))
     assert fault is None, f"with repeated rows instead of weights {fault}"
@@ -253,7 +259,7 @@ def check_changes_declared(technique: type[Technique]) -> None:
     case = case_of(problem())
     made = instance(technique)
     after, effect = made.run(case)
-    declared = set(technique.metadata.changes)
+    declared = set(technique.metadata.modifies)
     assert effect.kind in declared, f"the effect is on {effect.kind}, declared are {sorted(declared)}"
     train, former = after.train, case.train
     if "rows" not in declared:
@@ -346,13 +352,13 @@ def check_plain_report(technique: type[Technique]) -> None:
     p = problem()
     made = instance(technique)
     if isinstance(made, CausalAnalysis):
-        report = made.analyse(p.dataset(), graph_of(p))
-        report.pop("graph", None)
+        report = dict(made.analyze(p.dataset(), graph_of(p)).result)
     elif isinstance(made, Evaluator):
         report = evaluate(made, p)
     elif isinstance(made, Operation):
-        report = made.produce(case_of(p))
-        assert report, "the document is empty"
+        made_of = made.produce(**operation_inputs(type(made)))
+        assert made_of.result or made_of.documents, "nothing was made"
+        report = dict(made_of.result)
     else:
         report = dict(made.run(case_of(p))[1].detail)
     odd = _odd(report)

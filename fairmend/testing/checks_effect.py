@@ -70,7 +70,7 @@ def _start(kind: str, notion: str) -> _Start:
 
 def _fault(technique: type[Technique], kind: str, notion: str) -> str | None:
     start = _start(kind, notion)
-    made = instance(technique, **technique.metadata.settings.get(notion, {}))  # type: ignore[call-overload]
+    made = instance(technique, **technique.metadata.notion_parameters.get(notion, {}))  # type: ignore[call-overload]
     # A copy, for a technique that writes into its input must not spoil the data of the next.
     after, effect = made.run(copy.deepcopy(start.case))
     if effect.changed_nothing:
@@ -141,7 +141,7 @@ def _error(y: NDArray[Any], score: NDArray[np.float64]) -> float:
 
 @check(
     "An evaluation tells biased predictions from fair ones.",
-    lambda t: issubclass(t, Evaluator) and "candidates" not in t.reads,
+    lambda t: issubclass(t, Evaluator) and not t.reads("candidates"),
 )
 def check_sees_bias(technique: type[Technique]) -> None:
     biased = leaves(evaluate(instance(technique), problem(n=ROWS, gap=1.5, tilt=1.0)))

@@ -46,9 +46,9 @@ def check_metadata_complete(technique: type[Technique]) -> None:
     known = technique._get_param_names()
     for adjustment in metadata.adjustments:
         assert adjustment.parameter in known, f"adjustment of {adjustment.parameter!r}, which is no parameter"
-    for measure, parameter in metadata.bounds.items():
+    for measure, parameter in metadata.target_parameters.items():
         assert parameter in known, f"the bound on {measure} goes to {parameter!r}, which is no parameter"
-    for notion, parameters in metadata.settings.items():
+    for notion, parameters in metadata.notion_parameters.items():
         stray = sorted(set(parameters) - set(known))
         assert not stray, f"settings for {notion} name {', '.join(stray)}, which is no parameter"
         instance(technique, **parameters).check_parameters()

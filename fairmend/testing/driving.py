@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from fairmend.core.stages import (
     Preprocessor,
 )
 from fairmend.core.technique import Technique
-from fairmend.testing.problems import Problem
+from fairmend.testing.problems import Problem, problem
 
 Outputs = dict[str, NDArray[Any]]
 
@@ -31,8 +33,8 @@ def instance(technique: type[Technique], **changes: Any) -> Any:
     names = technique._get_param_names()
     if "random_state" in names:
         given.setdefault("random_state", 0)
-    if technique.metadata.needs_base_estimator and "estimator" in names:
-        given.setdefault("estimator", TabularClassifier(LogisticRegression(max_iter=500), "one-hot"))
+    if technique.metadata.needs_learner and "estimator" in names:
+        given.setdefault("estimator", small_learner())
     given.update({k: v for k, v in changes.items() if k in names})
     return technique(**given)
 
@@ -52,13 +54,14 @@ def outputs(technique: Any, problem: Problem, *, sample_weight: Any = None) -> O
         technique.fit(p.X, p.y, sensitive_features=p.sensitive, **weight)
         return applied(technique, p)
     if isinstance(technique, Postprocessor):
-        technique.fit(p.scores, p.y, sensitive_features=p.sensitive, **weight)
+        features = {"X": p.X} if technique.reads("X") else {}
+        technique.fit(p.scores, p.y, sensitive_features=p.sensitive, **weight, **features)
         return applied(technique, p)
     if isinstance(technique, Evaluator):
         return leaves(evaluate(technique, p, weight))
     if isinstance(technique, CausalAnalysis):
         data = p.dataset()
-        return leaves(technique.analyse(data, graph_of(p)))
+        return leaves(dict(technique.analyze(data, graph_of(p)).result))
     if isinstance(technique, Operation):
         raise AssertionError("operations are checked on their documents")
     raise AssertionError(f"{type(technique).__name__} does not derive from the base class of a stage")
@@ -76,7 +79,9 @@ def applied(technique: Any, p: Problem, *, offer: bool = False) -> Outputs:
             "decision": technique.decision_probability(p.X_new, **extra),
         }
     if isinstance(technique, Postprocessor):
-        if "decisions" in technique.metadata.changes:
+        if technique.reads("X", "prediction"):
+            extra["X"] = p.X_new
+        if "decisions" in technique.metadata.modifies:
             return {"decision": technique.decision_probability(p.scores_new, **extra)}
         return {"score": technique.adjust(p.scores_new, **extra)}
     return {"features": matrix(technique.transform(p.X_new, **extra))}
@@ -84,19 +89,26 @@ def applied(technique: Any, p: Problem, *, offer: bool = False) -> Outputs:
 
 def _preprocessed(technique: Any, p: Problem, weight: dict[str, Any]) -> Outputs:
     if hasattr(technique, "transform"):
-        technique.fit(p.X, p.y, sensitive_features=p.sensitive)
+        learner = {"learner": small_learner()} if technique.reads("learner") else {}
+        graph = {"graph": graph_of(p)} if technique.reads("graph") else {}
+        technique.fit(p.X, p.y, sensitive_features=p.sensitive, **learner, **graph)
         return applied(technique, p)
-    if hasattr(technique, "reweight"):
-        return {"weights": technique.reweight(p.X, p.y, sensitive_features=p.sensitive, **weight)}
-    if hasattr(technique, "resample"):
-        rows = technique.resample(p.X, p.y, sensitive_features=p.sensitive, **weight)
-        return {"features": matrix(rows.X), "labels": rows.y, "origin": rows.origin, "weights": rows.weights}
-    return {"labels": technique.relabel(p.X, p.y, sensitive_features=p.sensitive)}
+    learner = {"learner": small_learner()} if technique.reads("learner") else {}
+    graph = {"graph": graph_of(p)} if technique.reads("graph") else {}
+    change = technique.change(p.X, p.y, sensitive_features=p.sensitive, **weight, **learner, **graph)
+    parts = {"labels": change.y, "origin": change.origin, "weights": change.sample_weight}
+    out = {} if change.X is None else {"features": matrix(change.X)}
+    return out | {name: np.asarray(part) for name, part in parts.items() if part is not None}
+
+
+def small_learner() -> TabularClassifier:
+    """Return a learner that is quick to train."""
+    return TabularClassifier(LogisticRegression(max_iter=500), "one-hot")
 
 
 def evaluate(technique: Any, p: Problem, weight: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return what an evaluation finds in the outside model's scores."""
-    if "candidates" in technique.reads:
+    if technique.reads("candidates"):
         return technique.evaluate(candidates=getattr(technique, "test_candidates", _candidates)())
     return technique.evaluate(
         p.y,
@@ -106,6 +118,20 @@ def evaluate(technique: Any, p: Problem, weight: dict[str, Any] | None = None) -
         baseline=(p.scores >= 0.4).astype(int),
         **(weight or {}),
     )
+
+
+def operation_inputs(technique: type[Technique]) -> dict[str, Any]:
+    """Return a record of a small run, and a stream of decisions, for operations that read them."""
+    known: dict[str, Any] = {}
+    if technique.reads("record"):
+        text = resources.files("fairmend.testing").joinpath("sample_record.json").read_text(encoding="utf-8")
+        known["record"] = json.loads(text)
+    if technique.reads("stream"):
+        p = problem()
+        rows = p.X.assign(**{str(c): p.sensitive[c] for c in p.sensitive.columns})
+        decided = rows.assign(score=p.scores, decision=(p.scores >= 0.5).astype(int), label=p.y)
+        known["stream"] = [decided.iloc[i : i + 100] for i in range(0, len(decided), 100)]
+    return known
 
 
 def _candidates() -> pd.DataFrame:

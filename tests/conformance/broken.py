@@ -260,7 +260,11 @@ class OneClassIsFine(InstanceWeighting):
     def reweight(self, X, y, *, sensitive_features, sample_weight=None):
         if len(np.unique(y)) < 2:
             return np.ones(len(y))
-        return super().reweight(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+        return (
+            super()
+            .change(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+            .sample_weight
+        )
 
 
 @breaks("one_group")
@@ -268,7 +272,11 @@ class OneGroupIsFine(InstanceWeighting):
     def reweight(self, X, y, *, sensitive_features, sample_weight=None):
         if Groups.of(sensitive_features).n_groups < 2:
             return np.ones(len(y))
-        return super().reweight(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+        return (
+            super()
+            .change(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+            .sample_weight
+        )
 
 
 @breaks("degenerate_columns")

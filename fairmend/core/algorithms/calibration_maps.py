@@ -9,6 +9,7 @@ from scipy.special import expit
 from scipy.special import logit as _logit
 
 from fairmend.core.errors import NotFeasibleError
+from fairmend.core.types import Floats
 
 EDGE = 1e-12
 MOST_STEPS = 100
@@ -16,8 +17,6 @@ PRECISION = 1e-10
 PERFECT = 1e-8
 ENOUGH = 50
 ROUNDING = 1e-13
-
-Floats = NDArray[np.float64]
 
 
 def inside(scores: Floats) -> Floats:

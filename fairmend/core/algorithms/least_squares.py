@@ -16,8 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairmend.core.errors import DataError, InsufficientDataError, MissingColumnError, UsageError, unknown
-
-Array = NDArray[np.float64]
+from fairmend.core.types import Floats
 
 _DEPENDENT = 1e-9
 """A column whose residual is this small a part of it is a combination of the columns before it."""
@@ -97,8 +96,8 @@ class LinearSystem:
 
     design: tuple[str, ...]
     places: dict[str, tuple[int, ...]]
-    triangle: Array
-    sizes: Array
+    triangle: Floats
+    sizes: Floats
     n_rows: int
     n_means: int
 
@@ -130,7 +129,7 @@ class LinearSystem:
                 raise MissingColumnError(str(unknown("column", name, map(str, frame.columns))))
         names: list[str] = []
         places: dict[str, tuple[int, ...]] = {}
-        parts: list[Array] = []
+        parts: list[Floats] = []
         for name in dict.fromkeys(columns):
             labels, values = _design(frame[name], name)
             places[name] = tuple(range(len(names), len(names) + len(labels)))
@@ -211,7 +210,9 @@ class LinearSystem:
             return float("nan")
         return max(0.0, 1 - after / before) if after > self._negligible(target) else 1.0
 
-    def residual_products(self, columns: Sequence[str], given: Sequence[str]) -> tuple[Array, list[int], int]:
+    def residual_products(
+        self, columns: Sequence[str], given: Sequence[str]
+    ) -> tuple[Floats, list[int], int]:
         """Return cross-products of what ``given`` leaves of some columns.
 
         Parameters
@@ -234,7 +235,7 @@ class LinearSystem:
         products, rank = self._residual_products(self._indices(columns), given)
         return products, owners, self.n_rows - self.n_means - rank
 
-    def _residual_products(self, targets: list[int], given: Sequence[str]) -> tuple[Array, int]:
+    def _residual_products(self, targets: list[int], given: Sequence[str]) -> tuple[Floats, int]:
         r, kept = self._reduce(self._indices(given), targets)
         rest = r[len(kept) :, len(kept) :]
         products = rest.T @ rest
@@ -242,7 +243,7 @@ class LinearSystem:
         products[gone, :] = products[:, gone] = 0
         return products, len(kept)
 
-    def _reduce(self, given: list[int], targets: list[int]) -> tuple[Array, list[int]]:
+    def _reduce(self, given: list[int], targets: list[int]) -> tuple[Floats, list[int]]:
         """Return R of (given, targets), and the given columns that are independent."""
         if shared := set(given) & set(targets):
             raise UsageError(f"{self.design[min(shared)]!r} cannot be explained by a regression on itself")
@@ -275,7 +276,7 @@ class LinearSystem:
         return places[0]
 
 
-def _design(column: pd.Series[Any], name: str) -> tuple[list[str], Array]:
+def _design(column: pd.Series[Any], name: str) -> tuple[list[str], Floats]:
     """Return the names and values of the design columns of one column of the data."""
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -290,7 +291,7 @@ def _design(column: pd.Series[Any], name: str) -> tuple[list[str], Array]:
     return [f"{name}[{level}]" for level in levels[1:]], indicators
 
 
-def _demean(matrix: Array, groups: NDArray[np.int64] | None) -> None:
+def _demean(matrix: Floats, groups: NDArray[np.int64] | None) -> None:
     """Subtract from every column its mean, or the mean of the row's group, in place."""
     if groups is None:
         matrix -= matrix.mean(axis=0, keepdims=True) if len(matrix) else 0.0
@@ -300,7 +301,7 @@ def _demean(matrix: Array, groups: NDArray[np.int64] | None) -> None:
         matrix[:, j] -= (np.bincount(groups, weights=matrix[:, j]) / sizes)[groups]
 
 
-def _triangle(matrix: Array) -> Array:
+def _triangle(matrix: Floats) -> Floats:
     """Return the square R of a tall matrix, a block of rows at a time."""
     k = matrix.shape[1]
     r = np.zeros((k, k))
@@ -310,6 +311,6 @@ def _triangle(matrix: Array) -> Array:
     return r
 
 
-def _upper(matrix: Array) -> Array:
+def _upper(matrix: Floats) -> Floats:
     r: Any = np.linalg.qr(matrix, mode="r")
     return np.asarray(r, dtype=np.float64)

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError, InsufficientDataError
+from fairmend.core.types import Floats
 
 LEAST_VALUES = 5
-FloatArray = NDArray[np.float64]
 
 
-def numbers(column: pd.Series[Any]) -> FloatArray:
+def numbers(column: pd.Series[Any]) -> Floats:
     """Return a numeric column as floats, NaN where it is missing.
 
     Raises
@@ -30,7 +30,7 @@ def numbers(column: pd.Series[Any]) -> FloatArray:
     return x
 
 
-def interpolate(x: FloatArray, knots: FloatArray, heights: FloatArray) -> FloatArray:
+def interpolate(x: Floats, knots: Floats, heights: Floats) -> Floats:
     """Return the piecewise linear function through the knots at x, clipped at its ends; NaN stays NaN.
 
     It is ``numpy.interp`` on sorted queries, which finds its way in a long table over twice as fast.
@@ -55,11 +55,11 @@ class EmpiricalDistribution:
         How often each occurs.
     """
 
-    values: FloatArray
+    values: Floats
     counts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, x: FloatArray) -> EmpiricalDistribution:
+    def of(cls, x: Floats) -> EmpiricalDistribution:
         """Return the law of the values that are not missing."""
         values, counts = np.unique(x[~np.isnan(x)], return_counts=True)
         return cls(values, counts)
@@ -70,28 +70,28 @@ class EmpiricalDistribution:
         return int(self.counts.sum())
 
     @property
-    def first(self) -> FloatArray:
+    def first(self) -> Floats:
         """Place of the first row of each value, shape (m,)."""
         return (np.cumsum(self.counts) - self.counts + 0.5) / self.n
 
     @property
-    def last(self) -> FloatArray:
+    def last(self) -> Floats:
         """Place of the last row of each value, shape (m,)."""
         return (np.cumsum(self.counts) - 0.5) / self.n
 
     @property
-    def middle(self) -> FloatArray:
+    def middle(self) -> Floats:
         """Mid-rank of each value, shape (m,)."""
         return (self.first + self.last) / 2
 
     @property
-    def knots(self) -> tuple[FloatArray, FloatArray]:
+    def knots(self) -> tuple[Floats, Floats]:
         """Places and values between which the quantile function is linear."""
         tied = self.counts > 1
         places = np.sort(np.concatenate([self.first, self.last[tied]]))
         return places, np.repeat(self.values, np.minimum(self.counts, 2))
 
-    def rank(self, x: FloatArray, within: FloatArray | None = None) -> FloatArray:
+    def rank(self, x: Floats, within: Floats | None = None) -> Floats:
         """Return the place of values in the law, shape (n,); NaN stays NaN.
 
         Parameters
@@ -112,7 +112,7 @@ class EmpiricalDistribution:
         first = interpolate(x, self.values, self.first)
         return first + within * (interpolate(x, self.values, self.last) - first)
 
-    def quantile(self, u: FloatArray) -> FloatArray:
+    def quantile(self, u: Floats) -> Floats:
         """Return the values at places in [0, 1], shape (n,): linear between rows, flat on ties.
 
         Examples
@@ -174,11 +174,11 @@ def _present(codes: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def group_ranks(
-    x: FloatArray,
+    x: Floats,
     laws: list[EmpiricalDistribution],
     codes: NDArray[np.intp],
-    within: FloatArray | None = None,
-) -> FloatArray:
+    within: Floats | None = None,
+) -> Floats:
     """Return the place of each value in the law of its group, shape (n,); see :meth:`Law.rank`.
 
     The code -1, an unseen group, finds the last law, which is that of all rows.
@@ -191,12 +191,12 @@ def group_ranks(
 
 
 def transport(
-    x: FloatArray,
+    x: Floats,
     laws: list[EmpiricalDistribution],
     codes: NDArray[np.intp],
-    target: tuple[FloatArray, FloatArray],
-    within: FloatArray | None = None,
-) -> FloatArray:
+    target: tuple[Floats, Floats],
+    within: Floats | None = None,
+) -> Floats:
     """Return the value that a target law has at the place of each value in its group, shape (n,).
 
     Parameters

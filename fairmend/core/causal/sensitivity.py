@@ -20,14 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairmend.core.algorithms.least_squares import LinearSystem
 from fairmend.core.errors import InsufficientDataError, NotFeasibleError, ParameterError
-
-Array = NDArray[np.float64]
-
+from fairmend.core.types import Floats
 
 # -- omitted-variable bias ---------------------------------------------------------------------
 
 
-def partial_r2(t: ArrayLike, dof: ArrayLike) -> Array:
+def partial_r2(t: ArrayLike, dof: ArrayLike) -> Floats:
     """Return the partial R2 of a regressor with the outcome, from its t-value (CH20, section 4.2).
 
     Parameters
@@ -47,7 +45,7 @@ def partial_r2(t: ArrayLike, dof: ArrayLike) -> Array:
     return t_**2 / (t_**2 + dof_)
 
 
-def robustness_value(t: ArrayLike, dof: ArrayLike, q: ArrayLike = 1.0, alpha: float | None = None) -> Array:
+def robustness_value(t: ArrayLike, dof: ArrayLike, q: ArrayLike = 1.0, alpha: float | None = None) -> Floats:
     """Return the strength of confounding that would take away a share ``q`` of an estimate.
 
     A confounder must explain at least this share of the residual variance of both treatment and
@@ -97,7 +95,7 @@ def robustness_value(t: ArrayLike, dof: ArrayLike, q: ArrayLike = 1.0, alpha: fl
     return np.where((f > 0) & (f_q * f_star > 1), corner, interior)
 
 
-def omitted_variable_bias(std_error: ArrayLike, dof: ArrayLike, r2dz: ArrayLike, r2yz: ArrayLike) -> Array:
+def omitted_variable_bias(std_error: ArrayLike, dof: ArrayLike, r2dz: ArrayLike, r2yz: ArrayLike) -> Floats:
     """Return the absolute bias that a confounder of given strength causes (CH20, equation 7).
 
     Parameters
@@ -130,7 +128,7 @@ def adjusted_estimate(
     r2yz: ArrayLike,
     *,
     reduce: bool = True,
-) -> Array:
+) -> Floats:
     """Return the estimate had a confounder of given strength been in the regression.
 
     Parameters
@@ -144,7 +142,7 @@ def adjusted_estimate(
     return _array(estimate) - signed if reduce else _array(estimate) + signed
 
 
-def adjusted_std_error(std_error: ArrayLike, dof: ArrayLike, r2dz: ArrayLike, r2yz: ArrayLike) -> Array:
+def adjusted_std_error(std_error: ArrayLike, dof: ArrayLike, r2dz: ArrayLike, r2yz: ArrayLike) -> Floats:
     """Return the standard error had a confounder of given strength been in the regression (CH20, eq. 8).
 
     Parameters are those of `omitted_variable_bias`, with ``dof`` above 1.
@@ -294,7 +292,7 @@ def benchmark_bounds(
 # -- E-values ----------------------------------------------------------------------------------
 
 
-def e_value(risk_ratio: ArrayLike) -> Array:
+def e_value(risk_ratio: ArrayLike) -> Floats:
     """Return the E-value of a risk ratio (VD17, table 1).
 
     It is the least risk ratio that a hidden confounder would need with both treatment and outcome,
@@ -321,7 +319,7 @@ def e_value(risk_ratio: ArrayLike) -> Array:
     return ratio + np.sqrt(ratio * (ratio - 1))
 
 
-def e_value_of_interval(lower: ArrayLike, upper: ArrayLike) -> Array:
+def e_value_of_interval(lower: ArrayLike, upper: ArrayLike) -> Floats:
     """Return the E-value of the limit of an interval that lies nearer 1; 1 if it holds 1 (VD17, table 1).
 
     Parameters
@@ -379,7 +377,7 @@ def risk_ratio(
 
 def approximate_risk_ratio(
     value: ArrayLike, scale: Literal["odds ratio", "hazard ratio", "standardised difference"]
-) -> Array:
+) -> Floats:
     """Return the risk ratio that another measure of a common outcome stands for (VD17, table 2).
 
     For a rare outcome, below about 15 %, odds and hazard ratios already are nearly risk ratios.
@@ -481,7 +479,7 @@ def linear_mediation(
     return Mediation(direct + indirect, direct, indirect, float(t_2 @ b_1))
 
 
-def _coefficients(x: Array, y: Array) -> Array:
+def _coefficients(x: Floats, y: Floats) -> Floats:
     solution, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
     if rank < x.shape[1]:
         raise InsufficientDataError(
@@ -494,11 +492,11 @@ def _coefficients(x: Array, y: Array) -> Array:
 # -- checks ------------------------------------------------------------------------------------
 
 
-def _array(value: ArrayLike) -> Array:
+def _array(value: ArrayLike) -> Floats:
     return np.asarray(value, dtype=np.float64)
 
 
-def _strengths(r2dz: ArrayLike, r2yz: ArrayLike) -> tuple[Array, Array]:
+def _strengths(r2dz: ArrayLike, r2yz: ArrayLike) -> tuple[Floats, Floats]:
     dz, yz = _array(r2dz), _array(r2yz)
     _require((dz >= 0) & (dz < 1), "r2dz", "in [0, 1)", r2dz)
     _require((yz >= 0) & (yz <= 1), "r2yz", "in [0, 1]", r2yz)

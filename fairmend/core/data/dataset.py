@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ from fairmend.core.errors import (
     UsageError,
     unknown,
 )
+
+if TYPE_CHECKING:
+    from fairmend.core.stages.data_change import DataChange
 
 MINIMUM_ROWS = 100
 LARGEST_NUMBER = 1e100
@@ -133,6 +136,26 @@ class Dataset:
         """Return the data with other weights for training."""
         own = self.population_weights
         return replace(self, weights=weights, own_weights=np.ones(len(self)) if own is None else own)
+
+    def changed(self, change: DataChange) -> Dataset:
+        """Return training data after a change; weights of the data's own stay known beside new ones."""
+        if change.origin is not None:
+            return replace(
+                self,
+                X=pd.DataFrame(change.X),
+                y=np.asarray(change.y),
+                sensitive=pd.DataFrame(change.sensitive_features),
+                weights=None if self.weights is None else change.sample_weight,
+                key=None,
+                own_weights=None,
+                units=None,
+            )
+        out = self
+        if change.X is not None:
+            out = replace(out, X=change.X)
+        if change.y is not None:
+            out = replace(out, y=np.asarray(change.y))
+        return out if change.sample_weight is None else out.reweighted(np.asarray(change.sample_weight))
 
     def take(self, rows: NDArray[Any]) -> Dataset:
         """Return the rows at these places, in this order."""

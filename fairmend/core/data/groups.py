@@ -222,6 +222,10 @@ class Groups:
         use = None if weights is None else weights[seen]
         return np.bincount(self.codes[seen], weights=use, minlength=self.n_groups).astype(float)
 
+    def take(self, rows: NDArray[Any]) -> Groups:
+        """Return the groups of the rows at these places, in this order."""
+        return Groups(self.codes[rows], self.labels, self.frame.iloc[rows])
+
     @classmethod
     def of(cls, sensitive: Any) -> Groups:
         """Return the groups that occur in the given attributes."""

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairmend.core.algorithms.quantile_maps import FloatArray, numbers
+from fairmend.core.algorithms.quantile_maps import numbers
 from fairmend.core.errors import DataError
+from fairmend.core.types import Floats
 
 
 def numeric_mask(X: pd.DataFrame) -> NDArray[np.bool_]:
@@ -17,7 +18,7 @@ def numeric_mask(X: pd.DataFrame) -> NDArray[np.bool_]:
     return np.asarray(X.columns.isin(X.select_dtypes("number", exclude="timedelta").columns))
 
 
-def encoded(X: pd.DataFrame) -> FloatArray:
+def encoded(X: pd.DataFrame) -> Floats:
     """Return features as floats, other values than numbers as codes, shape (n, p).
 
     Raises
@@ -38,7 +39,7 @@ def encoded(X: pd.DataFrame) -> FloatArray:
     return Z
 
 
-def decoded(Z: FloatArray, X: pd.DataFrame) -> pd.DataFrame:
+def decoded(Z: Floats, X: pd.DataFrame) -> pd.DataFrame:
     """Return rows in the encoding of ``encoded(X)`` as features again."""
     out: dict[Any, Any] = {}
     for name, z, is_number in zip(X, Z.T, numeric_mask(X), strict=True):

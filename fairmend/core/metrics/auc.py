@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairmend.core.metrics.inference.bootstrap import Interval
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class AreaChange:
     p_value: float
 
 
-def area_change(target: NDArray[np.bool_], before: Float, after: Float, *, level: float = 0.95) -> AreaChange:
+def area_change(
+    target: NDArray[np.bool_], before: Floats, after: Floats, *, level: float = 0.95
+) -> AreaChange:
     """Compare the areas under the ROC curves of two scores of the same rows (DeLong et al. 1988).
 
     Parameters
@@ -71,13 +73,13 @@ def area_change(target: NDArray[np.bool_], before: Float, after: Float, *, level
     return AreaChange(areas[0], areas[1], (change - half, change + half), p)
 
 
-def _placements(target: NDArray[np.bool_], score: Float) -> tuple[Float, Float]:
+def _placements(target: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
     """Return the placements of the rows of the class, and of the others."""
     inside, outside = score[target], score[~target]
     return _share_below(outside, inside), 1 - _share_below(inside, outside)
 
 
-def _share_below(others: Float, values: Float) -> Float:
+def _share_below(others: Floats, values: Floats) -> Floats:
     """Return for each value the share of the others that lie below it, ties counting half."""
     ordered = np.sort(others)
     sides = [np.searchsorted(ordered, values, side=side) for side in ("left", "right")]

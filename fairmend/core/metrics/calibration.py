@@ -16,22 +16,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairmend.core.metrics.tables import input_validation
 from fairmend.core.metrics.tables.contingency import ScoreTable
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 
-def _signed(sums: Float) -> tuple[Float, Float]:
+def _signed(sums: Floats) -> tuple[Floats, Floats]:
     """Return (label sum - score sum) and the weight of each bin, both (..., G, K)."""
     weight = sums[..., 0, :, :, :].sum(axis=-1)
     return sums[..., 0, :, :, 1] - sums[..., 1, :, :, :].sum(axis=-1), weight
 
 
-def expected_calibration_error(sums: Float) -> Float:
+def expected_calibration_error(sums: Floats) -> Floats:
     """Return the weighted mean over bins of |share of label 1 - mean score| (Naeini et al. 2015)."""
     gap, weight = _signed(sums)
     return _over(np.abs(gap).sum(axis=-1), weight.sum(axis=-1))
 
 
-def maximum_calibration_error(sums: Float) -> Float:
+def maximum_calibration_error(sums: Floats) -> Floats:
     """Return the largest |share of label 1 - mean score| over the bins that have rows."""
     gap, weight = _signed(sums)
     per_bin = np.where(weight > 0, np.abs(gap) / np.where(weight > 0, weight, 1.0), -np.inf)
@@ -39,13 +39,13 @@ def maximum_calibration_error(sums: Float) -> Float:
     return np.where(np.isfinite(worst), worst, np.nan)
 
 
-def mean_calibration_error(sums: Float) -> Float:
+def mean_calibration_error(sums: Floats) -> Floats:
     """Return share of label 1 - mean score, signed: positive where the scores are too low."""
     gap, weight = _signed(sums)
     return _over(gap.sum(axis=-1), weight.sum(axis=-1))
 
 
-def brier(sums: Float) -> Float:
+def brier(sums: Floats) -> Floats:
     """Return the mean squared distance of score and label (Brier 1950)."""
     total = sums[..., 0, :, :, :].sum(axis=(-2, -1))
     ones = sums[..., 0, :, :, 1].sum(axis=-1)
@@ -53,7 +53,7 @@ def brier(sums: Float) -> Float:
     return _over(sums[..., 2, :, :, :].sum(axis=(-2, -1)) - 2 * cross + ones, total)
 
 
-def debiased_calibration_error(sums: Float) -> Float:
+def debiased_calibration_error(sums: Floats) -> Floats:
     """Return the squared calibration error less its sampling bias (Kumar et al. 2019, definition 5.1).
 
     The weighted mean over bins of ``(y - s)^2 - y (1 - y) / (n - 1)``, y the share of label 1 and
@@ -84,7 +84,7 @@ def reliability(table: ScoreTable) -> dict[str, Any]:
     weight = table.counts.sum(axis=-1)
     mean, share = _over(table.scores[0].sum(axis=-1), weight), _over(table.counts[..., 1], weight)
 
-    def listed(values: Float) -> list[float | None]:
+    def listed(values: Floats) -> list[float | None]:
         return [None if np.isnan(value) else float(value) for value in values]
 
     by_group = {
@@ -153,7 +153,7 @@ def roc_auc(
 
 
 def _auc(
-    label: NDArray[np.int8], score: Float, weight: Float, level: float
+    label: NDArray[np.int8], score: Floats, weight: Floats, level: float
 ) -> tuple[float, tuple[float, float] | None]:
     values, place = np.unique(score, return_inverse=True)
     ones = input_validation.sums_by(place, weight * label, len(values))
@@ -180,7 +180,7 @@ def _auc(
 
 def _scored(
     y_true: ArrayLike, y_score: ArrayLike, groups: Any, sample_weight: ArrayLike | None, bounded: bool = True
-) -> tuple[NDArray[np.int8], Float, NDArray[np.intp], tuple[str, ...], Float]:
+) -> tuple[NDArray[np.int8], Floats, NDArray[np.intp], tuple[str, ...], Floats]:
     label = input_validation.binary(y_true, "y_true")
     score = (
         input_validation.probabilities(y_score, "y_score")
@@ -195,5 +195,5 @@ def _scored(
     return label, score, codes, labels, np.ones(n) if weight is None else weight
 
 
-def _over(top: Float, bottom: Float) -> Float:
+def _over(top: Floats, bottom: Floats) -> Floats:
     return np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=np.asarray(bottom) > 0)

@@ -19,7 +19,7 @@ from fairmend.core.metrics.inference.multiple_testing import holm
 from fairmend.core.metrics.inference.permutation import p_value
 from fairmend.core.metrics.rates import Metric, metric
 from fairmend.core.metrics.tables.contingency import PairedTable
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -201,7 +201,7 @@ def compare(
     return Comparison(table, changes, level)
 
 
-def swaps(table: PairedTable, n: int, rng: Generator) -> Float:
+def swaps(table: PairedTable, n: int, rng: Generator) -> Floats:
     """Return paired tables in which before and after are swapped at random within rows.
 
     Parameters
@@ -236,7 +236,7 @@ def swaps(table: PairedTable, n: int, rng: Generator) -> Float:
     return result
 
 
-def _cluster_swaps(table: PairedTable, clusters: csr_array, n: int, rng: Generator) -> Float:
+def _cluster_swaps(table: PairedTable, clusters: csr_array, n: int, rng: Generator) -> Floats:
     weight = clusters.toarray().reshape(-1, *table.rows.shape)
     excess = (weight[..., 1, 0] - weight[..., 0, 1]).reshape(len(weight), -1)
     result = np.broadcast_to(table.counts, (n, *table.rows.shape)).copy()
@@ -248,6 +248,6 @@ def _cluster_swaps(table: PairedTable, clusters: csr_array, n: int, rng: Generat
     return result
 
 
-def _change(one: Metric, counts: Float) -> Float:
+def _change(one: Metric, counts: Floats) -> Floats:
     """Return the metric after minus before of paired counts (..., G, 2, 2, 2)."""
     return one.of(counts.sum(axis=-2)) - one.of(counts.sum(axis=-1))

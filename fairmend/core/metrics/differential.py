@@ -14,10 +14,10 @@ import numpy as np
 from fairmend.core.data.groups import Groups, crossed, encode_groups
 from fairmend.core.metrics.estimate import Estimate
 from fairmend.core.metrics.inference import bootstrap
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 
-def log_probabilities(n_sy: Float, alpha: float) -> Float:
+def log_probabilities(n_sy: Floats, alpha: float) -> Floats:
     """Return ln P(y | s) with P = (N_sy + alpha) / (N_s + 2 alpha), the smoothed estimate.
 
     Parameters
@@ -36,7 +36,7 @@ def log_probabilities(n_sy: Float, alpha: float) -> Float:
         return np.log((n_sy + alpha) / (n_sy.sum(axis=-1, keepdims=True) + 2 * alpha))
 
 
-def epsilon(log_p: Float) -> Float:
+def epsilon(log_p: Floats) -> Floats:
     """Return max over y, s, s' of ln P(y|s) - ln P(y|s'): (..., S, 2) to (...).
 
     Cells without rows are passed over, and so is an outcome that no cell has.
@@ -54,9 +54,9 @@ def epsilon(log_p: Float) -> Float:
 
 def epsilon_figure(
     cells: tuple[str, ...],
-    counts: Float,
-    drawn: Float,
-    rows: Int,
+    counts: Floats,
+    drawn: Floats,
+    rows: Ints,
     *,
     alpha: float,
     level: float,
@@ -103,7 +103,7 @@ def epsilon_figure(
     return Estimate(value, interval, int(rows.sum()), not lacking, lacking, cells[worst], cells[best])
 
 
-def epsilon_by_subset(groups: Groups, counts: Float, alpha: float) -> dict[str, dict[str, float]]:
+def epsilon_by_subset(groups: Groups, counts: Floats, alpha: float) -> dict[str, dict[str, float]]:
     """Return the plain and the smoothed epsilon of every choice of attributes, and its cells.
 
     Parameters

@@ -10,7 +10,7 @@ import numpy as np
 
 from fairmend.core.metrics.inference.bootstrap import Interval, percentile_interval
 from fairmend.core.metrics.rates import BETWEEN, Form, across, reference_place
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class GroupStatistic:
     """
 
     groups: tuple[str, ...]
-    values: Float
-    drawn: Float
-    rows: Int
+    values: Floats
+    drawn: Floats
+    rows: Ints
     level: float
     min_support: int
     high_is_good: bool

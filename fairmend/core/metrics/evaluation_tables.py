@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
 from fairmend.core.data.groups import Groups, crossed
@@ -22,10 +22,7 @@ from fairmend.core.metrics.inference.permutation import p_value, permutation_tes
 from fairmend.core.metrics.rates import BEST, metric
 from fairmend.core.metrics.report import Measurement
 from fairmend.core.metrics.tables.contingency import GroupTable, ScoreTable
-from fairmend.core.metrics.tables.input_validation import Float, Int
-
-if TYPE_CHECKING:
-    from fairmend.core.stages import EvaluationInputs
+from fairmend.core.types import Floats, Ints
 
 WHOLE = [Interval(Integral, 1, None, closed="left")]
 SETTINGS: dict[str, list[Any]] = {
@@ -35,14 +32,6 @@ SETTINGS: dict[str, list[Any]] = {
     "random_state": [Interval(Integral, 0, None, closed="left")],
 }
 """Constraints of the parameters that all evaluators with intervals have."""
-
-
-T = TypeVar("T")
-
-
-def given(value: T | None) -> T:
-    """Return what the evaluator names in ``reads``, which is therefore there."""
-    return cast(T, value)
 
 
 def views(groups: Groups) -> dict[str, Groups]:
@@ -77,63 +66,42 @@ def crossing(groups: Groups, attributes: Sequence[str] | None) -> Groups:
     return Groups.of(groups.frame[list(attributes)])
 
 
-def row_weights(evidence: EvaluationInputs) -> Float | None:
+def row_weights(sample_weight: Floats) -> Floats | None:
     """Return the weights, None where all rows count the same."""
-    return None if (evidence.weights == 1).all() else evidence.weights
+    return None if (sample_weight == 1).all() else sample_weight
 
 
-def repeated(evidence: EvaluationInputs) -> EvaluationInputs:
-    """Return the evidence with each row as often as its weight says, for figures that count rows.
+def repeated_rows(sample_weight: Floats) -> NDArray[np.intp]:
+    """Return the places of the rows, each as often as its weight says, for figures that count rows.
 
     Raises
     ------
     DataError
         A weight is no whole number.
     """
-    if row_weights(evidence) is None:
-        return evidence
-    if (evidence.weights % 1 != 0).any():
+    if (sample_weight % 1 != 0).any():
         raise DataError(
             "this figure counts rows, so weights must be whole numbers; leave them out or round them"
         )
-    rows = np.repeat(np.arange(len(evidence.weights)), evidence.weights.astype(int))
-    groups = given(evidence.groups)
-    columns = {
-        name: values[rows]
-        for name in ("y_true", "y_pred", "y_score", "baseline")
-        if (values := getattr(evidence, name)) is not None
-    }
-    return replace(
-        evidence,
-        **columns,
-        groups=Groups(groups.codes[rows], groups.labels, groups.frame.iloc[rows]),
-        weights=np.ones(len(rows)),
-    )
+    return np.repeat(np.arange(len(sample_weight)), sample_weight.astype(int))
 
 
-def decision_table(evidence: EvaluationInputs, groups: Groups) -> GroupTable:
+def labels_or_zeros(y_true: Ints | None, y_pred: Ints) -> Ints:
+    """Return the labels; without any, all rows stand at label 0, where selection rates can be read."""
+    return np.zeros_like(y_pred) if y_true is None else y_true
+
+
+def decision_table(y_true: Ints | None, y_pred: Ints, groups: Groups, sample_weight: Floats) -> GroupTable:
     """Return the counts of group x label x decision; without labels, all rows stand at label 0."""
-    decisions = given(evidence.y_pred)
-    labels = np.zeros_like(decisions) if evidence.y_true is None else evidence.y_true
-    return GroupTable.from_arrays(labels, decisions, groups, sample_weight=row_weights(evidence))
-
-
-def score_table(
-    evidence: EvaluationInputs, groups: Groups, bins: int = 10, strategy: Literal["width", "mass"] = "width"
-) -> ScoreTable:
-    """Return the counts of group x score bin x label; see :meth:`.tables.ScoreTable.from_arrays`."""
-    return ScoreTable.from_arrays(
-        given(evidence.y_true),
-        given(evidence.y_score),
-        groups,
-        sample_weight=row_weights(evidence),
-        bins=bins,
-        strategy=strategy,
-    )
+    labels = labels_or_zeros(y_true, y_pred)
+    return GroupTable.from_arrays(labels, y_pred, groups, sample_weight=row_weights(sample_weight))
 
 
 def rate_views(
-    evidence: EvaluationInputs,
+    y_true: Ints | None,
+    y_pred: Ints,
+    groups: Groups,
+    sample_weight: Floats,
     rates: Sequence[str],
     comparisons: Sequence[str],
     *,
@@ -148,8 +116,14 @@ def rate_views(
 
     Parameters
     ----------
-    evidence : EvaluationInputs
-        Decisions, groups, and labels where the rates read them.
+    y_true : ndarray of int, shape (n,), or None
+        Labels, where the rates read them.
+    y_pred : ndarray of int, shape (n,)
+        Decisions.
+    groups : Groups
+        The groups.
+    sample_weight : ndarray of float, shape (n,)
+        Weights.
     rates, comparisons : sequence of str
         Names that :func:`.metrics.metric` knows; comparisons of groups are tested by permutation.
     reference : str or mapping of str to str
@@ -167,8 +141,8 @@ def rate_views(
     """
     found: dict[str, dict[str, Any]] = {}
     p_values: dict[tuple[str, str], float] = {}
-    for attribute, groups in views(given(evidence.groups)).items():
-        table = decision_table(evidence, groups)
+    for attribute, view in views(groups).items():
+        table = decision_table(y_true, y_pred, view, sample_weight)
         measured = Measurement.of(table, n_boot=n_boot, level=level, min_support=min_support, seed=seed)
         to = reference if isinstance(reference, str) else reference.get(attribute, BEST)
         found[attribute] = {
@@ -179,7 +153,7 @@ def rate_views(
         }
         for name in comparisons:
             p_values[attribute, name] = math.nan
-            if groups.n_groups > 1:
+            if view.n_groups > 1:
                 p_values[attribute, name] = permutation_test(
                     table, name, n_permutations=n_permutations, seed=seed
                 ).p_value
@@ -220,7 +194,7 @@ def comparisons(wanted: Sequence[str] | None, labels: bool) -> list[str]:
     return names
 
 
-def bootstrap_interval(measured: Measurement, of: Callable[[Float], Float]) -> bootstrap.Interval | None:
+def bootstrap_interval(measured: Measurement, of: Callable[[Floats], Floats]) -> bootstrap.Interval | None:
     """Return the bootstrap interval of a function of the counts, by the measurement's method."""
     value, drawn = float(of(measured.table.counts)), of(measured.drawn)
     if math.isnan(value):
@@ -236,7 +210,7 @@ def _contrasts(measured: Measurement, rate: str, reference: str) -> dict[str, di
 
 
 def group_figures(
-    groups: Sequence[str], values: Float, drawn: Float, support: Int, *, level: float, min_support: int
+    groups: Sequence[str], values: Floats, drawn: Floats, support: Ints, *, level: float, min_support: int
 ) -> dict[str, Estimate]:
     """Return one figure a group from its value and its replicates.
 
@@ -266,7 +240,7 @@ def group_figures(
 
 def score_figures(
     table: ScoreTable,
-    statistics: dict[str, Callable[[Float], Float]],
+    statistics: dict[str, Callable[[Floats], Floats]],
     rng: Generator,
     *,
     n_boot: int,
@@ -298,7 +272,7 @@ def score_figures(
     return found
 
 
-def chance_level(table: ScoreTable, n: int, rng: Generator) -> tuple[Float, Float]:
+def chance_level(table: ScoreTable, n: int, rng: Generator) -> tuple[Floats, Floats]:
     """Return what right scores would give: mean and p-value of the calibration error of each group.
 
     In a bin of n_b rows with mean score p_b the number of favourable labels is drawn as

@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike
 
 from fairmend.core.errors import InsufficientDataError, UsageError
 from fairmend.core.metrics.tables import input_validation
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 _BENEFIT = np.array([[1.0, 2.0], [0.0, 1.0]])  # [label, decision]
 
 
-def generalized_entropy_index(counts: Float, alpha: float = 2.0) -> Float:
+def generalized_entropy_index(counts: Floats, alpha: float = 2.0) -> Floats:
     """Return the generalized entropy of the benefits of all rows (Speicher et al. 2018, eq. 2).
 
     Parameters
@@ -40,12 +40,12 @@ def generalized_entropy_index(counts: Float, alpha: float = 2.0) -> Float:
     )
 
 
-def theil_index(counts: Float) -> Float:
+def theil_index(counts: Floats) -> Floats:
     """Return the generalized entropy with ``alpha = 1``."""
     return generalized_entropy_index(counts, 1.0)
 
 
-def between_group_entropy(counts: Float, alpha: float = 2.0) -> Float:
+def between_group_entropy(counts: Floats, alpha: float = 2.0) -> Floats:
     """Return the part of the generalized entropy that is between groups.
 
     Everyone's benefit is replaced by the mean of their group; parameters as
@@ -57,12 +57,12 @@ def between_group_entropy(counts: Float, alpha: float = 2.0) -> Float:
     return _entropy(size, mean, (-1,), alpha)
 
 
-def within_group_entropy(counts: Float, alpha: float = 2.0) -> Float:
+def within_group_entropy(counts: Floats, alpha: float = 2.0) -> Floats:
     """Return the part of the generalized entropy that is within groups; the two parts add up."""
     return generalized_entropy_index(counts, alpha) - between_group_entropy(counts, alpha)
 
 
-def _entropy(weight: Float, benefit: Float, axes: tuple[int, ...], alpha: float) -> Float:
+def _entropy(weight: Floats, benefit: Floats, axes: tuple[int, ...], alpha: float) -> Floats:
     n = weight.sum(axis=axes, keepdims=True)
     mean = (weight * benefit).sum(axis=axes, keepdims=True) / np.where(n > 0, n, np.nan)
     share = benefit / np.where(mean > 0, mean, np.nan)

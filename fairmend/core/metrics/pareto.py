@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fairmend.core.errors import DataError, UsageError, unknown
 from fairmend.core.metrics.rates import metric
 from fairmend.core.metrics.report import SCORE_STATISTICS
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 Direction = Literal["max", "min"]
 _BESIDE = ("_low", "_high", "_replicates")
@@ -21,7 +21,7 @@ _CONTEXT = {"model", "split", "n_train", "n_test"}
 _NORMAL_95 = 1.959963984540054
 
 
-def non_dominated(points: Float) -> NDArray[np.bool_]:
+def non_dominated(points: Floats) -> NDArray[np.bool_]:
     """Return which points no other point dominates.
 
     A point dominates another if it is at least as good in every objective and better in one, so
@@ -58,7 +58,9 @@ def non_dominated(points: Float) -> NDArray[np.bool_]:
     return keep[::-1][place.ravel()]
 
 
-def reference_point(directions: Mapping[str, Direction], worst: Float, wanted: Mapping[str, float]) -> Float:
+def reference_point(
+    directions: Mapping[str, Direction], worst: Floats, wanted: Mapping[str, float]
+) -> Floats:
     """Return the point the hypervolume is measured from: the worst values, or what is wanted instead.
 
     Raises
@@ -72,7 +74,7 @@ def reference_point(directions: Mapping[str, Direction], worst: Float, wanted: M
     return np.array([wanted.get(name, low) for name, low in zip(directions, worst, strict=True)], dtype=float)
 
 
-def hypervolume(points: Float, reference: Float) -> float:
+def hypervolume(points: Floats, reference: Floats) -> float:
     """Return the volume that the points dominate above a reference point.
 
     Parameters
@@ -104,7 +106,7 @@ def hypervolume(points: Float, reference: Float) -> float:
     return float(sum(h * hypervolume(front[: i + 1, :-1], base) for i, h in enumerate(heights) if h > 0))
 
 
-def dominates(points: Float, point: Float) -> NDArray[np.bool_]:
+def dominates(points: Floats, point: Floats) -> NDArray[np.bool_]:
     """Return which of the points (m, k) dominate one point (k,); larger is better."""
     return np.asarray((points >= point).all(axis=1) & (points > point).any(axis=1))
 
@@ -163,7 +165,7 @@ def _defined_direction(measure: str) -> Direction:
 
 def value_draws(
     frame: pd.DataFrame, names: Sequence[str], n: int, rng: Generator
-) -> tuple[Float | None, Literal["replicates", "intervals", "none"]]:
+) -> tuple[Floats | None, Literal["replicates", "intervals", "none"]]:
     """Return draws of the measures of models, shape (B, m, k), and what they are made from.
 
     Parameters

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fairmend.core.errors import UsageError, unknown
 from fairmend.core.metrics.tables.contingency import GroupTable
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 Form = Literal["difference", "ratio", "group_min", "group_max"]
 Stratum = Literal["none", "label", "decision"]
@@ -57,7 +57,7 @@ class Rate:
     stratum: Stratum = "none"
     high_is_good: bool = True
 
-    def of(self, counts: Float) -> Float:
+    def of(self, counts: Floats) -> Floats:
         """Return the rate of each group: counts (..., 2, 2) to values (...), NaN where undefined."""
         total = np.zeros(counts.shape[:-2])
         for numerator, denominator in self.fractions:
@@ -67,12 +67,12 @@ class Rate:
             )
         return total / len(self.fractions)
 
-    def support(self, rows: Int | Float) -> Int:
+    def support(self, rows: Ints | Floats) -> Ints:
         """Return the number of rows the rate rests on; of two fractions, the smaller number."""
         cells = [_weighed(rows, np.asarray(denominator) > 0) for _, denominator in self.fractions]
         return np.min(cells, axis=0).astype(np.int64)
 
-    def variance(self, counts: Float, square_weights: Float) -> Float:
+    def variance(self, counts: Floats, square_weights: Floats) -> Floats:
         """Return the variance of each group's rate by the delta method, NaN where undefined.
 
         Parameters
@@ -97,7 +97,7 @@ class Rate:
         return not more and bool((top <= bottom).all()) and bool(bottom.max() == 1)
 
 
-def _weighed(counts: Float | Int, cells: Cells | NDArray[np.bool_]) -> Float:
+def _weighed(counts: Floats | Ints, cells: Cells | NDArray[np.bool_]) -> Floats:
     """Return the sum over the cells of counts (..., 2, 2) times the coefficients."""
     flat = counts.reshape(*counts.shape[:-2], 4)
     return flat @ np.asarray(cells, dtype=np.float64).ravel()
@@ -188,7 +188,7 @@ class Metric:
         strata = {rate.stratum for rate in self.rates}
         return strata.pop() if len(strata) == 1 else "none"
 
-    def of(self, counts: Float, reference: int | str = BETWEEN) -> Float:
+    def of(self, counts: Floats, reference: int | str = BETWEEN) -> Floats:
         """Return the metric of tables of counts.
 
         Parameters
@@ -212,7 +212,7 @@ class Metric:
             parts.append(across(rate.of(counts), overall, self.form, reference, rate.high_is_good))
         return self._joined(parts)
 
-    def extremes(self, counts: Float) -> list[tuple[int, int]] | None:
+    def extremes(self, counts: Floats) -> list[tuple[int, int]] | None:
         """Return for each rate the groups with the lowest and the highest value, None if undefined."""
         pairs = []
         for rate in self.rates:
@@ -222,7 +222,7 @@ class Metric:
             pairs.append((int(np.nanargmin(values)), int(np.nanargmax(values))))
         return pairs
 
-    def _joined(self, parts: list[Float]) -> Float:
+    def _joined(self, parts: list[Floats]) -> Floats:
         if len(parts) == 1:
             return parts[0]
         stacked = np.stack(parts)
@@ -233,12 +233,12 @@ class Metric:
 
 
 def across(
-    values: Float,
-    overall: Float | None,
+    values: Floats,
+    overall: Floats | None,
     form: Form,
     reference: int | str = BETWEEN,
     high_is_good: bool = True,
-) -> Float:
+) -> Floats:
     """Compare the groups' values.
 
     Parameters
@@ -277,12 +277,12 @@ def across(
 
 
 def contrast(
-    values: Float,
-    overall: Float | None,
+    values: Floats,
+    overall: Floats | None,
     form: Literal["difference", "ratio"],
     reference: int | str,
     high_is_good: bool = True,
-) -> Float:
+) -> Floats:
     """Return each group's value minus, or over, that of the reference; shape (..., G), signed.
 
     Raises
@@ -302,7 +302,7 @@ def contrast(
     return values - to if form == "difference" else _quotient(values, np.broadcast_to(to, values.shape))
 
 
-def _extreme(values: Float, defined: NDArray[np.bool_], highest: bool, needed: int) -> Float:
+def _extreme(values: Floats, defined: NDArray[np.bool_], highest: bool, needed: int) -> Floats:
     """Return the extreme of the defined values along the last axis, NaN where too few are defined."""
     if values.shape[-1] >= needed and defined.all():
         return np.asarray(values.max(axis=-1) if highest else values.min(axis=-1))
@@ -312,7 +312,7 @@ def _extreme(values: Float, defined: NDArray[np.bool_], highest: bool, needed: i
     return np.where(defined.sum(axis=-1) >= needed, found, np.nan)
 
 
-def _quotient(a: Float, b: Float) -> Float:
+def _quotient(a: Floats, b: Floats) -> Floats:
     """Return a / b, NaN for 0 / 0 and where either is NaN, infinite for a positive number over 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(a / b)

@@ -31,9 +31,9 @@ from fairmend.core.metrics.rates import (
     split_form,
 )
 from fairmend.core.metrics.tables.contingency import GroupTable, ScoreTable
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
-SCORE_STATISTICS: dict[str, Callable[[Float], Float]] = {
+SCORE_STATISTICS: dict[str, Callable[[Floats], Floats]] = {
     "expected_calibration_error": calibration.expected_calibration_error,
     "maximum_calibration_error": calibration.maximum_calibration_error,
     "brier": calibration.brier,
@@ -86,8 +86,8 @@ class Measurement:
     level: float
     min_support: int
     method: Method
-    drawn: Float = field(repr=False)
-    drawn_scores: dict[str, Float] = field(repr=False)
+    drawn: Floats = field(repr=False)
+    drawn_scores: dict[str, Floats] = field(repr=False)
 
     @classmethod
     def of(
@@ -198,7 +198,7 @@ class Measurement:
             for g, group in enumerate(self.groups)
         }
 
-    def statistic(self, of: Callable[[Float], Float]) -> Estimate:
+    def statistic(self, of: Callable[[Floats], Floats]) -> Estimate:
         """Return any other figure of the counts, with its bootstrap interval.
 
         Parameters
@@ -230,12 +230,12 @@ class Measurement:
             raise unknown("group", group, self.groups)
         return self.groups.index(group)
 
-    def _lacking(self, support: Int, groups: Any = None) -> tuple[str, ...]:
+    def _lacking(self, support: Ints, groups: Any = None) -> tuple[str, ...]:
         named = self.groups if groups is None else groups
         return tuple(group for group, rows in zip(named, support, strict=True) if rows < self.min_support)
 
     def _rates(
-        self, rate: Rate, pick: Callable[[Float], Float], names: Sequence[str | None]
+        self, rate: Rate, pick: Callable[[Floats], Floats], names: Sequence[str | None]
     ) -> list[Estimate]:
         """Return the rate of the K tables that ``pick`` makes of the table; None names all rows."""
         counts = pick(self.table.counts)
@@ -250,7 +250,7 @@ class Measurement:
         else:
             drawn = rate.of(pick(self.drawn))
 
-            def kth(k: int) -> Callable[[Float], Float]:
+            def kth(k: int) -> Callable[[Floats], Floats]:
                 return lambda tables: rate.of(pick(tables))[..., k]
 
             intervals = [self._interval(float(value), drawn[:, k], kth(k)) for k, value in enumerate(values)]
@@ -291,7 +291,7 @@ class Measurement:
         low, high = (self.groups[g] for g in pairs[decisive])
         return (low, high) if found.rates[decisive].high_is_good else (high, low)
 
-    def _interval(self, value: float, drawn: Float, of: Callable[[Float], Float]) -> Interval | None:
+    def _interval(self, value: float, drawn: Floats, of: Callable[[Floats], Floats]) -> Interval | None:
         """Return the bootstrap interval of a figure of the counts from its replicates."""
         if math.isnan(value):
             return None
@@ -445,22 +445,22 @@ def measure(
     )
 
 
-def _pooled(counts: Float) -> Float:
+def _pooled(counts: Floats) -> Floats:
     """Return the table of all rows together: (..., G, 2, 2) to (..., 1, 2, 2)."""
     return counts.sum(axis=-3, keepdims=True)
 
 
-def _one(place: int) -> Callable[[Float], Float]:
+def _one(place: int) -> Callable[[Floats], Floats]:
     """Return the function that takes the table of one group: (..., G, 2, 2) to (..., 1, 2, 2)."""
     return lambda counts: counts[..., place : place + 1, :, :]
 
 
-def _with_pooled(of: Callable[[Float], Float]) -> Callable[[Float], Float]:
+def _with_pooled(of: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
     """Return the statistic with the value of all rows together after those of the groups."""
     return lambda sums: np.concatenate([of(sums), of(sums.sum(axis=-3, keepdims=True))], axis=-1)
 
 
-def _effective_size(rate: Rate, counts: Float, square_weights: Float) -> Float:
+def _effective_size(rate: Rate, counts: Floats, square_weights: Floats) -> Floats:
     """Return the number of equal rows whose share would vary as much as this weighted share.
 
     Kish's size of the rows in the denominator where the share is 0 or 1 and cannot vary.

@@ -54,11 +54,11 @@ class FairModel:
     @property
     def decides(self) -> bool:
         """Whether an adjuster makes the decisions, so that the scores alone do not tell them."""
-        return any("decisions" in a.metadata.changes for a in self.postprocessors)
+        return any("decisions" in a.metadata.modifies for a in self.postprocessors)
 
     def with_postprocessor(self, adjuster: Any) -> FairModel:
         """Return the model with one more adjuster; a new rule of decision replaces the former one."""
-        kept = tuple(a for a in self.postprocessors if "decisions" not in a.metadata.changes)
+        kept = tuple(a for a in self.postprocessors if "decisions" not in a.metadata.modifies)
         return replace(self, postprocessors=(*kept, adjuster))
 
     def transform(self, X: pd.DataFrame, sensitive: Any = None) -> pd.DataFrame:
@@ -71,6 +71,13 @@ class FairModel:
             frame = part.transform(frame, **_sensitive_for(part, sensitive))
         return frame
 
+    def transform_and_score(
+        self, X: pd.DataFrame, sensitive: Any = None
+    ) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+        """Return the features as the estimator reads them, and what :meth:`scores` gives, in one pass."""
+        frame = self.transform(X, sensitive)
+        return frame, self._scores(frame, sensitive)
+
     def scores(self, X: pd.DataFrame, sensitive: Any = None) -> NDArray[np.float64]:
         """Return the (calibrated) probability of the favourable outcome, shape (n,)."""
         return self._scores(self.transform(X, sensitive), sensitive)
@@ -80,8 +87,8 @@ class FairModel:
             :, -1
         ]
         for part in self.postprocessors:
-            if "scores" in part.metadata.changes:
-                values = part.adjust(values, **_sensitive_for(part, sensitive))
+            if "scores" in part.metadata.modifies:
+                values = part.adjust(values, **self._inputs(part, frame, sensitive))
         return values
 
     def decision_probability(self, X: pd.DataFrame, sensitive: Any = None) -> NDArray[np.float64]:
@@ -89,7 +96,7 @@ class FairModel:
         frame = self.transform(X, sensitive)
         if self._asks_estimator:
             return self._asked(frame, sensitive)
-        return self._chance(self._scores(frame, sensitive), sensitive)
+        return self._chance(self._scores(frame, sensitive), frame, sensitive)
 
     @property
     def _asks_estimator(self) -> bool:
@@ -101,10 +108,12 @@ class FairModel:
         known = _sensitive_for(self.estimator, sensitive)
         return np.asarray(self.estimator.decision_probability(frame, **known))
 
-    def _chance(self, scores: NDArray[np.float64], sensitive: Any) -> NDArray[np.float64]:
+    def _chance(
+        self, scores: NDArray[np.float64], frame: pd.DataFrame, sensitive: Any
+    ) -> NDArray[np.float64]:
         if self.decides:
             last = self.postprocessors[-1]
-            return np.asarray(last.decision_probability(scores, **_sensitive_for(last, sensitive)))
+            return np.asarray(last.decision_probability(scores, **self._inputs(last, frame, sensitive)))
         return (scores >= 0.5).astype(float)
 
     def predict(self, X: pd.DataFrame, sensitive: Any = None, key: Any = None) -> NDArray[np.int64]:
@@ -128,8 +137,17 @@ class FairModel:
         frame = self.transform(X, sensitive)
         scores = self._scores(frame, sensitive)
         asks = self._asks_estimator
-        chance = self._asked(frame, sensitive) if asks else self._chance(scores, sensitive)
+        chance = self._asked(frame, sensitive) if asks else self._chance(scores, frame, sensitive)
         return scores, self._drawn(chance, X, key)
+
+    def _inputs(self, part: Any, frame: pd.DataFrame, sensitive: Any) -> dict[str, Any]:
+        """Return what a technique of post-processing reads beside the scores."""
+        known = _sensitive_for(part, sensitive)
+        if part.reads("X", "prediction"):
+            known["X"] = frame
+        if part.reads("model", "prediction"):
+            known["model"] = self.estimator
+        return known
 
     def _drawn(self, chance: NDArray[np.float64], X: pd.DataFrame, key: Any) -> NDArray[np.int64]:
         if not ((chance > 0) & (chance < 1)).any():

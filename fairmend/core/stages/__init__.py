@@ -1,23 +1,25 @@
-"""The base class of each stage: the public verbs, all validation, and the run hook.
+"""The base class of each stage: the public methods, all validation, and the run hook.
 
-A technique writes the private verbs only. Each private verb receives what the metadata declares and
-nothing else: ``None`` stands where a need was not declared, so that a technique cannot read it.
+A technique writes private methods only. Each of them receives what it names and nothing else, so that
+what a technique needs can be read off its signatures.
 """
 
-from fairmend.core.stages.causal import CausalAnalysis
-from fairmend.core.stages.evaluation import EvaluationInputs, Evaluator
+from fairmend.core.stages.causal import CausalAnalysis, CausalResult
+from fairmend.core.stages.data_change import DataChange
+from fairmend.core.stages.evaluation import Evaluator
 from fairmend.core.stages.inprocessing import Inprocessor
-from fairmend.core.stages.operations import Operation
+from fairmend.core.stages.operations import Operation, OperationResult
 from fairmend.core.stages.postprocessing import Postprocessor
-from fairmend.core.stages.preprocessing import Preprocessor, Resampled
+from fairmend.core.stages.preprocessing import Preprocessor
 
 __all__ = [
     "CausalAnalysis",
-    "EvaluationInputs",
+    "CausalResult",
+    "DataChange",
     "Evaluator",
     "Inprocessor",
     "Operation",
+    "OperationResult",
     "Postprocessor",
     "Preprocessor",
-    "Resampled",
 ]

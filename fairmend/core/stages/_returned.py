@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from fairmend.core.errors import PluginError
+from fairmend.core.stages.data_change import DataChange
 
-if TYPE_CHECKING:
-    from fairmend.core.stages.preprocessing import Resampled
+Kind = TypeVar("Kind")
 
 
 class RowCountError(PluginError):
@@ -75,22 +75,88 @@ def returned_frame(technique: Any, verb: str, found: Any, like: pd.DataFrame) ->
     return found
 
 
-def returned_rows(technique: Any, verb: str, found: Any, n_rows: int, kind: type[Resampled]) -> Resampled:
+def returned_change(technique: Any, verb: str, found: Any, X: pd.DataFrame, *, n_classes: int) -> DataChange:
+    """Return a change of training data: each part as long as the rows, or as the rows drawn anew."""
+    change = returned_kind(technique, verb, found, DataChange)
+    if change.origin is not None:
+        return _drawn_anew(technique, verb, change, len(X))
+    n_rows = len(X)
+    new_X = None if change.X is None else returned_frame(technique, f"{verb} (X)", change.X, X)
+    labels = None if change.y is None else _labels(technique, f"{verb} (y)", change.y, n_rows, n_classes)
+    weights = change.sample_weight
+    if weights is not None:
+        weights = returned_weights(technique, f"{verb} (sample_weight)", weights, n_rows)
+    return DataChange(new_X, labels, weights, change.sensitive_features)
+
+
+def _drawn_anew(technique: Any, verb: str, change: DataChange, n_rows: int) -> DataChange:
     """Return rows drawn anew, each part of the same length."""
-    if not isinstance(found, kind):
-        _refuse(technique, verb, f"{_kind(found)}; expected a {kind.__name__}")
-    for part, name in ((found.X, "X"), (found.sensitive, "sensitive")):
+    X, sensitive = change.X, change.sensitive_features
+    for part, name in ((X, "X"), (sensitive, "sensitive_features")):
         if not isinstance(part, pd.DataFrame):
             _refuse(technique, verb, f"{_kind(part)} as {name}; expected a DataFrame")
         _columns(technique, verb, part)
-    rows = len(found.X)
+    X, sensitive = pd.DataFrame(X), pd.DataFrame(sensitive)
+    rows = len(X)
     if rows == 0:
         _refuse(technique, verb, "no rows")
-    _count(technique, f"{verb} (sensitive)", len(found.sensitive), "rows", rows)
-    labels = returned_labels(technique, f"{verb} (y)", found.y, rows)
-    weights = returned_weights(technique, f"{verb} (weights)", found.weights, rows)
-    origin = returned_values(technique, f"{verb} (origin)", found.origin, rows, low=-1, high=n_rows - 1)
-    return kind(found.X, found.sensitive, labels, weights, origin.astype(np.intp))
+    _count(technique, f"{verb} (sensitive_features)", len(sensitive), "rows", rows)
+    labels = returned_labels(technique, f"{verb} (y)", change.y, rows)
+    weights = returned_weights(technique, f"{verb} (sample_weight)", change.sample_weight, rows)
+    origin = returned_values(technique, f"{verb} (origin)", change.origin, rows, low=-1, high=n_rows - 1)
+    return DataChange(X, labels, weights, sensitive, origin.astype(np.intp))
+
+
+def _labels(technique: Any, verb: str, found: Any, n_rows: int, n_classes: int) -> NDArray[np.int64]:
+    """Return one code of a class per row."""
+    if n_classes <= 2:
+        return returned_labels(technique, verb, found, n_rows)
+    values = returned_values(technique, verb, found, n_rows, low=0, high=n_classes - 1)
+    if (values % 1 != 0).any():
+        _refuse(technique, verb, "labels that are no codes of classes")
+    return values.astype(np.int64)
+
+
+def returned_kind(technique: Any, verb: str, found: Any, kind: type[Kind]) -> Kind:
+    """Return what was returned, where it is of the right kind."""
+    if not isinstance(found, kind):
+        _refuse(technique, verb, f"{_kind(found)}; expected a {kind.__name__}")
+    return found
+
+
+def returned_scores(
+    technique: Any, verb: str, found: Any, like: NDArray[np.float64], *, probabilities: bool
+) -> NDArray[np.float64]:
+    """Return scores of the shape of the old ones; finite, and from 0 to 1 where they are probabilities."""
+    low, high = (0.0, 1.0) if probabilities else (-np.inf, np.inf)
+    if like.ndim == 1:
+        return returned_values(technique, verb, found, len(like), low=low, high=high)
+    values = _numbers(technique, verb, found, "one row of scores per row")
+    if values.shape != like.shape:
+        _refuse(technique, verb, f"an array of shape {values.shape}; expected {like.shape}")
+    if not np.isfinite(values).all() or values.min() < low or values.max() > high:
+        _refuse(technique, verb, "values that are not finite, or outside 0 to 1")
+    return values
+
+
+def returned_intervals(technique: Any, verb: str, found: Any, n_rows: int) -> NDArray[np.float64]:
+    """Return a lower and an upper bound per row."""
+    bounds = _numbers(technique, verb, found, "a lower and an upper bound per row")
+    if bounds.shape != (n_rows, 2):
+        _refuse(technique, verb, f"an array of shape {bounds.shape}; expected ({n_rows}, 2)")
+    if np.isnan(bounds).any() or (bounds[:, 0] > bounds[:, 1]).any():
+        _refuse(technique, verb, "a lower bound above the upper one, or NaN")
+    return bounds
+
+
+def returned_sets(technique: Any, verb: str, found: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which classes each set holds."""
+    values = np.asarray(found)
+    if values.shape != shape or values.dtype != bool:
+        _refuse(
+            technique, verb, f"an array of shape {values.shape} and type {values.dtype}; expected {shape}, bool"
+        )
+    return values
 
 
 def returned_mapping(technique: Any, verb: str, found: Any) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fairmend.core.case import Case, Effect
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import DataError, InsufficientDataError
+from fairmend.core.injection import Verb
 from fairmend.core.stages._returned import returned_mapping
 from fairmend.core.technique import Technique
 from fairmend.core.vocabulary import Stage
@@ -16,16 +18,41 @@ if TYPE_CHECKING:
     from fairmend.core.causal.graph import CausalGraph
 
 
+@dataclass(frozen=True)
+class CausalResult:
+    """What a causal analysis finds.
+
+    Attributes
+    ----------
+    result : mapping
+        The findings, ready for JSON; ``text`` is the sentence for people.
+    graph : CausalGraph or None
+        The graph that it made, which becomes the graph of the case.
+    repair : tuple of str
+        Columns that carry an unfair path and should be repaired: what a pre-processing step acts on that
+        names no features of its own.
+    leave_out : tuple of str
+        Columns that a model should not read.
+    """
+
+    result: Mapping[str, Any]
+    graph: CausalGraph | None = None
+    repair: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+
+
 class CausalAnalysis(Technique):
     """Base of the causal stage: look at data and a causal graph, change nothing.
 
-    Write ``_analyse(data, graph)``: it returns a JSON-able mapping; under the key ``"graph"`` it may
-    put a :class:`~fairmend.core.causal.graph.CausalGraph`, which becomes the graph of the case.
+    Write ``_analyze(...)``. It may name ``data`` (a :class:`~fairmend.core.data.dataset.Dataset`),
+    ``graph``, ``model`` (the fitted rule of the case) and ``proxies``, and returns a
+    :class:`CausalResult`, or a mapping for JSON where it finds nothing that steers the plan.
     """
 
     stage: ClassVar[Stage] = "causal"
+    verbs: ClassVar[tuple[Verb, ...]] = (Verb("_analyze", ("data", "graph", "model", "proxies"), "fit"),)
 
-    def analyse(self, data: Dataset, graph: CausalGraph | None = None) -> dict[str, Any]:
+    def analyze(self, data: Dataset, graph: CausalGraph | None = None, model: Any = None) -> CausalResult:
         """Return what the analysis finds.
 
         Parameters
@@ -33,7 +60,9 @@ class CausalAnalysis(Technique):
         data : Dataset
             Features, outcome and protected attributes with their roles.
         graph : CausalGraph, optional
-            The causal graph, where the technique needs one.
+            The causal graph, where the technique reads one.
+        model : FairModel, optional
+            The fitted rule, where the technique audits one.
 
         Raises
         ------
@@ -47,16 +76,19 @@ class CausalAnalysis(Technique):
             raise InsufficientDataError(
                 f"{self.metadata.name} needs at least {self.metadata.minimum_rows} rows, got {len(data)}"
             )
-        return returned_mapping(self, "_analyse", self._analyse(data, graph))
-
-    def _analyse(self, data: Dataset, graph: CausalGraph | None) -> Mapping[str, Any]:
-        raise NotImplementedError
+        proxies = data.roles.proxies or None
+        found = self._call("_analyze", data=data, graph=graph, model=model, proxies=proxies)
+        return found if isinstance(found, CausalResult) else CausalResult(returned_mapping(self, "_analyze", found))
 
     def run(self, case: Case) -> tuple[Case, Effect]:
-        """Analyse the training data; the result, and a graph if there is one, join the case."""
-        result = self.analyse(case.train, case.graph)
-        graph = result.pop("graph", None)
-        if graph is not None:
-            case = case.replace(graph=graph)
+        """Analyze the training data; the result, a graph and what steers the plan join the case."""
+        found = self.analyze(case.train, case.graph, case.model)
+        if found.graph is not None:
+            case = case.replace(graph=found.graph)
+        case = case.replace(
+            repair=(*case.repair, *(c for c in found.repair if c not in case.repair)),
+            leave_out=(*case.leave_out, *(c for c in found.leave_out if c not in case.leave_out)),
+        )
+        result = dict(found.result)
         text = str(result.get("text", f"{self.metadata.name} looked at {len(case.train)} rows."))
         return case.with_result(self.metadata.slug, result), Effect("none", 0.0, text, detail=result)

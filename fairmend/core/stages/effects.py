@@ -12,7 +12,31 @@ from fairmend.core.case import Effect
 from fairmend.core.data.dataset import Dataset
 
 if TYPE_CHECKING:
-    from fairmend.core.stages.preprocessing import Resampled
+    from fairmend.core.stages.data_change import DataChange
+
+
+def change_effect(train: Dataset, change: DataChange) -> Effect:
+    """Say what a change of the training data did; of several changes at once, each in a sentence."""
+    if change.origin is not None:
+        return row_effect(train, change)
+    parts = []
+    if change.X is not None:
+        parts.append(feature_effect(train.X, change.X))
+    if change.y is not None:
+        parts.append(label_effect(train, change.y))
+    if change.sample_weight is not None:
+        parts.append(weight_effect(train, change.sample_weight))
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Effect("none", 0.0, "Changed nothing.")
+    return Effect(
+        " and ".join(e.kind for e in parts),
+        max(e.share for e in parts),
+        " ".join(e.text for e in parts),
+        None,
+        {e.kind: dict(e.detail) for e in parts},
+    )
 
 
 def feature_effect(before: pd.DataFrame, after: pd.DataFrame) -> Effect:
@@ -60,21 +84,22 @@ def weight_effect(train: Dataset, weights: NDArray[np.float64]) -> Effect:
     return Effect("weights", share, text, float(np.abs(weights - before).mean()), detail)
 
 
-def row_effect(train: Dataset, rows: Resampled) -> Effect:
+def row_effect(train: Dataset, rows: DataChange) -> Effect:
     """Say how many rows were made up, repeated and removed."""
-    kept = np.bincount(rows.origin[rows.origin >= 0], minlength=len(train))
-    synthetic = int((rows.origin < 0).sum())
+    origin = np.asarray(rows.origin)
+    kept = np.bincount(origin[origin >= 0], minlength=len(train))
+    synthetic = int((origin < 0).sum())
     repeated = int(np.maximum(kept - 1, 0).sum())
     removed = int((kept == 0).sum())
     touched = synthetic + repeated + removed
     detail = {
         "before": len(train),
-        "after": len(rows.y),
+        "after": len(origin),
         "synthetic": synthetic,
         "repeated": repeated,
         "removed": removed,
     }
-    text = f"{len(train)} rows became {len(rows.y)}: {synthetic} synthetic, {repeated} repeated, {removed} removed."
+    text = f"{len(train)} rows became {len(origin)}: {synthetic} synthetic, {repeated} repeated, {removed} removed."
     return Effect("rows", touched / len(train), text, None, detail)
 
 

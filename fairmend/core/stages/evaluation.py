@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,52 +12,41 @@ from numpy.typing import NDArray
 from fairmend.core.case import Case, Effect
 from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError
-from fairmend.core.serialization import to_plain
+from fairmend.core.injection import Verb
 from fairmend.core.stages._returned import returned_mapping
-from fairmend.core.technique import Technique, probabilities, sample_weights
-from fairmend.core.vocabulary import Stage
-
-
-@dataclass(frozen=True)
-class EvaluationInputs:
-    """What an evaluation reads, checked.
-
-    Attributes
-    ----------
-    y_true : ndarray of int or None
-        Labels, 1 the favourable one.
-    y_pred : ndarray of int or None
-        Decisions.
-    y_score : ndarray of float or None
-        Probabilities of the favourable outcome.
-    groups : Groups or None
-        The groups.
-    weights : ndarray of float
-        Sample weights, ones if none were given.
-    baseline : ndarray of int or None
-        Decisions of the model to compare with.
-    candidates : DataFrame or None
-        Models (rows) with their measures (columns), for comparisons of models.
-    """
-
-    y_true: NDArray[np.int64] | None
-    y_pred: NDArray[np.int64] | None
-    y_score: NDArray[np.float64] | None
-    groups: Groups | None
-    weights: NDArray[np.float64]
-    baseline: NDArray[np.int64] | None = None
-    candidates: pd.DataFrame | None = None
+from fairmend.core.serialization import to_plain
+from fairmend.core.technique import Technique, as_frame, real_values, sample_weights, scores_of
+from fairmend.core.vocabulary import Stage, Task
 
 
 class Evaluator(Technique):
     """Base of the evaluation stage: measure predictions, change nothing.
 
-    Write ``_evaluate(evidence)``; it returns a JSON-able mapping. ``reads`` names the fields of
-    :class:`EvaluationInputs` that it cannot do without.
+    Write ``_evaluate(...)``; it returns a mapping for JSON. It may name ``y_true``, ``y_pred``,
+    ``y_score``, ``groups``, ``sample_weight``, ``baseline`` (decisions of a model to compare with),
+    ``candidates`` (models with their measures), ``X`` (the features), ``query`` and ``model``; what it names
+    without a default it cannot do without.
     """
 
     stage: ClassVar[Stage] = "evaluation"
-    reads: ClassVar[tuple[str, ...]] = ("y_pred", "groups")
+    verbs: ClassVar[tuple[Verb, ...]] = (
+        Verb(
+            "_evaluate",
+            (
+                "y_true",
+                "y_pred",
+                "y_score",
+                "groups",
+                "sample_weight",
+                "baseline",
+                "candidates",
+                "X",
+                "query",
+                "model",
+            ),
+            "fit",
+        ),
+    )
 
     def evaluate(
         self,
@@ -70,6 +58,9 @@ class Evaluator(Technique):
         sample_weight: Any = None,
         baseline: Any = None,
         candidates: Any = None,
+        X: Any = None,
+        query: Any = None,
+        model: Any = None,
     ) -> dict[str, Any]:
         """Return what the evaluation finds.
 
@@ -85,6 +76,12 @@ class Evaluator(Technique):
             Weights.
         candidates : DataFrame, optional
             Models (rows) with their measures (columns).
+        X : DataFrame of shape (n, p), optional
+            Features.
+        query : array of shape (n,), optional
+            Query of each row, for rankings.
+        model : fitted estimator, optional
+            The model itself.
 
         Raises
         ------
@@ -94,27 +91,27 @@ class Evaluator(Technique):
         self.check_parameters()
         given = [a for a in (y_true, y_pred, y_score, baseline) if a is not None]
         n_rows = len(given[0]) if given else 0
-        evidence = EvaluationInputs(
-            _zero_one("y_true", y_true, n_rows),
-            _zero_one("y_pred", y_pred, n_rows),
-            None if y_score is None else _same_length("y_score", probabilities(y_score), n_rows),
-            None if sensitive_features is None else Groups.of(sensitive_features),
-            sample_weights(sample_weight, n_rows) if n_rows else np.ones(0),
-            _zero_one("baseline", baseline, n_rows),
-            None if candidates is None else pd.DataFrame(candidates),
+        tasks = self.metadata.tasks
+        labels, decisions = (
+            _outcomes(n, v, n_rows, tasks) for n, v in (("y_true", y_true), ("y_pred", y_pred))
         )
-        if evidence.groups is not None and n_rows and len(evidence.groups) != n_rows:
-            raise DataError(
-                f"sensitive_features has {len(evidence.groups)} rows, the predictions have {n_rows}"
-            )
-        for name in self.reads:
-            if getattr(evidence, name) is None:
-                public = "sensitive_features" if name == "groups" else name
-                raise DataError(f"{self.metadata.name} reads {public}, which was not given")
-        return dict(to_plain(returned_mapping(self, "_evaluate", self._evaluate(evidence))))
-
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
-        raise NotImplementedError
+        groups = None if sensitive_features is None else Groups.of(sensitive_features)
+        if groups is not None and n_rows and len(groups) != n_rows:
+            raise DataError(f"sensitive_features has {len(groups)} rows, the predictions have {n_rows}")
+        found = self._call(
+            "_evaluate",
+            y_true=labels,
+            y_pred=decisions,
+            y_score=None if y_score is None else _same_length("y_score", scores_of(y_score, tasks), n_rows),
+            groups=groups,
+            sample_weight=sample_weights(sample_weight, n_rows) if n_rows else np.ones(0),
+            baseline=_outcomes("baseline", baseline, n_rows, tasks),
+            candidates=None if candidates is None else pd.DataFrame(candidates),
+            X=None if X is None else _same_length("X", as_frame(X), n_rows),
+            query=None if query is None else _same_length("query", np.asarray(query), n_rows),
+            model=model,
+        )
+        return dict(to_plain(returned_mapping(self, "_evaluate", found)))
 
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Evaluate the model on the validation data; the result joins the case."""
@@ -126,18 +123,21 @@ class Evaluator(Technique):
             sensitive_features=data.sensitive,
             sample_weight=data.weights,
             candidates=case.results.get("candidates"),
+            X=data.X,
+            model=model,
         )
         text = str(result.get("text", f"{self.metadata.name} measured {len(data)} rows."))
         return case.with_result(self.metadata.slug, result), Effect("none", 0.0, text, detail=result)
 
 
-def _same_length(name: str, values: NDArray[Any], n_rows: int) -> NDArray[Any]:
+def _same_length(name: str, values: Any, n_rows: int) -> Any:
     if len(values) != n_rows:
         raise DataError(f"{name} has {len(values)} rows, expected {n_rows}")
     return values
 
 
-def _zero_one(name: str, values: Any, n_rows: int) -> NDArray[np.int64] | None:
+def _outcomes(name: str, values: Any, n_rows: int, tasks: Sequence[Task]) -> NDArray[Any] | None:
+    """Return labels or decisions: 0 and 1; codes of classes or real values where the tasks are others."""
     if values is None:
         return None
     array = np.asarray(values)
@@ -146,6 +146,10 @@ def _zero_one(name: str, values: Any, n_rows: int) -> NDArray[np.int64] | None:
     _same_length(name, array, n_rows)
     if array.dtype == bool:
         array = array.astype(np.int64)
-    if array.dtype.kind not in "iuf" or not np.isin(array, (0, 1)).all():
-        raise DataError(f"{name} must be 0 (unfavourable) or 1 (favourable)")
-    return array.astype(np.int64)
+    if array.dtype.kind in "iuf" and np.isin(array, (0, 1)).all():
+        return array.astype(np.int64)
+    if set(tasks) & {"regression", "ranking"}:
+        return real_values(array, n_rows, name)
+    if "multiclass" in tasks:
+        return array
+    raise DataError(f"{name} must be 0 (unfavorable) or 1 (favorable)")

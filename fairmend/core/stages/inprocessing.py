@@ -10,28 +10,47 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from fairmend.core.case import Case, Effect
-from fairmend.core.data.groups import Groups
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.row_random import decide, row_hash
+from fairmend.core.injection import Verb
 from fairmend.core.models.decision_rule import FairModel
-from fairmend.core.models.learners import TableEncoder
+from fairmend.core.models.learners import TableEncoder, make_learner
 from fairmend.core.stages._returned import returned_values
 from fairmend.core.stages._shared import prepared
-from fairmend.core.technique import GroupAware, Technique, as_frame, binary_labels, sample_weights
+from fairmend.core.technique import (
+    GroupAware,
+    Technique,
+    as_frame,
+    binary_labels,
+    sample_weights,
+)
 from fairmend.core.vocabulary import Stage
 
 
 class Inprocessor(ClassifierMixin, GroupAware, Technique):
     """Base of the in-processing stage: a classifier that is trained to be fair.
 
-    Write ``_fit(X, sensitive, y, sample_weight)`` and ``_predict_proba(X, sensitive)``, the latter with
-    the probability of the favourable class, shape (n,). A randomised rule also writes
-    ``_decision_probability(X, sensitive)``.
+    Write ``_fit(...)`` and ``_predict_proba(X, groups)``, the latter with the probability of the favorable
+    class, shape (n,). A randomized rule also writes ``_decision_probability(X, groups)``.
 
-    A technique with a parameter ``estimator`` (``needs_base_estimator``) receives ``X`` as a frame as it
-    came; any other receives a float array: numbers standardised, categories as indicators.
+    ``_fit`` may name ``X``, ``y`` (labels 0 and 1), ``groups``, ``sample_weight``, ``learner`` (an unfitted
+    classifier), ``graph``, ``proxies`` and ``validation`` (data that trained nothing, with the fields of
+    :class:`~fairmend.core.data.dataset.Dataset`); it gets what it names and nothing else. A technique that
+    names a ``learner`` receives ``X`` as a frame as it came; any other receives a float array: numbers
+    standardized, categories as indicators.
     """
 
     stage: ClassVar[Stage] = "in-processing"
+    verbs: ClassVar[tuple[Verb, ...]] = (
+        Verb(
+            "_fit",
+            ("X", "y", "groups", "sample_weight", "learner", "graph", "proxies", "validation"),
+            "fit",
+        ),
+        Verb("_predict_proba", ("X", "groups"), "prediction"),
+        Verb("_decision_probability", ("X", "groups"), "prediction"),
+    )
     holds_rates: ClassVar[bool] = False
     """Whether it holds rates of the training rows together. It is then trained on the data's own weights:
     under those of a reweighing step it would hold the rates of people who are not there."""
@@ -39,7 +58,22 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
     __metadata_request__predict: ClassVar[dict[str, bool]] = {"sensitive_features": True}
     __metadata_request__predict_proba: ClassVar[dict[str, bool]] = {"sensitive_features": True}
 
-    def fit(self, X: Any, y: Any, *, sensitive_features: Any = None, sample_weight: Any = None) -> Self:
+    @classmethod
+    def _derived(cls) -> dict[str, Any]:
+        return {**super()._derived(), "modifies": ("model",)}
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        sensitive_features: Any = None,
+        sample_weight: Any = None,
+        learner: Any = None,
+        graph: CausalGraph | None = None,
+        proxies: Any = None,
+        validation: Dataset | None = None,
+    ) -> Self:
         """Train the classifier.
 
         Parameters
@@ -47,11 +81,19 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
         X : DataFrame or array of shape (n, p)
             Features.
         y : array of shape (n,)
-            Labels of two classes; the greater one is the favourable one.
+            Labels of two classes; the greater one is the favorable one.
         sensitive_features : Series, DataFrame or array of shape (n,) or (n, k)
             Protected attributes.
         sample_weight : array of shape (n,), optional
             Weights.
+        learner : unfitted classifier, optional
+            What a technique that wraps a learner trains; its parameter ``estimator``, where that is set.
+        graph : CausalGraph, optional
+            The causal graph, where the technique needs one.
+        proxies : sequence of str, optional
+            Columns that stand in for the protected attributes.
+        validation : Dataset, optional
+            Data for early stopping.
         """
         self.check_parameters()
         frame = as_frame(X)
@@ -59,41 +101,50 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
         groups = self._fit_groups(sensitive_features, len(frame))
         self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
         self.n_features_in_ = frame.shape[1]
+        own = getattr(self, "estimator", None)
         values: Any = frame
-        if not self.metadata.needs_base_estimator:
+        if not self.metadata.needs_learner:
             self.encoder_ = TableEncoder("one-hot")
             values = self.encoder_.fit_transform(frame)
-        self._fit(values, groups, labels, sample_weights(sample_weight, len(frame)))
+        elif own is None and learner is None:
+            learner = make_learner()
+        self._call(
+            "_fit",
+            X=values,
+            y=labels,
+            groups=groups,
+            sample_weight=sample_weights(sample_weight, len(frame)),
+            learner=learner if own is None else own,
+            graph=graph,
+            proxies=proxies,
+            validation=validation,
+        )
         return self
 
-    def _read(self, X: Any, sensitive_features: Any) -> tuple[Any, Groups | None]:
+    def _known(self, X: Any, sensitive_features: Any) -> dict[str, Any]:
         check_is_fitted(self)
         frame = as_frame(X, tuple(self.feature_names_in_))
-        values = frame if self.metadata.needs_base_estimator else self.encoder_.transform(frame)
-        return values, self._find_groups(sensitive_features, len(frame))
+        values = frame if self.metadata.needs_learner else self.encoder_.transform(frame)
+        return {"X": values, "groups": self._find_groups(sensitive_features, len(frame))}
 
     def predict_proba(self, X: Any, *, sensitive_features: Any = None) -> NDArray[np.float64]:
         """Return the probability of each class, shape (n, 2)."""
-        values, groups = self._read(X, sensitive_features)
-        found = self._predict_proba(values, groups)
-        favorable = returned_values(self, "_predict_proba", found, len(values), low=0.0, high=1.0)
+        found = self._call("_predict_proba", **self._known(X, sensitive_features))
+        favorable = returned_values(self, "_predict_proba", found, len(X), low=0.0, high=1.0)
         return np.column_stack([1 - favorable, favorable])
 
     @property
     def decides_by_score(self) -> bool:
         """Whether a decision is a score of one half and more, as where no rule of its own is written."""
-        return type(self)._decision_probability is Inprocessor._decision_probability
+        return "_decision_probability" not in self._reads
 
     def decision_probability(self, X: Any, *, sensitive_features: Any = None) -> NDArray[np.float64]:
-        """Return the probability of a favourable decision, shape (n,)."""
-        values, groups = self._read(X, sensitive_features)
-        found = self._decision_probability(values, groups)
-        return returned_values(self, "_decision_probability", found, len(values), low=0.0, high=1.0)
-
-    def _decision_probability(self, X: Any, sensitive: Groups | None) -> NDArray[np.float64]:
-        found = self._predict_proba(X, sensitive)
-        scores = returned_values(self, "_predict_proba", found, len(X), low=0.0, high=1.0)
-        return (scores >= 0.5).astype(float)
+        """Return the probability of a favorable decision, shape (n,)."""
+        if self.decides_by_score:
+            scores = self.predict_proba(X, sensitive_features=sensitive_features)[:, 1]
+            return (scores >= 0.5).astype(float)
+        chance = self._call("_decision_probability", **self._known(X, sensitive_features))
+        return returned_values(self, "_decision_probability", chance, len(X), low=0.0, high=1.0)
 
     def predict(self, X: Any, *, sensitive_features: Any = None) -> NDArray[Any]:
         """Return a class a row; where the rule is randomised, the same row always gets the same one."""
@@ -103,14 +154,19 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
 
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Train on the training data; the new classifier takes the place of the model's estimator."""
-        given = self.get_params(deep=False)
-        extra = {}
-        if self.metadata.needs_base_estimator and given.get("estimator") is None:
-            extra["estimator"] = case.learner
-        technique = prepared(self, case, **extra)
+        technique = prepared(self, case)
         train = case.train
         weights = train.population_weights if self.holds_rates else train.weights
-        technique.fit(train.X, train.y, sensitive_features=train.sensitive, sample_weight=weights)
+        technique.fit(
+            train.X,
+            train.y,
+            sensitive_features=train.sensitive,
+            sample_weight=weights,
+            learner=case.learner,
+            graph=case.graph,
+            proxies=train.roles.proxies or None,
+            validation=case.calibration,
+        )
         return technique._taking_over(case)
 
     def trains_alike(self, one: Case, other: Case) -> bool:

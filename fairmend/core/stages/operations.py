@@ -1,34 +1,69 @@
-"""The operations stage: make a document or a set-up from a case."""
+"""The operations stage: documents and set-ups from the record of a run, or from a stream of decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import pandas as pd
+
 from fairmend.core.case import Case, Effect
-from fairmend.core.stages._returned import returned_mapping
+from fairmend.core.errors import UsageError
+from fairmend.core.injection import Verb
+from fairmend.core.stages._returned import returned_kind
 from fairmend.core.technique import Technique
 from fairmend.core.vocabulary import Stage
 
 
-class Operation(Technique):
-    """Base of the operations stage: make a document or a set-up from a case.
+@dataclass(frozen=True)
+class OperationResult:
+    """What an operation makes.
 
-    Write ``_produce(case)``; it returns a JSON-able mapping.
+    Attributes
+    ----------
+    result : mapping
+        What it found or set up, ready for JSON; ``text`` is the sentence for people.
+    documents : mapping of str to str
+        Contents of files by name.
+    """
+
+    result: Mapping[str, Any]
+    documents: Mapping[str, str] = field(default_factory=dict)
+
+
+class Operation(Technique):
+    """Base of the operations stage: documents and set-ups from the record of a run, or a stream.
+
+    Write ``_produce(...)``. It may name ``record`` (the record of a run as the mapping that
+    ``fairmend run --json`` prints) and ``stream`` (an iterable of DataFrames, each a batch of decisions in
+    the order in which they were made), and returns an :class:`OperationResult`.
     """
 
     stage: ClassVar[Stage] = "operations"
+    verbs: ClassVar[tuple[Verb, ...]] = (Verb("_produce", ("record", "stream"), "fit"),)
 
-    def produce(self, case: Case) -> dict[str, Any]:
-        """Return the document or set-up."""
+    def produce(
+        self, record: Mapping[str, Any] | None = None, *, stream: Iterable[pd.DataFrame] | None = None
+    ) -> OperationResult:
+        """Return documents or set-up.
+
+        Parameters
+        ----------
+        record : mapping, optional
+            The record of a run.
+        stream : iterable of DataFrame, optional
+            Batches of decisions, in order.
+
+        Raises
+        ------
+        DataError
+            What the operation reads was not given.
+        """
         self.check_parameters()
-        return returned_mapping(self, "_produce", self._produce(case))
-
-    def _produce(self, case: Case) -> Mapping[str, Any]:
-        raise NotImplementedError
+        found = self._call("_produce", record=record, stream=stream)
+        return returned_kind(self, "_produce", found, OperationResult)
 
     def run(self, case: Case) -> tuple[Case, Effect]:
-        """Produce from the case; the result joins it."""
-        result = self.produce(case)
-        text = str(result.get("text", f"{self.metadata.name} was written."))
-        return case.with_result(self.metadata.slug, result), Effect("none", 0.0, text, detail=result)
+        """Refuse: an operation follows a run, with its record."""
+        raise UsageError(f"{self.metadata.name} works on the record of a run; name it under operations")

@@ -1,108 +1,293 @@
-"""The post-processing stage: change scores or decisions of a trained model."""
+"""The post-processing stage: change scores, decisions, rankings or sets of a trained model."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from fairmend.core.case import Case, Effect
 from fairmend.core.data.row_random import decide, row_hash
 from fairmend.core.errors import DataError
-from fairmend.core.stages._returned import returned_values
-from fairmend.core.stages._shared import prepared
-from fairmend.core.technique import GroupAware, Technique, binary_labels, probabilities, sample_weights
-from fairmend.core.vocabulary import Stage
+from fairmend.core.injection import Verb
+from fairmend.core.stages._returned import (
+    returned_intervals,
+    returned_scores,
+    returned_sets,
+    returned_values,
+)
+from fairmend.core.stages._shared import implements, prepared
+from fairmend.core.technique import (
+    GroupAware,
+    Technique,
+    as_frame,
+    labels_of,
+    sample_weights,
+    scores_of,
+)
+from fairmend.core.vocabulary import Modifies, Stage
+
+_PREDICTION = ("scores", "groups", "X", "model", "query")
+ACTS: Mapping[str, Modifies] = {
+    "_adjust": "scores",
+    "_decide": "decisions",
+    "_rank": "ranking",
+    "_predict_set": "prediction sets",
+    "_predict_interval": "intervals",
+    "_abstain": "abstention",
+}
+"""The private methods that act, and what each of them modifies."""
 
 
 class Postprocessor(GroupAware, Technique):
-    """Base of the post-processing stage: change scores or decisions of a trained model.
+    """Base of the post-processing stage: change scores, decisions, rankings or sets of a trained model.
 
-    Write ``_fit(scores, sensitive, y, sample_weight)`` and ``_adjust(scores, sensitive)``. A technique
-    that changes scores returns new scores; one that changes decisions returns the probability of a
-    favourable decision, 0 or 1 where the rule is not randomised. Either is one number from 0 to 1 per
-    row, shape (n,), in the order of ``scores``.
+    Write ``_fit(...)`` and at least one of
 
-    It is fitted on scores, so that it serves any model:
+    - ``_adjust(...)``: new scores, of the shape of the old ones;
+    - ``_decide(...)``: the probability of a favorable decision, shape (n,), 0 or 1 where the rule is not
+      randomized;
+    - ``_abstain(...)``: where no decision is made, shape (n,), bool;
+    - ``_rank(...)``: the place of each row within its query, shape (n,), 1 at the top;
+    - ``_predict_set(...)``: the classes that each set holds, shape (n, k), bool;
+    - ``_predict_interval(...)``: lower and upper bound, shape (n, 2).
+
+    ``_fit`` may name ``scores``, ``y``, ``groups``, ``sample_weight``, ``X``, ``model`` and ``query``; the
+    others the same without ``y`` and ``sample_weight``. ``scores`` are probabilities of the favorable
+    outcome, shape (n,); of each class, shape (n, k), for a multiclass outcome; predicted values for
+    regression and ranking. ``X`` are the features as the model reads them, ``model`` is the fitted
+    estimator, ``query`` the query of each row.
+
+    What names neither ``X`` nor ``model`` is fitted on scores alone and so serves any model:
     :class:`~fairmend.core.fair_pipeline.FairPipeline` joins it to an estimator.
     """
 
     stage: ClassVar[Stage] = "post-processing"
+    verbs: ClassVar[tuple[Verb, ...]] = (
+        Verb("_fit", ("scores", "y", "groups", "sample_weight", "X", "model", "query"), "fit"),
+        *(Verb(name, _PREDICTION, "prediction") for name in ACTS),
+    )
+
+    @classmethod
+    def _derived(cls) -> dict[str, Any]:
+        acts = tuple(what for verb, what in ACTS.items() if verb in cls._reads)
+        return {**super()._derived(), "modifies": acts}
 
     def fit(
-        self, scores: Any, y: Any = None, *, sensitive_features: Any = None, sample_weight: Any = None
+        self,
+        scores: Any,
+        y: Any = None,
+        *,
+        sensitive_features: Any = None,
+        sample_weight: Any = None,
+        X: Any = None,
+        model: Any = None,
+        query: Any = None,
     ) -> Self:
         """Learn the adjustment from data that trained neither the model nor the figures to report.
 
         Parameters
         ----------
-        scores : array of shape (n,)
-            Probability of the favourable outcome.
+        scores : array of shape (n,) or (n, k)
+            Probability of the favorable outcome, or of each class; predicted values for regression and ranking.
         y : array of shape (n,), optional
             Labels, where the technique needs them.
         sensitive_features : Series, DataFrame or array of shape (n,) or (n, k)
             Protected attributes.
         sample_weight : array of shape (n,), optional
             Weights.
+        X : DataFrame of shape (n, p), optional
+            Features as the model reads them, where the technique needs them.
+        model : fitted estimator, optional
+            The model itself, where the technique needs it.
+        query : array of shape (n,), optional
+            Query of each row, for rankings.
+
+        Raises
+        ------
+        DataError
+            Something that the technique reads was not given, or is not of the kind that it serves.
         """
         self.check_parameters()
-        values = probabilities(scores)
+        values = scores_of(scores, self.metadata.tasks)
         labels = None
-        if self.metadata.needs_labels:
-            if y is None:
-                raise DataError(f"{self.metadata.name} reads the labels; give y")
-            labels, _ = binary_labels(y, len(values))
-        groups = self._fit_groups(sensitive_features, len(values))
-        self._fit(values, groups, labels, sample_weights(sample_weight, len(values)))
+        if self.reads("y") and y is not None:
+            labels = labels_of(y, len(values), values, self.metadata.tasks)
+        elif self.metadata.needs_labels:
+            raise DataError(f"{self.metadata.name} reads the labels; give y")
+        self._call(
+            "_fit",
+            scores=values,
+            y=labels,
+            groups=self._fit_groups(sensitive_features, len(values)),
+            sample_weight=sample_weights(sample_weight, len(values)),
+            X=None if X is None else as_frame(X),
+            model=model,
+            query=None if query is None else np.asarray(query),
+        )
         self.fitted_ = True
         return self
 
+    def _act(self, verb: str, scores: Any, sensitive_features: Any, X: Any, model: Any, query: Any) -> Any:
+        """Call a private method that acts on rows, with what it names."""
+        check_is_fitted(self)
+        values = scores_of(scores, self.metadata.tasks)
+        return self._call(
+            verb,
+            scores=values,
+            groups=self._find_groups(sensitive_features, len(values)),
+            X=None if X is None else as_frame(X),
+            model=model,
+            query=None if query is None else np.asarray(query),
+        )
+
+    @implements("_adjust")
     def adjust(
-        self, scores: Any, *, sensitive_features: Any = None, key: Any = None, seed: int = 0
-    ) -> NDArray[Any]:
-        """Return new scores, or decisions of 0 and 1 for a technique that changes decisions.
+        self,
+        scores: Any,
+        *,
+        sensitive_features: Any = None,
+        X: Any = None,
+        model: Any = None,
+        query: Any = None,
+    ) -> NDArray[np.float64]:
+        """Return new scores, of the shape of the old ones.
+
+        Parameters
+        ----------
+        scores : array of shape (n,) or (n, k)
+            Scores as at fit.
+        sensitive_features, X, model, query : optional
+            What the rule reads, as at fit.
+        """
+        found = self._act("_adjust", scores, sensitive_features, X, model, query)
+        like, tasks = np.asarray(scores, dtype=float), set(self.metadata.tasks)
+        if like.ndim == 2 and like.shape[1] == 2:
+            like = like[:, 1]
+        probabilities = not tasks & {"regression", "ranking"}
+        return returned_scores(self, "_adjust", found, like, probabilities=probabilities)
+
+    @implements("_decide")
+    def decision_probability(
+        self,
+        scores: Any,
+        *,
+        sensitive_features: Any = None,
+        X: Any = None,
+        model: Any = None,
+        query: Any = None,
+    ) -> NDArray[np.float64]:
+        """Return the probability of a favorable decision, shape (n,); parameters are those of :meth:`predict`."""
+        chance = self._act("_decide", scores, sensitive_features, X, model, query)
+        return returned_values(self, "_decide", chance, len(scores), low=0.0, high=1.0)
+
+    @implements("_decide")
+    def predict(
+        self,
+        scores: Any,
+        *,
+        sensitive_features: Any = None,
+        X: Any = None,
+        model: Any = None,
+        query: Any = None,
+        key: Any = None,
+        seed: int = 0,
+    ) -> NDArray[np.int64]:
+        """Return decisions of 0 and 1; the same row always gets the same one.
 
         Parameters
         ----------
         scores : array of shape (n,)
-            Probability of the favourable outcome.
-        sensitive_features : optional
-            Protected attributes, where the rule reads them.
+            Probability of the favorable outcome.
+        sensitive_features, X, model, query : optional
+            What the rule reads, as at fit.
         key : array of shape (n,), optional
-            What identifies the rows in the draws of a randomised rule; the score itself otherwise.
+            What identifies the rows in the draws of a randomized rule; the score itself otherwise.
         seed : int
             Seed of these draws.
         """
-        check_is_fitted(self)
-        values = probabilities(scores)
-        out = self._adjusted(values, sensitive_features)
-        if "decisions" not in self.metadata.changes:
-            return out
-        return decide(out, row_hash(values if key is None else key), seed)
+        chance = self.decision_probability(
+            scores, sensitive_features=sensitive_features, X=X, model=model, query=query
+        )
+        return decide(chance, row_hash(np.asarray(scores, dtype=float) if key is None else key), seed)
 
-    @available_if(lambda technique: "decisions" in technique.metadata.changes)
-    def decision_probability(self, scores: Any, *, sensitive_features: Any = None) -> NDArray[np.float64]:
-        """Return the probability of a favourable decision, shape (n,)."""
-        check_is_fitted(self)
-        return self._adjusted(probabilities(scores), sensitive_features)
+    @implements("_abstain")
+    def abstain(
+        self,
+        scores: Any,
+        *,
+        sensitive_features: Any = None,
+        X: Any = None,
+        model: Any = None,
+        query: Any = None,
+    ) -> NDArray[np.bool_]:
+        """Return where no decision is made, shape (n,); parameters are those of :meth:`adjust`."""
+        out = self._act("_abstain", scores, sensitive_features, X, model, query)
+        return returned_sets(self, "_abstain", out, (len(scores),))
 
-    def _adjusted(self, values: NDArray[np.float64], sensitive_features: Any) -> NDArray[np.float64]:
-        found = self._adjust(values, self._find_groups(sensitive_features, len(values)))
-        return returned_values(self, "_adjust", found, len(values), low=0.0, high=1.0)
+    @implements("_rank")
+    def rank(
+        self,
+        scores: Any,
+        *,
+        sensitive_features: Any = None,
+        X: Any = None,
+        model: Any = None,
+        query: Any = None,
+    ) -> NDArray[np.int64]:
+        """Return the place of each row within its query, shape (n,), 1 at the top; parameters as :meth:`adjust`."""
+        out = self._act("_rank", scores, sensitive_features, X, model, query)
+        return returned_values(self, "_rank", out, len(scores), low=1, high=len(scores)).astype(np.int64)
+
+    @implements("_predict_set")
+    def predict_set(
+        self,
+        scores: Any,
+        *,
+        sensitive_features: Any = None,
+        X: Any = None,
+        model: Any = None,
+        query: Any = None,
+    ) -> NDArray[np.bool_]:
+        """Return the classes that each set holds, shape (n, k); parameters are those of :meth:`adjust`."""
+        out = self._act("_predict_set", scores, sensitive_features, X, model, query)
+        n_classes = np.shape(scores)[1] if np.ndim(scores) == 2 else 2
+        return returned_sets(self, "_predict_set", out, (len(scores), n_classes))
+
+    @implements("_predict_interval")
+    def predict_interval(
+        self,
+        scores: Any,
+        *,
+        sensitive_features: Any = None,
+        X: Any = None,
+        model: Any = None,
+        query: Any = None,
+    ) -> NDArray[np.float64]:
+        """Return lower and upper bound, shape (n, 2); parameters are those of :meth:`adjust`."""
+        out = self._act("_predict_interval", scores, sensitive_features, X, model, query)
+        return returned_intervals(self, "_predict_interval", out, len(scores))
 
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Fit on the calibration data and join the model."""
         technique = prepared(self, case)
         data, former = case.calibration, case.fitted()
-        scores = former.scores(data.X, data.sensitive)
-        technique.fit(scores, data.y, sensitive_features=data.sensitive, sample_weight=data.weights)
+        frame, scores = former.transform_and_score(data.X, data.sensitive)
+        technique.fit(
+            scores,
+            data.y,
+            sensitive_features=data.sensitive,
+            sample_weight=data.weights,
+            X=frame if technique.reads("X") else None,
+            model=former.estimator if technique.reads("model") else None,
+        )
         model = former.with_postprocessor(technique)
         detail = dict(getattr(technique, "diagnostics_", {}))
         share = case.decisions_changed(model)
-        if "decisions" in self.metadata.changes:
+        if "decisions" in self.metadata.modifies:
             text = f"Changed the decision in {share:.1%} of the validation rows."
             return case.replace(model=model), Effect("decisions", share, text, None, detail)
         check = case.validation

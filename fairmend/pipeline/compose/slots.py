@@ -46,12 +46,12 @@ IN = Slot("in-processing", "always", lambda m, notion: notion in m.targets)
 CALIBRATION = Slot(
     "post-processing",
     "calibration poor",
-    lambda m, notion: "scores" in m.changes and "calibration" in m.targets,
+    lambda m, notion: "scores" in m.modifies and "calibration" in m.targets,
 )
 DECISION = Slot(
     "post-processing",
     "target not secure",
-    lambda m, notion: "decisions" in m.changes and notion in m.targets,
+    lambda m, notion: "decisions" in m.modifies and notion in m.targets,
 )
 SLOTS = (BEFORE, IN, CALIBRATION, DECISION)
 ACTING: tuple[Stage, ...] = tuple(dict.fromkeys(slot.stage for slot in SLOTS))
@@ -106,10 +106,10 @@ class Chooser:
         A rule that takes a bound starts at the policy's own: what is stricter costs more, and where the
         bound is missed on validation data the machine tightens it.
         """
-        parameters = dict(metadata.settings.get(self.notion, {}))
-        if self.target.check in metadata.bounds:
-            parameters[metadata.bounds[self.target.check]] = self.target.threshold
-        if self.features and "features" in metadata.changes and REPAIRS in self._parameters(metadata):
+        parameters = dict(metadata.notion_parameters.get(self.notion, {}))
+        if self.target.check in metadata.target_parameters:
+            parameters[metadata.target_parameters[self.target.check]] = self.target.threshold
+        if self.features and "features" in metadata.modifies and REPAIRS in self._parameters(metadata):
             parameters[REPAIRS] = list(self.features)
         return Choice(
             technique=metadata.technique_id,

@@ -77,10 +77,10 @@ def _of_order(steps: list[TechniqueMetadata]) -> Iterator[str]:
         for earlier in before:
             if STAGES.index(earlier.stage) > STAGES.index(step.stage):
                 yield f"{step.slug} of {step.stage} stands after {earlier.slug} of {earlier.stage}"
-        decides = next((m for m in before if "decisions" in m.changes), None)
-        if decides is not None and "scores" in step.changes:
+        decides = next((m for m in before if "decisions" in m.modifies), None)
+        if decides is not None and "scores" in step.modifies:
             yield f"{step.slug} changes scores after decisions were made; calibrate before thresholds"
         for what, words in (("decisions", "makes the decisions"), ("model", "trains the model")):
-            rival = next((m for m in before if what in m.changes), None)
-            if rival is not None and what in step.changes:
+            rival = next((m for m in before if what in m.modifies), None)
+            if rival is not None and what in step.modifies:
                 yield f"{step.slug} {words}, and so does {rival.slug}: the later one would replace the earlier"

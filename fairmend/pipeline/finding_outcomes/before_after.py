@@ -134,4 +134,4 @@ class BeforeAfter:
 
     def changing(self, *changes: str) -> list[str]:
         """Return the slugs of the steps that change one of these."""
-        return [step.slug for step in self.steps if set(changes) & set(step.changes)]
+        return [step.slug for step in self.steps if set(changes) & set(step.modifies)]

@@ -17,7 +17,7 @@ from fairmend.core.metrics.inference.bootstrap import generators, percentile_int
 from fairmend.core.metrics.inference.effective_sample_size import effective_support
 from fairmend.core.metrics.inference.permutation import p_value
 from fairmend.core.metrics.rates import Rate
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 from fairmend.pipeline.finding_outcomes.before_after import BeforeAfter, FindingChange, NotMeasurable
 
 GAPS = {gap.kind: gap for gap in (OUTCOME, ERROR_RATE)}
@@ -106,7 +106,7 @@ def crossing_deficit(finding: Finding, both: BeforeAfter) -> FindingChange | Not
     )
 
 
-def _deficits(rate: Rate, paired: Float, members: list[Groups], cell: int) -> Float:
+def _deficits(rate: Rate, paired: Floats, members: list[Groups], cell: int) -> Floats:
     """Return how far a cell's rate lies below the lowest rate of the groups it belongs to.
 
     Parameters

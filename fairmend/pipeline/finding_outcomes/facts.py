@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from fairmend.core.findings import Finding
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 from fairmend.pipeline.finding_outcomes.before_after import (
     BeforeAfter,
     FindingChange,
@@ -58,7 +58,7 @@ def class_imbalance(finding: Finding, both: BeforeAfter) -> FindingChange | NotM
     return unchanged("minority_class_share", min(share, 1 - share), support, reason)
 
 
-def _share(y: Int, weights: Float) -> float:
+def _share(y: Ints, weights: Floats) -> float:
     return float(np.average(y, weights=weights)) if weights.any() else math.nan
 
 

@@ -18,7 +18,8 @@ from fairmend.audit.proxies import FOLDS
 from fairmend.core.findings import Finding
 from fairmend.core.metrics.auc import area_change
 from fairmend.core.metrics.inference.bootstrap import generators, percentile_interval
-from fairmend.core.metrics.tables.input_validation import Float, Int, sums_by
+from fairmend.core.metrics.tables.input_validation import sums_by
+from fairmend.core.types import Floats, Ints
 from fairmend.pipeline.finding_outcomes.before_after import (
     BeforeAfter,
     FindingChange,
@@ -69,7 +70,7 @@ class _Sides:
     """Rows of two groups by bin of the raw feature, bin of the feature as read, and outcome."""
 
     def __init__(
-        self, raw: Int, read: Int, n_raw: int, n_read: int, is_best: Int, y: Int, weights: Float
+        self, raw: Ints, read: Ints, n_raw: int, n_read: int, is_best: Ints, y: Ints, weights: Floats
     ) -> None:
         cell, place = np.unique(((is_best * n_raw + raw) * n_read + read) * 2 + y, return_inverse=True)
         self.weight = sums_by(place, weights, len(cell))
@@ -82,11 +83,11 @@ class _Sides:
             for of, n in ((of_raw, n_raw), (of_read, n_read))
         ]
 
-    def draws(self, n: int, rng: np.random.Generator) -> Float:
+    def draws(self, n: int, rng: np.random.Generator) -> Floats:
         """Return n resampled tables, shape (n, cells)."""
         return rng.multinomial(self._effective, self.weight / self.weight.sum(), size=n).astype(np.float64)
 
-    def carried(self, tables: Float) -> Float:
+    def carried(self, tables: Floats) -> Floats:
         """Return the gap that goes with the feature, raw and as read, shape (2, n)."""
         return np.stack([carried_gap((tables @ place).reshape(-1, 2, n, 2)) for place, n in self._tables])
 
@@ -137,12 +138,12 @@ class _Asked:
         The group to be told.
     """
 
-    rows: Int
-    classes: Int
-    folds: Int
+    rows: Ints
+    classes: Ints
+    folds: Ints
     told: int
 
-    def share_in(self, feature: Binned) -> Float:
+    def share_in(self, feature: Binned) -> Floats:
         """Return the share of the group in each row's bin, counted in the other folds."""
         part = Binned(feature.codes[self.rows], feature.n_bins, None)
         return rates_by_bin(part, self.classes, self.folds)[:, self.told]
@@ -166,7 +167,7 @@ def _asked(finding: Finding, both: BeforeAfter) -> _Asked | NotMeasurable:
     return _Asked(rows, classes, folds_of(classes, seed, FOLDS), told)
 
 
-def _together(asked: _Asked, both: BeforeAfter) -> tuple[list[Float], str]:
+def _together(asked: _Asked, both: BeforeAfter) -> tuple[list[Floats], str]:
     """Return how all features together tell the group, before and after, or before and why nothing changed."""
     untouched = both.read_before.equals(both.read_after)
     frames = (both.test.X,) if untouched else (both.read_before, both.read_after)

@@ -9,7 +9,8 @@ from fairmend.audit.candidate_findings import Reading
 from fairmend.core.findings import Finding
 from fairmend.core.metrics.inference.bootstrap import Interval, generators
 from fairmend.core.metrics.inference.permutation import p_value
-from fairmend.core.metrics.tables.input_validation import Float, Int, sums_by
+from fairmend.core.metrics.tables.input_validation import sums_by
+from fairmend.core.types import Floats, Ints
 from fairmend.pipeline.finding_outcomes.before_after import (
     BeforeAfter,
     FindingChange,
@@ -58,7 +59,7 @@ def group_miscalibration(finding: Finding, both: BeforeAfter) -> FindingChange |
     )
 
 
-def _basic(value: float, drawn: Float) -> Interval:
+def _basic(value: float, drawn: Floats) -> Interval:
     """Return the basic bootstrap interval."""
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(2 * value - high), float(2 * value - low)
@@ -75,7 +76,7 @@ class _Cells:
         Sum of their weights.
     """
 
-    def __init__(self, y: Int, before: Float, after: Float, weights: Float) -> None:
+    def __init__(self, y: Ints, before: Floats, after: Floats, weights: Floats) -> None:
         bins = [np.minimum((score * BINS).astype(np.int64), BINS - 1) for score in (before, after)]
         _, place = np.unique((bins[0] * BINS + bins[1]) * 2 + y, return_inverse=True)
         self.rows = np.bincount(place)
@@ -91,17 +92,17 @@ class _Cells:
             self._gaps[side, np.arange(len(self.rows)), bin_of] = mean
         self._effective = round(float(weights.sum() ** 2 / (weights**2).sum()))
 
-    def draws(self, n: int, rng: Generator) -> Float:
+    def draws(self, n: int, rng: Generator) -> Floats:
         """Return n resampled tables, shape (n, C); weighted rows are drawn as equal ones (Kish)."""
         share = self.weight / self.weight.sum()
         return rng.multinomial(self._effective, share, size=n).astype(np.float64)
 
-    def errors(self, tables: Float) -> Float:
+    def errors(self, tables: Floats) -> Floats:
         """Return the calibration error before and after of tables (n, C), shape (2, n)."""
         total = tables.sum(axis=1)
         return np.stack([np.abs(tables @ gaps).sum(axis=1) / total for gaps in self._gaps])
 
-    def swapped(self, n: int, rng: Generator) -> Float:
+    def swapped(self, n: int, rng: Generator) -> Floats:
         """Return both errors with the two scores of each row swapped at random, shape (2, n)."""
         share = rng.binomial(self.rows, 0.5, size=(n, len(self.rows))) / self.rows
         moved = share * self.weight

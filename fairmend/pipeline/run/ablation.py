@@ -79,7 +79,7 @@ def _post_alone(machine: StateMachine, acting: list[Choice]) -> list[list[Choice
     The settings of its last step that the run went through come one after another, the final ones last.
     """
     post = [c for c in acting if _stage(machine, c) == "post-processing"]
-    decides = [c for c in post if "decisions" in machine.registry.card(c.technique).metadata.changes]
+    decides = [c for c in post if "decisions" in machine.registry.card(c.technique).metadata.modifies]
     if not decides:
         planned = [
             a.choice for a in machine.plan.of_stage("post-processing") if a.step.when == "target not secure"

@@ -155,8 +155,9 @@ def evaluate(
             "sensitive_features": judge.test.sensitive,
             "sample_weight": judge.test.weights,
             "baseline": judge.baseline.decisions,
+            "X": judge.test.X,
         }
-        if "candidates" in technique.reads:
+        if technique.reads("candidates"):
             given = {"candidates": _table(machine, candidates)}
             if len(given["candidates"]) < 2:
                 continue

@@ -322,7 +322,7 @@ class StateMachine:
         out: set[str] = set()
         for choice in choices:
             technique = self.registry.technique(choice.technique)
-            if "features" in technique.metadata.changes:
+            if "features" in technique.metadata.modifies:
                 named = technique.with_parameters(**choice.parameters).get_params(deep=False).get("features")
                 out |= set(map(str, self.case.train.X.columns)) if named is None else set(named)
         return out

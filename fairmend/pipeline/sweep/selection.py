@@ -13,7 +13,7 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.metrics import pareto
 from fairmend.core.metrics.inference.bootstrap import percentile_interval
 from fairmend.core.metrics.inference.joint_bootstrap import joint_replicates
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 from fairmend.pipeline.gates.gate_context import InferenceSettings
 from fairmend.pipeline.sweep.sweep_record import SweepCandidate
 from fairmend.pipeline.sweep.trials import Trial
@@ -21,7 +21,7 @@ from fairmend.pipeline.sweep.trials import Trial
 
 def place(
     trials: Sequence[Trial], data: Dataset, target: PolicyCheck, settings: InferenceSettings
-) -> tuple[list[SweepCandidate], dict[str, Float]]:
+) -> tuple[list[SweepCandidate], dict[str, Floats]]:
     """Return the candidates with their place on the frontier, and resampled accuracies by name."""
     known = [
         place
@@ -58,7 +58,7 @@ def place(
     return candidates, {candidates[i].name: drawn[:, place, 0] for place, i in enumerate(known)}
 
 
-def _shortest(points: Float, length: NDArray[Any]) -> NDArray[np.bool_]:
+def _shortest(points: Floats, length: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which points are the shortest of those that are equal to them."""
     _, kind = np.unique(points, axis=0, return_inverse=True)
     least = np.full(len(points), length.max())
@@ -79,7 +79,7 @@ WORTH = (
 
 
 def choose(
-    candidates: Sequence[SweepCandidate], drawn: Mapping[str, Float], target: PolicyCheck
+    candidates: Sequence[SweepCandidate], drawn: Mapping[str, Floats], target: PolicyCheck
 ) -> tuple[str | None, str]:
     """Return the name of the candidate to begin with, and why.
 
@@ -116,7 +116,7 @@ def choose(
     return None, f"no candidate meets the target, {target.check} {target.bound_text()}"
 
 
-def _within_noise(difference: Float) -> bool:
+def _within_noise(difference: Floats) -> bool:
     interval = percentile_interval(difference)
     return interval is None or interval[1] >= 0
 

@@ -1,6 +1,6 @@
 """Techniques that look at causes."""
 
-from fairmend.core.hooks.markers import hookimpl
+from fairmend.base import hookimpl
 from fairmend.plugins.causal._causal_graph_construction import CausalGraphConstruction
 from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.causal.adjusted_contrasts import regressors
-from fairmend.core.causal.graph import CausalGraph
-from fairmend.core.causal.graph_io import fitted_graph, read_graph, standard_graph
-from fairmend.core.causal.interventions import contradictions, failed_claims, intervention_points
-from fairmend.core.data.dataset import Dataset
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import CausalAnalysis
+from fairmend.base import (
+    CausalAnalysis,
+    CausalGraph,
+    CausalResult,
+    Dataset,
+    TechniqueMetadata,
+    contradictions,
+    failed_claims,
+    fitted_graph,
+    intervention_points,
+    read_graph,
+    regressors,
+    standard_graph,
+)
 
 
 class CausalGraphConstruction(CausalAnalysis):
@@ -58,7 +64,6 @@ class CausalGraphConstruction(CausalAnalysis):
         technique_id=53,
         slug="causal-graph-construction",
         name="Causal graph construction for fairness analysis",
-        stage="causal",
         family="graphs",
         summary="Turns assumed causes into the role of every column, tests them, and names where to intervene.",
         citation="kusner2017counterfactual",
@@ -95,7 +100,7 @@ class CausalGraphConstruction(CausalAnalysis):
         self.min_effect = min_effect
         self.max_implications = max_implications
 
-    def _analyse(self, data: Dataset, graph: CausalGraph | None) -> Mapping[str, Any]:
+    def _analyze(self, data: Dataset, graph: CausalGraph | None = None) -> CausalResult:
         source = "given" if graph is not None else "roles"
         if self.edges is not None:
             graph, source = read_graph(self.edges), "edges"
@@ -117,8 +122,7 @@ class CausalGraphConstruction(CausalAnalysis):
             f"{len(safe)} safe predictors; the data deny {len(claims['failed'])} of {claims['tested']} tested claims; "
             f"interventions are supported in {', '.join(stages) or 'no stage'}."
         )
-        return {
-            "graph": graph,
+        return CausalResult({
             "source": source,
             "dag": graph.to_mapping(),
             "dot": graph.to_dot(),
@@ -132,4 +136,4 @@ class CausalGraphConstruction(CausalAnalysis):
             "strategy": "hybrid" if len(stages) > 1 else (stages or ["none"])[0],
             "notes": notes,
             "text": text,
-        }
+        }, graph)  # fmt: skip

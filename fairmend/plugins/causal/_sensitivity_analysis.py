@@ -8,12 +8,15 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.causal.adjusted_contrasts import attribute_contrasts
-from fairmend.core.causal.graph import CausalGraph
-from fairmend.core.causal.graph_io import fitted_graph, standard_graph
-from fairmend.core.data.dataset import Dataset
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import CausalAnalysis
+from fairmend.base import (
+    CausalAnalysis,
+    CausalGraph,
+    Dataset,
+    TechniqueMetadata,
+    attribute_contrasts,
+    fitted_graph,
+    standard_graph,
+)
 
 
 class SensitivityAnalysis(CausalAnalysis):
@@ -58,7 +61,6 @@ class SensitivityAnalysis(CausalAnalysis):
         technique_id=56,
         slug="sensitivity-analysis",
         name="Sensitivity analysis of a causal effect (robustness value)",
-        stage="causal",
         family="sensitivity",
         summary="Says how strong a hidden confounder must be to explain a group's disadvantage away.",
         citation="cinelli2020making",
@@ -104,7 +106,7 @@ class SensitivityAnalysis(CausalAnalysis):
         self.multiples = multiples
         self.min_support = min_support
 
-    def _analyse(self, data: Dataset, graph: CausalGraph | None) -> Mapping[str, Any]:
+    def _analyze(self, data: Dataset, graph: CausalGraph | None = None) -> Mapping[str, Any]:
         graph = fitted_graph(standard_graph(data) if graph is None else graph, data)
         found = [
             contrast

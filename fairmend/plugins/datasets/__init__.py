@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fairmend.core.hooks.markers import hookimpl
+from fairmend.base import hookimpl
 from fairmend.plugins.datasets._bank import bank, bank_graph, bank_roles, true_effects
 
 __all__ = ["bank", "bank_graph", "bank_roles", "true_effects"]

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from fairmend.core.errors import UsageError, unknown
+from fairmend.base import UsageError, unknown
 
 Column = NDArray[Any]
 

@@ -1,6 +1,6 @@
 """Techniques that measure predictions."""
 
-from fairmend.core.hooks.markers import hookimpl
+from fairmend.base import hookimpl
 from fairmend.plugins.evaluation._bootstrap_intervals import BootstrapIntervals
 from fairmend.plugins.evaluation._corrected_cross_validation import CorrectedCrossValidation
 from fairmend.plugins.evaluation._error_rate_audit import ErrorRateAudit

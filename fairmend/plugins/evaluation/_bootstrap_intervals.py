@@ -6,19 +6,25 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import Measurement, compare, evaluation_tables, metric
-from fairmend.core.metrics.rates import Rate
-from fairmend.core.metrics.tables.input_validation import Float
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import (
+    Evaluator,
+    Floats,
+    Groups,
+    Ints,
+    Measurement,
+    Rate,
+    TechniqueMetadata,
+    compare,
+    evaluation_tables,
+    metric,
+)
 
 WITH_LABELS = ("true_positive_rate", "false_positive_rate", "positive_predictive_value", "accuracy")
 
 
-def group_rate(rate: Rate, g: int, counts: Float) -> Float:
+def group_rate(rate: Rate, g: int, counts: Floats) -> Floats:
     """Return a rate of the group of number g: counts (..., G, 2, 2) to values (...)."""
     return rate.of(counts)[..., g]
 
@@ -61,14 +67,12 @@ class BootstrapIntervals(Evaluator):
         technique_id=115,
         slug="bootstrap-intervals",
         name="Bootstrap confidence intervals of fairness metrics",
-        stage="evaluation",
         family="inference",
         summary="Gives every rate and difference between groups a confidence interval by resampling.",
         citation="efron1993introduction",
         addresses=("outcome-disparity", "error-rate-disparity", "representation-imbalance"),
         targets=("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity"),
         tasks=("binary",),
-        needs_labels=False,
         minimum_rows=50,
         complexity="low",
         duration_weeks=(0.5, 1),
@@ -82,7 +86,6 @@ class BootstrapIntervals(Evaluator):
         ),
         alternatives=(114,),
     )
-    reads: ClassVar[tuple[str, ...]] = ("y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "metrics": [list, tuple, None],
         "method": [StrOptions({"percentile", "bca"})],
@@ -110,26 +113,34 @@ class BootstrapIntervals(Evaluator):
         """Return parameters that are quick to run, for the conformance suite."""
         return {"n_boot": 200}
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
-        labels = evidence.y_true is not None
+    def _evaluate(
+        self,
+        y_pred: Ints,
+        groups: Groups,
+        sample_weight: Floats,
+        y_true: Ints | None = None,
+        baseline: Ints | None = None,
+    ) -> Mapping[str, Any]:
+        labels = y_true is not None
         rates = ("selection_rate", *(WITH_LABELS if labels else ()))
         names = self.metrics or (*rates, *evaluation_tables.comparisons(None, labels))
         evaluation_tables.check_labels(names, labels)
         settings: dict[str, Any] = {"n_boot": self.n_boot, "level": self.level, "min_support": self.min_support,
                                     "seed": self.random_state}  # fmt: skip
         by_attribute: dict[str, dict[str, Any]] = {}
-        for attribute, groups in evaluation_tables.views(evaluation_tables.given(evidence.groups)).items():
+        for attribute, view in evaluation_tables.views(groups).items():
             measured = Measurement.of(
-                evaluation_tables.decision_table(evidence, groups), method=self.method, **settings
+                evaluation_tables.decision_table(y_true, y_pred, view, sample_weight),
+                method=self.method,
+                **settings,
             )
             by_attribute[attribute] = {name: self._figures(measured, name) for name in names}
         result: dict[str, Any] = {"by_attribute": by_attribute, "method": self.method, "level": self.level}
-        if evidence.baseline is not None:
-            decisions = evaluation_tables.given(evidence.y_pred)
-            y = np.zeros_like(decisions) if evidence.y_true is None else evidence.y_true
+        if baseline is not None:
             result["change"] = compare(
-                y, evidence.baseline, decisions, sensitive_features=evidence.groups, metrics=names,
-                sample_weight=evaluation_tables.row_weights(evidence), **settings,
+                evaluation_tables.labels_or_zeros(y_true, y_pred), baseline, y_pred,
+                sensitive_features=groups, metrics=names,
+                sample_weight=evaluation_tables.row_weights(sample_weight), **settings,
             ).to_json()  # fmt: skip
         text = f"{len(names)} metrics with {self.level:.0%} intervals of {self.n_boot} replicates, for {', '.join(by_attribute)}."
         return result | {"text": text}

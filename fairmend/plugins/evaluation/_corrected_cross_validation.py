@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any, ClassVar
 
+import pandas as pd
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.errors import DataError, unknown
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import corrected_resampled_ttest, evaluation_tables, holm
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import (
+    DataError,
+    Evaluator,
+    TechniqueMetadata,
+    corrected_resampled_ttest,
+    evaluation_tables,
+    holm,
+    unknown,
+)
 
 
 class CorrectedCrossValidation(Evaluator):
@@ -43,15 +49,12 @@ class CorrectedCrossValidation(Evaluator):
         technique_id=120,
         slug="corrected-cross-validation",
         name="Cross-validated comparison with a corrected test",
-        stage="evaluation",
         family="inference",
         summary="Compares models over repeated splits by a t test that allows for shared training rows.",
         citation="nadeau2003inference",
         targets=("demographic_parity", "equalized_odds", "equal_opportunity"),
         tasks=("binary", "multiclass", "regression", "ranking"),
         arity=("binary", "many groups", "several attributes", "continuous"),
-        needs_labels=False,
-        needs_protected_at_fit=False,
         minimum_rows=1,
         complexity="low",
         duration_weeks=(0.5, 1),
@@ -65,7 +68,6 @@ class CorrectedCrossValidation(Evaluator):
         ),
         alternatives=(114, 115),
     )
-    reads: ClassVar[tuple[str, ...]] = ("candidates",)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "baseline": [str, None],
         "n_train": [Interval(Real, 0, None, closed="neither"), None],
@@ -96,8 +98,8 @@ class CorrectedCrossValidation(Evaluator):
             "n_test": [20] * 8,
         }
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
-        frame = evaluation_tables.given(evidence.candidates)
+    def _evaluate(self, candidates: pd.DataFrame) -> Mapping[str, Any]:
+        frame = candidates
         sizes: dict[str, float] = {}
         for name, given in (("n_train", self.n_train), ("n_test", self.n_test)):
             if given is None and name not in frame.columns:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import evaluation_tables
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import Evaluator, Floats, Groups, Ints, TechniqueMetadata, evaluation_tables
 
 RATES = ("true_positive_rate", "false_positive_rate", "false_negative_rate", "true_negative_rate", "accuracy")
 COMPARISONS = ("equalized_odds_difference", "equal_opportunity_difference", "average_odds_difference")
@@ -50,7 +48,6 @@ class ErrorRateAudit(Evaluator):
         technique_id=2,
         slug="error-rate-audit",
         name="Error-rate audit (equalized odds, equal opportunity)",
-        stage="evaluation",
         family="group metrics",
         summary="Compares true and false positive rates of all groups, with intervals and tests.",
         citation="hardt2016equality",
@@ -70,7 +67,6 @@ class ErrorRateAudit(Evaluator):
         ),
         alternatives=(1, 3),
     )
-    reads: ClassVar[tuple[str, ...]] = ("y_true", "y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "reference": [str, dict],
         "n_permutations": evaluation_tables.WHOLE,
@@ -93,9 +89,11 @@ class ErrorRateAudit(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+    def _evaluate(
+        self, y_true: Ints, y_pred: Ints, groups: Groups, sample_weight: Floats
+    ) -> Mapping[str, Any]:
         views = evaluation_tables.rate_views(
-            evidence, RATES, COMPARISONS, reference=self.reference,
+            y_true, y_pred, groups, sample_weight, RATES, COMPARISONS, reference=self.reference,
             n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
             min_support=self.min_support, seed=self.random_state,
         )  # fmt: skip

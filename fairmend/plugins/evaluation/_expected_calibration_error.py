@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from fairmend.core.data.groups import Groups
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import calibration, evaluation_tables, holm
-from fairmend.core.metrics.inference import bootstrap
-from fairmend.core.metrics.tables.input_validation import Float
-from fairmend.core.serialization import to_plain
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import (
+    Evaluator,
+    Floats,
+    Groups,
+    Ints,
+    ScoreTable,
+    TechniqueMetadata,
+    bootstrap,
+    calibration,
+    evaluation_tables,
+    holm,
+    to_plain,
+)
 
-WIDTH: dict[str, Callable[[Float], Float]] = {
+WIDTH: dict[str, Callable[[Floats], Floats]] = {
     "expected_calibration_error": calibration.expected_calibration_error,
     "maximum_calibration_error": calibration.maximum_calibration_error,
     "mean_calibration_error": calibration.mean_calibration_error,
 }
-MASS: dict[str, Callable[[Float], Float]] = {
+MASS: dict[str, Callable[[Floats], Floats]] = {
     "expected_calibration_error_equal_mass": calibration.expected_calibration_error
 }
 
@@ -65,14 +72,12 @@ class ExpectedCalibrationError(Evaluator):
         technique_id=45,
         slug="expected-calibration-error",
         name="Expected calibration error by group",
-        stage="evaluation",
         family="calibration",
         summary="Compares scores with the share of favourable outcomes they announce, bin by bin in each group.",
         citation="naeini2015obtaining",
         addresses=("group-miscalibration",),
         targets=("calibration",),
         tasks=("binary",),
-        needs_scores=True,
         minimum_rows=100,
         complexity="low",
         duration_weeks=(0.5, 1),
@@ -87,7 +92,6 @@ class ExpectedCalibrationError(Evaluator):
         ),
         alternatives=(46,),
     )
-    reads: ClassVar[tuple[str, ...]] = ("y_true", "y_score", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "bins": evaluation_tables.WHOLE,
         **evaluation_tables.SETTINGS,
@@ -107,11 +111,13 @@ class ExpectedCalibrationError(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
-        everyone = Groups.of(np.full(len(evidence.weights), "all"))
-        overall = self._view(evidence, everyone)["by_group"]["all"]
-        views = evaluation_tables.views(evaluation_tables.given(evidence.groups))
-        by_attribute = {name: self._view(evidence, groups) for name, groups in views.items()}
+    def _evaluate(
+        self, y_true: Ints, y_score: Floats, groups: Groups, sample_weight: Floats
+    ) -> Mapping[str, Any]:
+        weights = evaluation_tables.row_weights(sample_weight)
+        of_view = partial(self._view, y_true, y_score, weights)
+        overall = of_view(Groups.of(np.full(len(y_true), "all")))["by_group"]["all"]
+        by_attribute = {name: of_view(view) for name, view in evaluation_tables.views(groups).items()}
         text = (
             f"Expected calibration error {overall['expected_calibration_error']['value']:.3f} over all rows"
         )
@@ -120,19 +126,21 @@ class ExpectedCalibrationError(Evaluator):
                 text += f"; of {name} it is worst for {view['worst_group']} ({view['worst_value']:.3f})"
         return {"overall": overall, "by_attribute": by_attribute, "bins": self.bins, "text": f"{text}."}
 
-    def _view(self, evidence: EvaluationInputs, groups: Groups) -> dict[str, Any]:
+    def _view(self, y_true: Ints, y_score: Floats, weights: Floats | None, groups: Groups) -> dict[str, Any]:
         """Return all figures of the groups of one attribute, or of a crossing."""
         rngs = bootstrap.generators(self.random_state, 3)
-        width = evaluation_tables.score_table(evidence, groups, self.bins)
+        of_scores = partial(
+            ScoreTable.from_arrays, y_true, y_score, groups, sample_weight=weights, bins=self.bins
+        )
+        width, mass = of_scores(), of_scores(strategy="mass")
         figures: dict[str, dict[str, Any]] = {group: {} for group in groups.labels}
-        mass = evaluation_tables.score_table(evidence, groups, self.bins, "mass")
         for table, statistics, rng in ((width, WIDTH, rngs[0]), (mass, MASS, rngs[1])):
             found = evaluation_tables.score_figures(
                 table, statistics, rng, n_boot=self.n_boot, level=self.level, min_support=self.min_support
             )
             for group in groups.labels:
                 figures[group] |= found[group]
-        if evaluation_tables.row_weights(evidence) is None:
+        if weights is None:
             by_chance, p = evaluation_tables.chance_level(width, self.n_boot, rngs[2])
             debiased = calibration.debiased_calibration_error(width.sums)
             for group, *numbers in zip(groups.labels, by_chance, p, holm(p), debiased, strict=True):

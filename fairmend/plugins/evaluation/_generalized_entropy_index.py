@@ -9,11 +9,19 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import Estimate, evaluation_tables, generalized_entropy_index
-from fairmend.core.metrics.inequality import between_group_entropy, within_group_entropy
-from fairmend.core.metrics.inference import bootstrap
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import (
+    Estimate,
+    Evaluator,
+    Floats,
+    Groups,
+    Ints,
+    TechniqueMetadata,
+    between_group_entropy,
+    bootstrap,
+    evaluation_tables,
+    generalized_entropy_index,
+    within_group_entropy,
+)
 
 PARTS = {"total": generalized_entropy_index, "between": between_group_entropy, "within": within_group_entropy}
 
@@ -53,7 +61,6 @@ class GeneralizedEntropyIndex(Evaluator):
         technique_id=5,
         slug="generalized-entropy-index",
         name="Generalized entropy index of benefit",
-        stage="evaluation",
         family="individual fairness",
         summary="Measures how unequally decisions benefit people, split into within and between groups.",
         citation="speicher2018unified",
@@ -72,7 +79,6 @@ class GeneralizedEntropyIndex(Evaluator):
             "How much of the unfairness lies between groups and how much inside them?",
         ),
     )
-    reads: ClassVar[tuple[str, ...]] = ("y_true", "y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "alpha": [Interval(Real, 0, None, closed="left")],
         **evaluation_tables.SETTINGS,
@@ -92,10 +98,12 @@ class GeneralizedEntropyIndex(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+    def _evaluate(
+        self, y_true: Ints, y_pred: Ints, groups: Groups, sample_weight: Floats
+    ) -> Mapping[str, Any]:
         by_attribute: dict[str, dict[str, Any]] = {}
-        for name, groups in evaluation_tables.views(evaluation_tables.given(evidence.groups)).items():
-            table = evaluation_tables.decision_table(evidence, groups)
+        for name, view in evaluation_tables.views(groups).items():
+            table = evaluation_tables.decision_table(y_true, y_pred, view, sample_weight)
             drawn = bootstrap.replicates(table, self.n_boot, bootstrap.generators(self.random_state, 1)[0])
             rows = table.rows.sum(axis=(1, 2))
             enough = bool((rows >= self.min_support).all())
@@ -108,7 +116,7 @@ class GeneralizedEntropyIndex(Evaluator):
             benefit = 1 + (table.counts[:, 0, 1] - table.counts[:, 1, 0]) / table.counts.sum(axis=(1, 2))
             by_group = {
                 group: {"mean_benefit": benefit[g], "index": own[g], "support": rows[g]}
-                for g, group in enumerate(groups.labels)
+                for g, group in enumerate(view.labels)
             }
             by_attribute[name] = {**figures, "between_share": share, "by_group": by_group}
         total = next(iter(by_attribute.values()))["total"]

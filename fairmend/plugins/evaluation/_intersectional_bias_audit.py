@@ -9,12 +9,19 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import differential, evaluation_tables
-from fairmend.core.metrics.differential import epsilon, log_probabilities
-from fairmend.core.metrics.estimate import Estimate
-from fairmend.core.metrics.inference import bootstrap
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import (
+    Estimate,
+    Evaluator,
+    Floats,
+    Groups,
+    Ints,
+    TechniqueMetadata,
+    bootstrap,
+    differential,
+    epsilon,
+    evaluation_tables,
+    log_probabilities,
+)
 
 
 class IntersectionalBiasAudit(Evaluator):
@@ -55,14 +62,12 @@ class IntersectionalBiasAudit(Evaluator):
         technique_id=8,
         slug="intersectional-bias-audit",
         name="Intersectional bias auditing (differential fairness)",
-        stage="evaluation",
         family="intersectional",
         summary="Bounds the ratio of outcome probabilities over all crossings of the protected attributes.",
         citation="foulds2020intersectional",
         addresses=("intersectional-disparity", "outcome-disparity"),
         targets=("demographic_parity",),
         tasks=("binary",),
-        needs_labels=False,
         minimum_rows=100,
         complexity="medium",
         duration_weeks=(0.5, 1),
@@ -77,7 +82,6 @@ class IntersectionalBiasAudit(Evaluator):
         ),
         alternatives=(109,),
     )
-    reads: ClassVar[tuple[str, ...]] = ("y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "concentration": [Interval(Real, 0, None, closed="left")],
         **evaluation_tables.SETTINGS,
@@ -97,9 +101,11 @@ class IntersectionalBiasAudit(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
-        groups, alpha = evaluation_tables.given(evidence.groups), self.concentration / 2
-        table = evaluation_tables.decision_table(evidence, groups)
+    def _evaluate(
+        self, y_pred: Ints, groups: Groups, sample_weight: Floats, y_true: Ints | None = None
+    ) -> Mapping[str, Any]:
+        alpha = self.concentration / 2
+        table = evaluation_tables.decision_table(y_true, y_pred, groups, sample_weight)
         drawn = bootstrap.replicates(table, self.n_boot, bootstrap.generators(self.random_state, 1)[0])
         counts, drawn_counts = table.counts.sum(axis=1), drawn.sum(axis=2)
         rows = table.rows.sum(axis=(1, 2))
@@ -117,7 +123,7 @@ class IntersectionalBiasAudit(Evaluator):
             "unsmoothed": figure(counts, drawn_counts, 0.0),
             "supported": figure(counts, drawn_counts, cells=large),
         }
-        if evidence.y_true is not None:
+        if y_true is not None:
             labels, drawn_labels = table.counts.sum(axis=2), drawn.sum(axis=3)
             of_labels = figure(labels, drawn_labels)
             gains = [epsilon(log_probabilities(n, alpha)) for n in (drawn_counts, drawn_labels)]

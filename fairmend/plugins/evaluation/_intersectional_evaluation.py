@@ -6,15 +6,21 @@ from collections.abc import Mapping
 from numbers import Real
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import PairedTable, evaluation_tables, measure
-from fairmend.core.metrics.inference import bootstrap
-from fairmend.core.metrics.report import SCORE_STATISTICS
-from fairmend.core.metrics.tables import intersections
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import (
+    SCORE_STATISTICS,
+    Evaluator,
+    Floats,
+    Groups,
+    Ints,
+    PairedTable,
+    TechniqueMetadata,
+    bootstrap,
+    evaluation_tables,
+    intersections,
+    measure,
+)
 
 
 class IntersectionalEvaluation(Evaluator):
@@ -59,14 +65,12 @@ class IntersectionalEvaluation(Evaluator):
         technique_id=109,
         slug="intersectional-evaluation",
         name="Intersectional fairness evaluation",
-        stage="evaluation",
         family="intersectional",
         summary="Measures every crossing of the protected attributes and names the one that fares worst.",
         citation="buolamwini2018gender",
         addresses=("intersectional-disparity", "error-rate-disparity", "outcome-disparity"),
         targets=("demographic_parity", "equalized_odds", "equal_opportunity", "minimax"),
         tasks=("binary",),
-        needs_labels=False,
         minimum_rows=100,
         complexity="low",
         duration_weeks=(0.5, 1),
@@ -80,7 +84,6 @@ class IntersectionalEvaluation(Evaluator):
         ),
         alternatives=(8,),
     )
-    reads: ClassVar[tuple[str, ...]] = ("y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "metrics": [list, tuple, None],
         "attributes": [list, tuple, None],
@@ -114,16 +117,22 @@ class IntersectionalEvaluation(Evaluator):
         """Return parameters that are quick to run, for the conformance suite."""
         return {"n_boot": 200, "n_permutations": 300}
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
-        groups = evaluation_tables.crossing(evaluation_tables.given(evidence.groups), self.attributes)
-        names = intersections.report_metrics(
-            self.metrics, evidence.y_true is not None, evidence.y_score is not None
-        )
-        decisions, weights = evaluation_tables.given(evidence.y_pred), evaluation_tables.row_weights(evidence)
-        labels = np.zeros_like(decisions) if evidence.y_true is None else evidence.y_true
-        scores = evidence.y_score if set(names) & set(SCORE_STATISTICS) else None
+    def _evaluate(
+        self,
+        y_pred: Ints,
+        groups: Groups,
+        sample_weight: Floats,
+        y_true: Ints | None = None,
+        y_score: Floats | None = None,
+        baseline: Ints | None = None,
+    ) -> Mapping[str, Any]:
+        groups = evaluation_tables.crossing(groups, self.attributes)
+        names = intersections.report_metrics(self.metrics, y_true is not None, y_score is not None)
+        weights = evaluation_tables.row_weights(sample_weight)
+        labels = evaluation_tables.labels_or_zeros(y_true, y_pred)
+        scores = y_score if set(names) & set(SCORE_STATISTICS) else None
         measured = measure(
-            labels, decisions, sensitive_features=groups, y_score=scores, sample_weight=weights,
+            labels, y_pred, sensitive_features=groups, y_score=scores, sample_weight=weights,
             n_boot=self.n_boot, level=self.level, min_support=self.min_support, seed=self.random_state,
         )  # fmt: skip
         rngs = iter(bootstrap.generators(self.random_state, 2 * len(names)))
@@ -132,10 +141,8 @@ class IntersectionalEvaluation(Evaluator):
             name: intersections.cell_report(measured, name, **testing, rng=next(rngs)) for name in names
         }
         result: dict[str, Any] = {"metrics": reports, "empty_cells": intersections.empty_cells(groups)}
-        if evidence.baseline is not None:
-            table = PairedTable.from_arrays(
-                labels, evidence.baseline, decisions, groups, sample_weight=weights
-            )
+        if baseline is not None:
+            table = PairedTable.from_arrays(labels, baseline, y_pred, groups, sample_weight=weights)
             settings: dict[str, Any] = {
                 "level": self.level,
                 "min_support": self.min_support,

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
-from fairmend.core.errors import DataError
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import evaluation_tables, pareto
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import DataError, Evaluator, TechniqueMetadata, evaluation_tables, pareto
 
 
 class ParetoFrontier(Evaluator):
@@ -52,15 +50,12 @@ class ParetoFrontier(Evaluator):
         technique_id=112,
         slug="pareto-frontier",
         name="Pareto frontier of fairness and performance",
-        stage="evaluation",
         family="trade-offs",
         summary="Keeps the models that no other model beats in fairness and performance at the same time.",
         citation="wick2019unlocking",
         targets=("demographic_parity", "equalized_odds", "equal_opportunity", "calibration"),
         tasks=("binary", "multiclass", "regression", "ranking"),
         arity=("binary", "many groups", "several attributes", "continuous"),
-        needs_labels=False,
-        needs_protected_at_fit=False,
         minimum_rows=1,
         complexity="low",
         duration_weeks=(0.5, 1),
@@ -73,7 +68,6 @@ class ParetoFrontier(Evaluator):
             "Which constraint weight should we pick from the sweep?",
         ),
     )
-    reads: ClassVar[tuple[str, ...]] = ("candidates",)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "objectives": [dict, list, tuple, None],
         "reference": [dict, None],
@@ -93,10 +87,8 @@ class ParetoFrontier(Evaluator):
         self.n_boot = n_boot
         self.random_state = random_state
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
-        frame = evaluation_tables.given(evidence.candidates)
-        if "model" in frame.columns:
-            frame = frame.set_index("model")
+    def _evaluate(self, candidates: pd.DataFrame) -> Mapping[str, Any]:
+        frame = candidates.set_index("model") if "model" in candidates.columns else candidates
         directions = pareto.objective_directions(frame.columns, self.objectives)
         names = list(directions)
         sign = np.array([1.0 if way == "max" else -1.0 for way in directions.values()])

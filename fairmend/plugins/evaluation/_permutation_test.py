@@ -7,12 +7,20 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import compare, evaluation_tables, holm, metric, permutation_test
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import (
+    Evaluator,
+    Floats,
+    Groups,
+    Ints,
+    TechniqueMetadata,
+    compare,
+    evaluation_tables,
+    holm,
+    metric,
+    permutation_test,
+)
 
 
 class PermutationTest(Evaluator):
@@ -51,14 +59,12 @@ class PermutationTest(Evaluator):
         technique_id=114,
         slug="permutation-test",
         name="Permutation test of a fairness difference",
-        stage="evaluation",
         family="inference",
         summary="Tests whether a gap between groups, or a change between models, is more than chance.",
         citation="diciccio2020evaluating",
         addresses=("outcome-disparity", "error-rate-disparity", "intersectional-disparity"),
         targets=("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity"),
         tasks=("binary",),
-        needs_labels=False,
         minimum_rows=20,
         complexity="low",
         duration_weeks=(0.5, 1),
@@ -72,7 +78,6 @@ class PermutationTest(Evaluator):
         ),
         alternatives=(115,),
     )
-    reads: ClassVar[tuple[str, ...]] = ("y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "metrics": [list, tuple, None],
         "studentize": ["boolean"],
@@ -100,11 +105,18 @@ class PermutationTest(Evaluator):
         """Return parameters that are quick to run, for the conformance suite."""
         return {"n_permutations": 500}
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
-        names = evaluation_tables.comparisons(self.metrics, evidence.y_true is not None)
+    def _evaluate(
+        self,
+        y_pred: Ints,
+        groups: Groups,
+        sample_weight: Floats,
+        y_true: Ints | None = None,
+        baseline: Ints | None = None,
+    ) -> Mapping[str, Any]:
+        names = evaluation_tables.comparisons(self.metrics, y_true is not None)
         tests: list[dict[str, Any]] = []
-        for attribute, groups in evaluation_tables.views(evaluation_tables.given(evidence.groups)).items():
-            table = evaluation_tables.decision_table(evidence, groups)
+        for attribute, view in evaluation_tables.views(groups).items():
+            table = evaluation_tables.decision_table(y_true, y_pred, view, sample_weight)
             for name in names:
                 studentized = self.studentize and metric(name).form == "difference"
                 found = permutation_test(
@@ -121,12 +133,11 @@ class PermutationTest(Evaluator):
         for test, p in zip(tests, adjusted, strict=True):
             test |= {"p_holm": p, "significant": None if math.isnan(p) else bool(p <= self.alpha)}
         result: dict[str, Any] = {"tests": tests, "alpha": self.alpha, "n_permutations": self.n_permutations}
-        if evidence.baseline is not None:
-            decisions = evaluation_tables.given(evidence.y_pred)
-            labels = np.zeros_like(decisions) if evidence.y_true is None else evidence.y_true
+        if baseline is not None:
+            labels = evaluation_tables.labels_or_zeros(y_true, y_pred)
             result["change"] = compare(
-                labels, evidence.baseline, decisions, sensitive_features=evidence.groups, metrics=names,
-                sample_weight=evaluation_tables.row_weights(evidence), n_permutations=self.n_permutations,
+                labels, baseline, y_pred, sensitive_features=groups, metrics=names,
+                sample_weight=evaluation_tables.row_weights(sample_weight), n_permutations=self.n_permutations,
                 seed=self.random_state,
             ).to_json()  # fmt: skip
         shown = sum(test["significant"] is True for test in tests)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import evaluation_tables
-from fairmend.core.serialization import to_plain
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import Evaluator, Floats, Groups, Ints, TechniqueMetadata, evaluation_tables, to_plain
 
 RATES = (
     "positive_predictive_value",
@@ -73,7 +70,6 @@ class PredictiveParityAudit(Evaluator):
         technique_id=3,
         slug="predictive-parity-audit",
         name="Predictive parity and sufficiency audit",
-        stage="evaluation",
         family="group metrics",
         summary="Compares predictive values of all groups and shows what base rates do to their error rates.",
         citation="chouldechova2017fair",
@@ -93,7 +89,6 @@ class PredictiveParityAudit(Evaluator):
         ),
         alternatives=(2, 45),
     )
-    reads: ClassVar[tuple[str, ...]] = ("y_true", "y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "reference": [str, dict],
         "n_permutations": evaluation_tables.WHOLE,
@@ -116,9 +111,11 @@ class PredictiveParityAudit(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+    def _evaluate(
+        self, y_true: Ints, y_pred: Ints, groups: Groups, sample_weight: Floats
+    ) -> Mapping[str, Any]:
         views = to_plain(evaluation_tables.rate_views(
-            evidence, RATES, COMPARISONS, reference=self.reference,
+            y_true, y_pred, groups, sample_weight, RATES, COMPARISONS, reference=self.reference,
             n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
             min_support=self.min_support, seed=self.random_state,
         ))  # fmt: skip

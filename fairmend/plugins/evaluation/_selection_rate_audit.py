@@ -9,10 +9,16 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import Estimate, evaluation_tables
-from fairmend.core.stages import EvaluationInputs, Evaluator
-from fairmend.core.vocabulary import Verdict
+from fairmend.base import (
+    Estimate,
+    Evaluator,
+    Floats,
+    Groups,
+    Ints,
+    TechniqueMetadata,
+    Verdict,
+    evaluation_tables,
+)
 
 RATIO, DIFFERENCE = "demographic_parity_ratio", "demographic_parity_difference"
 
@@ -62,14 +68,12 @@ class SelectionRateAudit(Evaluator):
         technique_id=1,
         slug="selection-rate-audit",
         name="Selection-rate audit (demographic parity, four-fifths rule)",
-        stage="evaluation",
         family="group metrics",
         summary="Compares how often each group gets the favourable decision, by ratio and by difference.",
         citation="feldman2015certifying",
         addresses=("outcome-disparity", "intersectional-disparity"),
         targets=("demographic_parity",),
         tasks=("binary",),
-        needs_labels=False,
         minimum_rows=30,
         complexity="low",
         duration_weeks=(0.5, 1),
@@ -84,7 +88,6 @@ class SelectionRateAudit(Evaluator):
         ),
         alternatives=(2, 8),
     )
-    reads: ClassVar[tuple[str, ...]] = ("y_pred", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "reference": [str, dict],
         "threshold": [Interval(Real, 0, 1, closed="both")],
@@ -110,9 +113,11 @@ class SelectionRateAudit(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
+    def _evaluate(
+        self, y_pred: Ints, groups: Groups, sample_weight: Floats, y_true: Ints | None = None
+    ) -> Mapping[str, Any]:
         views = evaluation_tables.rate_views(
-            evidence, ["selection_rate"], [RATIO, DIFFERENCE], reference=self.reference,
+            y_true, y_pred, groups, sample_weight, ["selection_rate"], [RATIO, DIFFERENCE], reference=self.reference,
             n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
             min_support=self.min_support, seed=self.random_state,
         )  # fmt: skip

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.core.data.groups import Groups
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.metrics import Estimate, evaluation_tables
-from fairmend.core.metrics.calibration import debiased_calibration_error
-from fairmend.core.metrics.inference import bootstrap
-from fairmend.core.metrics.tables.input_validation import Float
-from fairmend.core.stages import EvaluationInputs, Evaluator
+from fairmend.base import (
+    Estimate,
+    Evaluator,
+    Floats,
+    Groups,
+    Ints,
+    ScoreTable,
+    TechniqueMetadata,
+    bootstrap,
+    debiased_calibration_error,
+    evaluation_tables,
+)
 
 
-def plug_in_error(sums: Float) -> Float:
+def plug_in_error(sums: Floats) -> Floats:
     """Return the weighted mean over bins of (y - s)^2, which is biased upward: (..., 3, G, K, 2) to (..., G)."""
     n_b = sums[..., 0, :, :, :].sum(axis=-1)
     gap = sums[..., 0, :, :, 1] - sums[..., 1, :, :, :].sum(axis=-1)
     return (gap**2 / np.where(n_b > 0, n_b, 1.0)).sum(axis=-1) / n_b.sum(axis=-1)
 
 
-def pivoted_interval(value: float, plug_in: float, drawn: Float, level: float) -> bootstrap.Interval | None:
+def pivoted_interval(value: float, plug_in: float, drawn: Floats, level: float) -> bootstrap.Interval | None:
     """Return the interval of a debiased error from its replicates, shape (B,).
 
     To the replicates, the plug-in error of the data is the truth: their distances from it, turned round,
@@ -72,14 +77,12 @@ class VerifiedCalibrationError(Evaluator):
         technique_id=46,
         slug="verified-calibration-error",
         name="Verified (debiased) calibration error",
-        stage="evaluation",
         family="calibration",
         summary="Estimates the calibration error of each group without the upward bias of small samples.",
         citation="kumar2019verified",
         addresses=("group-miscalibration", "representation-imbalance"),
         targets=("calibration",),
         tasks=("binary",),
-        needs_scores=True,
         minimum_rows=100,
         complexity="medium",
         duration_weeks=(0.5, 1),
@@ -93,7 +96,6 @@ class VerifiedCalibrationError(Evaluator):
         ),
         alternatives=(45,),
     )
-    reads: ClassVar[tuple[str, ...]] = ("y_true", "y_score", "groups")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "bins": evaluation_tables.WHOLE,
         "strategy": [StrOptions({"mass", "width"})],
@@ -116,19 +118,22 @@ class VerifiedCalibrationError(Evaluator):
         self.min_support = min_support
         self.random_state = random_state
 
-    def _evaluate(self, evidence: EvaluationInputs) -> Mapping[str, Any]:
-        evidence = evaluation_tables.repeated(evidence)
-        everyone = Groups.of(np.full(len(evidence.weights), "all"))
-        views = {"": everyone, **evaluation_tables.views(evaluation_tables.given(evidence.groups))}
-        found = {name: {"by_group": self._by_group(evidence, groups)} for name, groups in views.items()}
+    def _evaluate(
+        self, y_true: Ints, y_score: Floats, groups: Groups, sample_weight: Floats
+    ) -> Mapping[str, Any]:
+        rows = evaluation_tables.repeated_rows(sample_weight)
+        everyone = Groups.of(np.full(len(y_true), "all"))
+        found = {
+            name: {"by_group": self._by_group(y_true[rows], y_score[rows], view.take(rows))}
+            for name, view in {"": everyone, **evaluation_tables.views(groups)}.items()
+        }
         overall = found.pop("")["by_group"]["all"]
         text = f"Debiased calibration error {overall['error']:.3f} over all rows."
         return {"overall": overall, "by_attribute": found, "bins": self.bins, "text": text}
 
-    def _by_group(self, evidence: EvaluationInputs, groups: Groups) -> dict[str, dict[str, Any]]:
-        table = evaluation_tables.score_table(
-            evidence, groups, self.bins, "width" if self.strategy == "width" else "mass"
-        )
+    def _by_group(self, y_true: Ints, y_score: Floats, groups: Groups) -> dict[str, dict[str, Any]]:
+        strategy: Literal["width", "mass"] = "width" if self.strategy == "width" else "mass"
+        table = ScoreTable.from_arrays(y_true, y_score, groups, bins=self.bins, strategy=strategy)
         (rng,) = bootstrap.generators(self.random_state, 1)
         drawn = bootstrap.score_replicates(table, self.n_boot, rng, {"squared": debiased_calibration_error})
         value, plug_in = debiased_calibration_error(table.sums), plug_in_error(table.sums)

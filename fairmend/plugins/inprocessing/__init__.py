@@ -1,6 +1,6 @@
 """Techniques that train a model to be fair."""
 
-from fairmend.core.hooks.markers import hookimpl
+from fairmend.base import hookimpl
 from fairmend.plugins.inprocessing._adversarial_debiasing import AdversarialDebiasing
 from fairmend.plugins.inprocessing._fairness_constrained_lr import FairnessConstrainedLR
 from fairmend.plugins.inprocessing._prejudice_remover import PrejudiceRemover

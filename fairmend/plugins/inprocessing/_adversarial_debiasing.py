@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from scipy.special import entr, expit
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.data.groups import Groups
-from fairmend.core.errors import InsufficientDataError
-from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.models.torch_training import train_against_adversary
-from fairmend.core.stages import Inprocessor
-
-Array = NDArray[np.float64]
+from fairmend.base import (
+    Adjustment,
+    Floats,
+    Groups,
+    Inprocessor,
+    InsufficientDataError,
+    TechniqueMetadata,
+    train_against_adversary,
+)
 
 
 def update_direction(g_P: Any, g_A: Any, alpha: float) -> Any:
@@ -105,7 +107,6 @@ default="demographic_parity"
         technique_id=29,
         slug="adversarial-debiasing",
         name="Adversarial debiasing",
-        stage="in-processing",
         family="adversarial",
         summary="Trains a predictor together with an adversary that tries to tell the group from its output, and removes what helps the adversary.",
         citation="zhang2018mitigating",
@@ -117,8 +118,6 @@ default="demographic_parity"
         ),
         targets=("demographic_parity", "equalized_odds", "equal_opportunity"),
         tasks=("binary",),
-        needs_retraining=True,
-        changes=("model",),
         minimum_rows=2000,
         complexity="medium",
         duration_weeks=(3, 5),
@@ -131,7 +130,7 @@ default="demographic_parity"
             "Which gradient-based method works towards equalized odds without reading the attribute at prediction?",
             "How do I remove information about ethnicity from the output of a network?",
         ),
-        settings={
+        notion_parameters={
             "demographic_parity": {"constraint": "demographic_parity"},
             "equalized_odds": {"constraint": "equalized_odds"},
             "equal_opportunity": {"constraint": "equal_opportunity"},
@@ -176,18 +175,18 @@ default="demographic_parity"
         """Return parameters that are quick to run, for the conformance suite."""
         return {"epochs": 10}
 
-    def _fit(self, X: Array, sensitive: Groups, y: NDArray[np.int64], sample_weight: Array) -> None:
+    def _fit(self, X: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
         import torch
         from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-        p, h, K = X.shape[1], self.hidden_units, sensitive.n_groups
+        p, h, K = X.shape[1], self.hidden_units, groups.n_groups
         seen = sample_weight * (y if self.constraint == "equal_opportunity" else 1)
-        known = self._uninformed(sensitive, y, seen)
+        known = self._uninformed(groups, y, seen)
         random = torch.Generator().manual_seed(self.random_state or 0)
         x, label, weight, weight_seen = (
             torch.tensor(np.asarray(v, float)) for v in (X, y, sample_weight, seen)
         )
-        group = torch.tensor(sensitive.codes)
+        group = torch.tensor(groups.codes)
         first = torch.randn((p + 2) * h + 1, generator=random, dtype=torch.float64) / p**0.5
         W = first if h else torch.zeros(p + 1, dtype=torch.float64)
         U = torch.zeros(1 + (4 if self.constraint == "equalized_odds" else 2) * K, dtype=torch.float64)
@@ -227,19 +226,19 @@ default="demographic_parity"
             "adversary_advantage": known - duel.final[1],
         }
 
-    def _uninformed(self, sensitive: Groups, y: NDArray[np.int64], weight: Array) -> float:
+    def _uninformed(self, groups: Groups, y: NDArray[np.int64], weight: Floats) -> float:
         """Return the loss of an adversary that sees no output: the entropy of the groups, given the label if it is seen."""
         by_label = self.constraint != "demographic_parity"
         event = y if by_label else np.zeros_like(y)
-        mass = np.array([sensitive.counts(weight * (event == e)) for e in np.unique(event[weight > 0])])
+        mass = np.array([groups.counts(weight * (event == e)) for e in np.unique(event[weight > 0])])
         if (mass == 0).any():
             e, group = np.argwhere(mass == 0)[0]
             label = np.unique(event[weight > 0])[e]
             raise InsufficientDataError(
-                f"no row of the group {sensitive.labels[group]!r} has the label {label}, so {self.constraint} says nothing "
+                f"no row of the group {groups.labels[group]!r} has the label {label}, so {self.constraint} says nothing "
                 "of it; merge groups, leave out this attribute, or use demographic_parity"
             )
         return float(entr(mass / mass.sum(axis=1, keepdims=True)).sum(axis=1) @ mass.sum(axis=1) / mass.sum())
 
-    def _predict_proba(self, X: Array, sensitive: Groups | None) -> Array:
+    def _predict_proba(self, X: Floats) -> Floats:
         return expit(predictor_logit(self.weights_, X, self.hidden_units))

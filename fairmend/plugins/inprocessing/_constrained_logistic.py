@@ -10,9 +10,7 @@ from scipy.linalg import LinAlgError, cholesky, null_space, qr, solve_triangular
 from scipy.optimize import nnls
 from scipy.special import expit
 
-from fairmend.core.errors import NotFeasibleError
-
-Array = NDArray[np.float64]
+from fairmend.base import Floats, NotFeasibleError
 
 _SUFFICIENT = 1e-4
 """Share of the decrease predicted by the slope that a step must reach (Armijo)."""
@@ -35,12 +33,12 @@ class LogisticLoss:
         Factor of half the square of each coefficient.
     """
 
-    design: Array
+    design: Floats
     y: NDArray[np.int64]
-    weights: Array
-    ridge: Array
+    weights: Floats
+    ridge: Floats
 
-    def at(self, theta: Array) -> tuple[float, Array]:
+    def at(self, theta: Floats) -> tuple[float, Floats]:
         """Return value and gradient."""
         margin = self.design @ theta
         share = self.weights / self.weights.sum()
@@ -48,7 +46,7 @@ class LogisticLoss:
         value = share @ (np.logaddexp(0, margin) - self.y * margin) + shrunk @ theta / 2
         return float(value), self.design.T @ (share * (expit(margin) - self.y)) + shrunk
 
-    def hessian(self, theta: Array) -> Array:
+    def hessian(self, theta: Floats) -> Floats:
         """Return the matrix of second derivatives, shape (p, p)."""
         p = expit(self.design @ theta)
         curvature = self.weights / self.weights.sum() * p * (1 - p)
@@ -71,14 +69,14 @@ class BoundedFit:
         Whether ``gradient_norm`` reached the tolerance.
     """
 
-    theta: Array
+    theta: Floats
     losses: tuple[float, ...]
     gradient_norm: float
     converged: bool
 
 
 def newton_within_bounds(
-    loss: LogisticLoss, D: Array, c: Array, start: Array, *, tolerance: float, max_iter: int
+    loss: LogisticLoss, D: Floats, c: Floats, start: Floats, *, tolerance: float, max_iter: int
 ) -> BoundedFit:
     """Minimise a logistic loss subject to |D theta| <= c, row by row.
 
@@ -123,12 +121,12 @@ def newton_within_bounds(
     return BoundedFit(theta, tuple(losses), residual, residual <= tolerance)
 
 
-def _null_space(D: Array, width: int) -> Array:
+def _null_space(D: Floats, width: int) -> Floats:
     """Return an orthonormal basis of {theta: D theta = 0} as columns."""
     return null_space(D) if len(D) else np.eye(width)
 
 
-def _newton_step(g: Array, H: Array, D: Array, c: Array, at: Array) -> tuple[Array, Array]:
+def _newton_step(g: Floats, H: Floats, D: Floats, c: Floats, at: Floats) -> tuple[Floats, Floats]:
     """Return the step d of least g'd + d'Hd / 2 with |at + D d| <= c, and the multipliers of the bounds.
 
     In u = L'd + inv(L) g with H = LL' this is a least-distance problem: the smallest u with
@@ -164,8 +162,8 @@ def _newton_step(g: Array, H: Array, D: Array, c: Array, at: Array) -> tuple[Arr
 
 
 def _descend(
-    loss: LogisticLoss, theta: Array, value: float, gradient: Array, direction: Array
-) -> tuple[Array, float, Array] | None:
+    loss: LogisticLoss, theta: Floats, value: float, gradient: Floats, direction: Floats
+) -> tuple[Floats, float, Floats] | None:
     """Return the first point of a halving line search that descends enough, or None where none does."""
     slope = float(gradient @ direction)
     length = 1.0

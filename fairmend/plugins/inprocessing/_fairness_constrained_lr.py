@@ -10,16 +10,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.data.groups import Groups
-from fairmend.core.errors import ParameterError
-from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.stages import Inprocessor
+from fairmend.base import Adjustment, Floats, Groups, Inprocessor, ParameterError, TechniqueMetadata
 from fairmend.plugins.inprocessing._constrained_logistic import LogisticLoss, newton_within_bounds
 
-Array = NDArray[np.float64]
 
-
-def covariance_rows(z: Array, X: Array, weights: Array) -> Array:
+def covariance_rows(z: Floats, X: Floats, weights: Floats) -> Floats:
     """Return D with D theta = 1/n sum_i (z_i - zbar) theta'x_i, a row a group (the boundary covariance).
 
     Examples
@@ -87,15 +82,12 @@ class FairnessConstrainedLR(Inprocessor):
         technique_id=20,
         slug="fairness-constrained-lr",
         name="Fairness-constrained logistic regression",
-        stage="in-processing",
         family="constrained optimization",
         summary="Fits a logistic regression under a hard bound on the covariance between its boundary and the protected groups.",
         citation="zafar2017fairness",
         addresses=("outcome-disparity", "base-rate-difference", "proxy-variable", "intersectional-disparity"),
         targets=("demographic_parity",),
         tasks=("binary",),
-        needs_retraining=True,
-        changes=("model",),
         minimum_rows=500,
         complexity="medium",
         duration_weeks=(2, 4),
@@ -147,9 +139,9 @@ class FairnessConstrainedLR(Inprocessor):
                 "113 (reductions-exponentiated-gradient)"
             )
 
-    def _fit(self, X: Array, sensitive: Groups, y: NDArray[np.int64], sample_weight: Array) -> None:
+    def _fit(self, X: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
         design = np.column_stack([np.ones(len(X)), X])
-        z = np.eye(sensitive.n_groups)[sensitive.codes]
+        z = np.eye(groups.n_groups)[groups.codes]
         D = covariance_rows(z, design, sample_weight)
         D[:, 0] = 0.0
         ridge = np.append(0.0, np.full(X.shape[1], float(self.ridge)))
@@ -172,10 +164,10 @@ class FairnessConstrainedLR(Inprocessor):
             "losses": list(fit.losses),
             "covariance": {
                 group: {"before": float(before[k]), "after": float(after[k]), "bound": float(c[k])}
-                for k, group in enumerate(sensitive.labels)
+                for k, group in enumerate(groups.labels)
             },
             "constant": bool(np.abs(self.coef_).max() < self.tolerance),
         }
 
-    def _predict_proba(self, X: Array, sensitive: Groups | None) -> Array:
+    def _predict_proba(self, X: Floats) -> Floats:
         return expit(X @ self.coef_ + self.intercept_)

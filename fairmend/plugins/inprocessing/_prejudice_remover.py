@@ -12,19 +12,14 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit, rel_entr
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.data.groups import Groups
-from fairmend.core.errors import InsufficientDataError
-from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.stages import Inprocessor
+from fairmend.base import Adjustment, Floats, Groups, Inprocessor, InsufficientDataError, TechniqueMetadata
 from fairmend.plugins.inprocessing._constrained_logistic import LogisticLoss, newton_within_bounds
-
-Array = NDArray[np.float64]
 
 _LEAST = 1e-12
 """A mean prediction is kept this far from 0 and 1, where its logarithm is."""
 
 
-def prejudice_index(size: Array, P_a: Array) -> tuple[float, Array]:
+def prejudice_index(size: Floats, P_a: Floats) -> tuple[float, Floats]:
     """Return R_PR and its derivative by each row's M[1|x, a], a value a group (equation 6).
 
     R_PR = sum_i sum_y M[y|x_i, a_i] ln(P[y|a_i] / P[y]), where the mean predictions P[1|a] enter with
@@ -44,8 +39,8 @@ def prejudice_index(size: Array, P_a: Array) -> tuple[float, Array]:
 
 
 def objective(
-    theta: Array, parts: list[LogisticLoss], eta: float, ridge: float
-) -> tuple[float, Array, float]:
+    theta: Floats, parts: list[LogisticLoss], eta: float, ridge: float
+) -> tuple[float, Floats, float]:
     """Return -sum_i ln M[y_i|x_i, a_i] + eta R_PR + ridge/2 |theta|^2, its gradient, and R_PR."""
     margins = [part.design @ t for part, t in zip(parts, theta, strict=True)]
     size = np.array([part.weights.sum() for part in parts])
@@ -103,16 +98,12 @@ class PrejudiceRemover(Inprocessor):
         technique_id=76,
         slug="prejudice-remover",
         name="Prejudice remover regularizer",
-        stage="in-processing",
         family="regularization",
         summary="Adds the mutual information between prediction and group as a penalty to a logistic regression with weights for each group.",
         citation="kamishima2012fairness",
         addresses=("outcome-disparity", "proxy-variable"),
         targets=("demographic_parity",),
         tasks=("binary",),
-        needs_protected_at_prediction=True,
-        needs_retraining=True,
-        changes=("model",),
         minimum_rows=500,
         complexity="medium",
         duration_weeks=(2, 3),
@@ -143,8 +134,8 @@ class PrejudiceRemover(Inprocessor):
         self.tolerance = tolerance
         self.max_iter = max_iter
 
-    def _fit(self, X: Array, sensitive: Groups, y: NDArray[np.int64], sample_weight: Array) -> None:
-        parts = self._parts(X, sensitive, y, sample_weight)
+    def _fit(self, X: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
+        parts = self._parts(X, groups, y, sample_weight)
         total, width = float(sample_weight.sum()), X.shape[1] + 1
         none = np.zeros((0, width)), np.zeros(0)
         limits: dict[str, Any] = {"tolerance": self.tolerance, "max_iter": self.max_iter}
@@ -156,11 +147,11 @@ class PrejudiceRemover(Inprocessor):
         ]
         L = [cholesky(H, lower=True) for H in curvature]
 
-        def theta(phi: Array) -> Array:
+        def theta(phi: Floats) -> Floats:
             rows = zip(L, phi.reshape(start.shape), strict=True)
             return start + np.array([solve_triangular(low, row, lower=True, trans="T") for low, row in rows])
 
-        def at(phi: Array) -> tuple[float, Array]:
+        def at(phi: Floats) -> tuple[float, Floats]:
             value, gradient, _ = objective(theta(phi), parts, self.eta, self.ridge)
             rows = zip(L, gradient, strict=True)
             slopes = [solve_triangular(low, row, lower=True) for low, row in rows]
@@ -185,12 +176,12 @@ class PrejudiceRemover(Inprocessor):
         }
 
     def _parts(
-        self, X: Array, sensitive: Groups, y: NDArray[np.int64], sample_weight: Array
+        self, X: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats
     ) -> list[LogisticLoss]:
         design = np.column_stack([X, np.ones(len(X))])
         parts = []
-        for a, group in enumerate(sensitive.labels):
-            rows = np.flatnonzero((sensitive.codes == a) & (sample_weight > 0))
+        for a, group in enumerate(groups.labels):
+            rows = np.flatnonzero((groups.codes == a) & (sample_weight > 0))
             if len(np.unique(y[rows])) < 2:
                 raise InsufficientDataError(
                     f"the group {group!r} lacks rows of the label {0 if y[rows].all() else 1}, so it has no fit of its "
@@ -202,6 +193,6 @@ class PrejudiceRemover(Inprocessor):
             )
         return parts
 
-    def _predict_proba(self, X: Array, sensitive: Groups) -> Array:
+    def _predict_proba(self, X: Floats, groups: Groups) -> Floats:
         design = np.column_stack([X, np.ones(len(X))])
-        return expit(np.einsum("ij,ij->i", design, self.coef_[sensitive.codes]))
+        return expit(np.einsum("ij,ij->i", design, self.coef_[groups.codes]))

@@ -15,14 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from fairmend.core.data.groups import Groups
-from fairmend.core.errors import InsufficientDataError
+from fairmend.base import Floats, Groups, InsufficientDataError
 
-Array = NDArray[np.float64]
 Constraint = Literal[
     "demographic_parity", "equalized_odds", "true_positive_rate_parity", "false_positive_rate_parity"
 ]
-Train = Callable[[NDArray[np.int64], Array], tuple[Any, NDArray[Any]]]
+Train = Callable[[NDArray[np.int64], Floats], tuple[Any, NDArray[Any]]]
 
 _EVENTS = {
     "demographic_parity": (0, 0),
@@ -61,7 +59,7 @@ class GroupRateMoment:
     """
 
     def __init__(
-        self, constraint: Constraint, sensitive: Groups, y: NDArray[np.int64], weights: Array
+        self, constraint: Constraint, sensitive: Groups, y: NDArray[np.int64], weights: Floats
     ) -> None:
         event = np.asarray(_EVENTS[constraint], dtype=np.intp)[y]
         self.y, self.weights, self.total = y, weights, float(weights.sum())
@@ -81,25 +79,25 @@ class GroupRateMoment:
         """Number of cells of event and group."""
         return self._shape[0] * self._shape[1]
 
-    def _sums(self, values: Array) -> Array:
+    def _sums(self, values: Floats) -> Floats:
         mass = (self.weights * values)[self._rows]
         return np.bincount(self._cell, mass, minlength=self.n_cells).astype(float).reshape(self._shape)
 
-    def rates(self, chance: Array) -> Array:
+    def rates(self, chance: Floats) -> Floats:
         """Return the rate of each event and group, shape (events, groups)."""
         return self._sums(chance) / self._size
 
-    def error(self, chance: Array) -> float:
+    def error(self, chance: Floats) -> float:
         """Return the weighted share decided against the label."""
         return float(self.weights @ np.abs(self.y - chance)) / self.total
 
-    def violations(self, chance: Array) -> Array:
+    def violations(self, chance: Floats) -> Floats:
         """Return each group's rate less the rate of all, and its negative, shape (2 * n_cells,)."""
         pooled = self._sums(chance).sum(axis=1, keepdims=True) / self._size.sum(axis=1, keepdims=True)
         v = (self.rates(chance) - pooled).ravel()
         return np.concatenate([v, -v])
 
-    def gains(self, prices: Array) -> Array:
+    def gains(self, prices: Floats) -> Floats:
         """Return by how much the decision 1 lowers the priced objective, a row (above Theorem 1)."""
         net = (prices[: self.n_cells] - prices[self.n_cells :]).reshape(self._shape)
         relief = net.sum(axis=1, keepdims=True) / self._size.sum(axis=1, keepdims=True) - net / self._size
@@ -107,7 +105,7 @@ class GroupRateMoment:
         out[self._rows] += self.total * relief.ravel()[self._cell]
         return self.weights * out
 
-    def least_prices(self, prices: Array) -> Array:
+    def least_prices(self, prices: Floats) -> Floats:
         """Return the smallest prices of the same effect.
 
         Within an event the violations, weighted by the size of the group, sum to zero; so prices may
@@ -143,7 +141,7 @@ class RandomizedClassifier:
     """
 
     members: list[Any]
-    weights: Array
+    weights: Floats
     gap: float
     tolerance: float
     rounds: int
@@ -160,10 +158,10 @@ class _Game:
     most: float
     members: list[Any] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
-    violations: list[Array] = field(default_factory=list)
-    answers: dict[bytes, tuple[Any, float, Array]] = field(default_factory=dict)
+    violations: list[Floats] = field(default_factory=list)
+    answers: dict[bytes, tuple[Any, float, Floats]] = field(default_factory=dict)
 
-    def best_response(self, prices: Array) -> int:
+    def best_response(self, prices: Floats) -> int:
         """Return the place of the best classifier at these prices, training one."""
         gains = self.parity.gains(prices)
         problem = gains.tobytes()
@@ -181,7 +179,7 @@ class _Game:
         self.violations.append(violation)
         return len(self.members) - 1
 
-    def value(self, Q: Array, prices: Array) -> tuple[float, float]:
+    def value(self, Q: Floats, prices: Floats) -> tuple[float, float]:
         """Return the Lagrangian of a mixture at the prices, and at the prices that are worst for it."""
         used = len(Q)
         error = float(Q @ self.errors[:used])
@@ -189,7 +187,7 @@ class _Game:
         worst = error + self.most * max(0.0, float(excess.max()))
         return error + float(self.parity.least_prices(prices) @ excess), worst
 
-    def gap(self, Q: Array, prices: Array, tolerance: float) -> float:
+    def gap(self, Q: Floats, prices: Floats, tolerance: float) -> float:
         """Return how much either player could still gain; looks no further once that exceeds the tolerance."""
         value, worst = self.value(Q, prices)
         least = value
@@ -200,7 +198,7 @@ class _Game:
                 break
         return max(value - least, worst - value)
 
-    def programme(self) -> tuple[Array, Array]:
+    def programme(self) -> tuple[Floats, Floats]:
         """Return the best mixture of the classifiers found so far and the prices that support it."""
         excess = np.array(self.violations).T - self.bound
         A = np.column_stack([excess, -np.ones(len(excess))])
@@ -250,8 +248,8 @@ def exponentiated_gradient(
     paid, answers = np.zeros_like(theta), np.zeros(0)
     step, checked, former = _FIRST_STEP * eps, _LEAST_ROUNDS, np.inf
     average_gaps: list[float] = []
-    found: list[tuple[float, Array]] = []
-    programme: tuple[int, float, Array] = (1, np.inf, np.zeros(0))
+    found: list[tuple[float, Floats]] = []
+    programme: tuple[int, float, Floats] = (1, np.inf, np.zeros(0))
     for t in range(max_iter):
         prices = game.most * np.exp(theta) / (1 + np.exp(theta).sum())
         paid += prices
@@ -282,7 +280,7 @@ def exponentiated_gradient(
     return RandomizedClassifier(members, weights, gap, float(tolerance or 0.0), len(found), len(game.answers))
 
 
-def _half_standard_error(error: float, weights: Array) -> float:
+def _half_standard_error(error: float, weights: Floats) -> float:
     """Return half the standard error of an error rate; unequal weights count as fewer rows (Kish)."""
     n = weights.sum() ** 2 / (weights**2).sum()
     return float(0.5 * np.sqrt(error * (1 - error) / (n - 1)))

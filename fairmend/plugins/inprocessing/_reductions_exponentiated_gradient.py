@@ -12,16 +12,19 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from fairmend.core.data.groups import Groups
-from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.models.learners import fit_weighted, make_learner, split_learner
-from fairmend.core.stages import Inprocessor
+from fairmend.base import (
+    Adjustment,
+    Floats,
+    Groups,
+    Inprocessor,
+    TechniqueMetadata,
+    fit_weighted,
+    split_learner,
+)
 from fairmend.plugins.inprocessing._reductions import Constraint, GroupRateMoment, exponentiated_gradient
 
-Array = NDArray[np.float64]
 
-
-def favourable(member: Any, X: Any) -> Array:
+def favourable(member: Any, X: Any) -> Floats:
     """Return a member's probability of the label 1; a constant member knows one label only."""
     probability = np.asarray(member.predict_proba(X), dtype=float)
     return probability[:, np.asarray(member.classes_) == 1].sum(axis=1)
@@ -91,7 +94,6 @@ class ReductionsExponentiatedGradient(Inprocessor):
         technique_id=113,
         slug="reductions-exponentiated-gradient",
         name="Reductions approach (exponentiated gradient)",
-        stage="in-processing",
         family="reductions",
         summary="Trains any learner repeatedly with changing weights and labels and mixes the models so that a fairness constraint holds in expectation.",
         citation="agarwal2018reductions",
@@ -103,10 +105,7 @@ class ReductionsExponentiatedGradient(Inprocessor):
         ),
         targets=("demographic_parity", "equalized_odds", "equal_opportunity"),
         tasks=("binary",),
-        needs_base_estimator=True,
-        needs_retraining=True,
         randomised=True,
-        changes=("model",),
         minimum_rows=1000,
         complexity="medium",
         duration_weeks=(2, 4),
@@ -121,7 +120,7 @@ class ReductionsExponentiatedGradient(Inprocessor):
             "How can equal error rates be enforced for many groups at once without reading the group at decision time?",
             "Is there a method with a guarantee on the fairness violation?",
         ),
-        settings={
+        notion_parameters={
             "demographic_parity": {"constraint": "demographic_parity"},
             "equalized_odds": {"constraint": "equalized_odds"},
             "equal_opportunity": {"constraint": "true_positive_rate_parity"},
@@ -165,20 +164,21 @@ class ReductionsExponentiatedGradient(Inprocessor):
         """Return parameters that are quick to run, for the conformance suite."""
         return {"max_iter": 8}
 
-    def _fit(self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64], sample_weight: Array) -> None:
-        learner = make_learner() if self.estimator is None else self.estimator
+    def _fit(
+        self, X: pd.DataFrame, y: NDArray[np.int64], groups: Groups, sample_weight: Floats, learner: Any
+    ) -> None:
         self.encoder_, classifier = split_learner(learner)
         if classifier.get_params().get("random_state", 0) is None:
             classifier.set_params(random_state=self.random_state or 0)
         values = self.encoder_.fit_transform(X, y)
 
-        def train(labels: NDArray[np.int64], weights: Array) -> tuple[Any, NDArray[Any]]:
+        def train(labels: NDArray[np.int64], weights: Floats) -> tuple[Any, NDArray[Any]]:
             constant = len(np.unique(labels)) == 1
             member = DummyClassifier(strategy="most_frequent") if constant else clone(classifier)
             member = fit_weighted(member, values, labels, weights)
             return member, member.predict(values)
 
-        parity = GroupRateMoment(self.constraint, sensitive, y, sample_weight)
+        parity = GroupRateMoment(self.constraint, groups, y, sample_weight)
         found = exponentiated_gradient(
             parity,
             train,
@@ -203,13 +203,13 @@ class ReductionsExponentiatedGradient(Inprocessor):
             "training_difference": float(np.ptp(parity.rates(expected), axis=1).max()),
         }
 
-    def _mixed(self, columns: list[Array]) -> Array:
+    def _mixed(self, columns: list[Floats]) -> Floats:
         return np.clip(np.column_stack(columns) @ self.member_weights_, 0, 1)
 
-    def _predict_proba(self, X: pd.DataFrame, sensitive: Groups | None) -> Array:
+    def _predict_proba(self, X: pd.DataFrame) -> Floats:
         values = self.encoder_.transform(X)
         return self._mixed([favourable(member, values) for member in self.members_])
 
-    def _decision_probability(self, X: pd.DataFrame, sensitive: Groups | None) -> Array:
+    def _decision_probability(self, X: pd.DataFrame) -> Floats:
         values = self.encoder_.transform(X)
         return self._mixed([member.predict(values) for member in self.members_])

@@ -1,6 +1,6 @@
 """Techniques that document and watch a model."""
 
-from fairmend.core.hooks.markers import hookimpl
+from fairmend.base import hookimpl
 
 __all__: list[str] = []
 

@@ -1,6 +1,6 @@
 """Techniques that change the scores or decisions of a trained model."""
 
-from fairmend.core.hooks.markers import hookimpl
+from fairmend.base import hookimpl
 from fairmend.plugins.postprocessing._beta_calibration import BetaCalibration
 from fairmend.plugins.postprocessing._equal_opportunity_thresholds import EqualOpportunityThresholds
 from fairmend.plugins.postprocessing._group_platt_scaling import GroupPlattScaling

@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.core.algorithms.calibration_maps import Floats, inside, logit, loss_change, rising_fit
-from fairmend.core.data.groups import Groups
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Postprocessor
+from fairmend.base import Floats, Postprocessor, TechniqueMetadata, inside, logit, loss_change, rising_fit
 
 
 def beta_fit(s: Floats, y: NDArray[np.int64], weights: Floats, variant: str) -> tuple[float, float, float]:
@@ -60,14 +57,10 @@ class BetaCalibration(Postprocessor):
         technique_id=50,
         slug="beta-calibration",
         name="Beta calibration",
-        stage="post-processing",
         family="calibration",
         summary="Turns scores into calibrated probabilities with a three-parameter curve made for scores between 0 and 1.",
         citation="kull2017beta",
         targets=("calibration",),
-        needs_scores=True,
-        needs_protected_at_fit=False,
-        changes=("scores",),
         keeps_rank_order=True,
         minimum_rows=200,
         duration_weeks=(1, 1),
@@ -86,18 +79,16 @@ class BetaCalibration(Postprocessor):
     def __init__(self, variant: str = "abm") -> None:
         self.variant = variant
 
-    def _fit(
-        self, scores: Floats, sensitive: Groups | None, y: NDArray[np.int64], sample_weight: Floats
-    ) -> None:
+    def _fit(self, scores: Floats, y: NDArray[np.int64], sample_weight: Floats) -> None:
         self.a_, self.b_, self.c_ = beta_fit(scores, y, sample_weight, self.variant)
         self.diagnostics_ = {
             "a": self.a_,
             "b": self.b_,
             "c": self.c_,
             "against_labels": self.a_ == self.b_ == 0,
-            **loss_change(scores, self._adjust(scores, None), y, sample_weight),
+            **loss_change(scores, self._adjust(scores), y, sample_weight),
         }
 
-    def _adjust(self, scores: Floats, sensitive: Groups | None) -> Floats:
+    def _adjust(self, scores: Floats) -> Floats:
         s = inside(scores)
         return expit(self.a_ * np.log(s) - self.b_ * np.log1p(-s) + self.c_)

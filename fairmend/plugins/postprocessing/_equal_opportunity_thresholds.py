@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.data.groups import Groups, Unseen
-from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.stages import Postprocessor
+from fairmend.base import Adjustment, Floats, Groups, Postprocessor, TechniqueMetadata, Unseen
 from fairmend.plugins.postprocessing._roc_thresholds import (
-    Floats,
     RateTolerance,
     best_positions,
     decision_probability,
@@ -63,15 +60,11 @@ class EqualOpportunityThresholds(Postprocessor):
         technique_id=13,
         slug="equal-opportunity-thresholds",
         name="Equality-of-opportunity threshold optimization",
-        stage="post-processing",
         family="thresholds",
         summary="Sets a cut-off for each group so that people with the favourable label are selected equally often in all groups.",
         citation="hardt2016equality",
         addresses=("error-rate-disparity", "intersectional-disparity"),
         targets=("equal_opportunity",),
-        needs_scores=True,
-        needs_protected_at_prediction=True,
-        changes=("decisions",),
         keeps_rank_order=True,
         minimum_rows=200,
         duration_weeks=(1, 2),
@@ -114,9 +107,9 @@ class EqualOpportunityThresholds(Postprocessor):
         self.tie_breaking = tie_breaking
         self.unseen = unseen
 
-    def _fit(self, scores: Floats, sensitive: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
-        *curves, pooled = roc_curves(scores, sensitive, y, sample_weight)
-        require_labels(curves, sensitive, 1)
+    def _fit(self, scores: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
+        *curves, pooled = roc_curves(scores, groups, y, sample_weight)
+        require_labels(curves, groups, 1)
         costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
         positions = best_positions(
             [c.tpr for c in curves],
@@ -126,7 +119,7 @@ class EqualOpportunityThresholds(Postprocessor):
         )
         mixtures = [mixture_at(x) for x in (*positions, int(costs[-1].argmin()))]
         self.thresholds_, self.shares_ = rule_table([*curves, pooled], mixtures)
-        self.diagnostics_ = rule_diagnostics(sensitive, curves, mixtures, costs)
+        self.diagnostics_ = rule_diagnostics(groups, curves, mixtures, costs)
 
-    def _adjust(self, scores: Floats, sensitive: Groups) -> Floats:
-        return decision_probability(scores, sensitive.codes, self.thresholds_, self.shares_)
+    def _decide(self, scores: Floats, groups: Groups) -> Floats:
+        return decision_probability(scores, groups.codes, self.thresholds_, self.shares_)

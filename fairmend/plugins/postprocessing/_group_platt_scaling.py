@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.algorithms.calibration_maps import Floats, group_platt_fit, loss_change, margin
-from fairmend.core.data.groups import Groups, Unseen
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Postprocessor
+from fairmend.base import (
+    Floats,
+    Groups,
+    Postprocessor,
+    TechniqueMetadata,
+    Unseen,
+    group_platt_fit,
+    loss_change,
+    margin,
+)
 
 
 class GroupPlattScaling(Postprocessor):
@@ -59,15 +65,11 @@ class GroupPlattScaling(Postprocessor):
         technique_id=48,
         slug="group-platt-scaling",
         name="Group-specific Platt scaling",
-        stage="post-processing",
         family="calibration",
         summary="Calibrates the scores of each group with a logistic curve of its own, so that a score means the same risk in every group.",
         citation="pleiss2017fairness",
         addresses=("group-miscalibration", "intersectional-disparity"),
         targets=("calibration",),
-        needs_scores=True,
-        needs_protected_at_prediction=True,
-        changes=("scores",),
         keeps_rank_order=True,
         minimum_rows=400,
         duration_weeks=(1, 2),
@@ -98,24 +100,22 @@ class GroupPlattScaling(Postprocessor):
         self.minimum_per_class = minimum_per_class
         self.unseen = unseen
 
-    def _fit(self, scores: Floats, sensitive: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
+    def _fit(self, scores: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
         s = margin(scores, self.scale)
-        maps, thin = group_platt_fit(s, sensitive.codes, y, sample_weight, self.minimum_per_class)
+        maps, thin = group_platt_fit(s, groups.codes, y, sample_weight, self.minimum_per_class)
         self.slopes_, self.intercepts_ = maps.T
-        alpha, beta = (dict(zip(sensitive.labels, part.tolist(), strict=False)) for part in maps.T)
+        alpha, beta = (dict(zip(groups.labels, part.tolist(), strict=False)) for part in maps.T)
         self.diagnostics_ = {
             "slope": alpha,
             "intercept": beta,
             "fallback": {
-                sensitive.labels[code]: f"{ones:g} rows with label 1 and {zeros:g} with label 0"
+                groups.labels[code]: f"{ones:g} rows with label 1 and {zeros:g} with label 0"
                 for code, (zeros, ones) in thin.items()
             },
             "against_labels": [label for label, slope in alpha.items() if slope == 0],
-            **loss_change(scores, self._adjust(scores, sensitive), y, sample_weight),
+            **loss_change(scores, self._adjust(scores, groups), y, sample_weight),
         }
 
-    def _adjust(self, scores: Floats, sensitive: Groups) -> Floats:
+    def _adjust(self, scores: Floats, groups: Groups) -> Floats:
         # The code -1 of an unseen group reads the last entry, the map of all rows.
-        return expit(
-            self.slopes_[sensitive.codes] * margin(scores, self.scale) + self.intercepts_[sensitive.codes]
-        )
+        return expit(self.slopes_[groups.codes] * margin(scores, self.scale) + self.intercepts_[groups.codes])

@@ -9,12 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.algorithms.calibration_maps import group_chances
-from fairmend.core.data.groups import Groups, Unseen
-from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.stages import Postprocessor
+from fairmend.base import Adjustment, Floats, Groups, Postprocessor, TechniqueMetadata, Unseen, group_chances
 from fairmend.plugins.postprocessing._roc_thresholds import (
-    Floats,
     RateTolerance,
     best_positions,
     decision_probability,
@@ -74,15 +70,11 @@ class GroupThresholds(Postprocessor):
         technique_id=9,
         slug="group-thresholds",
         name="Group-specific thresholds for demographic parity",
-        stage="post-processing",
         family="thresholds",
         summary="Sets a cut-off for each group so that all groups are selected at similar rates, losing as little accuracy as possible.",
         citation="corbettdavies2017algorithmic",
         addresses=("outcome-disparity", "base-rate-difference", "intersectional-disparity"),
         targets=("demographic_parity",),
-        needs_scores=True,
-        needs_protected_at_prediction=True,
-        changes=("decisions",),
         keeps_rank_order=True,
         minimum_rows=200,
         duration_weeks=(1, 2),
@@ -100,7 +92,7 @@ class GroupThresholds(Postprocessor):
             "Can selection rates be brought within 80 percent of each other by moving the decision line only?",
             "What does demographic parity cost in accuracy for our scores?",
         ),
-        bounds={"demographic_parity_ratio": "min_ratio"},
+        target_parameters={"demographic_parity_ratio": "min_ratio"},
         adjustments=(Adjustment(parameter="min_ratio", stronger=0.04, minimum=0.5, maximum=1.0),),
         alternatives=(13, 14),
     )
@@ -129,12 +121,12 @@ class GroupThresholds(Postprocessor):
         self.tie_breaking = tie_breaking
         self.unseen = unseen
 
-    def _fit(self, scores: Floats, sensitive: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
-        labelled = roc_curves(scores, sensitive, y, sample_weight)
+    def _fit(self, scores: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
+        labelled = roc_curves(scores, groups, y, sample_weight)
         expected = labelled
         if self.utility == "scores":
-            chance = group_chances(scores, sensitive.codes, y, sample_weight)
-            expected = roc_curves(scores, sensitive, chance, sample_weight)
+            chance = group_chances(scores, groups.codes, y, sample_weight)
+            expected = roc_curves(scores, groups, chance, sample_weight)
         costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in expected]
         window = RateTolerance(factor=1 / self.min_ratio) if self.min_ratio > 0 else RateTolerance(slack=1.0)
         positions = best_positions(
@@ -146,7 +138,7 @@ class GroupThresholds(Postprocessor):
         )
         mixtures = [mixture_at(x) for x in (*positions, int(costs[-1].argmin()))]
         self.thresholds_, self.shares_ = rule_table(labelled, mixtures)
-        self.diagnostics_ = rule_diagnostics(sensitive, labelled, mixtures, costs)
+        self.diagnostics_ = rule_diagnostics(groups, labelled, mixtures, costs)
 
-    def _adjust(self, scores: Floats, sensitive: Groups) -> Floats:
-        return decision_probability(scores, sensitive.codes, self.thresholds_, self.shares_)
+    def _decide(self, scores: Floats, groups: Groups) -> Floats:
+        return decision_probability(scores, groups.codes, self.thresholds_, self.shares_)

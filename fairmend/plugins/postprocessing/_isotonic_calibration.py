@@ -8,10 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from fairmend.core.algorithms.calibration_maps import Floats, loss_change
-from fairmend.core.data.groups import Groups
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Postprocessor
+from fairmend.base import Floats, Postprocessor, TechniqueMetadata, loss_change
 
 
 class IsotonicCalibration(Postprocessor):
@@ -40,14 +37,10 @@ class IsotonicCalibration(Postprocessor):
         technique_id=49,
         slug="isotonic-calibration",
         name="Isotonic calibration",
-        stage="post-processing",
         family="calibration",
         summary="Turns scores into calibrated probabilities with a rising step function of any shape, the same for everybody.",
         citation="zadrozny2002transforming",
         targets=("calibration",),
-        needs_scores=True,
-        needs_protected_at_fit=False,
-        changes=("scores",),
         keeps_rank_order=True,
         minimum_rows=1000,
         duration_weeks=(1, 1),
@@ -63,15 +56,13 @@ class IsotonicCalibration(Postprocessor):
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
 
-    def _fit(
-        self, scores: Floats, sensitive: Groups | None, y: NDArray[np.int64], sample_weight: Floats
-    ) -> None:
+    def _fit(self, scores: Floats, y: NDArray[np.int64], sample_weight: Floats) -> None:
         isotonic = IsotonicRegression(y_min=0.0, y_max=1.0).fit(scores, y, sample_weight)
         self.knots_, self.values_ = isotonic.X_thresholds_, isotonic.y_thresholds_
         self.diagnostics_ = {
             "levels": len(np.unique(self.values_)),
-            **loss_change(scores, self._adjust(scores, None), y, sample_weight),
+            **loss_change(scores, self._adjust(scores), y, sample_weight),
         }
 
-    def _adjust(self, scores: Floats, sensitive: Groups | None) -> Floats:
+    def _adjust(self, scores: Floats) -> Floats:
         return np.interp(scores, self.knots_, self.values_)

@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.core.algorithms.calibration_maps import Floats, loss_change, margin, platt_fit
-from fairmend.core.data.groups import Groups
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Postprocessor
+from fairmend.base import Floats, Postprocessor, TechniqueMetadata, loss_change, margin, platt_fit
 
 
 class PlattScaling(Postprocessor):
@@ -48,14 +45,10 @@ class PlattScaling(Postprocessor):
         technique_id=47,
         slug="platt-scaling",
         name="Platt scaling",
-        stage="post-processing",
         family="calibration",
         summary="Turns scores into calibrated probabilities with one logistic curve for everybody.",
         citation="platt1999probabilistic",
         targets=("calibration",),
-        needs_scores=True,
-        needs_protected_at_fit=False,
-        changes=("scores",),
         keeps_rank_order=True,
         minimum_rows=100,
         duration_weeks=(1, 1),
@@ -75,16 +68,14 @@ class PlattScaling(Postprocessor):
     def __init__(self, scale: str = "logit") -> None:
         self.scale = scale
 
-    def _fit(
-        self, scores: Floats, sensitive: Groups | None, y: NDArray[np.int64], sample_weight: Floats
-    ) -> None:
+    def _fit(self, scores: Floats, y: NDArray[np.int64], sample_weight: Floats) -> None:
         self.slope_, self.intercept_ = platt_fit(margin(scores, self.scale), y, sample_weight)
         self.diagnostics_ = {
             "slope": self.slope_,
             "intercept": self.intercept_,
             "against_labels": self.slope_ == 0,
-            **loss_change(scores, self._adjust(scores, None), y, sample_weight),
+            **loss_change(scores, self._adjust(scores), y, sample_weight),
         }
 
-    def _adjust(self, scores: Floats, sensitive: Groups | None) -> Floats:
+    def _adjust(self, scores: Floats) -> Floats:
         return expit(self.slope_ * margin(scores, self.scale) + self.intercept_)

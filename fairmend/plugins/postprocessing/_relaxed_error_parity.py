@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.data.groups import Groups, Unseen
-from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.stages import Postprocessor
+from fairmend.base import Adjustment, Floats, Groups, Postprocessor, TechniqueMetadata, Unseen
 from fairmend.plugins.postprocessing._roc_thresholds import (
-    Floats,
     RocCurve,
     decision_probability,
     mixture_at,
@@ -85,16 +82,12 @@ class RelaxedErrorParity(Postprocessor):
         technique_id=14,
         slug="relaxed-error-parity",
         name="Relaxed error parity by linear programming",
-        stage="post-processing",
         family="thresholds",
         summary="Mixes thresholds in each group by a linear program, so that error rates differ by at most a chosen tolerance.",
         citation="cruz2024unprocessing",
         addresses=("error-rate-disparity", "outcome-disparity", "intersectional-disparity"),
         targets=("equalized_odds", "equal_opportunity", "demographic_parity"),
-        needs_scores=True,
-        needs_protected_at_prediction=True,
         randomised=True,
-        changes=("decisions",),
         keeps_rank_order=True,
         minimum_rows=500,
         complexity="medium",
@@ -113,7 +106,7 @@ class RelaxedErrorParity(Postprocessor):
             "Is our fair training better than plain training with the best thresholds at the same gap?",
             "Can a linear program level mistakes across several groups after training?",
         ),
-        settings={
+        notion_parameters={
             "equalized_odds": {"parity": "equalized_odds"},
             "equal_opportunity": {"parity": "equal_opportunity"},
             "demographic_parity": {"parity": "demographic_parity"},
@@ -146,15 +139,15 @@ class RelaxedErrorParity(Postprocessor):
         self.false_negative_cost = false_negative_cost
         self.unseen = unseen
 
-    def _fit(self, scores: Floats, sensitive: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
-        *curves, pooled = roc_curves(scores, sensitive, y, sample_weight)
-        require_labels(curves, sensitive, 0, 1)
+    def _fit(self, scores: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
+        *curves, pooled = roc_curves(scores, groups, y, sample_weight)
+        require_labels(curves, groups, 0, 1)
         costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
         figures = parity_figures(curves, self.parity, self.norm)
         fair = parity_program(curves, figures, self.tolerance, costs[:-1])
         mixtures = [*fair, mixture_at(int(costs[-1].argmin()))]
         self.thresholds_, self.shares_ = rule_table([*curves, pooled], mixtures)
-        self.diagnostics_ = rule_diagnostics(sensitive, curves, mixtures, costs)
+        self.diagnostics_ = rule_diagnostics(groups, curves, mixtures, costs)
 
-    def _adjust(self, scores: Floats, sensitive: Groups) -> Floats:
-        return decision_probability(scores, sensitive.codes, self.thresholds_, self.shares_)
+    def _decide(self, scores: Floats, groups: Groups) -> Floats:
+        return decision_probability(scores, groups.codes, self.thresholds_, self.shares_)

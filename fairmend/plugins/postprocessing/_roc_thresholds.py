@@ -17,15 +17,13 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 from sklearn.isotonic import isotonic_regression
 
-from fairmend.core.data.groups import Groups
-from fairmend.core.errors import InsufficientDataError, NotFeasibleError
+from fairmend.base import Floats, Groups, InsufficientDataError, NotFeasibleError
 
 SELECT_NONE = float(np.nextafter(1.0, 2.0))
 ROUNDING = 1e-12
 LEAST_SHARE = 1e-9
 BLOCKS = 1024
 
-Floats = NDArray[np.float64]
 Mixture = tuple[NDArray[np.intp], Floats]
 
 

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.algorithms.calibration_maps import Floats, best_temperature, logit, loss_change
-from fairmend.core.data.groups import Groups
-from fairmend.core.errors import ParameterError
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Postprocessor
+from fairmend.base import (
+    Floats,
+    ParameterError,
+    Postprocessor,
+    TechniqueMetadata,
+    best_temperature,
+    logit,
+    loss_change,
+)
 
 
 class TemperatureScaling(Postprocessor):
@@ -47,14 +51,10 @@ class TemperatureScaling(Postprocessor):
         technique_id=51,
         slug="temperature-scaling",
         name="Temperature scaling",
-        stage="post-processing",
         family="calibration",
         summary="Divides the logit of every score by one number, so that overconfident probabilities become honest and no decision changes.",
         citation="guo2017calibration",
         targets=("calibration",),
-        needs_scores=True,
-        needs_protected_at_fit=False,
-        changes=("scores",),
         keeps_rank_order=True,
         minimum_rows=100,
         duration_weeks=(1, 1),
@@ -77,9 +77,7 @@ class TemperatureScaling(Postprocessor):
         self.lowest = lowest
         self.highest = highest
 
-    def _fit(
-        self, scores: Floats, sensitive: Groups | None, y: NDArray[np.int64], sample_weight: Floats
-    ) -> None:
+    def _fit(self, scores: Floats, y: NDArray[np.int64], sample_weight: Floats) -> None:
         if self.lowest >= self.highest:
             raise ParameterError(
                 f"lowest must be below highest, got {self.lowest:g} and {self.highest:g}; give a range of temperatures"
@@ -89,8 +87,8 @@ class TemperatureScaling(Postprocessor):
         self.diagnostics_ = {
             "temperature": self.temperature_,
             "at_bound": at_bound,
-            **loss_change(scores, self._adjust(scores, None), y, sample_weight),
+            **loss_change(scores, self._adjust(scores), y, sample_weight),
         }
 
-    def _adjust(self, scores: Floats, sensitive: Groups | None) -> Floats:
+    def _adjust(self, scores: Floats) -> Floats:
         return expit(logit(scores) / self.temperature_)

@@ -1,6 +1,6 @@
 """Techniques that change the data a model is trained on."""
 
-from fairmend.core.hooks.markers import hookimpl
+from fairmend.base import hookimpl
 from fairmend.plugins.preprocessing._disparate_impact_remover import DisparateImpactRemover
 from fairmend.plugins.preprocessing._distribution_alignment import DistributionAlignment
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting

@@ -8,24 +8,26 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.algorithms.quantile_maps import (
+from fairmend.base import (
+    Adjustment,
     EmpiricalDistribution,
-    FloatArray,
+    Floats,
+    Groups,
+    Preprocessor,
+    TechniqueMetadata,
+    Unseen,
     group_distributions,
     numbers,
+    numeric_columns,
+    row_hash,
     transport,
+    uniform_by_row,
 )
-from fairmend.core.data.groups import Groups, Unseen
-from fairmend.core.data.row_random import row_hash, uniform_by_row
-from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.stages import Preprocessor
-from fairmend.core.technique import numeric_columns
 
 
-def target_quantiles(laws: Sequence[EmpiricalDistribution], choice: str) -> tuple[FloatArray, FloatArray]:
+def target_quantiles(laws: Sequence[EmpiricalDistribution], choice: str) -> tuple[Floats, Floats]:
     """Return places u and F_A^{-1}(u), the median over groups a of F_a^{-1}(u) (section 5)."""
     u = np.sort(np.concatenate([law.knots[0] for law in laws]))
     quantiles = np.stack([law.quantile(u) for law in laws])
@@ -36,12 +38,12 @@ def target_quantiles(laws: Sequence[EmpiricalDistribution], choice: str) -> tupl
     return u, lower if choice == "lower_median" else (lower + upper) / 2
 
 
-def geometric(x: FloatArray, repaired: FloatArray, level: float) -> FloatArray:
+def geometric(x: Floats, repaired: Floats, level: float) -> Floats:
     """Return values moved a share ``level`` of the way to the full repair (section 5)."""
     return (1 - level) * x + level * repaired
 
 
-def combinatorial(x: FloatArray, repaired: FloatArray, level: float, draw: FloatArray) -> FloatArray:
+def combinatorial(x: Floats, repaired: Floats, level: float, draw: Floats) -> Floats:
     """Return the full repair in a share ``level`` of the rows and the old values in the others."""
     return np.where(draw < level, repaired, x)
 
@@ -105,17 +107,12 @@ class DisparateImpactRemover(Preprocessor):
         technique_id=69,
         slug="disparate-impact-remover",
         name="Disparate impact remover",
-        stage="pre-processing",
         family="transformation",
         summary="Moves the values of numeric features so that every group has the same distribution of them, keeping the order within each group.",
         citation="feldman2015certifying",
         addresses=("biased-mediator", "proxy-variable", "outcome-disparity"),
         targets=("demographic_parity",),
         tasks=("binary", "multiclass", "regression", "ranking"),
-        needs_labels=False,
-        needs_protected_at_prediction=True,
-        needs_retraining=True,
-        changes=("features",),
         keeps_rank_order=True,
         minimum_rows=100,
         complexity="low",
@@ -160,17 +157,17 @@ class DisparateImpactRemover(Preprocessor):
         self.unseen = unseen
         self.random_state = random_state
 
-    def _fit(self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64] | None) -> None:
+    def _fit(self, X: pd.DataFrame, groups: Groups) -> None:
         self.features_ = numeric_columns(X, self.features)
         fallback = self.unseen == "fallback"
-        self.laws_, small = group_distributions(X, self.features_, sensitive, fallback=fallback)
-        self.targets_: dict[str, tuple[FloatArray, FloatArray]] = {}
+        self.laws_, small = group_distributions(X, self.features_, groups, fallback=fallback)
+        self.targets_: dict[str, tuple[Floats, Floats]] = {}
         for name, laws in self.laws_.items():
-            large = [laws[a] for a, label in enumerate(sensitive.labels) if label not in small.get(name, ())]
+            large = [laws[a] for a, label in enumerate(groups.labels) if label not in small.get(name, ())]
             self.targets_[name] = target_quantiles(large, self.target)
         self.diagnostics_ = {"small_groups": small}
 
-    def _transform(self, X: pd.DataFrame, sensitive: Groups) -> pd.DataFrame:
+    def _transform(self, X: pd.DataFrame, groups: Groups) -> pd.DataFrame:
         out = X.copy()
         if self.repair_level == 0:
             return out
@@ -179,7 +176,7 @@ class DisparateImpactRemover(Preprocessor):
         for place, name in enumerate(numeric_columns(X, self.features_), start=1):
             x = numbers(X[name])
             within = uniform_by_row(hashes, seed + place) if self.ties == "spread" else None
-            repaired = transport(x, self.laws_[name], sensitive.codes, self.targets_[name], within)
+            repaired = transport(x, self.laws_[name], groups.codes, self.targets_[name], within)
             if self.partial == "geometric":
                 out[name] = geometric(x, repaired, self.repair_level)
             else:

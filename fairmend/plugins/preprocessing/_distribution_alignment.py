@@ -12,19 +12,21 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.algorithms.quantile_maps import (
+from fairmend.base import (
     EmpiricalDistribution,
-    FloatArray,
+    Floats,
+    Groups,
+    Preprocessor,
+    TechniqueMetadata,
+    Unseen,
     group_distributions,
     group_ranks,
     numbers,
+    numeric_columns,
+    row_hash,
     transport,
+    uniform_by_row,
 )
-from fairmend.core.data.groups import Groups, Unseen
-from fairmend.core.data.row_random import row_hash, uniform_by_row
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Preprocessor
-from fairmend.core.technique import numeric_columns
 from fairmend.plugins.preprocessing._gaussian_copula import chain, chained, correlation
 
 
@@ -80,17 +82,12 @@ class DistributionAlignment(Preprocessor):
         technique_id=74,
         slug="distribution-alignment",
         name="Distribution alignment (univariate and chained quantile maps)",
-        stage="pre-processing",
         family="transformation",
         summary="Maps the features of each group to the joint distribution of all rows, one feature after the other given those before.",
         citation="johndrow2019algorithm",
         addresses=("biased-mediator", "proxy-variable", "outcome-disparity"),
         targets=("demographic_parity",),
         tasks=("binary", "multiclass", "regression", "ranking"),
-        needs_labels=False,
-        needs_protected_at_prediction=True,
-        needs_retraining=True,
-        changes=("features",),
         minimum_rows=500,
         complexity="low",
         duration_weeks=(1, 2),
@@ -127,27 +124,27 @@ class DistributionAlignment(Preprocessor):
         self.unseen = unseen
         self.random_state = random_state
 
-    def _fit(self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64] | None) -> None:
+    def _fit(self, X: pd.DataFrame, groups: Groups) -> None:
         features = numeric_columns(X, self.features)
         self.features_ = sorted(features, key=str) if self.features is None else features
         fallback = self.unseen == "fallback"
-        self.laws_, small = group_distributions(X, self.features_, sensitive, fallback=fallback)
+        self.laws_, small = group_distributions(X, self.features_, groups, fallback=fallback)
         self.diagnostics_ = {"small_groups": small}
         if self.method == "chained":
             everyone = np.full(len(X), -1)
-            z, z_pooled = self._scores(X, sensitive.codes), self._scores(X, everyone)
-            p, rows = z.shape[1], [sensitive.codes == a for a in range(sensitive.n_groups)]
+            z, z_pooled = self._scores(X, groups.codes), self._scores(X, everyone)
+            p, rows = z.shape[1], [groups.codes == a for a in range(groups.n_groups)]
             r_pooled = correlation(z_pooled, np.eye(p), 0)
             r_groups = [correlation(z[r], r_pooled, 2 * p) for r in rows]
             self.chains_ = np.stack([*(chain(r, r_pooled) for r in r_groups), np.eye(p)])
-            w, w_pooled = chained(z, self.chains_, sensitive.codes), chained(z_pooled, self.chains_, everyone)
+            w, w_pooled = chained(z, self.chains_, groups.codes), chained(z_pooled, self.chains_, everyone)
             self.chained_laws_ = [
                 [*(EmpiricalDistribution.of(w[r, j]) for r in rows), EmpiricalDistribution.of(w_pooled[:, j])]
                 for j in range(p)
             ]
 
-    def _transform(self, X: pd.DataFrame, sensitive: Groups) -> pd.DataFrame:
-        out, codes = X.copy(), sensitive.codes
+    def _transform(self, X: pd.DataFrame, groups: Groups) -> pd.DataFrame:
+        out, codes = X.copy(), groups.codes
         features, laws, draws = numeric_columns(X, self.features_), [*self.laws_.values()], self._draws(X)
         columns = [numbers(X[name]) for name in features]
         if self.method == "chained":
@@ -157,13 +154,13 @@ class DistributionAlignment(Preprocessor):
             out[name] = transport(x, own, codes, self.laws_[name][-1].knots, draw)
         return out
 
-    def _draws(self, X: pd.DataFrame) -> list[FloatArray | None]:
+    def _draws(self, X: pd.DataFrame) -> list[Floats | None]:
         if self.ties == "together":
             return [None] * len(self.features_)
         hashes, seed = row_hash(X), self.random_state or 0
         return [uniform_by_row(hashes, seed + j) for j in range(len(self.features_))]
 
-    def _scores(self, X: pd.DataFrame, codes: NDArray[np.intp]) -> FloatArray:
+    def _scores(self, X: pd.DataFrame, codes: NDArray[np.intp]) -> Floats:
         pairs = zip(self.features_, self._draws(X), strict=True)
         ranks = [group_ranks(numbers(X[name]), self.laws_[name], codes, draw) for name, draw in pairs]
         return np.asarray(ndtri(np.column_stack(ranks)))

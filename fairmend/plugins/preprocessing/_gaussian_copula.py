@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from fairmend.base import Floats
+
 RIDGE = 1e-6
-FloatArray = NDArray[np.float64]
 
 
-def correlation(z: FloatArray, prior: FloatArray, rows_of_prior: int) -> FloatArray:
+def correlation(z: Floats, prior: Floats, rows_of_prior: int) -> Floats:
     """Return the correlation of normal scores (n, p), shrunk towards a prior worth some rows."""
     known = np.nan_to_num(z - np.nanmean(z, axis=0))  # a missing score counts as the middle one
     spread = known.std(axis=0)
@@ -19,7 +20,7 @@ def correlation(z: FloatArray, prior: FloatArray, rows_of_prior: int) -> FloatAr
     return np.asarray((len(z) * r + rows_of_prior * prior) / (len(z) + rows_of_prior))
 
 
-def chain(r_group: FloatArray, r_pooled: FloatArray) -> FloatArray:
+def chain(r_group: Floats, r_pooled: Floats) -> Floats:
     """Return the lower triangular M = L L_a^{-1} that gives scores of one correlation another one.
 
     Row j is the chain rule at feature j: take out what the features before it explain in the group,
@@ -30,7 +31,7 @@ def chain(r_group: FloatArray, r_pooled: FloatArray) -> FloatArray:
     return np.asarray(l_pooled @ np.linalg.inv(l_group))
 
 
-def chained(z: FloatArray, chains: FloatArray, codes: NDArray[np.intp]) -> FloatArray:
+def chained(z: Floats, chains: Floats, codes: NDArray[np.intp]) -> Floats:
     """Return the scores after the chain of their group, NaN where missing, shape (n, p)."""
     w = np.empty_like(z)
     for a in np.unique(codes):

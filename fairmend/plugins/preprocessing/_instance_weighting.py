@@ -6,14 +6,17 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from fairmend.core.data.groups import Groups
-from fairmend.core.errors import InsufficientDataError
-from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.stages import Preprocessor
+from fairmend.base import (
+    Adjustment,
+    DataChange,
+    Groups,
+    InsufficientDataError,
+    Preprocessor,
+    TechniqueMetadata,
+)
 
 
 def cell_weights(n_ay: NDArray[Any]) -> NDArray[np.float64]:
@@ -55,7 +58,6 @@ class InstanceWeighting(Preprocessor):
         technique_id=31,
         slug="instance-weighting",
         name="Instance weighting (reweighing)",
-        stage="pre-processing",
         family="reweighting",
         summary="Gives each combination of group and label the weight that makes label and group independent.",
         citation="kamiran2012data",
@@ -67,8 +69,7 @@ class InstanceWeighting(Preprocessor):
         ),
         targets=("demographic_parity",),
         tasks=("binary",),
-        needs_retraining=True,
-        changes=("weights",),
+        modifies=("weights",),
         minimum_rows=200,
         complexity="low",
         duration_weeks=(1, 1),
@@ -89,16 +90,14 @@ class InstanceWeighting(Preprocessor):
     def __init__(self, strength: float = 1.0) -> None:
         self.strength = strength
 
-    def _reweight(
-        self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64], sample_weight: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        cell = sensitive.codes * 2 + y
-        n_ay = np.bincount(cell, weights=sample_weight, minlength=2 * sensitive.n_groups).reshape(-1, 2)
+    def _change(self, y: NDArray[np.int64], groups: Groups, sample_weight: NDArray[np.float64]) -> DataChange:
+        cell = groups.codes * 2 + y
+        n_ay = np.bincount(cell, weights=sample_weight, minlength=2 * groups.n_groups).reshape(-1, 2)
         if (n_ay == 0).any():
             group, label = np.argwhere(n_ay == 0)[0]
             raise InsufficientDataError(
-                f"no row of the group {sensitive.labels[group]!r} has the label {label}, so weights cannot restore "
+                f"no row of the group {groups.labels[group]!r} has the label {label}, so weights cannot restore "
                 "it; merge groups or leave out this attribute"
             )
         w = sample_weight * cell_weights(n_ay).ravel()[cell] ** self.strength
-        return w * (sample_weight.sum() / w.sum())
+        return DataChange(sample_weight=w * (sample_weight.sum() / w.sum()))

@@ -10,12 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.algorithms.quantile_maps import FloatArray
-from fairmend.core.data.groups import Groups
-from fairmend.core.data.synthetic_table import decoded, encoded, numeric_mask
-from fairmend.core.errors import InsufficientDataError, MissingExtraError
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Preprocessor, Resampled
+from fairmend.base import (
+    DataChange,
+    Floats,
+    Groups,
+    InsufficientDataError,
+    MissingExtraError,
+    Preprocessor,
+    TechniqueMetadata,
+    decoded,
+    encoded,
+    numeric_mask,
+)
 
 
 def wanted_counts(n_ay: NDArray[np.int64], target: str) -> NDArray[np.int64]:
@@ -81,14 +87,12 @@ class Smote(Preprocessor):
         technique_id=36,
         slug="smote",
         name="SMOTE by group and class",
-        stage="pre-processing",
         family="resampling",
         summary="Adds synthetic rows to rare combinations of group and label, each between two similar rows of the same combination.",
         citation="chawla2002smote",
         addresses=("class-imbalance", "representation-imbalance", "base-rate-difference"),
         tasks=("binary",),
-        needs_retraining=True,
-        changes=("rows",),
+        modifies=("rows",),
         minimum_rows=200,
         complexity="low",
         duration_weeks=(1, 2),
@@ -117,17 +121,17 @@ class Smote(Preprocessor):
         self.k_neighbors = k_neighbors
         self.random_state = random_state
 
-    def _resample(
-        self, X: pd.DataFrame, sensitive: Groups, y: NDArray[np.int64], sample_weight: FloatArray
-    ) -> Resampled:
-        n_ay = np.bincount(sensitive.codes * 2 + y, minlength=2 * sensitive.n_groups)
+    def _change(
+        self, X: pd.DataFrame, y: NDArray[np.int64], groups: Groups, sample_weight: Floats
+    ) -> DataChange:
+        n_ay = np.bincount(groups.codes * 2 + y, minlength=2 * groups.n_groups)
         if (n_ay == 0).any():
             group, label = divmod(int(np.argmin(n_ay)), 2)
             raise InsufficientDataError(
-                f"no row of the group {sensitive.labels[group]!r} has the label {label}, so there is nothing to "
+                f"no row of the group {groups.labels[group]!r} has the label {label}, so there is nothing to "
                 "interpolate; merge groups or leave out this attribute"
             )
-        cell, kind = pd.factorize(sensitive.codes * 2 + y)  # in order of appearance: names change nothing
+        cell, kind = pd.factorize(groups.codes * 2 + y)  # in order of appearance: names change nothing
         n, member = n_ay[kind], np.unique(cell, return_index=True)[1]
         extra = wanted_counts(n_ay.reshape(-1, 2), self.target).ravel()[kind] - n
         numeric, Z = numeric_mask(X), encoded(X)
@@ -148,11 +152,11 @@ class Smote(Preprocessor):
             made_cell.append(cells[len(X) :])
         cells = np.concatenate(made_cell)
         weight = np.bincount(cell, weights=sample_weight) / n
-        people = [sensitive.frame, sensitive.frame.iloc[member[cells]]]
-        return Resampled(
-            pd.concat([X, X.iloc[repeats], decoded(np.concatenate(made), X)], ignore_index=True),
-            pd.concat(people, ignore_index=True),
-            np.concatenate([y, kind[cells] % 2]),
-            np.concatenate([sample_weight, weight[cells]]),
-            np.concatenate([np.arange(len(X)), repeats, np.full(len(cells) - len(repeats), -1)]),
+        people = [groups.frame, groups.frame.iloc[member[cells]]]
+        return DataChange(
+            X=pd.concat([X, X.iloc[repeats], decoded(np.concatenate(made), X)], ignore_index=True),
+            y=np.concatenate([y, kind[cells] % 2]),
+            sample_weight=np.concatenate([sample_weight, weight[cells]]),
+            sensitive_features=pd.concat(people, ignore_index=True),
+            origin=np.concatenate([np.arange(len(X)), repeats, np.full(len(cells) - len(repeats), -1)]),
         )

@@ -97,7 +97,7 @@ def test_combinations_are_sensible(registry, depth):
     calibrators = {
         card.metadata.technique_id
         for card in registry.cards()
-        if "calibration" in card.metadata.targets and "scores" in card.metadata.changes
+        if "calibration" in card.metadata.targets and "scores" in card.metadata.modifies
     }
     assert candidates[0] == ()
     assert len(set(slugs(candidates))) == len(candidates)

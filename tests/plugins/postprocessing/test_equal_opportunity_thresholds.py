@@ -57,7 +57,7 @@ def test_equals_brute_force_over_thresholds(tolerance, seed):
             right = sum(line[:k].sum() + (1 - line[k:]).sum() for k, line in zip(chosen, labels, strict=True))
             best = max(best, right / 39)
     fitted = EqualOpportunityThresholds(tolerance=tolerance).fit(scores, y, sensitive_features=group)
-    assert np.mean(fitted.adjust(scores, sensitive_features=group) == y) == pytest.approx(best)
+    assert np.mean(fitted.predict(scores, sensitive_features=group) == y) == pytest.approx(best)
 
 
 def test_by_hand():
@@ -71,7 +71,7 @@ def test_by_hand():
     assert equal.diagnostics_["true_positive_rate"] == {"a": 1.0, "b": 1.0}
     assert equal.diagnostics_["false_positive_rate"] == {"a": 0.0, "b": pytest.approx(2 / 3)}
     assert equal.diagnostics_["thresholds"] == pytest.approx({"a": 0.6, "b": 0.4})
-    assert equal.adjust([0.5, 0.5], sensitive_features=["a", "b"]).tolist() == [0, 1]
+    assert equal.predict([0.5, 0.5], sensitive_features=["a", "b"]).tolist() == [0, 1]
 
 
 def test_wider_tolerances_are_met_and_gain_accuracy(small_groups):
@@ -106,10 +106,10 @@ def test_groups_without_favourable_rows_and_unseen_ones(small_groups):
     with pytest.raises(InsufficientDataError, match="group 'z' has the label 1"):
         EqualOpportunityThresholds().fit(scores, lost, sensitive_features=sensitive["b"])
     fitted = EqualOpportunityThresholds(unseen="fallback").fit(scores, y, sensitive_features=sensitive["b"])
-    pooled = fitted.adjust(scores, sensitive_features=np.repeat("w", len(y)))
+    pooled = fitted.predict(scores, sensitive_features=np.repeat("w", len(y)))
     assert np.mean(pooled == y) == max(np.mean((scores >= t) == y) for t in scores)
     with pytest.raises(UnseenGroupError, match="'fallback'"):
-        EqualOpportunityThresholds().fit(scores, y, sensitive_features=sensitive["b"]).adjust(
+        EqualOpportunityThresholds().fit(scores, y, sensitive_features=sensitive["b"]).predict(
             [0.5], sensitive_features=["w"]
         )
     with pytest.raises(ParameterError, match="tie_breaking"):

@@ -63,7 +63,7 @@ def test_equals_brute_force_over_thresholds(min_ratio, seed):
         )
         best = max(best, right / 30)
     fitted = GroupThresholds(min_ratio=min_ratio, utility="labels").fit(scores, y, sensitive_features=group)
-    decisions = fitted.adjust(scores, sensitive_features=group)
+    decisions = fitted.predict(scores, sensitive_features=group)
     assert np.mean(decisions == y) == pytest.approx(best)
 
 
@@ -115,7 +115,7 @@ def test_utility_by_scores_loses_less_on_new_rows():
         right = []
         for utility in ("scores", "labels"):
             fitted = GroupThresholds(min_ratio=0.8, utility=utility)
-            decisions = fitted.fit(scores, y, sensitive_features=group).adjust(
+            decisions = fitted.fit(scores, y, sensitive_features=group).predict(
                 scores, sensitive_features=group
             )
             rates = _rates(decisions.astype(float), group)
@@ -148,9 +148,9 @@ def test_ties_can_be_drawn_so_that_rates_are_equal(small_groups):
     assert np.ptp(_rates(probability, sensitive)) < 1e-9
     assert ((probability > 0) & (probability < 1)).any()
     keys = np.arange(len(y))
-    first = drawn.adjust(coarse, sensitive_features=sensitive, key=keys)
+    first = drawn.predict(coarse, sensitive_features=sensitive, key=keys)
     np.testing.assert_array_equal(
-        first[::-1], drawn.adjust(coarse[::-1], sensitive_features=sensitive[::-1], key=keys[::-1])
+        first[::-1], drawn.predict(coarse[::-1], sensitive_features=sensitive[::-1], key=keys[::-1])
     )
     assert first.mean() == pytest.approx(probability.mean(), abs=0.03)
     assert set(drawn.diagnostics_["mixtures"]) == set(drawn.diagnostics_["thresholds"])
@@ -160,11 +160,11 @@ def test_unseen_and_empty_groups(small_groups):
     scores, y, sensitive = small_groups
     strict = GroupThresholds().fit(scores, y, sensitive_features=sensitive["b"])
     with pytest.raises(UnseenGroupError, match="w"):
-        strict.adjust([0.5], sensitive_features=["w"])
+        strict.predict([0.5], sensitive_features=["w"])
     lenient = GroupThresholds(utility="labels", unseen="fallback").fit(
         scores, y, sensitive_features=sensitive["b"]
     )
-    pooled = lenient.adjust(scores, sensitive_features=np.repeat("w", len(y)))
+    pooled = lenient.predict(scores, sensitive_features=np.repeat("w", len(y)))
     assert np.mean(pooled == y) == max(np.mean((scores >= t) == y) for t in scores)
     with pytest.raises(InsufficientDataError, match="group 'x' has a positive weight"):
         strict.fit(scores, y, sensitive_features=sensitive["b"], sample_weight=(sensitive["b"] != "x"))

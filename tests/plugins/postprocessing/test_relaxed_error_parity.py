@@ -105,11 +105,11 @@ def test_draws_belong_to_rows_and_meet_the_probability(small_groups):
     probability = fitted.decision_probability(scores, sensitive_features=sensitive)
     assert ((probability > 0) & (probability < 1)).any()
     keys = np.arange(len(y))
-    decisions = fitted.adjust(scores, sensitive_features=sensitive, key=keys, seed=3)
+    decisions = fitted.predict(scores, sensitive_features=sensitive, key=keys, seed=3)
     assert set(np.unique(decisions)) == {0, 1}
     assert decisions.mean() == pytest.approx(probability.mean(), abs=0.03)
     some = np.random.default_rng(0).permutation(len(y))[:500]
-    again = fitted.adjust(scores[some], sensitive_features=sensitive.iloc[some], key=keys[some], seed=3)
+    again = fitted.predict(scores[some], sensitive_features=sensitive.iloc[some], key=keys[some], seed=3)
     np.testing.assert_array_equal(again, decisions[some])
     groups = Groups.of(sensitive)
     for code in range(groups.n_groups):
@@ -130,7 +130,7 @@ def test_weights_edges_and_parameters(small_groups):
     with pytest.raises(ParameterError, match="norm"):
         RelaxedErrorParity(norm="2").fit(scores, y, sensitive_features=sensitive)
     fitted = RelaxedErrorParity(unseen="fallback").fit(scores, y, sensitive_features=sensitive["b"])
-    pooled = fitted.adjust(scores, sensitive_features=np.repeat("w", len(y)))
+    pooled = fitted.predict(scores, sensitive_features=np.repeat("w", len(y)))
     assert np.mean(pooled == y) == max(np.mean((scores >= t) == y) for t in scores)
 
 

@@ -12,7 +12,11 @@ from fairmend.plugins.preprocessing import InstanceWeighting
 
 
 def weights_of(data: Dataset, **parameters: float) -> np.ndarray:
-    return InstanceWeighting(**parameters).reweight(data.X, data.y, sensitive_features=data.sensitive)
+    return (
+        InstanceWeighting(**parameters)
+        .change(data.X, data.y, sensitive_features=data.sensitive)
+        .sample_weight
+    )
 
 
 def mean_score_range(case: Case) -> float:
@@ -30,7 +34,7 @@ def test_equal_to_aif360_on_two_groups(adult: pd.DataFrame) -> None:
     frame = pd.DataFrame({"sex": male, "age": adult["age"], "income": y})
     theirs = datasets.BinaryLabelDataset(df=frame, label_names=["income"], protected_attribute_names=["sex"])
     expected = Reweighing([{"sex": 0}], [{"sex": 1}]).fit_transform(theirs).instance_weights
-    ours = InstanceWeighting().reweight(frame[["age"]], y, sensitive_features=adult["sex"])
+    ours = InstanceWeighting().change(frame[["age"]], y, sensitive_features=adult["sex"]).sample_weight
     np.testing.assert_allclose(ours, expected, rtol=1e-12)
 
 
@@ -60,7 +64,7 @@ def test_mean_difference_of_german_credit_vanishes(german: pd.DataFrame) -> None
     # The figure before is that of AIF360's tutorial on credit scoring, which draws its training rows so.
     train = german.iloc[np.random.RandomState(0).permutation(1000)[:700]]
     older, y = (train["age"] >= 25).to_numpy(), (train["credit"] == 1).to_numpy().astype(int)
-    w = InstanceWeighting().reweight(train[["age"]], y, sensitive_features=older)
+    w = InstanceWeighting().change(train[["age"]], y, sensitive_features=older).sample_weight
 
     def mean_difference(w: np.ndarray) -> float:
         return float(np.average(y[~older], weights=w[~older]) - np.average(y[older], weights=w[older]))
@@ -73,8 +77,10 @@ def test_mean_difference_of_german_credit_vanishes(german: pd.DataFrame) -> None
 def test_integer_weights_are_repeated_rows(adult_data: Dataset) -> None:
     data = adult_data.take(np.arange(2000))
     counts = np.random.default_rng(0).integers(1, 4, len(data))
-    weighted = InstanceWeighting().reweight(
-        data.X, data.y, sensitive_features=data.sensitive, sample_weight=counts
+    weighted = (
+        InstanceWeighting()
+        .change(data.X, data.y, sensitive_features=data.sensitive, sample_weight=counts)
+        .sample_weight
     )
     repeated = weights_of(data.take(np.repeat(np.arange(len(data)), counts)))
     first = np.cumsum(counts) - counts

@@ -24,7 +24,7 @@ def people(adult_data: Dataset) -> Dataset:
 
 
 def resampled(data: Dataset, **parameters: object) -> Resampled:
-    return Smote(random_state=0, **parameters).resample(data.X, data.y, sensitive_features=data.sensitive)
+    return Smote(random_state=0, **parameters).change(data.X, data.y, sensitive_features=data.sensitive)
 
 
 def cells(sensitive: pd.DataFrame, y: np.ndarray) -> pd.Series:
@@ -95,7 +95,7 @@ def test_categories_are_taken_from_the_cell(adult_data: Dataset) -> None:
         flag=data.X["age"] > 30,
         relationship=data.X["relationship"].where(data.X["age"] != 33, None),
     )
-    rows = Smote(random_state=0).resample(X, data.y, sensitive_features=data.sensitive["sex"])
+    rows = Smote(random_state=0).change(X, data.y, sensitive_features=data.sensitive["sex"])
     made = slice(len(X), None)
     assert set(rows.X["relationship"][made].dropna()) <= set(X["relationship"].dropna())
     assert rows.X["native"].dtype == X["native"].dtype
@@ -110,7 +110,7 @@ def test_worked_by_hand() -> None:
     # The cell (a, 1) has the values 0 and 1, so that what is added lies between; b is balanced already.
     X = pd.DataFrame({"x": [0.0, 1.0, 5.0, 6.0, 7.0, 8.0, 20.0, 21.0, 30.0, 31.0]})
     y = [1, 1, 0, 0, 0, 0, 1, 1, 0, 0]
-    rows = Smote(random_state=1).resample(X, y, sensitive_features=list("aaaaaabbbb"))
+    rows = Smote(random_state=1).change(X, y, sensitive_features=list("aaaaaabbbb"))
     assert len(rows.y) == 12
     assert rows.y[10:].tolist() == [1, 1]
     assert rows.sensitive["group"][10:].tolist() == ["a", "a"]
@@ -119,14 +119,14 @@ def test_worked_by_hand() -> None:
 
 def test_balanced_data_come_back_as_they_are() -> None:
     X, y = pd.DataFrame({"x": np.arange(20)}), np.tile([0, 1], 10)
-    rows = Smote().resample(X, y, sensitive_features=np.repeat(["a", "b"], 10))
+    rows = Smote().change(X, y, sensitive_features=np.repeat(["a", "b"], 10))
     pd.testing.assert_frame_equal(rows.X, X, check_dtype=False)
     np.testing.assert_array_equal(rows.origin, np.arange(20))
 
 
 def test_a_single_row_is_repeated_and_says_so() -> None:
     X = pd.DataFrame({"x": [9.5, 1, 2, 3, 4, 5, 6, 7], "c": list("uvvvvvvv")})
-    rows = Smote(random_state=0).resample(X, [1, 0, 0, 0, 1, 1, 0, 0], sensitive_features=list("aaaabbbb"))
+    rows = Smote(random_state=0).change(X, [1, 0, 0, 0, 1, 1, 0, 0], sensitive_features=list("aaaabbbb"))
     assert rows.X["x"].tolist()[8:] == [9.5, 9.5]
     assert rows.X["c"].tolist()[8:] == ["u", "u"]
     assert rows.origin.tolist()[8:] == [0, 0]
@@ -135,7 +135,7 @@ def test_a_single_row_is_repeated_and_says_so() -> None:
 def test_categories_alone_are_enough() -> None:
     X = pd.DataFrame({"c": list("uuvvuvuvuvuv"), "d": list("ssttststttst")})
     y = [1, 1, 0, 0, 0, 0] + [0, 1] * 3
-    rows = Smote(random_state=0).resample(X, y, sensitive_features=["a"] * 6 + ["b"] * 6)
+    rows = Smote(random_state=0).change(X, y, sensitive_features=["a"] * 6 + ["b"] * 6)
     assert len(rows.y) == 14
     assert set(rows.X["c"][12:]) <= {"u"}
 
@@ -144,7 +144,7 @@ def test_made_up_rows_have_the_mean_weight_of_their_cell_and_the_labels_given() 
     X = pd.DataFrame({"x": np.arange(10.0)})
     y = np.array(["yes", "yes", "no", "no", "no", "no", "yes", "yes", "no", "no"])
     w = np.array([1, 3, 1, 1, 1, 1, 1, 1, 1, 1.0])
-    rows = Smote(random_state=0).resample(X, y, sensitive_features=list("aaaaaabbbb"), sample_weight=w)
+    rows = Smote(random_state=0).change(X, y, sensitive_features=list("aaaaaabbbb"), sample_weight=w)
     assert rows.weights[10:].tolist() == [2, 2]
     assert rows.y[10:].tolist() == ["yes", "yes"]
 
@@ -154,7 +154,7 @@ def test_the_seed_decides(adult_data: Dataset) -> None:
     data = adult_data.take(np.arange(600))
     X, sex = data.X[NUMBERS], data.sensitive["sex"]
     first, again, other = (
-        Smote(random_state=s).resample(X, data.y, sensitive_features=sex).X for s in (1, 1, 2)
+        Smote(random_state=s).change(X, data.y, sensitive_features=sex).X for s in (1, 1, 2)
     )
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(other)
@@ -163,14 +163,14 @@ def test_the_seed_decides(adult_data: Dataset) -> None:
 def test_bad_input_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y, a = pd.DataFrame({"x": np.arange(8.0)}), [0, 0, 1, 0, 0, 1, 1, 0], list("aaaabbbb")
     with pytest.raises(InsufficientDataError, match="no row of the group 'b' has the label 1"):
-        Smote().resample(X, [0, 0, 1, 0, 0, 0, 0, 0], sensitive_features=a)
+        Smote().change(X, [0, 0, 1, 0, 0, 0, 0, 0], sensitive_features=a)
     with pytest.raises(DataError, match="'x' is missing in 1 rows"):
-        Smote().resample(X.where(X != 3), y, sensitive_features=a)
+        Smote().change(X.where(X != 3), y, sensitive_features=a)
     with pytest.raises(ParameterError, match="k_neighbors"):
-        Smote(k_neighbors=0).resample(X, y, sensitive_features=a)
+        Smote(k_neighbors=0).change(X, y, sensitive_features=a)
     monkeypatch.setitem(sys.modules, "imblearn.over_sampling", None)
     with pytest.raises(MissingExtraError, match=r"fairmend\[resampling\]"):
-        Smote().resample(X, [0, 1, 1, 0, 0, 0, 1, 1], sensitive_features=list("aaabbbbb"))
+        Smote().change(X, [0, 1, 1, 0, 0, 0, 1, 1], sensitive_features=list("aaabbbbb"))
 
 
 @pytest.mark.data

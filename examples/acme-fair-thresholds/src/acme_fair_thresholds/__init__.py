@@ -9,9 +9,7 @@ from acme_fair_thresholds._fair_thresholds import FairThresholds
 from acme_fair_thresholds._gate import lowest_selection_rate
 from acme_fair_thresholds._letters import Letters
 from acme_fair_thresholds._tenancies import tenancies
-from fairmend.core.findings import FindingKind
-from fairmend.core.hooks.markers import hookimpl
-from fairmend.core.technique import Technique
+from fairmend.base import FindingKind, Technique, hookimpl
 
 __all__ = ["FairThresholds", "Letters", "lowest_selection_rate", "tenancies"]
 

@@ -6,14 +6,9 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.core.data.groups import Groups, Unseen
-from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.stages import Postprocessor
-
-Floats = NDArray[np.float64]
+from fairmend.base import Adjustment, Floats, Groups, Postprocessor, TechniqueMetadata, Unseen
 
 
 def threshold_for(rate: float, scores: Floats, weights: Floats) -> float:
@@ -55,16 +50,11 @@ class FairThresholds(Postprocessor):
         technique_id="acme:fair-thresholds",
         slug="acme-fair-thresholds",
         name="Fair thresholds",
-        stage="post-processing",
         family="thresholds",
         summary="Lowers the threshold of each group that is selected at less than a share of the highest rate.",
         citation="Equal Employment Opportunity Commission (1978). Uniform Guidelines on Employee Selection Procedures. 29 CFR Part 1607.",
         addresses=("outcome-disparity", "intersectional-disparity", "crowded-cut-off"),
         targets=("demographic_parity",),
-        needs_labels=False,
-        needs_scores=True,
-        needs_protected_at_prediction=True,
-        changes=("decisions",),
         keeps_rank_order=True,
         legal_notes="The protected attribute is read for every decision, which is disparate treatment in some jurisdictions.",
         use_when="A group just misses the four-fifths rule, and nobody may lose a favourable decision.",
@@ -87,8 +77,8 @@ class FairThresholds(Postprocessor):
         self.cut_off = cut_off
         self.unseen = unseen
 
-    def _fit(self, scores: Floats, sensitive: Groups, y: None, sample_weight: Floats) -> None:
-        members = [sensitive.codes == g for g in range(sensitive.n_groups)]
+    def _fit(self, scores: Floats, groups: Groups, sample_weight: Floats) -> None:
+        members = [groups.codes == g for g in range(groups.n_groups)]
         rates = np.array([np.average(scores[m] >= self.cut_off, weights=sample_weight[m]) for m in members])
         wanted = self.ratio * rates.max()
         self.thresholds_ = np.array(
@@ -99,10 +89,7 @@ class FairThresholds(Postprocessor):
                 for rate, m in zip(rates, members, strict=True)
             ]
         )
-        self.diagnostics_ = {
-            "thresholds": dict(zip(sensitive.labels, self.thresholds_.tolist(), strict=True))
-        }
+        self.diagnostics_ = {"thresholds": dict(zip(groups.labels, self.thresholds_.tolist(), strict=True))}
 
-    def _adjust(self, scores: Floats, sensitive: Groups) -> Floats:
-        # The code of a group that was not there at fit is -1, which is the last entry.
-        return (scores >= np.append(self.thresholds_, self.cut_off)[sensitive.codes]).astype(float)
+    def _decide(self, scores: Floats, groups: Groups) -> Floats:
+        return (scores >= np.append(self.thresholds_, self.cut_off)[groups.codes]).astype(float)

@@ -17,8 +17,8 @@ from numpy.random import Generator
 
 from fairmend.core.errors import UsageError
 from fairmend.core.metrics.tables.contingency import CountTable, ScoreTable
-from fairmend.core.metrics.tables.input_validation import Float
 from fairmend.core.metrics.tables.two_point_quadrature import two_points
+from fairmend.core.types import Floats
 
 Method = Literal["percentile", "bca"]
 Interval = tuple[float, float]
@@ -39,7 +39,7 @@ def check_settings(n_boot: int, level: float) -> None:
         raise UsageError(f"level must lie between 0 and 1, got {level}; 0.95 is usual")
 
 
-def replicates(table: CountTable, n_boot: int, rng: Generator) -> Float:
+def replicates(table: CountTable, n_boot: int, rng: Generator) -> Floats:
     """Return weighted counts of resampled rows, or of resampled clusters where the table has them.
 
     Parameters
@@ -73,8 +73,8 @@ def replicates(table: CountTable, n_boot: int, rng: Generator) -> Float:
 
 
 def score_replicates(
-    table: ScoreTable, n_boot: int, rng: Generator, statistics: dict[str, Callable[[Float], Float]]
-) -> dict[str, Float]:
+    table: ScoreTable, n_boot: int, rng: Generator, statistics: dict[str, Callable[[Floats], Floats]]
+) -> dict[str, Floats]:
     """Return statistics of resampled score tables, without keeping the tables.
 
     Parameters
@@ -96,7 +96,7 @@ def score_replicates(
     return {name: np.concatenate([part[name] for part in parts]) for name in statistics}
 
 
-def _score_draws(table: ScoreTable, n_boot: int, rng: Generator) -> Iterator[Float]:
+def _score_draws(table: ScoreTable, n_boot: int, rng: Generator) -> Iterator[Floats]:
     shape = table.rows.shape
     if table.clusters is not None:
         for draw in unit_draws(table.clusters.shape[0], n_boot, rng):
@@ -112,7 +112,7 @@ def _score_draws(table: ScoreTable, n_boot: int, rng: Generator) -> Iterator[Flo
         yield spread.sum(axis=-1)
 
 
-def _score_atoms(table: ScoreTable) -> tuple[Float, Float]:
+def _score_atoms(table: ScoreTable) -> tuple[Floats, Floats]:
     """Return what one row adds to the three sums, shape (3, U), and how many rows do so, shape (U,).
 
     Scores and weights of a cell are each stood for by two values; inside a bin they are taken to be
@@ -133,7 +133,7 @@ def _score_atoms(table: ScoreTable) -> tuple[Float, Float]:
     return amounts.reshape(3, -1), share.ravel()
 
 
-def unit_draws(n_units: int, n_boot: int, rng: Generator) -> Iterator[Float]:
+def unit_draws(n_units: int, n_boot: int, rng: Generator) -> Iterator[Floats]:
     """Yield how often each of K rows or clusters is drawn, in blocks of replicates, shape (B', K)."""
     for part in chunks(n_boot, n_units):
         block = part.stop - part.start
@@ -150,7 +150,7 @@ def chunks(n_boot: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + step, n_boot))
 
 
-def percentile_interval(drawn: Float, level: float = 0.95) -> Interval | None:
+def percentile_interval(drawn: Floats, level: float = 0.95) -> Interval | None:
     """Return the percentile interval of the replicates of one figure.
 
     Parameters
@@ -169,7 +169,7 @@ def percentile_interval(drawn: Float, level: float = 0.95) -> Interval | None:
     return _quantiles(drawn, (tail, 1 - tail), level)
 
 
-def bca_interval(value: float, drawn: Float, acceleration: float, level: float = 0.95) -> Interval | None:
+def bca_interval(value: float, drawn: Floats, acceleration: float, level: float = 0.95) -> Interval | None:
     """Return the bias-corrected and accelerated interval (Efron & Tibshirani 1993, eq. 14.10).
 
     Parameters
@@ -202,7 +202,7 @@ def bca_interval(value: float, drawn: Float, acceleration: float, level: float =
     return _quantiles(drawn, (low, high), level)
 
 
-def acceleration(table: CountTable, of: Callable[[Float], Float]) -> float:
+def acceleration(table: CountTable, of: Callable[[Floats], Floats]) -> float:
     """Return the acceleration of a figure from its jackknife (Efron & Tibshirani 1993, eq. 14.15).
 
     Parameters
@@ -237,7 +237,7 @@ def acceleration(table: CountTable, of: Callable[[Float], Float]) -> float:
     return float((times * away**3).sum() / (6 * square**1.5)) if square > 0 else 0.0
 
 
-def _quantiles(drawn: Float, at: tuple[float, float], level: float) -> Interval | None:
+def _quantiles(drawn: Floats, at: tuple[float, float], level: float) -> Interval | None:
     known = drawn[~np.isnan(drawn)]
     if not len(drawn) or len(drawn) - len(known) > (1 - level) * len(drawn):
         return None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from scipy.special import gammaln
 
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 _DEVIATIONS = 12  # a table spans as many standard deviations on either side; beyond lies less than 1e-30
 _PARTS = 4096
@@ -20,7 +20,7 @@ _FEWEST_GROUPS = 4
 _LEAST_KEPT = 0.25  # share of kept draws below which numpy's own generator is used
 
 
-def multivariate_hypergeometric(sizes: Int, marked: int, n: int, rng: Generator) -> Int:
+def multivariate_hypergeometric(sizes: Ints, marked: int, n: int, rng: Generator) -> Ints:
     """Return random counts of marked rows in each group, all sets of marked rows being equally likely.
 
     Parameters
@@ -89,7 +89,7 @@ class _Law:
         # Where to begin to look, for each of equal parts of the unit interval; seldom is it not the place.
         self._guide = np.searchsorted(self._cumulated, np.arange(_PARTS) / _PARTS, side="right")
 
-    def draw(self, n: int, rng: Generator) -> Int:
+    def draw(self, n: int, rng: Generator) -> Ints:
         """Return n counts."""
         u = rng.random(n)
         place = self._guide[(u * _PARTS).astype(np.intp)]
@@ -97,7 +97,7 @@ class _Law:
         place[behind] = np.searchsorted(self._cumulated, u[behind], side="right")
         return place + self.low
 
-    def likelihood(self, counts: Int) -> Float:
+    def likelihood(self, counts: Ints) -> Floats:
         """Return how likely counts are, relative to the most likely one."""
         place = counts - self.low
         inside = (place >= 0) & (place < len(self._relative))

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairmend.core.errors import UsageError
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 
-def wilson(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Float, Float]:
+def wilson(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
     """Return the Wilson score interval of proportions (Wilson 1927).
 
     Parameters
@@ -52,7 +52,7 @@ def wilson(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Flo
 
 def newcombe(
     successes_1: ArrayLike, n_1: ArrayLike, successes_2: ArrayLike, n_2: ArrayLike, level: float = 0.95
-) -> tuple[Float, Float]:
+) -> tuple[Floats, Floats]:
     """Return the interval of the difference p1 - p2 of independent proportions (Newcombe 1998, method 10).
 
     Parameters

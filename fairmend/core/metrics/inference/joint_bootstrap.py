@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fairmend.core.metrics.inference.bootstrap import chunks
 from fairmend.core.metrics.rates import metric
 from fairmend.core.metrics.tables import input_validation
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 
 def joint_replicates(
@@ -24,7 +24,7 @@ def joint_replicates(
     n_boot: int,
     rng: Generator,
     sample_weight: ArrayLike | None = None,
-) -> Float:
+) -> Floats:
     """Return metrics of several sets of decisions, all from the same resamples of the rows.
 
     Two sets that differ in few rows then differ little in every replicate, as they should when they
@@ -94,8 +94,8 @@ def joint_replicates(
 
 
 def _atoms(
-    cell: NDArray[Any], decided: NDArray[np.uint8], weight: Float | None
-) -> tuple[NDArray[Any], Float, Float, Float]:
+    cell: NDArray[Any], decided: NDArray[np.uint8], weight: Floats | None
+) -> tuple[NDArray[Any], Floats, Floats, Floats]:
     """Return cell, decisions, weight and number of rows of each kind of row."""
     value = np.ones(len(cell)) if weight is None else np.asarray(weight, dtype=float)
     packed = np.packbits(decided, axis=1)

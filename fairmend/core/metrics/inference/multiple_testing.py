@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairmend.core.errors import UsageError
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 
-def holm(p_values: ArrayLike) -> Float:
+def holm(p_values: ArrayLike) -> Floats:
     """Return Holm's adjusted p-values, which keep the family-wise error (Holm 1979).
 
     Parameters
@@ -36,7 +36,7 @@ def holm(p_values: ArrayLike) -> Float:
     return _placed(p, order, np.minimum(np.maximum.accumulate(p[order] * factors), 1.0))
 
 
-def benjamini_hochberg(p_values: ArrayLike) -> Float:
+def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     """Return adjusted p-values that keep the false discovery rate (Benjamini & Hochberg 1995).
 
     Parameters and errors are those of :func:`holm`.
@@ -52,7 +52,7 @@ def benjamini_hochberg(p_values: ArrayLike) -> Float:
     return _placed(p, order, np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0))
 
 
-def _sorted(p_values: ArrayLike) -> tuple[Float, np.ndarray[tuple[int], np.dtype[np.intp]]]:
+def _sorted(p_values: ArrayLike) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.intp]]]:
     p = np.atleast_1d(np.asarray(p_values, dtype=np.float64))
     known = np.flatnonzero(~np.isnan(p))
     if ((p[known] < 0) | (p[known] > 1)).any():
@@ -60,7 +60,7 @@ def _sorted(p_values: ArrayLike) -> tuple[Float, np.ndarray[tuple[int], np.dtype
     return p, known[np.argsort(p[known], kind="stable")]
 
 
-def _placed(p: Float, order: np.ndarray[tuple[int], np.dtype[np.intp]], adjusted: Float) -> Float:
+def _placed(p: Floats, order: np.ndarray[tuple[int], np.dtype[np.intp]], adjusted: Floats) -> Floats:
     result = np.full_like(p, np.nan)
     result[order] = adjusted
     return result

@@ -18,8 +18,8 @@ from fairmend.core.metrics.inference.bootstrap import generators
 from fairmend.core.metrics.inference.hypergeometric import multivariate_hypergeometric
 from fairmend.core.metrics.rates import Metric, Stratum, metric
 from fairmend.core.metrics.tables.contingency import GroupTable
-from fairmend.core.metrics.tables.input_validation import Float, Int
 from fairmend.core.metrics.tables.two_point_quadrature import two_points
+from fairmend.core.types import Floats, Ints
 
 # cells in the order [label, decision], flattened
 _STRATA: dict[Stratum, list[list[int]]] = {
@@ -134,7 +134,7 @@ def permutation_test(
     )
 
 
-def p_value(observed: float, null: Float, two_sided: bool = True) -> float:
+def p_value(observed: float, null: Floats, two_sided: bool = True) -> float:
     """Return the share of the null at least as extreme as the observed value, which counts as one.
 
     An undefined replicate counts as extreme, so that it can only make the test more careful.
@@ -146,7 +146,7 @@ def p_value(observed: float, null: Float, two_sided: bool = True) -> float:
     return float((1 + extreme.sum()) / (1 + len(null)))
 
 
-def permuted(table: GroupTable, found: Metric, n: int, rng: Generator) -> tuple[Float, Float]:
+def permuted(table: GroupTable, found: Metric, n: int, rng: Generator) -> tuple[Floats, Floats]:
     """Return tables whose group labels are permuted, for one metric.
 
     Parameters
@@ -192,7 +192,7 @@ def permuted(table: GroupTable, found: Metric, n: int, rng: Generator) -> tuple[
     return counts.reshape(n, n_groups, 2, 2), squares.reshape(n, n_groups, 2, 2)
 
 
-def redistributed(group_sizes: Int, categories: Int, n: int, rng: Generator) -> Int:
+def redistributed(group_sizes: Ints, categories: Ints, n: int, rng: Generator) -> Ints:
     """Return n random tables of group x category with the given margins.
 
     Parameters
@@ -242,7 +242,7 @@ def redistributed(group_sizes: Int, categories: Int, n: int, rng: Generator) -> 
     return tables
 
 
-def _studentized(found: Metric, counts: Float, square_weights: Float) -> Float:
+def _studentized(found: Metric, counts: Floats, square_weights: Floats) -> Floats:
     """Return the largest difference of two groups' rates over its standard error; 0 where that is 0."""
     parts = []
     for rate in found.rates:

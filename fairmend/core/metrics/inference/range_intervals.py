@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairmend.core.metrics.rates import Metric
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 _COMPETES = 0.01  # share of the replicates in which a pair must be the extreme one
 
 
-def fair_end(found: Metric, counts: Float, drawn: Float, level: float) -> float | None:
+def fair_end(found: Metric, counts: Floats, drawn: Floats, level: float) -> float | None:
     """Return the end of the interval nearer to 0 (differences) or 1 (ratios).
 
     Parameters
@@ -66,14 +66,14 @@ def fair_end(found: Metric, counts: Float, drawn: Float, level: float) -> float 
     return bound if found.form == "difference" else float(np.exp(-bound))
 
 
-def _scaled(found: Metric, values: Float) -> Float:
+def _scaled(found: Metric, values: Floats) -> Floats:
     """Return the rates on the scale where the comparison is a difference."""
     if found.form == "difference":
         return values
     return np.log(values, out=np.full_like(values, np.nan), where=values > 0)
 
 
-def _competing(replicates: list[Float], every_rate: bool) -> list[tuple[int, int, int]]:
+def _competing(replicates: list[Floats], every_rate: bool) -> list[tuple[int, int, int]]:
     """Return (rate, group, group) of the pairs that are the extreme one in some replicates."""
     n_groups = replicates[0].shape[1]
     ranges, pairs = [], []

@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike
 
 from fairmend.core.errors import UsageError
 from fairmend.core.metrics.tables import ibis_backend, input_validation
-from fairmend.core.metrics.tables.input_validation import Float, Int
 from fairmend.core.metrics.tables.two_point_quadrature import power_sums, two_points
+from fairmend.core.types import Floats, Ints
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -44,8 +44,8 @@ class CountTable:
     """
 
     groups: tuple[str, ...]
-    rows: Int
-    moments: Float | None = None
+    rows: Ints
+    moments: Floats | None = None
     clusters: csr_array | None = None
 
     def __post_init__(self) -> None:
@@ -55,12 +55,12 @@ class CountTable:
             )
 
     @property
-    def counts(self) -> Float:
+    def counts(self) -> Floats:
         """Weighted counts, shape (G, 2, ..., 2); the number of rows where there are no weights."""
         return self.rows.astype(np.float64) if self.moments is None else self.moments[0]
 
     @property
-    def square_weights(self) -> Float:
+    def square_weights(self) -> Floats:
         """Sum of squared weights of each cell, shape (G, 2, ..., 2)."""
         return self.rows.astype(np.float64) if self.moments is None else self.moments[1]
 
@@ -69,7 +69,7 @@ class CountTable:
         """Number of rows of the table."""
         return int(self.rows.sum())
 
-    def atoms(self) -> tuple[Int, Float]:
+    def atoms(self) -> tuple[Ints, Floats]:
         """Return how many rows share which weight, both of shape (G, 2, ..., 2, 1 or 2)."""
         if self.moments is None:
             return self.rows[..., None], np.ones((*self.rows.shape, 1))
@@ -190,19 +190,19 @@ class ScoreTable:
     """
 
     groups: tuple[str, ...]
-    edges: Float
-    rows: Int
-    scores: Float
-    moments: Float | None = None
+    edges: Floats
+    rows: Ints
+    scores: Floats
+    moments: Floats | None = None
     clusters: csr_array | None = None
 
     @property
-    def counts(self) -> Float:
+    def counts(self) -> Floats:
         """Weighted counts, shape (G, K, 2)."""
         return self.rows.astype(np.float64) if self.moments is None else self.moments[0]
 
     @property
-    def sums(self) -> Float:
+    def sums(self) -> Floats:
         """Weights, weighted scores and weighted squared scores of each cell, shape (3, G, K, 2)."""
         return np.concatenate([self.counts[None], self.scores[:2]])
 
@@ -279,7 +279,7 @@ class ScoreTable:
 
 def _count(
     decisions: dict[str, ArrayLike], groups: Any, sample_weight: ArrayLike | None, cluster: ArrayLike | None
-) -> tuple[tuple[str, ...], Int, Float | None, csr_array | None]:
+) -> tuple[tuple[str, ...], Ints, Floats | None, csr_array | None]:
     """Return the labels, rows, moments and clusters of a :class:`CountTable`."""
     if any(ibis_backend.is_expression(values) for values in decisions.values()):
         counted = ibis_backend.count_decisions(decisions, groups, sample_weight, cluster)
@@ -303,7 +303,7 @@ def _count(
     return labels, rows, moments, together
 
 
-def _edges(bins: int | Sequence[float], score: Float | None) -> Float:
+def _edges(bins: int | Sequence[float], score: Floats | None) -> Floats:
     """Return the edges of the bins; of equal mass where scores are given."""
     if not isinstance(bins, (int, np.integer)):
         edges = np.asarray(bins, dtype=np.float64)

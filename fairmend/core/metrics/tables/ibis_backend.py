@@ -10,7 +10,8 @@ import numpy as np
 
 from fairmend.core.data.groups import encode_groups
 from fairmend.core.errors import DataError, InsufficientDataError, MissingExtraError, UsageError
-from fairmend.core.metrics.tables.input_validation import Float, Int, sums_by
+from fairmend.core.metrics.tables.input_validation import sums_by
+from fairmend.core.types import Floats, Ints
 
 _BAD = 2  # the key of a row whose label or decision is neither 0 nor 1
 
@@ -32,9 +33,9 @@ class Counted:
     """
 
     groups: tuple[str, ...]
-    rows: Int
-    moments: Float | None
-    scores: Float
+    rows: Ints
+    moments: Floats | None
+    scores: Floats
 
 
 def is_expression(values: object) -> bool:
@@ -57,7 +58,7 @@ def count_decisions(decisions: Mapping[str, Any], groups: Any, sample_weight: An
 
 
 def count_scores(
-    y_true: Any, y_score: Any, groups: Any, sample_weight: Any, cluster: Any, edges: Float
+    y_true: Any, y_score: Any, groups: Any, sample_weight: Any, cluster: Any, edges: Floats
 ) -> Counted:
     """Count rows by group, score bin and label of one Ibis table; see :func:`count_decisions`."""
     score = _column(y_score, "y_score").cast("float64")
@@ -116,7 +117,7 @@ def _group_by(
     place = np.ravel_multi_index([codes, *[found[key].to_numpy(np.intp) for key in key_names]], shape)
     n_cells = int(np.prod(shape))
 
-    def laid_out(name: str) -> Float:
+    def laid_out(name: str) -> Floats:
         return sums_by(place, found[name].to_numpy(np.float64), n_cells).reshape(shape)
 
     moments = None if weight is None else np.stack([laid_out(f"w{p}") for p in (1, 2, 3)])

@@ -10,12 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairmend.core.data.groups import encode_groups
 from fairmend.core.errors import DataError, InsufficientDataError
+from fairmend.core.types import Floats, Ints
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
 
 UNSEEN = "unseen"
 
@@ -77,7 +76,7 @@ def binary(values: ArrayLike, name: str) -> NDArray[np.int8]:
     return array.astype(np.int8, copy=False)
 
 
-def numbers(values: ArrayLike, name: str) -> Float:
+def numbers(values: ArrayLike, name: str) -> Floats:
     """Return a column of finite numbers as float64.
 
     Raises
@@ -94,7 +93,7 @@ def numbers(values: ArrayLike, name: str) -> Float:
     return array
 
 
-def probabilities(values: ArrayLike, name: str) -> Float:
+def probabilities(values: ArrayLike, name: str) -> Floats:
     """Return a column of probabilities as float64.
 
     Raises
@@ -111,7 +110,7 @@ def probabilities(values: ArrayLike, name: str) -> Float:
     return array
 
 
-def weights(values: ArrayLike | None, name: str = "sample_weight") -> Float | None:
+def weights(values: ArrayLike | None, name: str = "sample_weight") -> Floats | None:
     """Return row weights as float64, None where all rows count the same.
 
     Raises
@@ -129,7 +128,7 @@ def weights(values: ArrayLike | None, name: str = "sample_weight") -> Float | No
     return array
 
 
-def clusters(values: ArrayLike | None) -> tuple[Int, int] | None:
+def clusters(values: ArrayLike | None) -> tuple[Ints, int] | None:
     """Return a code a row for the clusters and how many there are; missing is an error.
 
     Raises
@@ -188,12 +187,12 @@ def same_length(**columns: Any) -> int:
     return n
 
 
-def sums_by(place: NDArray[np.integer[Any]], values: Float, n_places: int) -> Float:
+def sums_by(place: NDArray[np.integer[Any]], values: Floats, n_places: int) -> Floats:
     """Return the sum of the values at each place, shape (n_places,)."""
     return np.bincount(place, weights=values, minlength=n_places).astype(np.float64, copy=False)
 
 
-def sparse_sums(row: NDArray[Any], column: NDArray[Any], values: Float, shape: tuple[int, int]) -> csr_array:
+def sparse_sums(row: NDArray[Any], column: NDArray[Any], values: Floats, shape: tuple[int, int]) -> csr_array:
     """Return a sparse array holding the sum of the values at each (row, column)."""
     from scipy.sparse import coo_array
 

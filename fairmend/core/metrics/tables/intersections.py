@@ -25,7 +25,7 @@ from fairmend.core.metrics.inference.permutation import p_value, permuted
 from fairmend.core.metrics.rates import Metric, metric
 from fairmend.core.metrics.report import SCORE_STATISTICS, Measurement
 from fairmend.core.metrics.tables.contingency import GroupTable, PairedTable
-from fairmend.core.metrics.tables.input_validation import Float
+from fairmend.core.types import Floats
 
 WITH_LABELS = ("true_positive_rate", "false_positive_rate", "positive_predictive_value", "accuracy")
 
@@ -139,7 +139,7 @@ def empty_cells(groups: Groups, most: int = 100) -> dict[str, Any]:
 
 def cell_tests(
     table: GroupTable, found: Metric, usable: NDArray[np.bool_], n: int, rng: Generator
-) -> tuple[Float, float]:
+) -> tuple[Floats, float]:
     """Test whether a rate of each usable cell differs from all rows, by permuting the cells of rows.
 
     Returns
@@ -223,7 +223,7 @@ def cell_changes(
     }
 
 
-def _values(measured: Measurement, name: str) -> tuple[Float, Float, bool]:
+def _values(measured: Measurement, name: str) -> tuple[Floats, Floats, bool]:
     """Return the values (G + 1,) and replicates (B, G + 1) of cells and all rows, and what is good."""
     if name in SCORE_STATISTICS:
         of = SCORE_STATISTICS[name]

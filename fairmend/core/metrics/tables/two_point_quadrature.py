@@ -11,12 +11,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fairmend.core.metrics.tables.input_validation import Float, Int, sums_by
+from fairmend.core.metrics.tables.input_validation import sums_by
+from fairmend.core.types import Floats, Ints
 
 _FLAT = 1e-10  # a variance below this share of the squared mean is rounding, not spread
 
 
-def two_points(n: Int, power_sums: Float) -> tuple[Int, Float]:
+def two_points(n: Ints, power_sums: Floats) -> tuple[Ints, Floats]:
     """Return two values a cell, with the counts they stand for.
 
     Parameters
@@ -48,7 +49,7 @@ def two_points(n: Int, power_sums: Float) -> tuple[Int, Float]:
     return np.stack([lower, upper], axis=-1), np.stack([low, high], axis=-1)
 
 
-def power_sums(cell: NDArray[np.intp], values: Float, n_cells: int, weights: Float | None = None) -> Float:
+def power_sums(cell: NDArray[np.intp], values: Floats, n_cells: int, weights: Floats | None = None) -> Floats:
     """Return the sums of the first three powers of the values in each cell, shape (3, n_cells)."""
     sums = np.empty((3, n_cells))
     term = np.ones_like(values) if weights is None else weights

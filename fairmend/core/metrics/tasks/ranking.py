@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairmend.core.errors import InsufficientDataError, UsageError
 from fairmend.core.metrics.tables import input_validation
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 
 def _ranked(
@@ -30,7 +30,7 @@ def _ranked(
     return codes[order], labels, order
 
 
-def _discount(n: int) -> Float:
+def _discount(n: int) -> Floats:
     return 1 / np.log2(np.arange(2, n + 2))
 
 
@@ -121,7 +121,7 @@ def ndkl(groups: Any, *, scores: ArrayLike | None = None, desired: dict[str, flo
     return float((discount * divergence).sum() / discount.sum())
 
 
-def _desired(codes: NDArray[np.intp], labels: tuple[str, ...], desired: dict[str, float] | None) -> Float:
+def _desired(codes: NDArray[np.intp], labels: tuple[str, ...], desired: dict[str, float] | None) -> Floats:
     if desired is None:
         return np.bincount(codes, minlength=len(labels)) / len(codes)
     if set(desired) != set(labels):
@@ -201,7 +201,7 @@ def ranked_group_fairness(
     return RankedGroupFairness(at is None, at, tuple(required.tolist()), tuple(found.tolist()), level)
 
 
-def minimum_protected(k: int, p: float, alpha: float) -> Int:
+def minimum_protected(k: int, p: float, alpha: float) -> Ints:
     """Return the protected people required in each prefix of 1 to k places, shape (k,).
 
     The least m with ``P(Binomial(i, p) <= m) > alpha`` (Zehlike et al. 2017, section 4.1).

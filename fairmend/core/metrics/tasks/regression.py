@@ -14,23 +14,23 @@ from fairmend.core.metrics.estimate import Estimate, GroupStatistic
 from fairmend.core.metrics.inference import bootstrap
 from fairmend.core.metrics.rates import BETWEEN, split_form
 from fairmend.core.metrics.tables import input_validation
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 # sums over rows: weight, label, squared label, prediction, absolute error, squared error
 _W, _Y, _YY, _P, _ABS, _SQ = range(6)
 
 
-def _ratio(top: Float, bottom: Float) -> Float:
+def _ratio(top: Floats, bottom: Floats) -> Floats:
     return np.divide(top, bottom, out=np.full(np.shape(bottom), np.nan), where=bottom > 0)
 
 
-def _r2(sums: Float) -> Float:
+def _r2(sums: Floats) -> Floats:
     spread = sums[..., _YY] - _ratio(sums[..., _Y] ** 2, sums[..., _W])
     varies = spread > 1e-12 * sums[..., _YY]
     return 1 - _ratio(sums[..., _SQ], np.where(varies, spread, 0.0))
 
 
-STATISTICS: dict[str, tuple[Callable[[Float], Float], bool]] = {
+STATISTICS: dict[str, tuple[Callable[[Floats], Floats], bool]] = {
     "mean_prediction": (lambda s: _ratio(s[..., _P], s[..., _W]), True),
     "mean_error": (lambda s: _ratio(s[..., _P] - s[..., _Y], s[..., _W]), True),
     "mean_absolute_error": (lambda s: _ratio(s[..., _ABS], s[..., _W]), False),
@@ -61,9 +61,9 @@ class RegressionMeasurement:
     """
 
     groups: tuple[str, ...]
-    sums: Float
-    drawn: Float
-    rows: Int
+    sums: Floats
+    drawn: Floats
+    rows: Ints
     level: float
     min_support: int
 
@@ -169,7 +169,7 @@ def measure_regression(
     )
 
 
-def _finished(sums: Float, centre: float) -> Float:
+def _finished(sums: Floats, centre: float) -> Floats:
     """Return the sums with those of all rows appended, and the mean prediction back in its place."""
     every = np.concatenate([sums, sums.sum(axis=-2, keepdims=True)], axis=-2)
     shift = np.zeros(every.shape[-1])

@@ -1,0 +1,246 @@
+"""All that the author of a technique imports, and nothing else.
+
+The contract (base classes, metadata, groups, errors) comes first; measures, quantile and calibration maps and
+causal helpers are loaded when they are asked for, so that a technique costs no more than it uses.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups, Unseen
+from fairmend.core.data.roles import Roles
+from fairmend.core.data.row_random import row_hash, uniform_by_row
+from fairmend.core.errors import (
+    DataError,
+    FairmendError,
+    InsufficientDataError,
+    MissingExtraError,
+    NotFeasibleError,
+    ParameterError,
+    UsageError,
+    unknown,
+)
+from fairmend.core.findings import Finding, FindingKind
+from fairmend.core.markers import hookimpl
+from fairmend.core.metadata import Adjustment, TechniqueMetadata
+from fairmend.core.models.learners import fit_weighted, make_learner, split_learner
+from fairmend.core.serialization import to_plain
+from fairmend.core.stages import (
+    CausalAnalysis,
+    CausalResult,
+    DataChange,
+    Evaluator,
+    Inprocessor,
+    Operation,
+    OperationResult,
+    Postprocessor,
+    Preprocessor,
+)
+from fairmend.core.technique import Technique, numeric_columns
+from fairmend.core.types import Floats, Ints
+from fairmend.core.vocabulary import Verdict
+
+if TYPE_CHECKING:
+    from fairmend.core.algorithms.calibration_maps import (
+        best_temperature,
+        group_chances,
+        group_platt_fit,
+        inside,
+        logit,
+        loss_change,
+        margin,
+        platt_fit,
+        rising_fit,
+    )
+    from fairmend.core.algorithms.quantile_maps import (
+        EmpiricalDistribution,
+        group_distributions,
+        group_ranks,
+        numbers,
+        transport,
+    )
+    from fairmend.core.causal.adjusted_contrasts import attribute_contrasts, regressors
+    from fairmend.core.causal.graph_io import fitted_graph, read_graph, standard_graph
+    from fairmend.core.causal.interventions import contradictions, failed_claims, intervention_points
+    from fairmend.core.data.synthetic_table import decoded, encoded, numeric_mask
+    from fairmend.core.metrics import (
+        Estimate,
+        Measurement,
+        PairedTable,
+        ScoreTable,
+        calibration,
+        compare,
+        corrected_resampled_ttest,
+        differential,
+        evaluation_tables,
+        generalized_entropy_index,
+        holm,
+        measure,
+        metric,
+        pareto,
+        permutation_test,
+    )
+    from fairmend.core.metrics.calibration import debiased_calibration_error
+    from fairmend.core.metrics.differential import epsilon, log_probabilities
+    from fairmend.core.metrics.inequality import between_group_entropy, within_group_entropy
+    from fairmend.core.metrics.inference import bootstrap
+    from fairmend.core.metrics.rates import Rate
+    from fairmend.core.metrics.report import SCORE_STATISTICS
+    from fairmend.core.metrics.tables import intersections
+    from fairmend.core.models.torch_training import train_against_adversary
+
+_ON_REQUEST = {
+    "EmpiricalDistribution": "fairmend.core.algorithms.quantile_maps",
+    "Estimate": "fairmend.core.metrics",
+    "Measurement": "fairmend.core.metrics",
+    "PairedTable": "fairmend.core.metrics",
+    "Rate": "fairmend.core.metrics.rates",
+    "SCORE_STATISTICS": "fairmend.core.metrics.report",
+    "ScoreTable": "fairmend.core.metrics",
+    "attribute_contrasts": "fairmend.core.causal.adjusted_contrasts",
+    "best_temperature": "fairmend.core.algorithms.calibration_maps",
+    "between_group_entropy": "fairmend.core.metrics.inequality",
+    "bootstrap": "fairmend.core.metrics.inference",
+    "calibration": "fairmend.core.metrics",
+    "compare": "fairmend.core.metrics",
+    "contradictions": "fairmend.core.causal.interventions",
+    "corrected_resampled_ttest": "fairmend.core.metrics",
+    "debiased_calibration_error": "fairmend.core.metrics.calibration",
+    "decoded": "fairmend.core.data.synthetic_table",
+    "differential": "fairmend.core.metrics",
+    "encoded": "fairmend.core.data.synthetic_table",
+    "epsilon": "fairmend.core.metrics.differential",
+    "evaluation_tables": "fairmend.core.metrics",
+    "failed_claims": "fairmend.core.causal.interventions",
+    "fitted_graph": "fairmend.core.causal.graph_io",
+    "generalized_entropy_index": "fairmend.core.metrics",
+    "group_chances": "fairmend.core.algorithms.calibration_maps",
+    "group_distributions": "fairmend.core.algorithms.quantile_maps",
+    "group_platt_fit": "fairmend.core.algorithms.calibration_maps",
+    "group_ranks": "fairmend.core.algorithms.quantile_maps",
+    "holm": "fairmend.core.metrics",
+    "inside": "fairmend.core.algorithms.calibration_maps",
+    "intersections": "fairmend.core.metrics.tables",
+    "intervention_points": "fairmend.core.causal.interventions",
+    "log_probabilities": "fairmend.core.metrics.differential",
+    "logit": "fairmend.core.algorithms.calibration_maps",
+    "loss_change": "fairmend.core.algorithms.calibration_maps",
+    "margin": "fairmend.core.algorithms.calibration_maps",
+    "measure": "fairmend.core.metrics",
+    "metric": "fairmend.core.metrics",
+    "numbers": "fairmend.core.algorithms.quantile_maps",
+    "numeric_mask": "fairmend.core.data.synthetic_table",
+    "pareto": "fairmend.core.metrics",
+    "permutation_test": "fairmend.core.metrics",
+    "platt_fit": "fairmend.core.algorithms.calibration_maps",
+    "read_graph": "fairmend.core.causal.graph_io",
+    "regressors": "fairmend.core.causal.adjusted_contrasts",
+    "rising_fit": "fairmend.core.algorithms.calibration_maps",
+    "standard_graph": "fairmend.core.causal.graph_io",
+    "train_against_adversary": "fairmend.core.models.torch_training",
+    "transport": "fairmend.core.algorithms.quantile_maps",
+    "within_group_entropy": "fairmend.core.metrics.inequality",
+}
+
+__all__ = [
+    "SCORE_STATISTICS",
+    "Adjustment",
+    "CausalAnalysis",
+    "CausalGraph",
+    "CausalResult",
+    "DataChange",
+    "DataError",
+    "Dataset",
+    "EmpiricalDistribution",
+    "Estimate",
+    "Evaluator",
+    "FairmendError",
+    "Finding",
+    "FindingKind",
+    "Floats",
+    "Groups",
+    "Inprocessor",
+    "InsufficientDataError",
+    "Ints",
+    "Measurement",
+    "MissingExtraError",
+    "NotFeasibleError",
+    "Operation",
+    "OperationResult",
+    "PairedTable",
+    "ParameterError",
+    "Postprocessor",
+    "Preprocessor",
+    "Rate",
+    "Roles",
+    "ScoreTable",
+    "Technique",
+    "TechniqueMetadata",
+    "Unseen",
+    "UsageError",
+    "Verdict",
+    "attribute_contrasts",
+    "best_temperature",
+    "between_group_entropy",
+    "bootstrap",
+    "calibration",
+    "compare",
+    "contradictions",
+    "corrected_resampled_ttest",
+    "debiased_calibration_error",
+    "decoded",
+    "differential",
+    "encoded",
+    "epsilon",
+    "evaluation_tables",
+    "failed_claims",
+    "fit_weighted",
+    "fitted_graph",
+    "generalized_entropy_index",
+    "group_chances",
+    "group_distributions",
+    "group_platt_fit",
+    "group_ranks",
+    "holm",
+    "hookimpl",
+    "inside",
+    "intersections",
+    "intervention_points",
+    "log_probabilities",
+    "logit",
+    "loss_change",
+    "make_learner",
+    "margin",
+    "measure",
+    "metric",
+    "numbers",
+    "numeric_columns",
+    "numeric_mask",
+    "pareto",
+    "permutation_test",
+    "platt_fit",
+    "read_graph",
+    "regressors",
+    "rising_fit",
+    "row_hash",
+    "split_learner",
+    "standard_graph",
+    "to_plain",
+    "train_against_adversary",
+    "transport",
+    "uniform_by_row",
+    "unknown",
+    "within_group_entropy",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _ON_REQUEST.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    parent = import_module(home)
+    return getattr(parent, name) if hasattr(parent, name) else import_module(f"{home}.{name}")
