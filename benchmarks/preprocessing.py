@@ -96,14 +96,15 @@ def main() -> None:
     weighting, reweighing = InstanceWeighting(), Reweighing([{"group": 1}], [{"group": 0}])
     taken = seconds(
         {
-            "fairmend": lambda: weighting.reweight(X, y, sensitive_features=group),
+            "fairmend": lambda: weighting.change(X, y, sensitive_features=group).sample_weight,
             "aif360": lambda: reweighing.fit_transform(theirs),
         },
         max(arguments.repeats, 11),
     )
     report("31 instance weighting", taken)
     difference = (
-        weighting.reweight(X, y, sensitive_features=group) - reweighing.transform(theirs).instance_weights
+        weighting.change(X, y, sensitive_features=group).sample_weight
+        - reweighing.transform(theirs).instance_weights
     )
     print(f"   agreement: largest difference of a weight {np.abs(difference).max():.1e}")
 

@@ -19,12 +19,11 @@ TECHNIQUE = """
     class Halve(Postprocessor):
         '''Halve every score.'''
         metadata = TechniqueMetadata(
-            technique_id={id!r}, slug={slug!r}, name="Halve", stage="post-processing", family="toy",
-            summary="Halves every score.", citation="Nobody (2020). Halving.", changes=("scores",),
-            needs_labels=False, needs_protected_at_fit=False,
+            technique_id={id!r}, slug={slug!r}, name="Halve", family="toy",
+            summary="Halves every score.", citation="Nobody (2020). Halving.",
             use_when="Scores should be halved.", avoid_when="Scores should stay.")
-        def _fit(self, scores, sensitive, y, sample_weight): pass
-        def _adjust(self, scores, sensitive): return scores / 2
+        def _fit(self, scores): pass
+        def _adjust(self, scores): return scores / 2
 
     @hookimpl
     def fairmend_techniques(): return [Halve]

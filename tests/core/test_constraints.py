@@ -12,7 +12,7 @@ from fairmend.core.metadata import Adjustment, TechniqueMetadata
 def metadata(**changes) -> TechniqueMetadata:
     base = {
         "technique_id": "acme:thing", "slug": "thing", "name": "Thing", "stage": "post-processing", "family": "f",
-        "summary": "Does a thing.", "citation": "Nobody (2020). Thing.", "changes": ("decisions",),
+        "summary": "Does a thing.", "citation": "Nobody (2020). Thing.", "modifies": ("decisions",),
         "use_when": "When it is needed.", "avoid_when": "When it is not.",
     }  # fmt: skip
     return TechniqueMetadata(**{**base, **changes})
@@ -57,10 +57,10 @@ def test_contradictions_and_unknown_words_are_usage_errors(words, message):
 
 
 def test_metadata_that_contradicts_itself_is_refused():
-    with pytest.raises(ValueError, match="needs_retraining must be True"):
-        metadata(stage="in-processing")
-    with pytest.raises(ValueError, match="must say what it changes"):
-        metadata(changes=())
+    with pytest.raises(ValueError, match="stage is 'in-processing', not 'post-processing'"):
+        metadata().derived({"stage": "in-processing"})
+    with pytest.raises(ValueError, match="modifies must say what the change is"):
+        metadata(stage="pre-processing", modifies=()).derived({"stage": "pre-processing"})
     with pytest.raises(ValueError, match="ends with a full stop"):
         metadata(use_when="no full stop at the end")
     with pytest.raises(ValueError, match="namespace:name"):

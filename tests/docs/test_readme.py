@@ -49,7 +49,7 @@ def test_plugin_is_found_and_does_what_it_says(example):
     assert registry.problems == {}
     y = np.array([0, 0, 0, 1, 0, 1, 1, 1, 1, 1])
     group = pd.Series(list("aaaabbbbbb"), name="group")
-    weights = balanced.reweight(pd.DataFrame({"x": range(10)}), y, sensitive_features=group)
+    weights = balanced.change(pd.DataFrame({"x": range(10)}), y, sensitive_features=group).sample_weight
     totals = pd.Series(weights).groupby([group, y]).sum()
     assert totals.to_numpy() == pytest.approx(10 / 4)
 

@@ -42,25 +42,22 @@ class Aligner(Preprocessor):
         technique_id="acme:zip-aligner",
         slug="zip-aligner",
         name="Zip code aligner",
-        stage="pre-processing",
         family="transformation",
         summary="Coarsens zip codes until they no longer tell neighbourhoods apart.",
         citation="Doe, J. (2024). Coarsening of places. Journal of Places.",
         addresses=("proxy-variable",),
         targets=("demographic_parity",),
         arity=("binary",),
-        needs_retraining=True,
-        changes=("features",),
         minimum_rows=50,
         use_when="Postal districts give away the ethnic origin of applicants.",
         avoid_when="The exact address is needed.",
         questions=("Can I blur zip codes so that they tell less about people?",),
     )
 
-    def _fit(self, X, sensitive):
+    def _fit(self, X, groups):
         return self
 
-    def _transform(self, X, sensitive):
+    def _transform(self, X, groups):
         return X
 
 

@@ -267,7 +267,7 @@ def test_techniques_that_fail_are_recorded_with_the_reason(data, registry, store
         **FAST,
     }
     with monkeypatch.context() as patch:
-        patch.setattr(InstanceWeighting, "_reweight", refuse)
+        patch.setattr(InstanceWeighting, "_change", refuse)
         patch.setattr(GroupThresholds, "_fit", break_)
         found = sweep(data, **settings)
     failed = {c.name: c.reason for c in found.candidates if c.status == "failed"}

@@ -37,7 +37,7 @@ def test_roles_of_random_graphs_agree_with_networkx_and_true_graphs_stand(seed: 
     )
     data = Dataset.from_frame(drawn(network, 1500, rng), Roles(outcome="y", protected=("a", "b")))
     graph = {"nodes": order, "edges": [list(edge) for edge in network.edges]}
-    result = CausalGraphConstruction(edges=graph, alpha=0.001).analyse(data)
+    result = CausalGraphConstruction(edges=graph, alpha=0.001).analyze(data).result
     for attribute in ("a", "b"):
         roles = result["by_attribute"][attribute]
         below = nx.descendants(network, attribute)
@@ -56,9 +56,10 @@ def test_roles_of_random_graphs_agree_with_networkx_and_true_graphs_stand(seed: 
 def test_the_true_graph_of_the_bank_is_not_denied_and_names_the_points_of_the_playbook(
     bank_data: Dataset, true_graph: CausalGraph
 ) -> None:
-    result = CausalGraphConstruction().analyse(bank_data, true_graph)
+    found = CausalGraphConstruction().analyze(bank_data, true_graph)
+    result, graph_of_result = found.result, found.graph
     assert result["source"] == "given"
-    assert result["graph"].edges == true_graph.edges
+    assert graph_of_result.edges == true_graph.edges
     assert result["implications"]["tested"] == result["implications"]["implied"] > 40
     assert result["implications"]["failed"] == []
     assert result["contradictions"] == []
@@ -83,21 +84,21 @@ def test_a_missing_edge_is_found_and_the_strongest_denial_comes_first(
     wrong = [
         list(e) for e in true_graph.edges if e[:2] not in {("income", "credit_score"), ("race", "education")}
     ]
-    failed = CausalGraphConstruction(edges=wrong).analyse(bank_data)["implications"]["failed"]
+    failed = CausalGraphConstruction(edges=wrong).analyze(bank_data).result["implications"]["failed"]
     pairs = [{claim["x"], claim["y"]} for claim in failed]
     assert {"income", "credit_score"} in pairs
     assert {"race", "education"} in pairs
     effects = [claim["effect"] for claim in failed]
     assert effects == sorted(effects, reverse=True)
     assert all(claim["p_holm"] < 0.05 for claim in failed)
-    deaf = CausalGraphConstruction(edges=wrong, min_effect=0.99).analyse(bank_data)
+    deaf = CausalGraphConstruction(edges=wrong, min_effect=0.99).analyze(bank_data).result
     assert deaf["implications"]["failed"] == []
-    few = CausalGraphConstruction(edges=wrong, max_implications=3).analyse(bank_data)
+    few = CausalGraphConstruction(edges=wrong, max_implications=3).analyze(bank_data).result
     assert few["implications"]["tested"] == 3
 
 
 def test_without_edges_the_roles_give_the_standard_graph(bank_data: Dataset) -> None:
-    result = CausalGraphConstruction(max_implications=0).analyse(bank_data)
+    result = CausalGraphConstruction(max_implications=0).analyze(bank_data).result
     assert result["source"] == "roles"
     assert {edge["provenance"] for edge in result["dag"]["edges"]} == {"role"}
     assert result["roles"]["resolving"] == ["employment_history"]
@@ -115,7 +116,7 @@ def test_worked_by_hand() -> None:
     frame["hired"] = (score + frame["luck"] > 0.5).astype(int)
     data = Dataset.from_frame(frame, Roles(outcome="hired", protected=("sex",)))
     edges = [("sex", "score"), ("sex", "taste"), ("score", "hired"), ("luck", "hired")]
-    result = CausalGraphConstruction(edges=edges).analyse(data)
+    result = CausalGraphConstruction(edges=edges).analyze(data).result
     roles = result["by_attribute"]["sex"]
     assert roles["mediators"] == ["score"]
     assert roles["proxy_candidates"] == ["score", "taste"]
@@ -141,17 +142,17 @@ def test_reads_every_form_of_a_graph(
         )
         source.write_text(text, encoding="utf-8")
         source = str(source)
-    result = CausalGraphConstruction(edges=source, max_implications=0).analyse(bank_data)
-    assert set(result["graph"].edges) == set(true_graph.edges)
+    found = CausalGraphConstruction(edges=source, max_implications=0).analyze(bank_data)
+    result, graph_of_result = found.result, found.graph
+    assert set(graph_of_result.edges) == set(true_graph.edges)
     assert result["source"] == "edges"
-    assert CausalGraph.from_dot(result["dot"]).edges == result["graph"].edges
-    result.pop("graph")
+    assert CausalGraph.from_dot(result["dot"]).edges == graph_of_result.edges
     json.dumps(result, allow_nan=False)
 
 
 def test_refuses_graphs_that_cannot_be(bank_data: Dataset, tmp_path: Path) -> None:
     def build(edges: Any) -> Any:
-        return CausalGraphConstruction(edges=edges).analyse(bank_data)
+        return CausalGraphConstruction(edges=edges).analyze(bank_data).result
 
     with pytest.raises(UsageError, match="no cycle"):
         build([("race", "income"), ("income", "education"), ("education", "income")])
@@ -173,18 +174,21 @@ def test_refuses_graphs_that_cannot_be(bank_data: Dataset, tmp_path: Path) -> No
 def test_declared_roles_that_the_graph_denies_are_listed(bank_data: Dataset) -> None:
     edges = [("gender", "employment_history"), ("race", "zip_code"), ("employment_history", "approved"),
              ("education", "approved"), ("race", "credit_score")]  # fmt: skip
-    found = CausalGraphConstruction(edges=edges, max_implications=0).analyse(bank_data)["contradictions"]
+    found = (
+        CausalGraphConstruction(edges=edges, max_implications=0).analyze(bank_data).result["contradictions"]
+    )
     assert [text.split()[0] for text in found] == ["education", "income", "credit_score", "redlining"]
 
 
 def test_an_attribute_outside_the_graph_influences_nothing(bank_data: Dataset) -> None:
     edges = [("gender", "employment_history"), ("employment_history", "approved")]
-    result = CausalGraphConstruction(edges=edges, max_implications=0).analyse(bank_data)
+    found = CausalGraphConstruction(edges=edges, max_implications=0).analyze(bank_data)
+    result, graph_of_result = found.result, found.graph
     assert result["by_attribute"]["race"]["descendants"] == []
     assert "credit_score" in result["not_in_graph"]
     assert result["safe_predictors"] == []
     with pytest.raises(UnknownNameError):
-        result["graph"].roles("wealth", "approved")
+        graph_of_result.roles("wealth", "approved")
 
 
 def test_the_graph_joins_the_case(case: Case, true_graph: CausalGraph) -> None:
@@ -216,7 +220,7 @@ def test_gaps_and_many_levels_of_adult_are_met(adult: pd.DataFrame) -> None:
     roles = Roles(
         outcome="income", favorable=">50K", protected=("sex", "race"), mediators=("hours-per-week",)
     )
-    result = CausalGraphConstruction().analyse(Dataset.from_frame(frame, roles))
+    result = CausalGraphConstruction().analyze(Dataset.from_frame(frame, roles)).result
     assert "median" in result["notes"]["age"]
     assert result["implications"]["tested"] == result["implications"]["implied"]
     assert any(c["claim"].startswith("race _||_ native-country") for c in result["implications"]["failed"])

@@ -63,7 +63,7 @@ def test_agrees_with_statsmodels_and_pysensemakr_on_adult(adult: pd.DataFrame) -
         adult[columns].iloc[:4000],
         Roles(outcome="income", favorable=">50K", protected=("sex", "race"), mediators=("hours-per-week",)),
     )
-    result = SensitivityAnalysis(min_support=10).analyse(data)
+    result = SensitivityAnalysis(min_support=10).analyze(data).result
     assert len(result["contrasts"]) == 1 + 4
     frame = data.frame.rename(columns={"education-num": "education"})
     for contrast in result["contrasts"]:
@@ -156,7 +156,7 @@ def test_adjusts_for_causes_of_the_outcome_that_the_attribute_leaves_alone(true_
 def test_shape_of_the_result_on_several_attributes_and_groups(
     bank_data: Dataset, true_graph: CausalGraph
 ) -> None:
-    result = SensitivityAnalysis(reference={"gender": "Female"}).analyse(bank_data, true_graph)
+    result = SensitivityAnalysis(reference={"gender": "Female"}).analyze(bank_data, true_graph).result
     assert [(c["attribute"], c["group"], c["reference"]) for c in result["contrasts"]] == [
         ("race", "Asian", "White"),
         ("race", "Black", "White"),
@@ -184,7 +184,7 @@ def test_small_and_undetermined_contrasts_are_no_evidence() -> None:
         }
     )
     data = Dataset.from_frame(frame, Roles(outcome="y", protected=("group",)))
-    result = SensitivityAnalysis(covariates=["copy"]).analyse(data)
+    result = SensitivityAnalysis(covariates=["copy"]).analyze(data).result
     other, tiny = result["contrasts"]
     assert "cannot be told" in other["status"]
     assert tiny["status"] == "insufficient evidence"
@@ -193,7 +193,7 @@ def test_small_and_undetermined_contrasts_are_no_evidence() -> None:
     assert result["e_value"] is None
     json.dumps(result, allow_nan=False)
     with pytest.raises(InsufficientDataError, match="at least 100 rows"):
-        SensitivityAnalysis().analyse(data.take(np.arange(50)))
+        SensitivityAnalysis().analyze(data.take(np.arange(50))).result
 
 
 def test_a_group_without_favourable_outcomes_has_a_difference_but_no_ratio() -> None:
@@ -207,7 +207,7 @@ def test_a_group_without_favourable_outcomes_has_a_difference_but_no_ratio() -> 
 def test_missing_numbers_are_filled_and_said_so(bank_data: Dataset, true_graph: CausalGraph) -> None:
     part = bank_data.take(np.arange(2000))
     X = part.X.assign(age=part.X["age"].astype(float).where(np.arange(2000) % 10 > 0))
-    result = SensitivityAnalysis().analyse(replace(part, X=X), true_graph)
+    result = SensitivityAnalysis().analyze(replace(part, X=X), true_graph).result
     assert result["contrasts"][0]["notes"] == {"age": "200 missing values took the median"}
     assert result["contrasts"][0]["estimate"] is not None
 
@@ -224,21 +224,21 @@ def test_texts_that_nobody_shares_are_left_out_unless_asked_for() -> None:
         }
     )
     data = Dataset.from_frame(frame, Roles(outcome="paid", favorable="yes", protected=("sex",)))
-    (contrast,) = SensitivityAnalysis().analyse(data)["contrasts"]
+    (contrast,) = SensitivityAnalysis().analyze(data).result["contrasts"]
     assert contrast["covariates"] == ["skill"]
     assert "cover 8% of the rows" in contrast["notes"]["name"]
-    (asked,) = SensitivityAnalysis(covariates=["skill", "name"]).analyse(data)["contrasts"]
+    (asked,) = SensitivityAnalysis(covariates=["skill", "name"]).analyze(data).result["contrasts"]
     assert asked["covariates"] == ["skill", "name"]
     assert asked["dof"] < contrast["dof"]
 
 
 def test_refuses_unknown_names(bank_data: Dataset, true_graph: CausalGraph) -> None:
     with pytest.raises(UnknownNameError, match="group of race"):
-        SensitivityAnalysis(reference={"race": "Blck"}).analyse(bank_data, true_graph)
+        SensitivityAnalysis(reference={"race": "Blck"}).analyze(bank_data, true_graph).result
     with pytest.raises(UnknownNameError, match="covariate"):
-        SensitivityAnalysis(covariates=["agee"]).analyse(bank_data, true_graph)
+        SensitivityAnalysis(covariates=["agee"]).analyze(bank_data, true_graph).result
     with pytest.raises(MissingColumnError, match="causal graph"):
-        SensitivityAnalysis().analyse(bank_data, CausalGraph.from_edges([("race", "wealth")]))
+        SensitivityAnalysis().analyze(bank_data, CausalGraph.from_edges([("race", "wealth")])).result
     with pytest.raises(ParameterError, match="alpha"):
         SensitivityAnalysis.with_parameters(alpha=2.0)
 

@@ -90,14 +90,20 @@ def test_integer_weights_are_repeated_rows(adult_data: Dataset) -> None:
 def test_worked_by_hand() -> None:
     # a: 3 unfavourable, 1 favourable; b: 2 and 4. w(a, 1) = 4 * 5 / (10 * 1) = 2.
     y = [0, 0, 0, 1, 0, 0, 1, 1, 1, 1]
-    w = InstanceWeighting().reweight(np.zeros((10, 1)), y, sensitive_features=list("aaaabbbbbb"))
+    w = InstanceWeighting().change(np.zeros((10, 1)), y, sensitive_features=list("aaaabbbbbb")).sample_weight
     np.testing.assert_allclose(w, [2 / 3] * 3 + [2] + [1.5] * 2 + [0.75] * 4)
 
 
 def test_missing_values_are_a_group_of_their_own() -> None:
     y = [0, 0, 0, 1, 0, 0, 1, 1, 1, 1]
-    named = InstanceWeighting().reweight(np.zeros((10, 1)), y, sensitive_features=list("aaaabbbbbb"))
-    gaps = InstanceWeighting().reweight(np.zeros((10, 1)), y, sensitive_features=[None] * 4 + ["b"] * 6)
+    named = (
+        InstanceWeighting().change(np.zeros((10, 1)), y, sensitive_features=list("aaaabbbbbb")).sample_weight
+    )
+    gaps = (
+        InstanceWeighting()
+        .change(np.zeros((10, 1)), y, sensitive_features=[None] * 4 + ["b"] * 6)
+        .sample_weight
+    )
     np.testing.assert_array_equal(named, gaps)
 
 
@@ -115,26 +121,28 @@ def test_strength_moves_from_no_change_to_independence(adult_data: Dataset) -> N
 
 def test_independent_data_keep_their_weights() -> None:
     y, a = np.tile([0, 1, 1], 20), np.repeat(["a", "b"], 30)
-    np.testing.assert_allclose(InstanceWeighting().reweight(np.zeros((60, 1)), y, sensitive_features=a), 1)
+    np.testing.assert_allclose(
+        InstanceWeighting().change(np.zeros((60, 1)), y, sensitive_features=a).sample_weight, 1
+    )
 
 
 def test_an_empty_cell_is_named() -> None:
     sensitive = {"sex": ["F"] * 5 + ["M"] * 5, "race": list("bbwwwbbwww")}
     with pytest.raises(InsufficientDataError, match="'F & b' has the label 1"):
-        InstanceWeighting().reweight(
+        InstanceWeighting().change(
             np.zeros((10, 1)), [0, 0, 1, 1, 0, 1, 0, 1, 0, 1], sensitive_features=sensitive
-        )
+        ).sample_weight
 
 
 def test_one_group_or_a_bad_strength_is_refused() -> None:
     with pytest.raises(InsufficientDataError, match="all 4 rows are of the group 'a'"):
-        InstanceWeighting().reweight(np.zeros((4, 1)), [0, 1, 0, 1], sensitive_features=["a"] * 4)
+        InstanceWeighting().change(np.zeros((4, 1)), [0, 1, 0, 1], sensitive_features=["a"] * 4).sample_weight
     with pytest.raises(ParameterError, match="strength"):
-        InstanceWeighting(strength=1.5).reweight(
+        InstanceWeighting(strength=1.5).change(
             np.zeros((4, 1)), [0, 1, 0, 1], sensitive_features=list("aabb")
-        )
+        ).sample_weight
     with pytest.raises(DataError, match="give y"):
-        InstanceWeighting().reweight(np.zeros((4, 1)), None, sensitive_features=list("aabb"))
+        InstanceWeighting().change(np.zeros((4, 1)), None, sensitive_features=list("aabb")).sample_weight
 
 
 @pytest.mark.data

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairmend.base import DataChange
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import DataError, InsufficientDataError, MissingExtraError, ParameterError
-from fairmend.core.stages.preprocessing import Resampled
 from fairmend.plugins.preprocessing import Smote
 
 over_sampling = pytest.importorskip("imblearn.over_sampling")
@@ -23,7 +23,7 @@ def people(adult_data: Dataset) -> Dataset:
     return Dataset(some.X[NUMBERS], some.y, some.sensitive, some.roles)
 
 
-def resampled(data: Dataset, **parameters: object) -> Resampled:
+def resampled(data: Dataset, **parameters: object) -> DataChange:
     return Smote(random_state=0, **parameters).change(data.X, data.y, sensitive_features=data.sensitive)
 
 
@@ -40,8 +40,10 @@ def test_equal_to_imbalanced_learn_on_the_crossed_label(people: Dataset) -> None
     Z = (people.X - people.X.mean()) / people.X.std(ddof=0)
     expected, cell = over_sampling.SMOTE(random_state=0).fit_resample(Z, cells(people.sensitive, people.y))
     rows = resampled(people, target="all_equal")
-    assert sorted(cells(rows.sensitive, rows.y)) == sorted(cell)
-    ours = ((rows.X - people.X.mean()) / people.X.std(ddof=0)).assign(cell=cells(rows.sensitive, rows.y))
+    assert sorted(cells(rows.sensitive_features, rows.y)) == sorted(cell)
+    ours = ((rows.X - people.X.mean()) / people.X.std(ddof=0)).assign(
+        cell=cells(rows.sensitive_features, rows.y)
+    )
     order = [*NUMBERS, "cell"]
     pd.testing.assert_frame_equal(
         ours.round(8).sort_values(order, ignore_index=True),
@@ -56,7 +58,7 @@ def test_equal_to_imbalanced_learn_on_the_crossed_label(people: Dataset) -> None
 def test_cell_counts_are_as_asked_and_the_rows_given_stay(people: Dataset, target: str) -> None:
     rows = resampled(people, target=target)
     before = cells(people.sensitive, people.y).value_counts()
-    after = cells(rows.sensitive, rows.y).value_counts()
+    after = cells(rows.sensitive_features, rows.y).value_counts()
     assert len(before) == 8
     group = before.index.str.split(" / ").str[0]
     most = before.max() if target == "all_equal" else before.groupby(group).transform("max")
@@ -66,7 +68,13 @@ def test_cell_counts_are_as_asked_and_the_rows_given_stay(people: Dataset, targe
     np.testing.assert_array_equal(rows.origin[:n], np.arange(n))
     assert (rows.origin[n:] == -1).all()
     np.testing.assert_array_equal(rows.y[:n], people.y)
-    assert len(rows.X) == len(rows.y) == len(rows.sensitive) == len(rows.weights) == len(rows.origin)
+    assert (
+        len(rows.X)
+        == len(rows.y)
+        == len(rows.sensitive_features)
+        == len(rows.sample_weight)
+        == len(rows.origin)
+    )
 
 
 @pytest.mark.data
@@ -74,7 +82,10 @@ def test_each_synthetic_row_lies_between_two_rows_of_its_cell(people: Dataset) -
     rows = resampled(people)
     spread = people.X.std(ddof=0).to_numpy()
     given, made = people.X.to_numpy(float) / spread, rows.X[len(people) :].to_numpy() / spread
-    cell_given, cell_made = cells(people.sensitive, people.y), cells(rows.sensitive, rows.y)[len(people) :]
+    cell_given, cell_made = (
+        cells(people.sensitive, people.y),
+        cells(rows.sensitive_features, rows.y)[len(people) :],
+    )
     for x, cell in list(zip(made, cell_made, strict=True))[::40]:
         here = given[(cell_given == cell).to_numpy()]
         offsets = here - x
@@ -102,7 +113,7 @@ def test_categories_are_taken_from_the_cell(adult_data: Dataset) -> None:
     assert rows.X["flag"].dtype == bool
     husbands = rows.X["relationship"][made] == "Husband"
     assert husbands.any()
-    assert (rows.sensitive["sex"][made][husbands] == "Male").all()
+    assert (rows.sensitive_features["sex"][made][husbands] == "Male").all()
     assert (rows.X["age"] % 1 != 0).any()
 
 
@@ -113,7 +124,7 @@ def test_worked_by_hand() -> None:
     rows = Smote(random_state=1).change(X, y, sensitive_features=list("aaaaaabbbb"))
     assert len(rows.y) == 12
     assert rows.y[10:].tolist() == [1, 1]
-    assert rows.sensitive["group"][10:].tolist() == ["a", "a"]
+    assert rows.sensitive_features["group"][10:].tolist() == ["a", "a"]
     assert rows.X["x"][10:].between(0, 1).all()
 
 
@@ -145,7 +156,7 @@ def test_made_up_rows_have_the_mean_weight_of_their_cell_and_the_labels_given() 
     y = np.array(["yes", "yes", "no", "no", "no", "no", "yes", "yes", "no", "no"])
     w = np.array([1, 3, 1, 1, 1, 1, 1, 1, 1, 1.0])
     rows = Smote(random_state=0).change(X, y, sensitive_features=list("aaaaaabbbb"), sample_weight=w)
-    assert rows.weights[10:].tolist() == [2, 2]
+    assert rows.sample_weight[10:].tolist() == [2, 2]
     assert rows.y[10:].tolist() == ["yes", "yes"]
 
 
