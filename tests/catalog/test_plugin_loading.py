@@ -52,7 +52,7 @@ def registry(tmp_path):
         (MARK + "def fairmend_techniques(): return 7", "fairmend_techniques() must return a list, got 7"),
         (
             GATE.format(name="accuracy"),
-            "claims the gate 'accuracy', which the plugin fairmend.pipeline.gates.checks",
+            "claims the gate check 'accuracy', which the plugin fairmend.pipeline.gates.checks",
         ),
     ],
 )

@@ -193,7 +193,7 @@ def test_small_and_undetermined_contrasts_are_no_evidence() -> None:
     assert result["e_value"] is None
     json.dumps(result, allow_nan=False)
     with pytest.raises(InsufficientDataError, match="at least 100 rows"):
-        SensitivityAnalysis().analyze(data.take(np.arange(50))).result
+        SensitivityAnalysis().analyze(data.take(np.arange(50)))
 
 
 def test_a_group_without_favourable_outcomes_has_a_difference_but_no_ratio() -> None:
@@ -234,11 +234,11 @@ def test_texts_that_nobody_shares_are_left_out_unless_asked_for() -> None:
 
 def test_refuses_unknown_names(bank_data: Dataset, true_graph: CausalGraph) -> None:
     with pytest.raises(UnknownNameError, match="group of race"):
-        SensitivityAnalysis(reference={"race": "Blck"}).analyze(bank_data, true_graph).result
+        SensitivityAnalysis(reference={"race": "Blck"}).analyze(bank_data, true_graph)
     with pytest.raises(UnknownNameError, match="covariate"):
-        SensitivityAnalysis(covariates=["agee"]).analyze(bank_data, true_graph).result
+        SensitivityAnalysis(covariates=["agee"]).analyze(bank_data, true_graph)
     with pytest.raises(MissingColumnError, match="causal graph"):
-        SensitivityAnalysis().analyze(bank_data, CausalGraph.from_edges([("race", "wealth")])).result
+        SensitivityAnalysis().analyze(bank_data, CausalGraph.from_edges([("race", "wealth")]))
     with pytest.raises(ParameterError, match="alpha"):
         SensitivityAnalysis.with_parameters(alpha=2.0)
 
