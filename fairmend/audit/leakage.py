@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 LEAKING_AREA = 0.99
 """A feature with such an area under the ROC curve, in either direction, leaks."""
@@ -49,7 +49,7 @@ class Leak:
         return f"{self.column} settles {self.settled:.0%} of the rows of one outcome by itself"
 
 
-def label_leaks(X: pd.DataFrame, y: Int, columns: Iterable[Any] | None = None) -> list[Leak]:
+def label_leaks(X: pd.DataFrame, y: Ints, columns: Iterable[Any] | None = None) -> list[Leak]:
     """Return the features that give the outcome away by themselves, from one sort of each column.
 
     Parameters
@@ -102,7 +102,7 @@ def _settling(exceptions: NDArray[Any], size: NDArray[Any]) -> NDArray[np.bool_]
     return np.asarray((size >= ROWS_OF_A_VALUE) & (exceptions <= PURE * size))
 
 
-def _beyond(numbers: Float, outcome: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _beyond(numbers: Floats, outcome: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return for each outcome, 1 and 0, which numbers lie outside the range of the other one."""
     beyond = np.zeros((2, len(numbers)), dtype=bool)
     for place, other in enumerate((~outcome, outcome)):
@@ -112,7 +112,7 @@ def _beyond(numbers: Float, outcome: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return beyond
 
 
-def _area(values: Float, outcome: NDArray[np.bool_]) -> float:
+def _area(values: Floats, outcome: NDArray[np.bool_]) -> float:
     ones = int(outcome.sum())
     ranks = stats.rankdata(values)[outcome].sum()
     return float((ranks - ones * (ones + 1) / 2) / (ones * (len(outcome) - ones)))

@@ -339,7 +339,7 @@ class Measurement:
         )
 
     @cached_property
-    def _score_values(self) -> dict[str, Float]:
+    def _score_values(self) -> dict[str, Floats]:
         """Each calibration statistic of the groups and of all rows; once, for it costs as much for one group."""
         assert self.scores is not None  # noqa: S101 - asked where there are scores only
         sums = self.scores.sums

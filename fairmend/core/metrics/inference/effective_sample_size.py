@@ -8,12 +8,12 @@ import numpy as np
 
 from fairmend.core.metrics.rates import Rate
 from fairmend.core.metrics.tables.contingency import CountTable, ScoreTable
-from fairmend.core.metrics.tables.input_validation import Float, Int
+from fairmend.core.types import Floats, Ints
 
 _ROUNDING = 1e-6  # equal weights must give the number of rows, whatever their sum rounds to
 
 
-def kish(total: Float, squares: Float) -> Int:
+def kish(total: Floats, squares: Floats) -> Ints:
     """Return the whole part of ``total ** 2 / squares``, 0 where there is nothing.
 
     Examples
@@ -26,7 +26,7 @@ def kish(total: Float, squares: Float) -> Int:
     return np.floor(size + _ROUNDING).astype(np.int64)
 
 
-def effective_support(rate: Rate, table: CountTable, pick: Callable[[Float], Float] | None = None) -> Int:
+def effective_support(rate: Rate, table: CountTable, pick: Callable[[Floats], Floats] | None = None) -> Ints:
     """Return the effective number of rows that a rate rests on; of two fractions, the smaller number.
 
     Without weights and clusters that is the number of rows. With weights it is Kish's effective
@@ -65,7 +65,7 @@ def effective_support(rate: Rate, table: CountTable, pick: Callable[[Float], Flo
     return np.asarray(np.min(sizes, axis=0))
 
 
-def group_support(table: CountTable | ScoreTable) -> Int:
+def group_support(table: CountTable | ScoreTable) -> Ints:
     """Return the effective number of rows of each group, shape (G,)."""
     cells = tuple(range(1, table.rows.ndim))
     if table.clusters is not None:
