@@ -17,7 +17,6 @@ from fairmend.core.errors import DataError, InsufficientDataError, ParameterErro
 from fairmend.core.injection import Phase, Reads, Verb, arguments, named_in, read_signature
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.safety.containment import described
-from fairmend.core.vocabulary import Stage
 from fairmend.core.vocabulary import Stage, Task
 
 __all__ = ["Adjustment", "Technique", "TechniqueMetadata"]

@@ -154,7 +154,9 @@ def returned_sets(technique: Any, verb: str, found: Any, shape: tuple[int, ...])
     values = np.asarray(found)
     if values.shape != shape or values.dtype != bool:
         _refuse(
-            technique, verb, f"an array of shape {values.shape} and type {values.dtype}; expected {shape}, bool"
+            technique,
+            verb,
+            f"an array of shape {values.shape} and type {values.dtype}; expected {shape}, bool",
         )
     return values
 

@@ -78,7 +78,11 @@ class CausalAnalysis(Technique):
             )
         proxies = data.roles.proxies or None
         found = self._call("_analyze", data=data, graph=graph, model=model, proxies=proxies)
-        return found if isinstance(found, CausalResult) else CausalResult(returned_mapping(self, "_analyze", found))
+        return (
+            found
+            if isinstance(found, CausalResult)
+            else CausalResult(returned_mapping(self, "_analyze", found))
+        )
 
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Analyze the training data; the result, a graph and what steers the plan join the case."""

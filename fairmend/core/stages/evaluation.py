@@ -13,8 +13,8 @@ from fairmend.core.case import Case, Effect
 from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError
 from fairmend.core.injection import Verb
-from fairmend.core.stages._returned import returned_mapping
 from fairmend.core.serialization import to_plain
+from fairmend.core.stages._returned import returned_mapping
 from fairmend.core.technique import Technique, as_frame, real_values, sample_weights, scores_of
 from fairmend.core.vocabulary import Stage, Task
 

@@ -157,7 +157,9 @@ class Preprocessor(GroupAware, Technique):
         """
         known = self._known(X, y, sensitive_features, sample_weight, learner, graph, proxies)
         found = self._call("_change", **known)
-        out = returned_change(self, "_change", found, known["X"], n_classes=len(getattr(self, "classes_", ())))
+        out = returned_change(
+            self, "_change", found, known["X"], n_classes=len(getattr(self, "classes_", ()))
+        )
         return out if out.y is None else replace(out, y=self.classes_[np.asarray(out.y)])
 
     def run(self, case: Case) -> tuple[Case, Effect]:

@@ -10,7 +10,6 @@ from sklearn.utils._param_validation import StrOptions
 
 from fairmend.base import (
     Evaluator,
-    Floats,
     Groups,
     Ints,
     Measurement,
@@ -20,6 +19,7 @@ from fairmend.base import (
     evaluation_tables,
     metric,
 )
+from fairmend.core.types import Floats
 
 WITH_LABELS = ("true_positive_rate", "false_positive_rate", "positive_predictive_value", "accuracy")
 

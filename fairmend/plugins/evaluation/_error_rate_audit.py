@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from fairmend.base import Evaluator, Floats, Groups, Ints, TechniqueMetadata, evaluation_tables
+from fairmend.base import Evaluator, Groups, Ints, TechniqueMetadata, evaluation_tables
+from fairmend.core.types import Floats
 
 RATES = ("true_positive_rate", "false_positive_rate", "false_negative_rate", "true_negative_rate", "accuracy")
 COMPARISONS = ("equalized_odds_difference", "equal_opportunity_difference", "average_odds_difference")

@@ -10,7 +10,6 @@ import numpy as np
 
 from fairmend.base import (
     Evaluator,
-    Floats,
     Groups,
     Ints,
     ScoreTable,
@@ -21,6 +20,7 @@ from fairmend.base import (
     holm,
     to_plain,
 )
+from fairmend.core.types import Floats
 
 WIDTH: dict[str, Callable[[Floats], Floats]] = {
     "expected_calibration_error": calibration.expected_calibration_error,

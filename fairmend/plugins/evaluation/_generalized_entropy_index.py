@@ -12,7 +12,6 @@ from sklearn.utils._param_validation import Interval
 from fairmend.base import (
     Estimate,
     Evaluator,
-    Floats,
     Groups,
     Ints,
     TechniqueMetadata,
@@ -22,6 +21,7 @@ from fairmend.base import (
     generalized_entropy_index,
     within_group_entropy,
 )
+from fairmend.core.types import Floats
 
 PARTS = {"total": generalized_entropy_index, "between": between_group_entropy, "within": within_group_entropy}
 

@@ -12,7 +12,6 @@ from sklearn.utils._param_validation import Interval
 from fairmend.base import (
     Estimate,
     Evaluator,
-    Floats,
     Groups,
     Ints,
     TechniqueMetadata,
@@ -22,6 +21,7 @@ from fairmend.base import (
     evaluation_tables,
     log_probabilities,
 )
+from fairmend.core.types import Floats
 
 
 class IntersectionalBiasAudit(Evaluator):

@@ -11,7 +11,6 @@ from sklearn.utils._param_validation import Interval
 from fairmend.base import (
     SCORE_STATISTICS,
     Evaluator,
-    Floats,
     Groups,
     Ints,
     PairedTable,
@@ -21,6 +20,7 @@ from fairmend.base import (
     intersections,
     measure,
 )
+from fairmend.core.types import Floats
 
 
 class IntersectionalEvaluation(Evaluator):

@@ -11,7 +11,6 @@ from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
     Evaluator,
-    Floats,
     Groups,
     Ints,
     TechniqueMetadata,
@@ -21,6 +20,7 @@ from fairmend.base import (
     metric,
     permutation_test,
 )
+from fairmend.core.types import Floats
 
 
 class PermutationTest(Evaluator):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from fairmend.base import Evaluator, Floats, Groups, Ints, TechniqueMetadata, evaluation_tables, to_plain
+from fairmend.base import Evaluator, Groups, Ints, TechniqueMetadata, evaluation_tables, to_plain
+from fairmend.core.types import Floats
 
 RATES = (
     "positive_predictive_value",

@@ -9,16 +9,8 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
-from fairmend.base import (
-    Estimate,
-    Evaluator,
-    Floats,
-    Groups,
-    Ints,
-    TechniqueMetadata,
-    Verdict,
-    evaluation_tables,
-)
+from fairmend.base import Estimate, Evaluator, Groups, Ints, TechniqueMetadata, Verdict, evaluation_tables
+from fairmend.core.types import Floats
 
 RATIO, DIFFERENCE = "demographic_parity_ratio", "demographic_parity_difference"
 

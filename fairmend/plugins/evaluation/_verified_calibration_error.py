@@ -12,7 +12,6 @@ from sklearn.utils._param_validation import StrOptions
 from fairmend.base import (
     Estimate,
     Evaluator,
-    Floats,
     Groups,
     Ints,
     ScoreTable,
@@ -21,6 +20,7 @@ from fairmend.base import (
     debiased_calibration_error,
     evaluation_tables,
 )
+from fairmend.core.types import Floats
 
 
 def plug_in_error(sums: Floats) -> Floats:

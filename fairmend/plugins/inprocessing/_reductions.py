@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from fairmend.base import Floats, Groups, InsufficientDataError
+from fairmend.base import Groups, InsufficientDataError
+from fairmend.core.types import Floats
 
 Constraint = Literal[
     "demographic_parity", "equalized_odds", "true_positive_rate_parity", "false_positive_rate_parity"

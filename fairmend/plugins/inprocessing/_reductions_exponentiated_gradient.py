@@ -12,15 +12,8 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from fairmend.base import (
-    Adjustment,
-    Floats,
-    Groups,
-    Inprocessor,
-    TechniqueMetadata,
-    fit_weighted,
-    split_learner,
-)
+from fairmend.base import Adjustment, Groups, Inprocessor, TechniqueMetadata, fit_weighted, split_learner
+from fairmend.core.types import Floats
 from fairmend.plugins.inprocessing._reductions import Constraint, GroupRateMoment, exponentiated_gradient
 
 

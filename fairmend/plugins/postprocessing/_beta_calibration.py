@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.base import Floats, Postprocessor, TechniqueMetadata, inside, logit, loss_change, rising_fit
+from fairmend.base import Postprocessor, TechniqueMetadata, inside, logit, loss_change, rising_fit
+from fairmend.core.types import Floats
 
 
 def beta_fit(s: Floats, y: NDArray[np.int64], weights: Floats, variant: str) -> tuple[float, float, float]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.base import Adjustment, Floats, Groups, Postprocessor, TechniqueMetadata, Unseen
+from fairmend.base import Adjustment, Groups, Postprocessor, TechniqueMetadata, Unseen
+from fairmend.core.types import Floats
 from fairmend.plugins.postprocessing._roc_thresholds import (
     RateTolerance,
     best_positions,

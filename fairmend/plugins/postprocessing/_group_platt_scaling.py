@@ -11,7 +11,6 @@ from scipy.special import expit
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fairmend.base import (
-    Floats,
     Groups,
     Postprocessor,
     TechniqueMetadata,
@@ -20,6 +19,7 @@ from fairmend.base import (
     loss_change,
     margin,
 )
+from fairmend.core.types import Floats
 
 
 class GroupPlattScaling(Postprocessor):

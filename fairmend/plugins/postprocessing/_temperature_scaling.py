@@ -11,7 +11,6 @@ from scipy.special import expit
 from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
-    Floats,
     ParameterError,
     Postprocessor,
     TechniqueMetadata,
@@ -19,6 +18,7 @@ from fairmend.base import (
     logit,
     loss_change,
 )
+from fairmend.core.types import Floats
 
 
 class TemperatureScaling(Postprocessor):

@@ -13,7 +13,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fairmend.base import (
     Adjustment,
     EmpiricalDistribution,
-    Floats,
     Groups,
     Preprocessor,
     TechniqueMetadata,
@@ -25,6 +24,7 @@ from fairmend.base import (
     transport,
     uniform_by_row,
 )
+from fairmend.core.types import Floats
 
 
 def target_quantiles(laws: Sequence[EmpiricalDistribution], choice: str) -> tuple[Floats, Floats]:

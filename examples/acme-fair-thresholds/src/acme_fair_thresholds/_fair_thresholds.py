@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.base import Adjustment, Floats, Groups, Postprocessor, TechniqueMetadata, Unseen
+from fairmend.base import Adjustment, Groups, Postprocessor, TechniqueMetadata, Unseen
+from fairmend.core.types import Floats
 
 
 def threshold_for(rate: float, scores: Floats, weights: Floats) -> float:
