@@ -1,7 +1,7 @@
 """Feed every reader files that nobody meant to write: no foreign exception, no hang, no growth.
 
 Each reader works in a process of its own, with 2 GiB of address space beyond what it begins with and
-an alarm for every file. What fails is kept in ``--keep``.
+an alarm for every file. What fails is kept in ``--save``.
 
     python benchmarks/fuzz.py --minutes 10
 """
@@ -107,7 +107,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "fairmend-fuzz")
+    parser.add_argument("--save", type=Path, default=Path(tempfile.gettempdir()) / "fairmend-fuzz")
     parser.add_argument("--only", choices=TARGETS)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -125,7 +125,7 @@ def main() -> int:
     for name in names:
         command = [
             sys.executable, __file__, "--child", "--only", name, "--minutes", str(share),
-            "--seed", str(options.seed), "--keep", str(options.keep),
+            "--seed", str(options.seed), "--save", str(options.keep),
         ]  # fmt: skip
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}

@@ -37,7 +37,7 @@ class Given(ClassifierMixin, BaseEstimator):
 
 
 def draw(rows: int, groups: int) -> tuple[np.ndarray, np.ndarray, pd.Series]:
-    """Return scores, labels and groups; a quarter of the labels is favourable, as in Adult."""
+    """Return scores, labels and groups; a quarter of the labels is favorable, as in Adult."""
     rng = np.random.default_rng(0)
     group = rng.integers(0, groups, rows)
     scores = rng.beta(0.8 + 0.6 * group / groups, 3.0, rows)

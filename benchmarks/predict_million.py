@@ -29,7 +29,7 @@ from fairmend.pipeline.stored_runs import decide
 ROLES = Roles(outcome="income", favorable=">50K", protected=("sex", "race"), ignored=("fnlwgt",))
 RULES = {
     "group thresholds (9)": [(9, {})],
-    "randomised (14)": [(14, {"tolerance": 0.02})],
+    "randomized (14)": [(14, {"tolerance": 0.02})],
     "feature repair (69)": [(69, {"features": ["age", "hours-per-week", "capital-gain"]})],
     "calibrators (48)": [(48, {})],
     "repair, calibrators, thresholds (69, 48, 9)": [(69, {}), (48, {}), (9, {})],
@@ -88,7 +88,7 @@ def main() -> None:
         beyond = taken - clock.seconds
         print(
             f"{name:45s} {taken:6.2f} s   base model {clock.seconds:6.2f} s   beyond it {beyond:6.2f} s   "
-            f"peak {peak[0]:6.0f} MB   {found['decision'].mean():.3f} favourable"
+            f"peak {peak[0]:6.0f} MB   {found['decision'].mean():.3f} favorable"
         )
     if asked.files:
         with tempfile.TemporaryDirectory() as folder:

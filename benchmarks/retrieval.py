@@ -38,9 +38,7 @@ def systems(index: Index) -> dict[str, System]:
     def by(evidence: str) -> System:
         def rank(text: str, constraints: Constraints) -> list[int | str]:
             scores = getattr(index.evidence(text), evidence)
-            cards = [
-                index.catalogue.techniques[i] for i in np.argsort(-scores, kind="stable") if scores[i] > 0
-            ]
+            cards = [index.catalog.techniques[i] for i in np.argsort(-scores, kind="stable") if scores[i] > 0]
             return [card.technique_id for card in cards if constraints.reason(card) is None][:TOP]
 
         return rank
@@ -66,11 +64,11 @@ def main() -> None:
     index = index_of(Registry.installed(), given.encoder)
     index.query("a first question, so that the model is loaded", Constraints(), TOP)
     print(
-        f"{len(index.catalogue.techniques)} techniques, {len(index.catalogue.passages)} passages, {len(queries)} queries"
+        f"{len(index.catalog.techniques)} techniques, {len(index.catalog.passages)} passages, {len(queries)} queries"
     )
     print(f"encoder {index.encoder.name}; index and model ready in {time.perf_counter() - started:.1f} s")
     available = ",".join(
-        str(c.technique_id) for c in index.catalogue.techniques if isinstance(c.technique_id, int)
+        str(c.technique_id) for c in index.catalog.techniques if isinstance(c.technique_id, int)
     )
     for name, system in systems(index).items():
         seconds, run = [], []

@@ -3,7 +3,7 @@
 Importing it loads nothing heavy; each function loads what it needs when it is called.
 
 >>> import fairmend
->>> any(entry["technique_id"] == 69 for entry in fairmend.catalog())
+>>> any(entry["technique_id"] == 69 for entry in fairmend.list_techniques())
 True
 """
 
@@ -12,16 +12,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fairmend import catalog
-    from fairmend.api import audit, compose, dataset, query, recommend, run, sweep, technique
+    from fairmend.api import (
+        audit,
+        compose,
+        dataset,
+        list_techniques,
+        query,
+        recommend,
+        run,
+        sweep,
+        technique,
+    )
     from fairmend.core.hooks.markers import hookimpl
 
 __all__ = [
     "audit",
-    "catalog",
     "compose",
     "dataset",
     "hookimpl",
+    "list_techniques",
     "query",
     "recommend",
     "run",
@@ -35,10 +44,6 @@ def __getattr__(name: str) -> Any:
         from fairmend.core.hooks.markers import hookimpl
 
         return hookimpl
-    if name == "catalog":
-        import fairmend.catalog as catalog  # callable: see there
-
-        return catalog
     if name in __all__:
         from fairmend import api
 

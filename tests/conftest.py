@@ -48,19 +48,19 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def adult(data_dir: Path) -> pd.DataFrame:
-    """Training part of UCI Adult, 32,561 rows; favourable ``income == '>50K'``."""
+    """Training part of UCI Adult, 32,561 rows; favorable ``income == '>50K'``."""
     return pd.read_csv(data_dir / "adult" / "adult_train.csv.gz")
 
 
 @pytest.fixture(scope="session")
 def compas(data_dir: Path) -> pd.DataFrame:
-    """ProPublica's two-year file, 7,214 rows; favourable ``two_year_recid == 0``."""
+    """ProPublica's two-year file, 7,214 rows; favorable ``two_year_recid == 0``."""
     return pd.read_csv(data_dir / "compas" / "compas_two_years.csv.gz")
 
 
 @pytest.fixture(scope="session")
 def german(data_dir: Path) -> pd.DataFrame:
-    """Statlog German Credit, 1,000 rows; favourable ``credit == 1``; adds ``age_group``."""
+    """Statlog German Credit, 1,000 rows; favorable ``credit == 1``; adds ``age_group``."""
     frame = pd.read_csv(data_dir / "german" / "german.csv")
     return frame.assign(age_group=np.where(frame["age"] > 25, "over 25", "25 or under"))
 

@@ -17,7 +17,7 @@ class Environment:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.home = folder / "environment"
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", self.home], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--exclude-pip", self.home], check=True)
         self.python = self.home / "bin" / "python"
         libraries = sysconfig.get_path("purelib")
         own = self.call(self.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout

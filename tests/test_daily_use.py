@@ -8,11 +8,11 @@ import sys
 import fairmend
 
 
-def test_the_catalogue_is_a_package_and_a_function():
+def test_the_catalog_is_a_package_and_a_function():
     import fairmend.catalog.policy
 
     assert fairmend.catalog.policy.load_policy("playbook").policy == "playbook"
-    listed = {entry["technique_id"]: entry for entry in fairmend.catalog()}
+    listed = {entry["technique_id"]: entry for entry in fairmend.list_techniques()}
     assert listed[69]["slug"] == "disparate-impact-remover"
     assert "(2015)" in listed[69]["citation"]
 

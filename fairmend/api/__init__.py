@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fairmend.api.catalogue import (
-    catalog,
-    check,
-    describe,
+from fairmend.api.catalog import (
+    check_techniques,
+    describe_technique,
+    list_techniques,
     plugins,
     query,
     registry,
@@ -17,12 +17,12 @@ from fairmend.api.pipelines import compose, recommend, run, sweep
 
 __all__ = [
     "audit",
-    "catalog",
-    "check",
+    "check_techniques",
     "compose",
     "dataset",
-    "describe",
+    "describe_technique",
     "example",
+    "list_techniques",
     "load_audit",
     "plugins",
     "query",

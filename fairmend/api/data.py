@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairmend.api.catalogue import Observer, registry
+from fairmend.api.catalog import Observer, registry
 from fairmend.core.errors import UsageError
 
 if TYPE_CHECKING:

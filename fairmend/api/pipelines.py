@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairmend.api.catalogue import Limits, Observer, registry
+from fairmend.api.catalog import Limits, Observer, registry
 from fairmend.api.data import audit, dataset, load_audit, loaded
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
@@ -190,7 +190,7 @@ def run(
         Instead of a model its scores: a column of the data, or ``FILE:COLUMN`` of a file with the same
         rows. Techniques that retrain are left out.
     scores_threshold : float in [0, 1]
-        The baseline decides favourably at this score and above.
+        The baseline decides favorably at this score and above.
     cv : str, optional
         Cross-validate the whole pipeline at the end, such as ``"5x2"``: five repetitions of two folds.
     mlflow : str, optional

@@ -50,9 +50,9 @@ def audit(
     data : Dataset
         Features, outcome and protected attributes, at least 100 rows.
     predictions : array-like of shape (n,), optional
-        Decisions: 0 and 1, where 1 is the favourable one, or values of the outcome column.
+        Decisions: 0 and 1, where 1 is the favorable one, or values of the outcome column.
     scores : array-like of shape (n,), optional
-        Probabilities of the favourable outcome; without predictions, 0.5 and more is favourable.
+        Probabilities of the favorable outcome; without predictions, 0.5 and more is favorable.
     model : fitted classifier, optional
         Asked for its decisions on ``data.X``, instead of predictions and scores.
     learner : str or None

@@ -53,18 +53,18 @@ def _pair(measured: Measurement, rate: str, worst: str, best: str) -> str:
 
 
 def _decisions(measured: Measurement, worst: str, best: str) -> str:
-    return f"The favourable decision goes to {_pair(measured, 'selection_rate', worst, best)}"
+    return f"The favorable decision goes to {_pair(measured, 'selection_rate', worst, best)}"
 
 
 def _errors(measured: Measurement, worst: str, best: str) -> str:
     due, undue = (
         _pair(measured, rate, worst, best) for rate in ("true_positive_rate", "false_positive_rate")
     )
-    return f"The favourable decision goes to {due} where the outcome is favourable, and to {undue} elsewhere"
+    return f"The favorable decision goes to {due} where the outcome is favorable, and to {undue} elsewhere"
 
 
 def _outcomes(measured: Measurement, worst: str, best: str) -> str:
-    return f"The favourable outcome is on record for {_pair(measured, 'base_rate', worst, best)}"
+    return f"The favorable outcome is on record for {_pair(measured, 'base_rate', worst, best)}"
 
 
 OUTCOME = Gap(
@@ -205,7 +205,7 @@ def group_miscalibration(
         out.append(
             CandidateFinding(
                 kind=kind,
-                text=f"Scores for {group} ({attribute}) lie {plain:.3f} from the shares of favourable outcomes, before debiasing",
+                text=f"Scores for {group} ({attribute}) lie {plain:.3f} from the shares of favorable outcomes, before debiasing",
                 readings=(reading,),
                 support=int(rows[g]),
                 p_value=float(p_values[g]),

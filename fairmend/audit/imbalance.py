@@ -52,11 +52,11 @@ def rarer_outcome_in_group(attribute: str, measured: Measurement) -> list[Candid
 
 
 def _rarity(figure: Estimate, where: str, attribute: str | None, group: str | None) -> CandidateFinding:
-    favourable = figure.value <= 0.5
-    share = figure.value if favourable else 1 - figure.value
+    favorable = figure.value <= 0.5
+    share = figure.value if favorable else 1 - figure.value
     low, high = figure.interval if figure.interval is not None else (0.0, 1.0)
-    interval = (low, high) if favourable else (1 - high, 1 - low)
-    name = "favourable" if favourable else "unfavourable"
+    interval = (low, high) if favorable else (1 - high, 1 - low)
+    name = "favorable" if favorable else "unfavorable"
     return CandidateFinding(
         kind="class-imbalance",
         text=f"The {name} outcome makes up {share:.1%} of {where}" + (f" ({attribute})" if attribute else ""),

@@ -16,7 +16,7 @@ from fairmend.core.metrics.rates import Rate
 from fairmend.core.types import Floats
 
 KIND = "intersectional-disparity"
-CELLS = {"selection_rate": "rows", "true_positive_rate": "rows with the favourable outcome"}
+CELLS = {"selection_rate": "rows", "true_positive_rate": "rows with the favorable outcome"}
 
 
 def intersectional_disparity(
@@ -26,7 +26,7 @@ def intersectional_disparity(
 
     The deficit of a cell, Black women for instance, is the lower one of the rates of Black people
     and of women less its own rate. The two are held fixed in the replicates, so that the interval
-    is centred; all cells and rates are tested, one-sided, and corrected together.
+    is centered; all cells and rates are tested, one-sided, and corrected together.
 
     Parameters
     ----------

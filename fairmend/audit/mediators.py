@@ -31,7 +31,7 @@ SAME = 0.95
 
 @dataclass(frozen=True)
 class Pair:
-    """The two groups whose gap in favourable outcomes is surest, and their rows.
+    """The two groups whose gap in favorable outcomes is surest, and their rows.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Pair:
 
     @property
     def gap(self) -> float:
-        """Difference of their rates of favourable outcomes."""
+        """Difference of their rates of favorable outcomes."""
         best, worst = (
             np.average(self.y[self.is_best == g], weights=self.weights[self.is_best == g]) for g in (1, 0)
         )
@@ -92,7 +92,7 @@ def biased_mediators(
     features : dict of str to Binned
         Features that may be asked.
     outcome_rates : dict of str to ndarray of shape (n,)
-        Of each of them the rate of favourable outcomes in the bin, counted in other folds.
+        Of each of them the rate of favorable outcomes in the bin, counted in other folds.
     rules : Thresholds
         Levels of severity.
     seed : int
@@ -186,7 +186,7 @@ def _measured(pair: Pair, feature: Binned, rng: Generator) -> tuple[Reading, flo
     else:
         values = feature.values[pair.rows]
         samples = [values[(pair.is_best == g) & ~np.isnan(values)] for g in (0, 1)]
-        differs = [_standardised_difference(*samples), _ks_distance(*samples)]
+        differs = [_standardized_difference(*samples), _ks_distance(*samples)]
     return Reading(CARRIED, value, percentile_interval(replicates)), p_value, differs
 
 
@@ -205,8 +205,8 @@ def carried_gap(counts: Floats) -> Floats:
         ``n_worst n_best / (n_worst + n_best)``, which is the coefficient of the group in the least
         squares regression of the outcome on group and bins. NaN where no bin holds both groups.
     """
-    n, favourable = counts.sum(axis=-1), counts[..., 1]
-    rate = np.divide(favourable, n, out=np.zeros_like(n), where=n > 0)
+    n, favorable = counts.sum(axis=-1), counts[..., 1]
+    rate = np.divide(favorable, n, out=np.zeros_like(n), where=n > 0)
     within = rate[..., 1, :] - rate[..., 0, :]
     total = n.sum(axis=-2)
     weight = np.divide(n[..., 0, :] * n[..., 1, :], total, out=np.zeros_like(total), where=total > 0)
@@ -214,13 +214,13 @@ def carried_gap(counts: Floats) -> Floats:
     left = np.divide(
         (weight * within).sum(axis=-1), shared, out=np.full_like(shared, np.nan), where=shared > 0
     )
-    overall = favourable.sum(axis=-1) / n.sum(axis=-1)
+    overall = favorable.sum(axis=-1) / n.sum(axis=-1)
     return overall[..., 1] - overall[..., 0] - left
 
 
-def _standardised_difference(a: Floats, b: Floats) -> Reading:
+def _standardized_difference(a: Floats, b: Floats) -> Reading:
     """Return |mean difference| over the pooled deviation, with its normal interval (Hedges & Olkin 1985)."""
-    name = "standardised_mean_difference"
+    name = "standardized_mean_difference"
     if min(len(a), len(b)) < 2:
         return Reading(name, math.nan, None)
     spread = math.sqrt((float(a.var(ddof=1)) + float(b.var(ddof=1))) / 2)
@@ -268,7 +268,7 @@ def _debiased_v(counts: Floats, times: int) -> Floats:
 def _beside_others(y: Ints, name: str, outcome_rates: dict[str, Floats]) -> tuple[float, float]:
     """Return the partial R2 of a feature for the outcome given the others, and the p-value of its F test.
 
-    Each feature enters as its cross-fitted rate of favourable outcomes; others that say the same
+    Each feature enters as its cross-fitted rate of favorable outcomes; others that say the same
     as this one (education in words and in years) are left out.
     """
     from scipy.stats import f as f_distribution

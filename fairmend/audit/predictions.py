@@ -31,9 +31,9 @@ class AuditedPredictions:
     name : str
         What was audited.
     decisions : ndarray of int, shape (n,)
-        1 where the decision is the favourable one.
+        1 where the decision is the favorable one.
     scores : ndarray of float, shape (n,), or None
-        Probabilities of the favourable outcome.
+        Probabilities of the favorable outcome.
     is_label : bool
         Whether the decisions are the recorded outcomes, so that there are no errors to look for.
     notes : tuple of str
@@ -117,7 +117,7 @@ def _given(
     if predictions is not None:
         decisions, notes = _decisions(predictions, data)
         return AuditedPredictions("given predictions", decisions, scores, notes=notes)
-    note = "Scores of 0.5 and more were read as favourable decisions."
+    note = "Scores of 0.5 and more were read as favorable decisions."
     return AuditedPredictions(
         "given predictions", (np.asarray(scores) >= 0.5).astype(np.int64), scores, notes=(note,)
     )
@@ -130,7 +130,7 @@ def _of_model(data: Dataset, model: Any) -> AuditedPredictions:
         decisions = rule.predict(data.X, needed, key=data.key)
         return AuditedPredictions("a fitted model", decisions, rule.scores(data.X, needed))
     classes = check_given(model, "predict") or ()
-    # A model that was trained on the outcome itself names its values; 0 may be the favourable one.
+    # A model that was trained on the outcome itself names its values; 0 may be the favorable one.
     by_value = str(data.roles.favorable) in map(label_of, classes)
     decided = ask(model, "predict", data.X[list(features_of(model, data))])
     decisions, notes = _decisions(decided, data, by_value=by_value)
@@ -141,7 +141,7 @@ def _of_model(data: Dataset, model: Any) -> AuditedPredictions:
 def _decisions(
     values: Any, data: Dataset, *, by_value: bool = False
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Read decisions, values of the outcome or (unless told so) 0 and 1, as 1 where favourable."""
+    """Read decisions, values of the outcome or (unless told so) 0 and 1, as 1 where favorable."""
     column = pd.Series(np.asarray(values).ravel())
     if len(column) != len(data):
         raise DataError(f"predictions must have a value for each of the {len(data)} rows, got {len(column)}")
@@ -150,7 +150,7 @@ def _decisions(
     labels = column.map({value: label_of(value) for value in column.unique()})
     found, favorable = set(labels), str(data.roles.favorable)
     if not by_value and found <= {"0", "1", "False", "True"}:
-        note = f"Predictions of 1 were read as favourable, though the favourable {data.roles.outcome} is {favorable}."
+        note = f"Predictions of 1 were read as favorable, though the favorable {data.roles.outcome} is {favorable}."
         flags = labels.isin(["1", "True"]).to_numpy().astype(np.int64)
         return flags, (note,) if favorable in {"0", "False"} else ()
     if favorable not in found and not by_value:

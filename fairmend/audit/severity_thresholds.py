@@ -1,4 +1,4 @@
-"""The levels of severity, read from the catalogue."""
+"""The levels of severity, read from the catalog."""
 
 from __future__ import annotations
 

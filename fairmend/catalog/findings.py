@@ -1,4 +1,4 @@
-"""The finding kinds of the catalogue, contributed like anyone's."""
+"""The finding kinds of the catalog, contributed like anyone's."""
 
 from __future__ import annotations
 

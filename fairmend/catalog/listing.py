@@ -1,4 +1,4 @@
-"""The catalogue as a list."""
+"""The catalog as a list."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def read_bibtex(text: str) -> dict[str, Reference]:
 
 @cache
 def references() -> dict[str, Reference]:
-    """Return the bibliography of the catalogue by key."""
+    """Return the bibliography of the catalog by key."""
     path = resources.files("fairmend.catalog").joinpath("references.bib")
     return read_bibtex(path.read_text(encoding="utf-8"))
 

@@ -344,7 +344,7 @@ def _theft(
         if plugin.source == PROJECT:
             continue
         if isinstance(key, int):
-            return f"{card.qualname} claims the id {key}; plain numbers belong to the catalogue, use 'namespace:name'"
+            return f"{card.qualname} claims the id {key}; plain numbers belong to the catalog, use 'namespace:name'"
         namespace, package = _normalized(key.partition(":")[0]), _normalized(plugin.source)
         if not f"{package}-".startswith(f"{namespace}-"):
             return (

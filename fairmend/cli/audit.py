@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.argument("data", metavar="DATA")
 @role_options
 @click.option("--predictions", metavar="[FILE:]COLUMN", help="Decisions of an existing model.")
-@click.option("--scores", metavar="[FILE:]COLUMN", help="Its probabilities of the favourable outcome.")
+@click.option("--scores", metavar="[FILE:]COLUMN", help="Its probabilities of the favorable outcome.")
 @model_option
 @learner_option
 @seed_option
@@ -61,7 +61,7 @@ def print_audit(found: Audit) -> None:
     from rich.table import Table
 
     console = out()
-    console.print(f"{plural(found.rows, 'row')}; {found.subject}; favourable: {found.roles.favorable}")
+    console.print(f"{plural(found.rows, 'row')}; {found.subject}; favorable: {found.roles.favorable}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("severity", "finding", "what was found"):
         table.add_column(title, overflow="fold")

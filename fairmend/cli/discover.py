@@ -1,4 +1,4 @@
-"""Search the catalogue, and rank techniques for an audit."""
+"""Search the catalog, and rank techniques for an audit."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def print_answer(answer: Answer | Recommendation, top: int | None = None) -> Non
 
     console = out()
     if not answer.results:
-        console.print("No technique of the catalogue answers this.")
+        console.print("No technique of the catalog answers this.")
     for place, result in enumerate(answer.results[:top], start=1):
         console.print(
             styled(

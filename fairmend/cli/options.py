@@ -43,9 +43,9 @@ ROLES = (
         help="Features that tell the outcome almost perfectly and are known before the decision: no label leaks.",
     ),
     click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
-    click.option("--key", metavar="COLUMN", help="Column that identifies a row."),
+    click.option("--row-id", metavar="COLUMN", help="Column that identifies a row."),
     click.option(
-        "--cut",
+        "--bins",
         "cuts",
         multiple=True,
         metavar="COLUMN=N,N",
@@ -181,6 +181,6 @@ def cuts_of(words: Iterable[str]) -> dict[str, tuple[float, ...]]:
         except ValueError:
             numbers = ()
         if not found or not name or not numbers or not all(map(math.isfinite, numbers)):
-            raise UsageError(f"--cut takes COLUMN=NUMBER[,NUMBER], got {word!r}")
+            raise UsageError(f"--bins takes COLUMN=NUMBER[,NUMBER], got {word!r}")
         out[name] = numbers
     return out

@@ -42,7 +42,7 @@ report_option = click.option(
 @click.option("--name", default="pipeline", show_default=True, help="What to call the pipeline.")
 @click.option("--output", "-o", metavar="FILE", help="Write the pipeline there; else it is printed.")
 @click.option(
-    "--draw",
+    "--diagram",
     "drawings",
     multiple=True,
     metavar="FILE",
@@ -100,14 +100,14 @@ def compose(
 @click.option(
     "--scores",
     metavar="[FILE:]COLUMN",
-    help="Instead of a model its probabilities of the favourable outcome.",
+    help="Instead of a model its probabilities of the favorable outcome.",
 )
 @click.option(
     "--scores-threshold",
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
-    help="Where decisions on --scores become favourable.",
+    help="Where decisions on --scores become favorable.",
 )
 @constraint_option
 @notion_option
@@ -120,7 +120,7 @@ def compose(
     help="Take every approval as given and mark the record so; for demonstrations.",
 )
 @click.option(
-    "--keep/--no-keep",
+    "--save/--no-save",
     "store",
     default=True,
     show_default=True,
@@ -240,9 +240,9 @@ def print_record(record: RunRecord) -> None:
     for weakness in record.policy.weaker_than_playbook:
         console.print(f"  - {weakness}")
     console.print(styled((record.status, "bold"), f": {record.reason}"))
-    if record.options:
+    if record.escalation_options:
         console.print("Options:")
-    for option in record.options:
+    for option in record.escalation_options:
         console.print(f"  - {option}")
     for note in record.notes:
         console.print(f"Note: {note}")

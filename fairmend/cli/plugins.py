@@ -75,7 +75,7 @@ def check(target: str | None, everything: bool, as_json: bool) -> int:
         raise click.UsageError("give either PACKAGE_OR_PATH or --all")
     console = err()
     with console.status(styled("checking")) as status:
-        found = api.check(
+        found = api.check_techniques(
             target,
             observer=lambda e: status.update(styled(f"checking {e['slug']} ({e['place']} of {e['of']})")),
         )

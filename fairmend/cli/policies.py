@@ -34,12 +34,12 @@ def show(name: str, as_json: bool) -> None:
     table = Table("check", "bound", "level", "source", "reading", title=f"{found.title} ({found.policy})")
     for notion, check in found.targets.items():
         table.add_row(
-            f"target {notion}: {check.check}", check.bound_text(), "require", check.source, check.reading
+            f"target {notion}: {check.metric}", check.bound_text(), "require", check.source, check.reading
         )
     for gate in found.gates:
         for check in gate.checks:
             table.add_row(
-                f"{gate.id}.{check.id}: {check.check}",
+                f"{gate.id}.{check.id}: {check.metric}",
                 check.bound_text(),
                 check.level,
                 check.source,

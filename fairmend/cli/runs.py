@@ -104,7 +104,7 @@ def approve(
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option(
-    "--key",
+    "--row-id",
     "keys",
     multiple=True,
     metavar="PUBLIC",
@@ -179,7 +179,7 @@ def report(run_id: str, output: str) -> int:
 )
 @spares_inputs("output")
 def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
-    """Apply the rule of a deployable run to new rows: the score and the decision, 1 the favourable one."""
+    """Apply the rule of a deployable run to new rows: the score and the decision, 1 the favorable one."""
     import warnings
 
     from fairmend.core.data.files import check_table_name, formula_note, write_table
@@ -202,6 +202,6 @@ def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
         print_data(found.to_csv(index=False))
     else:
         write_table(output, found)
-        err().print(f"wrote {output}: {plural(len(found), 'row')}, {found['decision'].mean():.1%} favourable")
+        err().print(f"wrote {output}: {plural(len(found), 'row')}, {found['decision'].mean():.1%} favorable")
     if note := formula_note(found):
         err().print(f"Note: {note}")

@@ -45,7 +45,7 @@ SHOWN = 6  # columns of the table that fit on a screen; a report has them all
     show_default=True,
     help="Most techniques in a combination.",
 )
-@click.option("--without", callback=names_of, metavar="ID,ID", help="Techniques to leave out, by id or slug.")
+@click.option("--exclude", callback=names_of, metavar="ID,ID", help="Techniques to leave out, by id or slug.")
 @click.option(
     "--jobs",
     type=click.IntRange(1, 1024),
@@ -54,13 +54,13 @@ SHOWN = 6  # columns of the table that fit on a screen; a report has them all
 )
 @click.option("--dask", metavar="ADDRESS", help="Compute on the Dask cluster of this scheduler.")
 @click.option(
-    "--keep/--no-keep",
+    "--save/--no-save",
     "store",
     default=True,
     show_default=True,
     help="Keep outcomes (in FAIRMEND_HOME, else .fairmend), so that a sweep goes on where it was cut off.",
 )
-@click.option("--fresh", is_flag=True, help="Forget the outcomes that are kept, and compute all anew.")
+@click.option("--recompute", is_flag=True, help="Forget the outcomes that are kept, and compute all anew.")
 @click.option("--output", "-o", metavar="FILE", help="Write the sweep there, as JSON.")
 @click.option(
     "--pipeline", metavar="FILE", help="Write a pipeline there that begins with the chosen candidate."
@@ -140,8 +140,8 @@ def print_sweep(found: Sweep) -> None:
     for candidate in found.candidates:
         if candidate.status == "failed":
             console.print(f"Failed: {candidate.name}: {candidate.reason}")
-    for left_out in found.left_out:
-        console.print(f"Left out: {left_out.slug} ({left_out.technique_id}): {left_out.reason}")
+    for excluded in found.excluded:
+        console.print(f"Left out: {excluded.slug} ({excluded.technique_id}): {excluded.reason}")
     for note in found.notes:
         console.print(f"Note: {note}")
-    console.print(styled((found.chosen or "none", "bold"), f": {found.reason}"))
+    console.print(styled((found.selected or "none", "bold"), f": {found.reason}"))

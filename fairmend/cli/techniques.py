@@ -25,7 +25,7 @@ def technique() -> None:
 @as_json
 def list_(stage: str | None, as_json: bool) -> None:
     """List the techniques that are installed."""
-    entries = [entry for entry in api.catalog() if stage in (None, entry["stage"])]
+    entries = [entry for entry in api.list_techniques() if stage in (None, entry["stage"])]
     if as_json:
         print_json(entries)
         return
@@ -46,7 +46,7 @@ def list_(stage: str | None, as_json: bool) -> None:
 @as_json
 def show(name: str, as_json: bool) -> None:
     """Show what a technique does, needs and changes; ID is its number or slug."""
-    described = api.describe(name)
+    described = api.describe_technique(name)
     if as_json:
         print_json(described)
         return
@@ -101,7 +101,7 @@ def _text(value: Any) -> str:
     "--param", "-p", "words", multiple=True, metavar="NAME=VALUE", help="Parameter of the technique."
 )
 @click.option("--predictions", metavar="[FILE:]COLUMN", help="Decisions of an existing model.")
-@click.option("--scores", metavar="[FILE:]COLUMN", help="Its probabilities of the favourable outcome.")
+@click.option("--scores", metavar="[FILE:]COLUMN", help="Its probabilities of the favorable outcome.")
 @click.option("--graph", metavar="FILE", help="Causal graph: JSON, YAML or Graphviz.")
 @learner_option
 @seed_option

@@ -33,7 +33,7 @@ class Constraints(BaseModel):
     protected_at_fit: bool | None = Field(
         default=None, description="false: the protected attribute is not there at fit either"
     )
-    randomised: bool | None = Field(default=None, description="false: no decision may be drawn at random")
+    randomized: bool | None = Field(default=None, description="false: no decision may be drawn at random")
     causal_graph: bool | None = Field(default=None, description="false: there is no causal graph")
     labels: bool | None = Field(default=None, description="false: there are no labels")
     max_complexity: Level | None = Field(default=None, description="low or medium: nothing harder than this")
@@ -104,7 +104,7 @@ class Constraints(BaseModel):
                 self.protected_at_fit is False and technique.needs_protected_at_fit,
                 "reads the protected attribute at fit",
             ),
-            (self.randomised is False and technique.randomised, "draws decisions at random"),
+            (self.randomized is False and technique.randomized, "draws decisions at random"),
             (self.causal_graph is False and technique.needs_graph, "needs a causal graph"),
             (self.labels is False and technique.needs_labels, "needs labels"),
             (

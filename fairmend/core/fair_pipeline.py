@@ -44,14 +44,14 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
     calibration_size : float in (0, 1), default=0.25
         Share of the rows kept from training for post-processing to be fitted on, where there is any.
     random_state : int, default=0
-        Seed of the split, of the techniques that have none, and of randomised decisions.
+        Seed of the split, of the techniques that have none, and of randomized decisions.
 
     Attributes
     ----------
     model_ : FairModel
         The fitted rule.
     classes_ : ndarray of shape (2,)
-        The labels; the last one is the favourable one.
+        The labels; the last one is the favorable one.
     effects_ : list of Effect
         What each step did.
     columns_ : list of ColumnSchema
@@ -98,7 +98,7 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         X : DataFrame or array of shape (n, p)
             Features.
         y : array of shape (n,)
-            Labels of two classes; the greater one is the favourable one.
+            Labels of two classes; the greater one is the favorable one.
         sensitive_features : Series, DataFrame or array of shape (n,) or (n, k)
             Protected attributes.
         sample_weight : array of shape (n,), optional
@@ -113,7 +113,7 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         _check_order(steps)
         frame = as_frame(X).reset_index(drop=True)
         labels, self.classes_ = binary_labels(y, len(frame))
-        sensitive = _labelled(sensitive_frame(sensitive_features, len(frame)).reset_index(drop=True), {})
+        sensitive = _labeled(sensitive_frame(sensitive_features, len(frame)).reset_index(drop=True), {})
         weights = None if sample_weight is None else sample_weights(sample_weight, len(frame))
         roles = Roles(outcome="\x00outcome", favorable="1", protected=tuple(map(str, sensitive.columns)))
         data = Dataset(frame, labels, sensitive, roles, weights)
@@ -180,7 +180,7 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         sensitive_features : optional
             Protected attributes, needed where ``reads_protected``.
         key : array of shape (n,), optional
-            What identifies the rows, for the draws of randomised rules.
+            What identifies the rows, for the draws of randomized rules.
 
         Raises
         ------
@@ -202,14 +202,14 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         return np.column_stack([1 - scores, scores])
 
     def decision_probability(self, X: Any, *, sensitive_features: Any = None) -> NDArray[np.float64]:
-        """Return the probability of a favourable decision, shape (n,)."""
+        """Return the probability of a favorable decision, shape (n,)."""
         frame, sensitive = self._read(X, sensitive_features)
         return self.model_.decision_probability(frame, sensitive)
 
     def score_and_decide(
         self, X: Any, *, sensitive_features: Any = None, key: Any = None
     ) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """Return the probability of the favourable class and the class a row, in one pass of the estimator.
+        """Return the probability of the favorable class and the class a row, in one pass of the estimator.
 
         Parameters and errors are those of :meth:`predict`.
         """
@@ -237,14 +237,14 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
             raise DataError(
                 f"this rule reads {', '.join(self.model_.attributes)} for every decision; give sensitive_features"
             )
-        sensitive = _labelled(sensitive_frame(sensitive_features, len(frame)), self.cuts_)
+        sensitive = _labeled(sensitive_frame(sensitive_features, len(frame)), self.cuts_)
         for name, known in self.groups_.items():
             if name in sensitive.columns:
                 check_groups(name, sensitive[name].unique(), known)
         return frame, sensitive
 
 
-def _labelled(frame: pd.DataFrame, cuts: dict[str, tuple[float, ...]]) -> pd.DataFrame:
+def _labeled(frame: pd.DataFrame, cuts: dict[str, tuple[float, ...]]) -> pd.DataFrame:
     """Return protected attributes as group names, numbers cut where they were at fit."""
     out = {}
     for name in frame.columns:

@@ -50,7 +50,7 @@ class TechniqueMetadata(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     technique_id: int | str = Field(
-        description="number in the catalogue, or 'namespace:name' for third parties"
+        description="number in the catalog, or 'namespace:name' for third parties"
     )
     slug: str = Field(description="name in lower case with hyphens")
     name: str = Field(description="name as people write it")
@@ -83,7 +83,7 @@ class TechniqueMetadata(BaseModel):
         default=False, description="reads the protected attribute for every decision; derived"
     )
     needs_retraining: bool = Field(default=False, description="a model must be trained anew; derived")
-    randomised: bool = Field(default=False, description="decisions of the deployed rule are drawn at random")
+    randomized: bool = Field(default=False, description="decisions of the deployed rule are drawn at random")
     modifies: tuple[Modifies, ...] = Field(
         default=(), description="what it modifies; derived but for changes of the training data"
     )
@@ -121,7 +121,7 @@ class TechniqueMetadata(BaseModel):
         if isinstance(value, int) and value < 1:
             raise ValueError("a numeric technique_id starts at 1")
         if isinstance(value, str) and not NAMESPACED.fullmatch(value):
-            raise ValueError(f"technique_id must be a catalogue number or 'namespace:name', got {value!r}")
+            raise ValueError(f"technique_id must be a catalog number or 'namespace:name', got {value!r}")
         return value
 
     @field_validator("slug")

@@ -280,7 +280,7 @@ def labels_of(y: Any, n_rows: int, scores: NDArray[np.float64], tasks: Sequence[
 
 
 def probabilities(scores: Any) -> NDArray[np.float64]:
-    """Return scores checked to be probabilities of the favourable outcome."""
+    """Return scores checked to be probabilities of the favorable outcome."""
     values = np.asarray(scores, dtype=float)
     if values.ndim == 2 and values.shape[1] == 2:
         values = values[:, 1]

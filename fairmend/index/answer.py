@@ -22,7 +22,7 @@ class Result:
     score : float
         How well it fits, between 0 and 1.
     why : tuple of str
-        Sentences from the catalogue and, in a recommendation, from the audit.
+        Sentences from the catalog and, in a recommendation, from the audit.
     citation : str
         Full reference.
     """

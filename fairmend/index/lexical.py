@@ -43,7 +43,7 @@ def stems(text: str) -> list[str]:
 
     Examples
     --------
-    >>> stems("Which thresholds equalise the Rényi correlations of 2019 and 0.4?")
+    >>> stems("Which thresholds equalize the Rényi correlations of 2019 and 0.4?")
     ['threshold', 'equal', 'renyi', 'correl', '2019']
     """
     plain = unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()

@@ -1,4 +1,4 @@
-"""The texts by which techniques are found, taken from the cards of the catalogue."""
+"""The texts by which techniques are found, taken from the cards of the catalog."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CHANGED: dict[Modifies, str] = {
     "labels": "labels of rows",
     "model": "how the model is trained",
     "scores": "the scores",
-    "decisions": "who gets the favourable decision",
+    "decisions": "who gets the favorable decision",
 }
 
 
@@ -35,7 +35,7 @@ class Passage:
     Attributes
     ----------
     technique : int
-        Position of the technique in the catalogue.
+        Position of the technique in the catalog.
     part : str
         What of the card it is.
     text : str
@@ -48,7 +48,7 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Catalog:
     """What is installed: techniques and kinds of finding, in a fixed order.
 
     Attributes
@@ -63,7 +63,7 @@ class Catalogue:
     kinds: tuple[FindingKind, ...]
 
     @classmethod
-    def of(cls, registry: Registry) -> Catalogue:
+    def of(cls, registry: Registry) -> Catalog:
         """Return what the plugins of a registry contribute."""
         answers = registry.collect("fairmend_finding_kinds")
         kinds = {kind.kind: kind for _, answer in answers for kind in answer}

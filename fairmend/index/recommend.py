@@ -16,7 +16,7 @@ from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.vocabulary import NOTIONS, Notion, Severity
 from fairmend.index.answer import Excluded, Ranked, Recommendation
 from fairmend.index.encoders import Encoder, encoder_named
-from fairmend.index.passages import Catalogue, spoken
+from fairmend.index.passages import Catalog, spoken
 from fairmend.index.search import addressed_kinds
 from fairmend.index.store import vectors
 
@@ -71,18 +71,18 @@ def recommend(
     """
     if notion not in NOTIONS:
         raise UsageError(str(unknown("notion", notion, NOTIONS)))
-    catalogue = Catalogue.of(registry)
+    catalog = Catalog.of(registry)
     chosen = encoder_named(encoder, registry) if isinstance(encoder, str | None) else encoder
     found = [finding for finding in audit.findings if WEIGHT[finding.severity] > 0]
     found.sort(key=lambda finding: -WEIGHT[finding.severity])
-    weight = _weights(catalogue, found)
-    scores = _scores(catalogue, weight, notion)
-    nearness = np.round(weight @ vectors(catalogue, chosen).affinity, 3)
+    weight = _weights(catalog, found)
+    scores = _scores(catalog, weight, notion)
+    nearness = np.round(weight @ vectors(catalog, chosen).affinity, 3)
     given = constraints or Constraints()
     results: list[Ranked] = []
     excluded: list[Excluded] = []
     for i in np.lexsort((-nearness, -np.round(scores, 4))):
-        card = catalogue.techniques[i]
+        card = catalog.techniques[i]
         reason = reason_against(card, given, audit)
         if reason is None:
             results.append(_ranked(card, float(scores[i]), found, notion))
@@ -91,9 +91,9 @@ def recommend(
     return Recommendation(_spoken_query(found, notion), tuple(results), tuple(excluded), audit, given, notion)
 
 
-def _weights(catalogue: Catalogue, found: Sequence[Finding]) -> NDArray[np.float64]:
+def _weights(catalog: Catalog, found: Sequence[Finding]) -> NDArray[np.float64]:
     """Return the weight of each kind: that of its gravest finding."""
-    names = [kind.kind for kind in catalogue.kinds]
+    names = [kind.kind for kind in catalog.kinds]
     weight = np.zeros(len(names))
     for finding in found:
         if finding.kind in names:
@@ -102,11 +102,11 @@ def _weights(catalogue: Catalogue, found: Sequence[Finding]) -> NDArray[np.float
     return weight
 
 
-def _scores(catalogue: Catalogue, weight: NDArray[np.float64], notion: Notion) -> NDArray[np.float64]:
-    answered = weight[:, None] * addressed_kinds(catalogue)
+def _scores(catalog: Catalog, weight: NDArray[np.float64], notion: Notion) -> NDArray[np.float64]:
+    answered = weight[:, None] * addressed_kinds(catalog)
     gravest = answered.max(axis=0, initial=0)
     breadth = answered.sum(axis=0) / max(float(weight.sum()), 1e-12)
-    towards = np.array([notion in card.targets for card in catalogue.techniques], dtype=float)
+    towards = np.array([notion in card.targets for card in catalog.techniques], dtype=float)
     return GRAVEST * gravest + BREADTH * breadth + NOTION * towards
 
 

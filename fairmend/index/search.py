@@ -17,7 +17,7 @@ from fairmend.core.metadata import TechniqueMetadata
 from fairmend.index.answer import Answer, Excluded, Result
 from fairmend.index.encoders import Encoder, encoder_named, unit_vectors
 from fairmend.index.lexical import Lexicon, stems
-from fairmend.index.passages import Catalogue, Passage
+from fairmend.index.passages import Catalog, Passage
 from fairmend.index.store import Vectors, topic_texts, vectors
 
 DENSE, LEXICAL, STRUCTURE = 0.50, 0.50, 0.10  # weights of the three kinds of evidence
@@ -70,30 +70,30 @@ class QueryScores:
 
     @property
     def on_topic(self) -> bool:
-        """Whether the text is about what the catalogue is about."""
+        """Whether the text is about what the catalog is about."""
         return self.inside - self.outside > NEARER or float(self.lexical.max(initial=0)) >= NAMED
 
 
 class Index:
-    """The catalogue, ready to be searched.
+    """The catalog, ready to be searched.
 
     Parameters
     ----------
-    catalogue : Catalogue
+    catalog : Catalog
         What is installed.
     encoder : Encoder
         What turns texts into vectors.
     """
 
-    def __init__(self, catalogue: Catalogue, encoder: Encoder) -> None:
-        self.catalogue = catalogue
+    def __init__(self, catalog: Catalog, encoder: Encoder) -> None:
+        self.catalog = catalog
         self.encoder = encoder
-        self.vectors: Vectors = vectors(catalogue, encoder)
-        self.lexicon = Lexicon(catalogue.documents)
-        self._owner = np.array([p.technique for p in catalogue.passages], dtype=np.int64)
-        self._kind = np.array([kind for kind, _ in catalogue.kind_texts], dtype=np.int64)
-        self._phrases = [frozenset(stems(text)) for _, text in catalogue.kind_texts]
-        self._addresses = addressed_kinds(catalogue)
+        self.vectors: Vectors = vectors(catalog, encoder)
+        self.lexicon = Lexicon(catalog.documents)
+        self._owner = np.array([p.technique for p in catalog.passages], dtype=np.int64)
+        self._kind = np.array([kind for kind, _ in catalog.kind_texts], dtype=np.int64)
+        self._phrases = [frozenset(stems(text)) for _, text in catalog.kind_texts]
+        self._addresses = addressed_kinds(catalog)
 
     def evidence(self, text: str) -> QueryScores:
         """Return what speaks for each technique as an answer to a text."""
@@ -126,15 +126,15 @@ class Index:
         elif not evidence.on_topic or scores.max(initial=0) < RELEVANT:
             return Answer(text, (), ())
         order = [int(i) for i in np.argsort(-scores, kind="stable")]
-        reasons = [constraints.reason(card) for card in self.catalogue.techniques]
+        reasons = [constraints.reason(card) for card in self.catalog.techniques]
         allowed = [i for i in order if reasons[i] is None and scores[i] >= LEAST][:top]
         results = [
-            self._result(self.catalogue.techniques[i], i, float(scores[i]), evidence)
+            self._result(self.catalog.techniques[i], i, float(scores[i]), evidence)
             for i in allowed
             if scores[i] >= SHARE * scores[allowed[0]]
         ]
         excluded = [
-            Excluded.of(self.catalogue.techniques[i], reason)
+            Excluded.of(self.catalog.techniques[i], reason)
             for i in order[:top]
             if (reason := reasons[i]) is not None and scores[i] >= max(LEAST, SHARE * scores[order[0]])
         ]
@@ -142,7 +142,7 @@ class Index:
 
     def _nearness(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the cosine of each passage, in the order of the passages."""
-        size = len(self.catalogue.passages)
+        size = len(self.catalog.passages)
         near = np.zeros(size)
         if size:
             cosines, positions = self.vectors.passages.search(vector, size)
@@ -152,7 +152,7 @@ class Index:
     def _dense(self, near: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Return the nearness of each technique, and its nearest passage."""
         order = np.lexsort((-near, self._owner))
-        starts = np.searchsorted(self._owner, np.arange(len(self.catalogue.techniques)))
+        starts = np.searchsorted(self._owner, np.arange(len(self.catalog.techniques)))
         best = near[order[starts[:, None] + np.arange(3)]]  # every card has three passages or more
         return BEST * best[:, 0] + (1 - BEST) * best.mean(axis=1), order[starts]
 
@@ -161,22 +161,22 @@ class Index:
         words = set(stems(text))
         said = np.array([len(phrase) > 1 and phrase <= words for phrase in self._phrases], dtype=float)
         near = np.maximum(self.vectors.kinds @ vector[0], said)
-        kinds = np.zeros(len(self.catalogue.kinds))
+        kinds = np.zeros(len(self.catalog.kinds))
         np.maximum.at(kinds, self._kind, near)
         return kinds
 
     def _position(self, number: str) -> int | None:
-        ids = [str(card.technique_id) for card in self.catalogue.techniques]
+        ids = [str(card.technique_id) for card in self.catalog.techniques]
         return ids.index(number) if number in ids else None
 
     def _result(self, card: TechniqueMetadata, i: int, score: float, evidence: QueryScores) -> Result:
-        passage = self.catalogue.passages[evidence.passage[i]]
+        passage = self.catalog.passages[evidence.passage[i]]
         why = [_sentence(card, passage)]
         addressed = np.flatnonzero(self._addresses[:, i])
         if len(addressed):
             kind = addressed[np.argmax(evidence.kinds[addressed])]
             if evidence.kinds[kind] > KIND:
-                found = self.catalogue.kinds[kind]
+                found = self.catalog.kinds[kind]
                 why.append(f"{card.name} addresses the finding {found.title.lower()}: {found.description}")
         if passage.part != "use_when":
             why.append(f"{card.name} is made for this situation: {card.use_when}")
@@ -238,24 +238,24 @@ _indexes: dict[tuple[str, str], Index] = {}
 
 def index_of(registry: Registry, encoder: Encoder | str | None = None) -> Index:
     """Return the index of what is installed; it stays open in this process."""
-    catalogue = Catalogue.of(registry)
+    catalog = Catalog.of(registry)
     name = encoder if isinstance(encoder, str | None) else encoder.name
-    key = (catalogue.digest, name or "")
+    key = (catalog.digest, name or "")
     if key not in _indexes:
         chosen = encoder_named(encoder, registry) if isinstance(encoder, str | None) else encoder
-        _indexes[key] = Index(catalogue, chosen)
+        _indexes[key] = Index(catalog, chosen)
     return _indexes[key]
 
 
-def addressed_kinds(catalogue: Catalogue) -> NDArray[np.float64]:
+def addressed_kinds(catalog: Catalog) -> NDArray[np.float64]:
     """Return how well each technique fits each kind of finding, shape (kinds, techniques).
 
     1 for a technique of the stage where a kind is best answered, a little less for each later stage
     of the kind's list, 0 where the technique does not address the kind.
     """
-    fit = np.zeros((len(catalogue.kinds), len(catalogue.techniques)))
-    for row, kind in enumerate(catalogue.kinds):
-        for column, card in enumerate(catalogue.techniques):
+    fit = np.zeros((len(catalog.kinds), len(catalog.techniques)))
+    for row, kind in enumerate(catalog.kinds):
+        for column, card in enumerate(catalog.techniques):
             if kind.kind in card.addresses:
                 listed = card.stage in kind.stages
                 later = kind.stages.index(card.stage) if listed else len(kind.stages)

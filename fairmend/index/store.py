@@ -1,4 +1,4 @@
-"""The vectors of the catalogue: made once, kept on disk, made anew when anything changes."""
+"""The vectors of the catalog: made once, kept on disk, made anew when anything changes."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from numpy.typing import NDArray
 
 from fairmend.catalog.registry import cache_folder
 from fairmend.index.encoders import BundledEncoder, Encoder, unit_vectors
-from fairmend.index.passages import Catalogue
+from fairmend.index.passages import Catalog
 
 FORMAT = 1
-KEPT = 8  # index files that stay on disk; each catalogue and encoder has its own
+KEPT = 8  # index files that stay on disk; each catalog and encoder has its own
 _MARK = hashlib.sha256().digest_size  # a file starts with the checksum of the rest
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """The vectors of a catalogue under one encoder.
+    """The vectors of a catalog under one encoder.
 
     Attributes
     ----------
     faiss : ndarray of uint8
-        The passages in a serialised FAISS inner-product index.
+        The passages in a serialized FAISS inner-product index.
     kinds : ndarray, shape (kind texts, dimensions)
         Vectors of the texts of the finding kinds.
     topic : ndarray, shape (topic texts, dimensions)
@@ -55,7 +55,7 @@ class Vectors:
         return faiss.deserialize_index(self.faiss)
 
 
-def vectors(catalogue: Catalogue, encoder: Encoder) -> Vectors:
+def vectors(catalog: Catalog, encoder: Encoder) -> Vectors:
     """Return the vectors from disk; where they are absent, stale or damaged, make and keep them.
 
     Raises
@@ -64,19 +64,19 @@ def vectors(catalogue: Catalogue, encoder: Encoder) -> Vectors:
         The weights of the bundled encoder are not those that are known, or an encoder returns
         something else than unit vectors.
     """
-    path = cache_folder() / "index" / f"{index_key(catalogue, encoder)[:32]}.index"
+    path = cache_folder() / "index" / f"{index_key(catalog, encoder)[:32]}.index"
     found = _read(path)
     if found is None:
         if isinstance(encoder, BundledEncoder):
             encoder.verify()
-        found = _build(catalogue, encoder)
+        found = _build(catalog, encoder)
         _write(path, found)
     return found
 
 
-def index_key(catalogue: Catalogue, encoder: Encoder) -> str:
+def index_key(catalog: Catalog, encoder: Encoder) -> str:
     """Return the hash of all that the vectors depend on."""
-    parts = (f"format {FORMAT}", catalogue.digest, *topic_texts().values(), encoder.name)
+    parts = (f"format {FORMAT}", catalog.digest, *topic_texts().values(), encoder.name)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -87,35 +87,35 @@ def topic_texts() -> dict[str, tuple[str, ...]]:
     return {name: tuple(texts) for name, texts in yaml.safe_load(text).items()}
 
 
-def _build(catalogue: Catalogue, encoder: Encoder) -> Vectors:
+def _build(catalog: Catalog, encoder: Encoder) -> Vectors:
     import faiss
 
-    passages = [passage.text for passage in catalogue.passages]
-    kinds = [text for _, text in catalogue.kind_texts]
+    passages = [passage.text for passage in catalog.passages]
+    kinds = [text for _, text in catalog.kind_texts]
     topic = [text for texts in topic_texts().values() for text in texts]
     made = unit_vectors(encoder, [*passages, *kinds, *topic])
     of_passages, of_kinds, of_topic = np.split(made, np.cumsum([len(passages), len(kinds)]))
     index = faiss.IndexFlatIP(made.shape[1])
     index.add(of_passages)
     return Vectors(
-        faiss.serialize_index(index), of_kinds, of_topic, _affinity(catalogue, of_kinds, of_passages)
+        faiss.serialize_index(index), of_kinds, of_topic, _affinity(catalog, of_kinds, of_passages)
     )
 
 
 def _affinity(
-    catalogue: Catalogue, of_kinds: NDArray[np.float32], of_passages: NDArray[np.float32]
+    catalog: Catalog, of_kinds: NDArray[np.float32], of_passages: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return how near techniques are to finding kinds: best passage, mean over the kind's texts."""
     cosines = of_kinds @ of_passages.T
     starts = [
         i
-        for i, p in enumerate(catalogue.passages)
-        if i == 0 or p.technique != catalogue.passages[i - 1].technique
+        for i, p in enumerate(catalog.passages)
+        if i == 0 or p.technique != catalog.passages[i - 1].technique
     ]
     best = np.maximum.reduceat(cosines, starts, axis=1) if starts else cosines
-    kind = np.array([kind for kind, _ in catalogue.kind_texts], dtype=int)
-    rows = [best[kind == k].mean(axis=0) for k in range(len(catalogue.kinds))]
-    return np.array(rows, dtype=np.float32).reshape(len(catalogue.kinds), len(catalogue.techniques))
+    kind = np.array([kind for kind, _ in catalog.kind_texts], dtype=int)
+    rows = [best[kind == k].mean(axis=0) for k in range(len(catalog.kinds))]
+    return np.array(rows, dtype=np.float32).reshape(len(catalog.kinds), len(catalog.techniques))
 
 
 def _read(path: Path) -> Vectors | None:

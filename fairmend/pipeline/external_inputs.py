@@ -129,7 +129,7 @@ def given_model(model: Any, data: Dataset) -> FairModel:
     Parameters
     ----------
     model : fitted classifier or FairModel
-        Its classes are the values of the outcome, or 0 and 1 with 1 for the favourable one. It reads
+        Its classes are the values of the outcome, or 0 and 1 with 1 for the favorable one. It reads
         the columns that it was fitted on by name, or all features where it was fitted on an array.
     data : Dataset
         The data to run on.
@@ -139,7 +139,7 @@ def given_model(model: Any, data: Dataset) -> FairModel:
     UsageError
         It gives no probabilities or is not fitted.
     DataError
-        It has other than two classes, or none of them is the favourable one.
+        It has other than two classes, or none of them is the favorable one.
     MissingColumnError
         It reads a column that is not among the features.
     """
@@ -198,14 +198,14 @@ def check_given(model: Any, *verbs: str) -> tuple[Any, ...] | None:
 
 
 def _favorable(classes: Any, roles: Roles) -> int:
-    """Return the place of the favourable class."""
+    """Return the place of the favorable class."""
     labels, favorable = [label_of(c) for c in classes], label_of(roles.favorable)
     if favorable in labels:
         return labels.index(favorable)
     if labels in (["0", "1"], ["False", "True"]):
         return 1
     raise DataError(
-        f"the classes of the model are {' and '.join(labels)}; one of them must be the favourable "
+        f"the classes of the model are {' and '.join(labels)}; one of them must be the favorable "
         f"{roles.outcome}, {favorable!r}, or they must be 0 and 1"
     )
 

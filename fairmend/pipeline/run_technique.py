@@ -137,7 +137,7 @@ def run_technique(
     [given, probabilities], taken = given_columns(frame, predictions, scores)
     asked = {**roles, "ignored": (*roles.get("ignored", ()), *taken)}
     if ready.stage == "pre-processing" and hasattr(ready, "_transform") and "outcome" not in asked:
-        return _transform_unlabelled(ready, frame, asked, features)
+        return _transform_unlabeled(ready, frame, asked, features)
     for role in ("outcome", "protected"):
         if role not in asked:
             raise UsageError(f"{ready.metadata.name} needs the {role} named (--{role})")
@@ -207,7 +207,7 @@ def _graph(path: str | Path | None, roles: Roles) -> CausalGraph:
 # -- pre-processing: the table as changed ---------------------------------------------------------
 
 
-def _transform_unlabelled(
+def _transform_unlabeled(
     technique: Any, frame: pd.DataFrame, roles: Mapping[str, Any], features: Sequence[str] | None
 ) -> TechniqueResult:
     """Change features of a table that has no outcome."""
@@ -282,7 +282,7 @@ def _drawn_anew(frame: pd.DataFrame, data: Dataset, rows: DataChange) -> pd.Data
 
 
 def _outcome_values(frame: pd.DataFrame, data: Dataset) -> Any:
-    """Return the unfavourable and the favourable value as they stand in the table."""
+    """Return the unfavorable and the favorable value as they stand in the table."""
     column = frame[data.roles.outcome]
     values = [column[data.y == label].unique() for label in (0, 1)]
     if any(len(v) != 1 for v in values):

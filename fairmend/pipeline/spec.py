@@ -27,7 +27,7 @@ class _Closed(BaseModel):
 class Choice(_Closed):
     """A technique with its parameters, and why it was chosen."""
 
-    technique: int | str = Field(description="id in the catalogue, or namespace:name")
+    technique: int | str = Field(description="id in the catalog, or namespace:name")
     slug: str = Field(description="its name, for people")
     parameters: dict[str, Any] = Field(default_factory=dict, description="what differs from its defaults")
     reason: str = Field(default="", description="why it is here")

@@ -320,7 +320,7 @@ def predict(
     Returns
     -------
     DataFrame
-        ``score``, the probability of the favourable outcome, and ``decision``, 1 the favourable one;
+        ``score``, the probability of the favorable outcome, and ``decision``, 1 the favorable one;
         ``run_status`` where the run is not deployable.
 
     Raises

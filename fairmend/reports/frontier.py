@@ -99,13 +99,13 @@ def _columns(candidates: Sequence[SweepCandidate]) -> Any:
 
 def _named(sweep: Sweep, drawn: Sequence[SweepCandidate]) -> list[SweepCandidate]:
     """Return what gets a number: plain model, chosen one, and the frontier as far as there is room."""
-    first = [c for c in drawn if c.name in {PLAIN, sweep.chosen}]
+    first = [c for c in drawn if c.name in {PLAIN, sweep.selected}]
     rest = [c for c in sweep.frontier if c in drawn and c not in first]
     return [*first, *rest[: MOST_NUMBERED - len(first)]]
 
 
 def _color(candidate: SweepCandidate, sweep: Sweep) -> str:
-    if candidate.name == sweep.chosen:
+    if candidate.name == sweep.selected:
         return AFTER
     return ACCENT if candidate.on_frontier else BEFORE
 
@@ -119,7 +119,7 @@ def _staircase(axes: Axes, front: Sequence[SweepCandidate], upward: bool) -> Non
 
 
 def _marker(candidate: SweepCandidate, sweep: Sweep) -> str:
-    return {PLAIN: "s", sweep.chosen: "D"}.get(candidate.name, "o")
+    return {PLAIN: "s", sweep.selected: "D"}.get(candidate.name, "o")
 
 
 def _bars(axes: Axes, candidate: SweepCandidate, sweep: Sweep) -> None:
@@ -131,11 +131,11 @@ def _bars(axes: Axes, candidate: SweepCandidate, sweep: Sweep) -> None:
         for found, value in zip((candidate.accuracy, candidate.fairness), point, strict=True)
     ]
     color = _color(candidate, sweep)
-    faint = 0.9 if candidate.name in {PLAIN, sweep.chosen} else 0.3
+    faint = 0.9 if candidate.name in {PLAIN, sweep.selected} else 0.3
     axes.errorbar(
         *point, xerr=reach[0], yerr=reach[1], fmt="none", ecolor=color, elinewidth=1, alpha=faint, zorder=2
     )
-    size = 9 if candidate.name == sweep.chosen else 7
+    size = 9 if candidate.name == sweep.selected else 7
     axes.plot(*point, _marker(candidate, sweep), color=color, markersize=size, zorder=4)
 
 
@@ -144,7 +144,7 @@ def _legend(named: Sequence[SweepCandidate], others: Sequence[SweepCandidate], s
     entries = []
     for number, candidate in enumerate(named, start=1):
         accuracy, fairness = _point(candidate) or (np.nan, np.nan)
-        mark = ", chosen" if candidate.name == sweep.chosen else ""
+        mark = ", chosen" if candidate.name == sweep.selected else ""
         reads = ", reads the protected attribute" if candidate.reads_protected else ""
         wrapped = textwrap.wrap(
             f"{number}  {one_line(candidate.name)}", 52, break_on_hyphens=False, subsequent_indent="    "

@@ -137,8 +137,8 @@ def _decides(check: PolicyCheck) -> bool:
 
 
 def _condition(check: PolicyCheck, target: PolicyCheck) -> str:
-    bound = target if check.check == "target" else check
-    return f"{bound.check.replace('_', ' ')} {bound.bound_text()}"
+    bound = target if check.metric == "target" else check
+    return f"{bound.metric.replace('_', ' ')} {bound.bound_text()}"
 
 
 def _back(rollback: Rollback, gate: Gate) -> tuple[Way, ...]:

@@ -96,7 +96,7 @@ def selection_rates(before: Measurement, after: Measurement) -> Drawing:
     )
     axes.set_xlim(left=0)
     axes.set_ylim(-0.6, len(groups) - 0.4)
-    axes.set_xlabel("Share of favourable decisions, with 95 % intervals (test data)")
+    axes.set_xlabel("Share of favorable decisions, with 95 % intervals (test data)")
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
@@ -125,7 +125,7 @@ def _whiskers(axes: Axes, figures: list[Estimate], place: Any, color: str, label
 
 
 def reliability(before: Measurement, after: Measurement) -> Drawing:
-    """Draw how often the outcome was favourable against the score that foretold it, by group.
+    """Draw how often the outcome was favorable against the score that foretold it, by group.
 
     The largest groups are shown, and bins of at least ten rows.
     """
@@ -153,7 +153,7 @@ def reliability(before: Measurement, after: Measurement) -> Drawing:
     figure.supxlabel(
         f"Mean score of a bin (bins of {LEAST_ROWS_OF_A_BIN} rows and more; test data)", fontsize=10
     )
-    figure.supylabel("Share with favourable outcome", fontsize=10)
+    figure.supylabel("Share with favorable outcome", fontsize=10)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
 
@@ -235,13 +235,13 @@ def _target_name(record: RunRecord) -> str:
 def _tried(record: RunRecord) -> Mapping[str, Point]:
     """Return every attempt and variant with its figures on the gates' data; equal ones once."""
     causal = {step.slug for step in record.spec.steps if step.stage == "causal"}
-    labelled: list[tuple[str, int, GateMeasurement | Variant]] = [
+    labeled: list[tuple[str, int, GateMeasurement | Variant]] = [
         (" + ".join(s for s in one.steps if s not in causal) or PLAIN, one.iteration, one)
-        for one in record.attempts
+        for one in record.gate_measurements
     ]
-    labelled += [(one.name, 0, one) for one in record.variants]
+    labeled += [(one.name, 0, one) for one in record.variants]
     points: dict[str, Point] = {}
-    for label, iteration, one in labelled:
+    for label, iteration, one in labeled:
         point = ((one.accuracy, one.accuracy_interval), (one.fairness, one.fairness_interval))
         if point not in points.values():
             points[f"{label} (iteration {iteration})" if label in points else label] = point
@@ -254,7 +254,7 @@ def _result(record: RunRecord) -> Mapping[str, Point]:
     for label, measured in ((PLAIN, record.baseline), ("final", record.final)):
         accuracy, fairness = measured.figure("accuracy"), measured.figure(target)
         points[label] = ((accuracy.value, accuracy.interval), (fairness.value, fairness.interval))
-    alone = record.references.get(POST_ALONE)
+    alone = record.reference_models.get(POST_ALONE)
     if alone is not None:
         points[POST_ALONE] = (
             (alone["accuracy"]["value"], alone["accuracy"]["interval"]),

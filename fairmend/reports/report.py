@@ -103,11 +103,13 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
         "final_gates": [_judgement(g) for g in final],
         "gates": [_judgement(g) for g in record.gates if g not in final],
         "readings": _readings(record.gates),
-        "turns": record.turns,
+        "transitions": record.transitions,
         "steps": [_step(step) for step in record.steps],
-        "found": {slug: result["text"] for slug, result in record.results.items() if "text" in result},
-        "variants": [_variant(v, record.chosen) for v in record.variants],
-        "references": record.references,
+        "found": {
+            slug: result["text"] for slug, result in record.technique_results.items() if "text" in result
+        },
+        "variants": [_variant(v, record.selected) for v in record.variants],
+        "references": record.reference_models,
         "assumed": any(a.by == "assumed" for a in record.approvals),
     }
 

@@ -29,7 +29,7 @@ def sweep_header(sweep: Sweep) -> tuple[str, ...]:
 
 def sweep_rows(sweep: Sweep) -> list[tuple[str, ...]]:
     """Return the table of what was measured: the chosen candidate, the frontier, the others by accuracy."""
-    order = sorted(ranked(sweep.candidates), key=lambda c: c.name != sweep.chosen)
+    order = sorted(ranked(sweep.candidates), key=lambda c: c.name != sweep.selected)
     return [_cells(c, sweep) for c in order if c.status == "measured"]
 
 
@@ -37,7 +37,7 @@ def _cells(candidate: SweepCandidate, sweep: Sweep) -> tuple[str, ...]:
     accuracy, fairness = candidate.accuracy, candidate.fairness
     share = "" if candidate.share_on_frontier is None else f"{candidate.share_on_frontier:.0%}"
     return (
-        candidate.name + (" (chosen)" if candidate.name == sweep.chosen else ""),
+        candidate.name + (" (chosen)" if candidate.name == sweep.selected else ""),
         accuracy.text(4) if accuracy else "",
         fairness.text(3) if fairness else "",
         f"yes, {share}" if candidate.on_frontier else share,
@@ -106,9 +106,9 @@ def sweep_text(sweep: Sweep) -> str:
     failed = [(c.name, c.reason) for c in sweep.candidates if c.status == "failed"]
     if failed:
         lines += ["", "## Failed", "", *_table(("steps", "why"), failed)]
-    if sweep.left_out:
-        left_out = [(f"{e.slug} ({e.technique_id})", e.reason) for e in sweep.left_out]
-        lines += ["", "## Left out", "", *_table(("technique", "why"), left_out)]
+    if sweep.excluded:
+        excluded = [(f"{e.slug} ({e.technique_id})", e.reason) for e in sweep.excluded]
+        lines += ["", "## Left out", "", *_table(("technique", "why"), excluded)]
     lines += ["", "## Notes", "", *(f"- {markdown(note)}" for note in sweep.notes)]
     return "\n".join(lines) + "\n"
 

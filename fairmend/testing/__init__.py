@@ -1,4 +1,4 @@
-"""The public conformance suite: what every technique must do, checked by behaviour.
+"""The public conformance suite: what every technique must do, checked by behavior.
 
 Two lines in a test file of a plugin::
 

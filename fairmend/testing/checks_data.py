@@ -11,7 +11,7 @@ import pandas as pd
 from fairmend.core.errors import FairmendError, InsufficientDataError, PluginError, UnseenGroupError
 from fairmend.core.stages import Inprocessor, Postprocessor, Preprocessor
 from fairmend.core.technique import Technique
-from fairmend.testing.checks_behaviour import _applies_later, _looks, _reads_candidates, _runs, _tolerance
+from fairmend.testing.checks_behavior import _applies_later, _looks, _reads_candidates, _runs, _tolerance
 from fairmend.testing.driving import applied, differ, instance, outputs
 from fairmend.testing.problems import Problem, problem
 from fairmend.testing.suite import check
@@ -116,7 +116,7 @@ def check_unseen_group(technique: type[Technique]) -> None:
 def check_empty_cell(technique: type[Technique]) -> None:
     p = problem(groups=("a", "b", "c"))
     y = np.where(p.sensitive["group"] == "c", 0, p.y)
-    _calm(technique, p.with_(y=y), "a group without a favourable label")
+    _calm(technique, p.with_(y=y), "a group without a favorable label")
 
 
 @check(

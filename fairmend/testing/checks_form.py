@@ -65,7 +65,7 @@ def check_known_findings(technique: type[Technique]) -> None:
         close = difflib.get_close_matches(name, kinds, n=1, cutoff=0.85)
         assert name in kinds or not close, f"it addresses {name!r}; did you mean {close[0]!r}?"
         assert name in kinds or isinstance(technique.metadata.technique_id, str), (
-            f"it addresses {name!r}, which the catalogue does not define"
+            f"it addresses {name!r}, which the catalog does not define"
         )
 
 

@@ -89,9 +89,9 @@ def draw(
     gap : float
         How much lower the mediator of the first group is, in standard deviations.
     label_gap : float
-        How much lower the first group's chance of a favourable label is on the logit scale, beyond skill.
+        How much lower the first group's chance of a favorable label is on the logit scale, beyond skill.
     rare : float
-        Shift of all chances on the logit scale; negative makes favourable labels rare.
+        Shift of all chances on the logit scale; negative makes favorable labels rare.
     tilt : float
         How much the score of the first group is too low on the logit scale.
     second : bool

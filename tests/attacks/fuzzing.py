@@ -263,7 +263,7 @@ def sweep() -> dict[str, Any]:
     """What a sweep would write, without candidates."""
     return {
         "audit": audit(), "constraints": {}, "notion": "demographic_parity", "policy": "playbook", "learner": "x",
-        "seed": 0, "candidates": [], "left_out": [], "notes": [], "chosen": None, "reason": "none", "target": {},
+        "seed": 0, "candidates": [], "excluded": [], "notes": [], "selected": None, "reason": "none", "target": {},
     }  # fmt: skip
 
 

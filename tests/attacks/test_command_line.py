@@ -105,7 +105,7 @@ OVERWRITES = {
         ("audit", "jobs.csv", *ROLES, "--scores", f"{FINDINGS}:score", "-o", FINDINGS),
     ),
     "compose over findings": (_nothing, ("compose", "--findings", FINDINGS, "-o", FINDINGS)),
-    "drawing over findings": (_nothing, ("compose", "--findings", FINDINGS, "--draw", FINDINGS)),
+    "drawing over findings": (_nothing, ("compose", "--findings", FINDINGS, "--diagram", FINDINGS)),
     "compose over a policy": (
         _nothing,
         ("compose", "--findings", FINDINGS, "--policy", "light.yaml", "-o", "light.yaml"),
@@ -297,7 +297,7 @@ def test_a_tracking_server_that_does_not_answer_is_told_at_the_start(refused, mo
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         refused(
-            *RUN, "--no-keep", "--mlflow", address, match="cannot log to MLflow.*no answer within", code=2
+            *RUN, "--no-save", "--mlflow", address, match="cannot log to MLflow.*no answer within", code=2
         )
 
 
@@ -308,7 +308,7 @@ def test_a_pipeline_that_breaks_the_schema_is_told_in_plain_words(refused, arena
     text = Path("light.yaml").read_text()
     faults = {
         "name: 3": r"at name: text was expected, got 3",
-        "colour: blue": r"at the top: no key is called 'colour'",
+        "color: blue": r"at the top: no key is called 'color'",
         "seed: high": r"at seed: a whole number was expected, got 'high'",
         "split: {train: much}": r"at split\.train: a number was expected, got 'much'",
     }

@@ -41,7 +41,7 @@ from fairmend.pipeline.storage.model_files import dump_model, load_model
 from fairmend.pipeline.storage.model_files.schema import RULES
 from fairmend.pipeline.storage.model_files.types import LISTS, NAMES, listed
 from fairmend.pipeline.storage.run_store import RunStore
-from fairmend.testing.checks_behaviour import instance, outputs, problem
+from fairmend.testing.checks_behavior import instance, outputs, problem
 from tests.attacks.model_schemas import (
     array,
     mapping,
@@ -750,7 +750,7 @@ def test_an_audit_refuses_an_unfit_model(refused, arena, jobs, case):
 def test_a_run_refuses_an_unfit_model(refused, arena, jobs, case):
     make, match = UNFIT[case]
     (arena / "model.skops").write_bytes(make(jobs))
-    refused("run", "light.yaml", "--data", "jobs.csv", "--no-keep", "--model", "model.skops", match=match)
+    refused("run", "light.yaml", "--data", "jobs.csv", "--no-save", "--model", "model.skops", match=match)
 
 
 def test_an_audit_finds_the_columns_by_name_and_needs_no_probabilities(cli, arena, jobs):

@@ -30,7 +30,7 @@ from fairmend.pipeline.gates.gates import evaluate_check
 from fairmend.pipeline.gates.plugin_checks import PluginCheck, gate_functions
 from fairmend.pipeline.run import state_machine
 from fairmend.pipeline.run.third_party import evaluated, run_step, score_and_decide
-from fairmend.testing.checks_behaviour import case_of
+from fairmend.testing.checks_behavior import case_of
 from fairmend.testing.problems import problem
 
 LIMITS = Limits(seconds=60, gigabytes=2)
@@ -449,7 +449,7 @@ ANSWERS: dict[str, tuple[Any, str]] = {
 }
 
 
-def held(function: Any) -> gates.Judgement:
+def held(function: Any) -> gates.Judgment:
     check = PluginCheck("acme-plugin", "acme_rate", function)
     return evaluate_check(CHECK, SEEN, load_policy("playbook"), {"acme_rate": check}, gate="gate-4")
 
@@ -611,7 +611,7 @@ HOOKS_AT_RUN_TIME = {
 
 
 @pytest.mark.parametrize("case", HOOKS_AT_RUN_TIME)
-def test_a_hook_that_goes_wrong_only_at_run_time_is_left_out(case, install):
+def test_a_hook_that_goes_wrong_only_at_run_time_is_excluded(case, install):
     late, message = HOOKS_AT_RUN_TIME[case]
     source = MARK + (
         "import sys\n@hookimpl\ndef fairmend_gate_checks():\n"
@@ -813,7 +813,7 @@ def test_a_plugin_that_ends_the_process_of_a_command_gives_no_exit_code_0(tmp_pa
     rules = tmp_path / "rules.yaml"
     rules.write_text(
         "policy: mine\nextends: playbook\ntitle: The playbook and a check of a plugin\n"
-        "gates: [{id: gate-4, checks: [{id: theirs, check: quitter_gate, at_least: 0.1}]}]\n"
+        "gates: [{id: gate-4, checks: [{id: theirs, metric: quitter_gate, at_least: 0.1}]}]\n"
     )
     code = f"from fairmend.cli import main; main(['policy', 'check', {str(rules)!r}])"
     path = os.pathsep.join([str(tmp_path), *sys.path])

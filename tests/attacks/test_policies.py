@@ -96,7 +96,7 @@ UNREADABLE = {
 
 UNKNOWN = {
     "misspelt bound": (
-        gate(4, "id: fairness-2, check: accuracy, thershold: 0.3"),
+        gate(4, "id: fairness-2, metric: accuracy, thershold: 0.3"),
         r"not valid at gates\.gate-4\.checks\.fairness-2: no key is called 'thershold'",
     ),
     "misspelt at the top": (
@@ -104,10 +104,13 @@ UNKNOWN = {
         "no key is called 'evidense'; did you mean evidence",
     ),
     "metric": (
-        gate(4, "id: mine, check: acuracy_loss, at_most: 0.1"),
+        gate(4, "id: mine, metric: acuracy_loss, at_most: 0.1"),
         "gate-4.mine: .*did you mean accuracy_loss",
     ),
-    "metric at a decision": (route("check: acuracy, at_least: 0.6"), "decision-4.c: .*did you mean accuracy"),
+    "metric at a decision": (
+        route("metric: acuracy, at_least: 0.6"),
+        "decision-4.c: .*did you mean accuracy",
+    ),
     "metric of a target": (target("check: demographic_ratio"), "targets.demographic_parity: .*did you mean"),
     "parameter": (
         gate(4, "id: group-calibration, parameters: {minimum_suport: 50}"),
@@ -176,16 +179,16 @@ BOUNDS = {
     "endless iterations": (rollback("iterations: 1000000"), "a number of at most 100 was expected"),
     "target is utility": (target("check: accuracy"), "accuracy does not measure demographic_parity"),
     "target of another notion": (
-        target("check: equalized_odds_difference, at_least: null, at_most: 0.1"),
+        target("metric: equalized_odds_difference, at_least: null, at_most: 0.1"),
         "does not measure demographic_parity .demographic_parity_ratio",
     ),
-    "target is the target": (target("check: target, at_least: null"), "'target' is no metric"),
+    "target is the target": (target("metric: target, at_least: null"), "'target' is no metric"),
 }
 
 JOINTS = {
     "typo adds a check": (gate(4, "id: utilty, at_most: 0.02"), "adds 'utilty'.*did you mean utility"),
     "typo with a metric": (
-        gate(4, "id: stakeholder, check: approval, roles: [a]"),
+        gate(4, "id: stakeholder, metric: approval, roles: [a]"),
         "adds 'stakeholder'.*did you mean stakeholders",
     ),
     "typo of a gate": (f"{HEAD}gates:\n- {{id: gate4, title: a}}\n", "adds 'gate4'.*did you mean gate-4"),
@@ -193,11 +196,11 @@ JOINTS = {
         gate(4, "id: utility, at_most: 0.05", "id: utility, at_most: 0.9"),
         "the id 'utility' is there twice",
     ),
-    "item without id": (gate(4, "check: accuracy, at_least: 0.6"), "every item needs an id"),
+    "item without id": (gate(4, "metric: accuracy, at_least: 0.6"), "every item needs an id"),
     "id of a list": (gate(4, "id: [utility], at_most: 0.1"), r"the id \['utility'\] is not text"),
-    "id with a dot": (gate(4, "id: a.b, check: accuracy, at_least: 0.6"), "'a.b' cannot be an id"),
+    "id with a dot": (gate(4, "id: a.b, metric: accuracy, at_least: 0.6"), "'a.b' cannot be an id"),
     "reserved id": (
-        gate(4, "id: final, check: accuracy, at_least: 0.6"),
+        gate(4, "id: final, metric: accuracy, at_least: 0.6"),
         "'final' cannot be an id.*that word is reserved",
     ),
     "no checks": (f"{HEAD}gates:\n- {{id: gate-4, checks: []}}\n", "at least 1 entries was expected"),
@@ -206,7 +209,10 @@ JOINTS = {
         gate(4, "id: utility, roles: [legal team]"),
         "roles are for the check 'approval'",
     ),
-    "approval at a decision": (route("check: approval, roles: [legal team]"), "approvals are given at gates"),
+    "approval at a decision": (
+        route("metric: approval, roles: [legal team]"),
+        "approvals are given at gates",
+    ),
     "rollback of another stage": (
         f"{HEAD}gates:\n- {{id: gate-4, on_fail: rollback-causal}}\n",
         "fails to the rollback 'rollback-causal' of causal",
@@ -275,7 +281,7 @@ def test_every_way_to_a_policy_reads_it_alike(refused, arena, command):
     arguments = {
         "show": ["policy", "show", "ours.yaml"],
         "diff": ["policy", "diff", "playbook", "ours.yaml"],
-        "compose": ["run", "--data", "jobs.csv", *roles, "--policy", "ours.yaml", "--no-keep"],
+        "compose": ["run", "--data", "jobs.csv", *roles, "--policy", "ours.yaml", "--no-save"],
         "run": ["run", "mine.yaml", "--data", "jobs.csv"],
     }
     refused(*arguments[command], match="got the bound 80; did you mean 0.8", code=2)
@@ -317,7 +323,7 @@ def test_what_a_file_extends_lies_beside_it(cli, arena):
 
 def test_all_faults_come_at_once(refused, arena):
     (arena / "ours.yaml").write_text(
-        gate(4, "id: utility, at_most: 7", "id: calibration, below: 9", "id: mine, check: nothing, above: 1")
+        gate(4, "id: utility, at_most: 7", "id: calibration, below: 9", "id: mine, metric: nothing, above: 1")
     )
     told = refused("policy", "check", "ours.yaml", match="gate-4.utility", code=2)
     assert "gate-4.calibration" in told
@@ -374,21 +380,21 @@ WEAKER = {
     "not strictly": (target("below: null, at_most: 0.1", "equalized_odds"), ["targets.equalized_odds"]),
     "strictly": (target("at_least: null, above: 0.8"), []),
     "other metric": (
-        target("check: demographic_parity_difference, at_least: null, at_most: 0.1"),
+        target("metric: demographic_parity_difference, at_least: null, at_most: 0.1"),
         ["targets.demographic_parity"],
     ),
     "wrong direction": (target("at_least: null, at_most: 0.8"), ["targets.demographic_parity"]),
     "looser utility": (gate(4, "id: utility, at_most: 0.2"), ["gate-4.utility"]),
     "stricter utility": (gate(4, "id: utility, at_most: 0.02"), []),
     "another metric under its id": (
-        gate(4, "id: utility, check: accuracy, at_most: null, at_least: 0.6"),
+        gate(4, "id: utility, metric: accuracy, at_most: null, at_least: 0.6"),
         ["gate-4.utility"],
     ),
     "the same under another id": (
         gate(
             4,
-            "id: utility, check: accuracy, at_most: null, at_least: 0.6",
-            "id: loss, check: accuracy_loss, at_most: 0.1",
+            "id: utility, metric: accuracy, at_most: null, at_least: 0.6",
+            "id: loss, metric: accuracy_loss, at_most: 0.1",
         ),
         [],
     ),
@@ -445,7 +451,7 @@ TOO_LITTLE = {
     "ratio of at most 1": ([target("at_least: null, at_most: 1")], "almost every rule meets the target"),
     "wrong direction": ([target("at_least: null, at_most: 0.8")], "almost every rule meets the target"),
     "difference below 1": (
-        [target("check: demographic_parity_difference, at_least: null, below: 1")],
+        [target("metric: demographic_parity_difference, at_least: null, below: 1")],
         "almost every rule meets the target",
     ),
     "target of utility": ([target("check: accuracy")], "accuracy is not known to measure demographic parity"),
@@ -459,7 +465,7 @@ TOO_LITTLE = {
         "almost every rule meets the utility",
     ),
     "a coin toss is enough": (
-        [gate(4, "id: utility, check: accuracy, at_most: null, at_least: 0.5")],
+        [gate(4, "id: utility, metric: accuracy, at_most: null, at_least: 0.5")],
         "almost every rule meets the utility",
     ),
     "deploys before the last gate": ([decision(1, "deploy")], "decision-1 can deploy before gate-4"),
@@ -497,7 +503,7 @@ def light_run(cli, arena) -> Callable[..., object]:
         Path("ours.yaml").write_text(policy)
         light = Path("light.yaml").read_text().replace("name: light", "name: light\npolicy: ours.yaml")
         Path("mine.yaml").write_text(pipeline(light))
-        return cli("run", "mine.yaml", "--data", "jobs.csv", "--assume-approved", "--no-keep", *options)
+        return cli("run", "mine.yaml", "--data", "jobs.csv", "--assume-approved", "--no-save", *options)
 
     return run
 
@@ -545,7 +551,7 @@ def test_a_trivial_target_and_a_weaker_bound_stand_in_verdict_and_report(light_r
 
 def test_decisions_that_lead_in_a_loop_end_at_a_limit(light_run):
     done = light_run(
-        decision(4, "causal, when: [{id: c, check: accuracy, at_least: 0.1}]", "deploy"), "--json"
+        decision(4, "causal, when: [{id: c, metric: accuracy, at_least: 0.1}]", "deploy"), "--json"
     )
     assert done.code == 4, done.err
     assert "iteration limit (3) reached: decision-4 goes back to causal" in done.json["reason"]

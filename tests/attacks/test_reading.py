@@ -159,8 +159,8 @@ TABLES: dict[str, tuple[str, bytes, list[str], str]] = {
     "a weight of 1e90": ("a.csv", csv(people(w=[1e90] + [1] * (N - 1))), ["--weights", "w"], "must be 0 or lie"),
     "weights below zero": ("a.csv", csv(people(w=-1)), ["--weights", "w"], "not negative"),
     "weights that are texts": ("a.csv", csv(people(w="x")), ["--weights", "w"], "not numbers"),
-    "a key that repeats": ("a.csv", csv(people(id=alternate(1, 2))), ["--key", "id"], "must identify each row"),
-    "cuts of a text": ("a.csv", csv(), ["--cut", "sex=1"], "not a number: it holds 'F'"),
+    "a key that repeats": ("a.csv", csv(people(id=alternate(1, 2))), ["--row-id", "id"], "must identify each row"),
+    "cuts of a text": ("a.csv", csv(), ["--bins", "sex=1"], "not a number: it holds 'F'"),
     "outcome of three spellings": ("a.csv", csv(people(y=alternate(">50K", "<=50K", ">50K."))), ["--favorable", ">50K"], r"has 3 values, two are needed: .*'>50K\.' \(66 rows\)"),
     "outcome in two cases": ("a.csv", csv(people(y=alternate("yes", "no", "Yes"))), ["--favorable", "yes"], "has 3 values"),
     "outcome with NA": ("a.csv", csv(people(y=alternate("yes", "no", "NA"))), ["--favorable", "yes"], "'NA' .66 rows."),
@@ -174,7 +174,7 @@ TABLES: dict[str, tuple[str, bytes, list[str], str]] = {
     "lists": ("a.parquet", listed([1, 2]), [], "'pay' holds values of type ndarray"),
     "mappings": ("a.parquet", listed({"a": 1}), [], "'pay' holds values of type dict"),
     "bytes": ("a.parquet", listed(b"x"), [], "'pay' holds values of type bytes"),
-    "keys that are lists": ("a.parquet", parquet(people(id=[[i] for i in range(N)])), ["--key", "id"], "type ndarray"),
+    "keys that are lists": ("a.parquet", parquet(people(id=[[i] for i in range(N)])), ["--row-id", "id"], "type ndarray"),
 }  # fmt: skip
 
 
@@ -191,8 +191,8 @@ REQUESTS: dict[str, tuple[list[str], str]] = {
     "seed beyond 32 bits": ([*AUDIT, "--seed", "4294967296"], "4294967295"),
     "seed below zero": ([*AUDIT, "--seed", "-1"], "0<=x"),
     "seed of 5,000 digits": ([*AUDIT, "--seed", "9" * 5000], "Invalid value for .--seed"),
-    "cuts that are no number": ([*AUDIT, "--cut", "sex=nan"], "--cut takes"),
-    "cuts that are infinite": ([*AUDIT, "--cut", "sex=inf"], "--cut takes"),
+    "cuts that are no number": ([*AUDIT, "--bins", "sex=nan"], "--bins takes"),
+    "cuts that are infinite": ([*AUDIT, "--bins", "sex=inf"], "--bins takes"),
     "rows beyond memory": (["demo", "--rows", "99999999999"], "5000000"),
     "100,000 folds": ([*RUN, "--cv", "1x100000"], "100,000 times, at most 500"),
     "folds of many digits": ([*RUN, "--cv", "1x" + "9" * 50], "REPETITIONSxFOLDS"),

@@ -185,7 +185,7 @@ def test_the_command_takes_allowed_features(cli, arena) -> None:
         "--protected",
         "sex",
         "--assume-approved",
-        "--no-keep",
+        "--no-save",
     )
     done = cli("run", "light.yaml", "--data", "leak.csv", *roles)
     assert done.code == 4
@@ -265,9 +265,9 @@ def test_copies_are_told_from_people_who_are_alike(case: str) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("left_out", [(), ("fnlwgt",), ("fnlwgt", "capital-gain", "hours-per-week")])
-def test_people_of_adult_are_no_copies(adult: pd.DataFrame, left_out: tuple[str, ...]) -> None:
-    frame = adult.drop(columns=list(left_out))
+@pytest.mark.parametrize("excluded", [(), ("fnlwgt",), ("fnlwgt", "capital-gain", "hours-per-week")])
+def test_people_of_adult_are_no_copies(adult: pd.DataFrame, excluded: tuple[str, ...]) -> None:
+    frame = adult.drop(columns=list(excluded))
     y = (frame["income"] == ">50K").to_numpy().astype(int)
     assert copies_of(frame.drop(columns=["income", "sex", "race"]), frame[["sex", "race"]], y) is None
 
@@ -357,8 +357,8 @@ def test_an_undefined_figure_never_passes(case: str) -> None:
 
 
 def test_a_patched_gate_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
-    monkeypatch.setattr(state_machine, "outcome", lambda judgements: "passed")
-    monkeypatch.setattr(final_evaluation, "outcome", lambda judgements: "passed")
+    monkeypatch.setattr(state_machine, "outcome", lambda judgments: "passed")
+    monkeypatch.setattr(final_evaluation, "outcome", lambda judgments: "passed")
     impossible = [{"id": "gate-4", "checks": [{"id": "utility", "at_most": -0.5}]}]
     policy = Policy(**merged(raw_policy("playbook"), {"policy": "impossible", "gates": impossible}))
     data = of_roles(people())

@@ -628,7 +628,7 @@ def test_outcomes_of_a_sweep_are_signed(tmp_path, column):
 
 def test_outcomes_of_a_sweep_that_a_stranger_signed_are_refused(tmp_path):
     RunStore(tmp_path / "store", Keyring(tmp_path / "forger")).put_trials("sweep-1", {"a": {}})
-    with pytest.raises(FairmendError, match="--fresh"):
+    with pytest.raises(FairmendError, match="--recompute"):
         RunStore(tmp_path / "store").get_trials("sweep-1")
 
 

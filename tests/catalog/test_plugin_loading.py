@@ -78,7 +78,7 @@ def test_what_a_plugin_prints_or_leaves_running_does_no_harm(write):
     assert found == {"cards": [], "names": {"fairmend_gate_checks": ["acme_gate"]}}
 
 
-def test_a_plugin_that_hangs_is_left_out_and_not_asked_again(write, registry, tmp_path, monkeypatch):
+def test_a_plugin_that_hangs_is_excluded_and_not_asked_again(write, registry, tmp_path, monkeypatch):
     monkeypatch.setenv("FAIRMEND_PLUGIN_TIMEOUT", "1")
     log = tmp_path / "log"
     plugin = write("acme_hang", f"import time\nopen({str(log)!r}, 'a').write('.')\ntime.sleep(60)")

@@ -66,7 +66,7 @@ def test_a_users_policy_changes_one_number_and_keeps_the_rest(tmp_path):
     [
         ("extends: playbook\ngates: [{id: gate-2, on_fail: nowhere}]", "fails to the rollback 'nowhere'"),
         ("extends: playbook\ngates: [{id: gate-2, checks: [{id: utility, above: 1}]}]", "exactly one of"),
-        ("extends: playbook\ncolour: blue", "no key is called 'colour'"),
+        ("extends: playbook\ncolor: blue", "no key is called 'color'"),
         ("extends: [", "is not YAML"),
         ("[1, 2]", "must be a mapping"),
         ("extends: nobody", "no policy is called 'nobody'"),

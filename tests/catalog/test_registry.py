@@ -56,13 +56,13 @@ def test_a_third_party_technique_joins_at_once(third):
     [
         (
             "acme_raise",
-            "raise RuntimeError('no licence')",
+            "raise RuntimeError('no license')",
             {},
-            "importing it raised RuntimeError: no licence",
+            "importing it raised RuntimeError: no license",
         ),
         ("acme_import", "import not_there_at_all", {}, "importing it raised ModuleNotFoundError"),
         ("acme_syntax", "def broken(:", {}, "importing it raised SyntaxError"),
-        ("acme_number", TECHNIQUE, {"id": 69, "slug": "halve"}, "plain numbers belong to the catalogue"),
+        ("acme_number", TECHNIQUE, {"id": 69, "slug": "halve"}, "plain numbers belong to the catalog"),
         (
             "acme_slug",
             TECHNIQUE,

@@ -115,7 +115,7 @@ USAGE = {
     "no protected attribute": (["audit", "data.csv", "--outcome", "label"], 2, "--protected"),
     "empty name": (["audit", "data.csv", "--outcome", "label", "--protected", "a,,b"], 2, "separated by commas"),
     "cut that is no number": (
-        ["audit", "data.csv", "--outcome", "y", "--protected", "age", "--cut", "age=young"], 2, "--cut takes"
+        ["audit", "data.csv", "--outcome", "y", "--protected", "age", "--bins", "age=young"], 2, "--bins takes"
     ),
     "contradictory constraints": (
         ["query", "x", "-c", "retraining=false", "--stage", "in-processing"], 2, "contradict each other"

@@ -56,7 +56,7 @@ def test_a_model_and_its_scores_give_the_same_baseline(cli, folder, jobs_csv, gi
 
 
 def test_a_pipeline_runs_on_a_model_and_on_scores_of_another_file(cli, folder, jobs_csv, given):
-    light = ["run", folder / "light.yaml", "--data", jobs_csv, "--no-keep", "--json"]
+    light = ["run", folder / "light.yaml", "--data", jobs_csv, "--no-save", "--json"]
     done = cli(*light, "--model", given / "model.skops")
     assert done.code == 3, done.err
     assert any("train logistic_regression in its place" in note for note in done.json["notes"])
@@ -87,7 +87,7 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_a_baseline_is_one_line(cli, jobs_csv, given, case):
     arguments, code, pattern = BAD[case]
-    done = cli("run", "--data", jobs_csv, *JOBS, "--no-keep", *[a.format(given) for a in arguments])
+    done = cli("run", "--data", jobs_csv, *JOBS, "--no-save", *[a.format(given) for a in arguments])
     assert (done.code, len(done.errors)) == (code, 1), done.err
     assert re.search(pattern, done.errors[0]), done.errors[0]
     assert done.out == ""

@@ -53,7 +53,7 @@ def test_cut_makes_groups_of_a_number(cli, bank_csv):
             "approved",
             "--protected",
             "age",
-            "--cut",
+            "--bins",
             "age=25,60",
             *LIGHT,
             "--json",
@@ -96,7 +96,7 @@ def test_run_waits_for_people_unless_approval_is_assumed(cli, light):
         "final",
         "tests",
         "steps",
-        "turns",
+        "transitions",
         "ablation",
         "references",
     ):
@@ -126,7 +126,7 @@ def test_run_ends_with_4_where_people_must_decide(cli, folder, tmp_path):
     (tmp_path / "weak.yaml").write_text(yaml.safe_dump(spec))
     done = cli("run", tmp_path / "weak.yaml", "--data", folder / "jobs.csv", "--assume-approved", "--json")
     assert (done.code, done.json["status"]) == (4, "escalated")
-    assert done.json["options"]
+    assert done.json["escalation_options"]
 
 
 def test_a_policy_of_ones_own_decides_from_composing_to_the_end(cli, jobs_csv, tmp_path):

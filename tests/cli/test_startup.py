@@ -1,4 +1,4 @@
-"""Listing the catalogue starts at once and loads nothing heavy."""
+"""Listing the catalog starts at once and loads nothing heavy."""
 
 from __future__ import annotations
 

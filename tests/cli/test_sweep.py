@@ -26,7 +26,7 @@ def test_a_sweep_prints_writes_and_is_kept(cli, home, jobs_csv):
     first = cli(*arguments, *files, "--json")
     assert first.code == 0, first.err
     assert json.loads((home / "sweep.json").read_text()) == first.json
-    assert first.json["chosen"] in first.json["frontier"] + [c["name"] for c in first.json["candidates"]]
+    assert first.json["selected"] in first.json["frontier"] + [c["name"] for c in first.json["candidates"]]
     assert first.json["computed"] == len(first.json["candidates"])
     assert f"of {first.json['computed']}" in first.err
     assert (home / "report" / "frontier.png").exists()
@@ -47,7 +47,7 @@ def test_a_sweep_prints_writes_and_is_kept(cli, home, jobs_csv):
     written = yaml.safe_load((home / "p.yaml").read_text())["steps"]
     steps = [s["slug"] for s in written if s["stage"] != "causal" and "when" not in s]
     assert steps == [step.slug for step in chosen.steps]
-    ran = cli("run", home / "p.yaml", "--data", jobs_csv, "--assume-approved", "--no-keep", "--json")
+    ran = cli("run", home / "p.yaml", "--data", jobs_csv, "--assume-approved", "--no-save", "--json")
     assert ran.code in {0, 4}, ran.err
     assert {s["slug"] for s in ran.json["steps"]} >= {step.slug for step in chosen.steps}
 
@@ -62,7 +62,7 @@ def test_a_sweep_prints_writes_and_is_kept(cli, home, jobs_csv):
 def test_exit_code_where_nothing_meets_the_target(cli, home, jobs_csv):
     # Calibration alone cannot bring the rates of the sexes together.
     only = ["-c", "protected_at_prediction=false", "-c", "retraining=false"]
-    done = cli("sweep", "--data", jobs_csv, *JOBS, *LIGHT, *only, "--no-keep", "--pipeline", home / "p.yaml")
+    done = cli("sweep", "--data", jobs_csv, *JOBS, *LIGHT, *only, "--no-save", "--pipeline", home / "p.yaml")
     assert done.code == 4, done.err
     assert not (home / "p.yaml").exists()
     assert "is not written: no candidate meets the target" in " ".join(done.err.split())
@@ -74,7 +74,7 @@ def test_exit_code_where_nothing_meets_the_target(cli, home, jobs_csv):
     [
         (["--depth", "4"], 2, "4 is not in the range"),
         (["--notion", "calibration"], 2, "sets no target for calibration"),
-        (["--without", "smot"], 1, "did you mean smote"),
+        (["--exclude", "smot"], 1, "did you mean smote"),
         (["--findings", "no.json"], 2, "there is no audit file"),
         (["-c", "stage=evaluation"], 2, "no technique is left"),
     ],

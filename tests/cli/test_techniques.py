@@ -50,9 +50,9 @@ def test_weights_become_a_column(cli, jobs_csv, tmp_path):
     out = tmp_path / "weighted.csv.gz"
     assert cli("technique", "run", "31", "--data", jobs_csv, *JOBS, "-o", out).code == 0
     table = pd.read_csv(out)
-    table["favourable"] = table["hired"].eq("yes") * table["fairmend_weight"]
-    sums = table.groupby("sex")[["favourable", "fairmend_weight"]].sum()
-    rates = sums["favourable"] / sums["fairmend_weight"]
+    table["favorable"] = table["hired"].eq("yes") * table["fairmend_weight"]
+    sums = table.groupby("sex")[["favorable", "fairmend_weight"]].sum()
+    rates = sums["favorable"] / sums["fairmend_weight"]
     assert rates["F"] == pytest.approx(rates["M"])
 
 

@@ -28,7 +28,7 @@ def words(text: str) -> str:
 
 def test_the_command_python_and_the_report_agree(cli, jobs_csv, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "180")
-    asked = ["run", "--data", jobs_csv, *OPTIONS, "--assume-approved", "--no-keep", "--cv", "2x2"]
+    asked = ["run", "--data", jobs_csv, *OPTIONS, "--assume-approved", "--no-save", "--cv", "2x2"]
     done = cli(*asked, "--report", tmp_path)
     assert done.code == 0, done.err
     for place in range(1, 5):

@@ -115,7 +115,7 @@ class FirstColumnDecides(InstanceWeighting):
 
 
 @breaks("group_names")
-class FirstNameFavoured(InstanceWeighting):
+class FirstNameFavored(InstanceWeighting):
     def _reweight(self, X, sensitive, y, sample_weight):
         weights = super()._reweight(X, sensitive, y, sample_weight)
         return np.where(sensitive.codes == 0, weights * 1.01, weights)
@@ -174,7 +174,7 @@ class Wavy(PlattScaling):
         return np.clip(super()._adjust(scores, sensitive) + 0.01 * np.sin(200 * scores), 0, 1)
 
 
-@breaks("randomised_declared")
+@breaks("randomized_declared")
 class SecretCoin(GroupThresholds):
     def _adjust(self, scores, sensitive):
         return super()._adjust(scores, sensitive) * 0.995

@@ -1,4 +1,4 @@
-"""Every technique of the catalogue keeps the promises that the public suite asks of anyone's."""
+"""Every technique of the catalog keeps the promises that the public suite asks of anyone's."""
 
 from __future__ import annotations
 

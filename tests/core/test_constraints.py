@@ -23,7 +23,7 @@ def metadata(**changes) -> TechniqueMetadata:
     [
         (["retraining=false"], {"stage": "in-processing", "needs_retraining": True}, "needs retraining"),
         (["protected_at_prediction=no"], {"needs_protected_at_prediction": True}, "for every decision"),
-        (["randomised=false"], {"randomised": True}, "at random"),
+        (["randomized=false"], {"randomized": True}, "at random"),
         (["max_complexity=low"], {"complexity": "medium"}, "complexity is medium"),
         (["stage=causal"], {}, "its stage is post-processing"),
         (["task=ranking"], {}, "does not serve the task ranking"),
@@ -66,7 +66,7 @@ def test_metadata_that_contradicts_itself_is_refused():
     with pytest.raises(ValueError, match="namespace:name"):
         metadata(technique_id="no-namespace")
     with pytest.raises(ValueError, match="extra"):
-        metadata(colour="blue")
+        metadata(color="blue")
 
 
 def test_adjustments_stop_at_their_ends():

@@ -1,4 +1,4 @@
-"""A small catalogue, an encoder without a model, and a cache of their own for the tests of the index."""
+"""A small catalog, an encoder without a model, and a cache of their own for the tests of the index."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Aligner(Preprocessor):
         slug="zip-aligner",
         name="Zip code aligner",
         family="transformation",
-        summary="Coarsens zip codes until they no longer tell neighbourhoods apart.",
+        summary="Coarsens zip codes until they no longer tell neighborhoods apart.",
         citation="Doe, J. (2024). Coarsening of places. Journal of Places.",
         addresses=("proxy-variable",),
         targets=("demographic_parity",),

@@ -13,7 +13,7 @@ import yaml
 
 from fairmend.core.constraints import Constraints
 from fairmend.index.encoders import BundledEncoder
-from fairmend.index.passages import Catalogue
+from fairmend.index.passages import Catalog
 from fairmend.index.search import Index
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def index(registry, tmp_path_factory):
         patch.setenv("FAIRMEND_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(socket.socket, "connect", refuse)
         patch.setattr(socket, "getaddrinfo", refuse)
-        return Index(Catalogue.of(registry), BundledEncoder())
+        return Index(Catalog.of(registry), BundledEncoder())
 
 
 def ids(index, text, **limits):
@@ -56,7 +56,7 @@ def test_meaning_leads_to_the_technique(index, text, wanted, within):
 
 
 def test_the_causal_techniques_are_near_a_mediator(index):
-    installed = {card.technique_id for card in index.catalogue.techniques}
+    installed = {card.technique_id for card in index.catalog.techniques}
     wanted = {53, 56} & installed
     found = ids(index, "which technique for biased mediator")
     assert wanted <= set(found), found

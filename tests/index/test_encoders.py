@@ -9,7 +9,7 @@ import pytest
 from fairmend.core.errors import MissingExtraError, PluginError
 from fairmend.index import encoders
 from fairmend.index.encoders import SHA256, BundledEncoder, SentenceEncoder, encoder_named
-from fairmend.index.passages import Catalogue
+from fairmend.index.passages import Catalog
 from fairmend.index.store import vectors
 
 
@@ -31,11 +31,11 @@ def test_other_weights_are_refused_before_anything_is_built(registry, tmp_path, 
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(encoders, "PACKAGE", "package")
     with pytest.raises(PluginError, match=r"must hold model/model\.safetensors"):
-        vectors(Catalogue.of(registry), BundledEncoder())
+        vectors(Catalog.of(registry), BundledEncoder())
     (package / "model" / "model.safetensors").write_bytes(b"weights of a stranger")
     found = hashlib.sha256(b"weights of a stranger").hexdigest()
     with pytest.raises(PluginError, match=rf"must have the SHA-256 {SHA256}, got {found}; install"):
-        vectors(Catalogue.of(registry), BundledEncoder())
+        vectors(Catalog.of(registry), BundledEncoder())
     assert not (cache / "index").exists()
 
 
@@ -50,7 +50,7 @@ def test_a_plugins_encoder_goes_by_its_name(registry):
 
 
 def test_any_other_name_is_a_model(registry, tmp_path):
-    assert isinstance(encoder_named("organisation/some-model", registry), SentenceEncoder)
+    assert isinstance(encoder_named("organization/some-model", registry), SentenceEncoder)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights").write_text("1")
     first = SentenceEncoder(str(tmp_path / "model")).name

@@ -18,7 +18,7 @@ DOCUMENTS = [
     "words",
     [
         "calibrate calibrated calibrates calibrating calibration calibrations calibrator",
-        "equalise equalize equalised equalized",
+        "equalize equalize equalized equalized",
         "weight weights weighted weighting",
         "threshold thresholds thresholding",
         "proxy proxies",
@@ -73,5 +73,5 @@ def test_more_often_counts_more_but_saturates():
     assert ever < 1
 
 
-def test_an_empty_catalogue_has_no_scores():
+def test_an_empty_catalog_has_no_scores():
     assert Lexicon([]).scores("anything").shape == (0,)

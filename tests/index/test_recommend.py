@@ -153,13 +153,13 @@ def test_no_model_is_loaded_once_the_index_is_there(registry, encoder, advise, m
 
 
 def test_equals_are_ordered_by_the_stored_vectors(registry, encoder, advise, make_audit):
-    from fairmend.index.passages import Catalogue
+    from fairmend.index.passages import Catalog
 
-    catalogue = Catalogue.of(registry)
+    catalog = Catalog.of(registry)
     found = advise(make_audit(("outcome-disparity", "high")))
-    row = [kind.kind for kind in catalogue.kinds].index("outcome-disparity")
-    near = vectors(catalogue, encoder).affinity[row].round(3)
-    position = {card.technique_id: i for i, card in enumerate(catalogue.techniques)}
+    row = [kind.kind for kind in catalog.kinds].index("outcome-disparity")
+    near = vectors(catalog, encoder).affinity[row].round(3)
+    position = {card.technique_id: i for i, card in enumerate(catalog.techniques)}
     pairs = list(zip(found.results, found.results[1:], strict=False))
     ties = [(a, b) for a, b in pairs if a.score == b.score]
     assert ties

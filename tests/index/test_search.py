@@ -74,7 +74,7 @@ def test_a_third_partys_technique_is_found_at_once(registry, encoder):
     assert slugs(answer)[0] == "zip-aligner"
     assert answer.results[0].technique_id == "acme:zip-aligner"
     assert answer.results[0].citation == "Doe, J. (2024). Coarsening of places. Journal of Places."
-    without = index_of(Registry(registry.plugins[:-1]), encoder).catalogue
+    without = index_of(Registry(registry.plugins[:-1]), encoder).catalog
     assert "zip-aligner" not in [card.slug for card in without.techniques]
 
 
@@ -107,7 +107,7 @@ def test_no_result_breaks_a_constraint_and_only_near_misses_are_named(registry):
     assert set(slugs(free)) - {e.slug for e in answer.excluded} <= set(slugs(answer))
 
 
-def test_why_holds_only_what_the_catalogue_holds(registry):
+def test_why_holds_only_what_the_catalog_holds(registry):
     answer = ask(registry, "group platt scaling calibration of scores")
     kinds = {k.description for _, answers in registry.collect("fairmend_finding_kinds") for k in answers}
     for result in answer.results:

@@ -17,7 +17,7 @@ def registry() -> Registry:
 
 @pytest.fixture(scope="session")
 def two_races(compas: pd.DataFrame) -> Dataset:
-    """COMPAS with the usual features and the two large groups; 0 (not arrested again) is favourable."""
+    """COMPAS with the usual features and the two large groups; 0 (not arrested again) is favorable."""
     columns = ["sex", "age", "race", "juv_fel_count", "juv_misd_count", "priors_count", "c_charge_degree"]
     frame = compas.loc[compas["race"].isin(["African-American", "Caucasian"]), [*columns, "two_year_recid"]]
     roles = Roles(outcome="two_year_recid", favorable=0, protected=("race",), mediators=("priors_count",))

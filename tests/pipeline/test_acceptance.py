@@ -106,7 +106,7 @@ def people() -> pd.DataFrame:
 
 
 def with_tiny(people: pd.DataFrame, rows: int) -> Dataset:
-    """Return the people and a group of so few rows, all with the favourable outcome."""
+    """Return the people and a group of so few rows, all with the favorable outcome."""
     tiny = people.head(rows).assign(group="tiny", label=1)
     roles = Roles(outcome="label", favorable=1, protected=("group",), mediators=("mediator",))
     return Dataset.from_frame(pd.concat([people, tiny], ignore_index=True), roles)
@@ -229,7 +229,7 @@ def section(folder: Path, title: str) -> str:
     return (folder / "report.md").read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
 
 
-def test_a_useless_step_gets_no_credit_and_is_left_out(registry, lenient, tmp_path):
+def test_a_useless_step_gets_no_credit_and_is_excluded(registry, lenient, tmp_path):
     data = problem(n=6000, gap=1.0).dataset()
     record = drive(data, registry, remover("skill"), THRESHOLDS, policy=lenient)
     assert record.status == "deployable"
@@ -241,10 +241,10 @@ def test_a_useless_step_gets_no_credit_and_is_left_out(registry, lenient, tmp_pa
     assert gain(record, "without group-thresholds")["interval"][0] > 0
     assert gain(record, "plain model")["p_value"] < 0.01
 
-    assert record.chosen == "post-processing alone"
+    assert record.selected == "post-processing alone"
     assert [type(part).__name__ for part in record.model.parts] == ["GroupThresholds"]
-    assert record.references["post-processing alone"]["steps"] == ["group-thresholds"]
-    alone = record.references["post-processing alone"]["demographic_parity_ratio"]
+    assert record.reference_models["post-processing alone"]["steps"] == ["group-thresholds"]
+    alone = record.reference_models["post-processing alone"]["demographic_parity_ratio"]
     assert record.to_json()["final"]["demographic_parity_ratio"]["value"] == alone["value"]
 
     write_report(record, tmp_path)
@@ -263,6 +263,6 @@ def test_a_step_that_helps_is_credited_and_kept(registry, lenient, tmp_path):
     assert worth["p_value"] < 0.01
     idle = gain(record, "without platt-scaling")
     assert idle["interval"][0] <= 0 <= idle["interval"][1]
-    assert record.chosen == "without platt-scaling"
+    assert record.selected == "without platt-scaling"
     assert [type(part).__name__ for part in record.model.parts] == ["DisparateImpactRemover"]
     assert not next(v for v in record.variants if v.name == "post-processing alone").passes

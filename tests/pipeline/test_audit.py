@@ -312,7 +312,7 @@ def test_predictions_may_be_flags_or_outcomes_and_a_model_gives_the_same() -> No
 def test_ambiguous_flags_are_noted() -> None:
     frame = people(400, 17)
     record = audit(dataset(frame, favorable=0), predictions=1 - frame.y, n_boot=100)
-    assert any("Predictions of 1 were read as favourable" in note for note in record.notes)
+    assert any("Predictions of 1 were read as favorable" in note for note in record.notes)
     assert record.measures["sex"]["accuracy"]["value"] == 1.0
 
 

@@ -79,7 +79,7 @@ def test_compas_labels_reproduce_the_published_rates(compas: pd.DataFrame) -> No
     recidivism = {g: 1 - r["value"] for g, r in by_group["base_rate"].items()}
     published = {"African-American": 0.5143, "Caucasian": 0.3936, "Asian": 0.2812, "Other": 0.3528}
     assert {g: recidivism[g] for g in published} == pytest.approx(published, abs=5e-5)
-    # a false positive of "high risk" is a person who was wrongly denied the favourable decision
+    # a false positive of "high risk" is a person who was wrongly denied the favorable decision
     denied = {g: 1 - by_group["true_positive_rate"][g]["value"] for g in ("African-American", "Caucasian")}
     missed = {g: by_group["false_positive_rate"][g]["value"] for g in ("African-American", "Caucasian")}
     assert denied == pytest.approx({"African-American": 0.4485, "Caucasian": 0.2345}, abs=5e-5)

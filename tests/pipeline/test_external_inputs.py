@@ -70,14 +70,14 @@ def store(tmp_path) -> RunStore:
     return RunStore(tmp_path / "home")
 
 
-# -- the favourable class -------------------------------------------------------------------------
+# -- the favorable class -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("names", "favorable"),
     [(("no", "yes"), "yes"), ((">50K", "<=50K"), "<=50K"), ((2, 1), 1), ((1, 0), 0), ((0.0, 1.0), 1)],
 )
-def test_the_favourable_class_is_found_by_its_name(loans, people, names, favorable):
+def test_the_favorable_class_is_found_by_its_name(loans, people, names, favorable):
     named = np.asarray(names)[loans["approved"]]
     fitted = classifier().fit(loans[READ].iloc[:2000], named[:2000])
     data = Dataset.from_frame(

@@ -90,7 +90,7 @@ def drive(
 
 def rollbacks(record: RunRecord) -> list[tuple[str, str]]:
     """Return where each rollback led and what it changed."""
-    return [(t.to, t.reason.rpartition("; ")[2]) for t in record.turns if t.kind == "rollback"]
+    return [(t.to, t.reason.rpartition("; ")[2]) for t in record.transitions if t.kind == "rollback"]
 
 
 # -- pre-processing -------------------------------------------------------------------------------
@@ -149,8 +149,8 @@ def test_preprocessing_escalates_to_its_people_when_iterations_are_used_up(two_r
     assert record.status == "escalated"
     assert record.exit_code == 4
     assert "product owner, executive sponsor" in record.reason
-    assert any("Skip pre-processing entirely" in option for option in record.options)
-    assert any("measured on validation" in option for option in record.options)
+    assert any("Skip pre-processing entirely" in option for option in record.escalation_options)
+    assert any("measured on validation" in option for option in record.escalation_options)
 
 
 # -- in-processing --------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_in_processing_escalates_to_the_executive_sponsor(two_races, registry):
     record = drive(two_races, registry, rules, CONSTRAINED, THRESHOLDS)
     assert record.status == "escalated"
     assert "executive sponsor" in record.reason
-    assert any(option.startswith("Accept fairness-constrained-lr") for option in record.options)
+    assert any(option.startswith("Accept fairness-constrained-lr") for option in record.escalation_options)
 
 
 # -- post-processing ------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_a_rejection_by_stakeholders_rolls_back_and_then_escalates(two_races, re
     record = drive(
         two_races, registry, policy(), CONSTRAINED, THRESHOLDS, approvals=approvals(gate_4="legal team")
     )
-    turns = [t for t in record.turns if t.kind == "rollback" and "stakeholders" in t.reason]
+    turns = [t for t in record.transitions if t.kind == "rollback" and "stakeholders" in t.reason]
     assert turns[0].to == "in-processing"
     assert "constraint_weight of fairness-constrained-lr" in turns[0].reason
     assert record.status == "escalated"
@@ -302,7 +302,7 @@ def test_decision_1_skips_preprocessing_where_nothing_is_biased(two_races, regis
                     {
                         "to": "pre-processing",
                         "findings": ["biased-mediator"],
-                        "any_of": [{"id": "d", "check": "demographic_parity_ratio", "below": 0.1}],
+                        "any_of": [{"id": "d", "metric": "demographic_parity_ratio", "below": 0.1}],
                         "reason": "biased",
                     },
                     {"to": "in-processing", "reason": "not biased"},
@@ -317,7 +317,7 @@ def test_decision_1_skips_preprocessing_where_nothing_is_biased(two_races, regis
 def test_decision_2_skips_in_processing_where_the_target_is_met(two_races, registry):
     rules = policy(targets={"demographic_parity": {"at_least": 0.3}})
     record = drive(two_races, registry, rules, WEIGHTS, CONSTRAINED, THRESHOLDS)
-    turns = {t.id: t.to for t in record.turns if t.kind == "decision"}
+    turns = {t.id: t.to for t in record.transitions if t.kind == "decision"}
     assert turns["decision-2"] == "post-processing"
     assert all(s.slug != "fairness-constrained-lr" for s in record.steps)
 
@@ -328,7 +328,7 @@ def test_too_little_support_is_never_a_pass(german_age, registry):
     assert "insufficient evidence" in verdicts
     assert record.status == "escalated"
     assert "insufficient evidence" in record.reason
-    assert any("Collect more rows" in option for option in record.options)
+    assert any("Collect more rows" in option for option in record.escalation_options)
 
 
 def test_the_test_data_have_the_last_word(two_races, registry):

@@ -88,8 +88,8 @@ def test_a_run_is_logged_with_its_gates_figures_and_record(people, spec, uri):
         for name in ("accuracy", "demographic_parity_ratio", "equalized_odds_difference"):
             assert data.metrics[f"{part}.{name}"] == figures.figure(name).value
     for name, values in (
-        ("accuracy", [a.accuracy for a in record.attempts]),
-        ("demographic_parity_ratio", [a.fairness for a in record.attempts]),
+        ("accuracy", [a.accuracy for a in record.gate_measurements]),
+        ("demographic_parity_ratio", [a.fairness for a in record.gate_measurements]),
     ):
         history = client.get_metric_history(run_id, name)
         assert [(m.step, m.value) for m in history] == list(enumerate(values, start=1))

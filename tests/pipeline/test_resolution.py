@@ -72,8 +72,8 @@ GAP = finding("outcome-disparity", "demographic_parity_difference", group="a", r
 ERRORS = finding("error-rate-disparity", "equalized_odds_difference", group="a", reference="b")
 
 
-def favoured(**rates):
-    """Return a column of scores that favour the shares of each group that are named, e.g. a=0.2."""
+def favored(**rates):
+    """Return a column of scores that favor the shares of each group that are named, e.g. a=0.2."""
 
     def of(rng, frame):
         share = frame["race"].map(rates).to_numpy()
@@ -97,7 +97,7 @@ def verdict(one, frame, **options):
     ],
 )
 def test_planted_changes_of_outcomes(after, expected):
-    frame = people(6000, before=favoured(a=0.2, b=0.5), after=favoured(**after))
+    frame = people(6000, before=favored(a=0.2, b=0.5), after=favored(**after))
     found = verdict(GAP, frame)
     assert found.verdict == expected
     data = api.dataset(frame, outcome="y", protected=["race"])
@@ -115,7 +115,7 @@ def test_planted_changes_of_outcomes(after, expected):
 
 @pytest.mark.parametrize(("rows", "expected"), [(20, "insufficient evidence"), (200, "fixed")])
 def test_few_rows_are_no_verdict(rows, expected):
-    frame = people(4000, before=favoured(a=0.0, b=0.9), after=favoured(a=0.9, b=0.9))
+    frame = people(4000, before=favored(a=0.0, b=0.9), after=favored(a=0.9, b=0.9))
     few = pd.concat([frame[frame["race"] == "a"].head(rows), frame[frame["race"] == "b"]])
     found = verdict(GAP, few)
     assert found.verdict == expected
@@ -140,7 +140,7 @@ def test_an_error_gap_is_of_its_own_rates():
 
 
 def test_attributes_are_compared_on_their_own_groups():
-    frame = people(6000, before=favoured(a=0.2, b=0.5), after=favoured(a=0.5, b=0.5))
+    frame = people(6000, before=favored(a=0.2, b=0.5), after=favored(a=0.5, b=0.5))
     men = frame["sex"] == "m"
     frame["after"] = np.where(men, 0.9, np.where(frame.index % 5 == 0, 0.9, 0.1))
     by_sex = GAP.model_copy(update={"attribute": "sex", "group": "f", "reference": "m"})
@@ -245,7 +245,7 @@ def test_facts_about_the_data_stay(kind, measure, expected):
 
 
 def test_features_that_no_step_changes():
-    frame = people(before=favoured(a=0.2, b=0.5), after=favoured(a=0.5, b=0.5))
+    frame = people(before=favored(a=0.2, b=0.5), after=favored(a=0.5, b=0.5))
     carried = finding("biased-mediator", "mediated_outcome_difference", column="x", group="a", reference="b")
     for one in (
         carried,
@@ -259,7 +259,7 @@ def test_features_that_no_step_changes():
 
 def mediated():
     """Return people whose label depends on a mediator that is lower in one group."""
-    frame = people(before=favoured(a=0.2, b=0.5), after=favoured(a=0.2, b=0.5))
+    frame = people(before=favored(a=0.2, b=0.5), after=favored(a=0.2, b=0.5))
     rng = np.random.default_rng(5)
     frame["m"] = rng.normal(size=len(frame)) + (frame["race"] == "b")
     frame["y"] = (rng.random(len(frame)) < 1 / (1 + np.exp(-2 * frame["m"]))).astype(int)
@@ -293,7 +293,7 @@ def test_new_features_cannot_be_told_apart():
 
 
 def test_what_cannot_be_measured_says_why():
-    frame = people(before=favoured(a=0.2, b=0.5), after=favoured(a=0.5, b=0.5))
+    frame = people(before=favored(a=0.2, b=0.5), after=favored(a=0.5, b=0.5))
     cases = {
         "come from a plugin": finding("acme-oddity", "oddness"),
         "no feature zip": finding("proxy-variable", "proxy_auc", column="zip"),
@@ -337,7 +337,7 @@ def test_weights_count():
 
 
 def test_p_values_are_corrected_over_all_findings():
-    frame = people(before=favoured(a=0.4, b=0.5), after=favoured(a=0.44, b=0.5))
+    frame = people(before=favored(a=0.4, b=0.5), after=favored(a=0.44, b=0.5))
     found = resolve([GAP, ERRORS, CALIBRATION], *judged(frame))
     assert [f.p_holm for f in found] == holm([f.p_value for f in found]).tolist()
     assert all((f.p_holm < 0.05) == (f.verdict != "unchanged") for f in found)

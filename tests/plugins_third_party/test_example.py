@@ -26,7 +26,7 @@ title: The playbook, and a floor under every group's selection rate
 gates:
   - id: gate-4
     checks:
-      - {{id: floor, check: acme_lowest_selection_rate, at_least: {floor}}}
+      - {{id: floor, metric: acme_lowest_selection_rate, at_least: {floor}}}
 """
 SWITCH = """
 policy: switching
@@ -170,7 +170,7 @@ def test_a_rollback_switches_to_it(registry, tenancies, tmp_path):
     )
     slugs = [step.slug for step in record.steps]
     assert slugs == ["group-thresholds", NAME]
-    assert [t.kind for t in record.turns].count("rollback") >= 1
+    assert [t.kind for t in record.transitions].count("rollback") >= 1
 
 
 def test_the_encoder_keeps_its_contract(registry):

@@ -32,7 +32,7 @@ title: The playbook, with a floor under every group's selection rate
 gates:
   - id: gate-4
     checks:
-      - {id: floor, check: acme_lowest_selection_rate, at_least: 0.05}
+      - {id: floor, metric: acme_lowest_selection_rate, at_least: 0.05}
 """
 
 

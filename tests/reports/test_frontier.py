@@ -58,8 +58,8 @@ def crowded(upward: bool = True, n: int = 40) -> Sweep:
                       bound=">= 0.8" if upward else "< 0.2", threshold=0.8 if upward else 0.2, upward=upward),
         policy={"name": "playbook", "evidence": "point", "sha256": ""}, constraints=Constraints(),
         learner="logistic_regression", seed=0, depth=2, candidates=(*candidates, failed),
-        left_out=(LeftOut(technique_id=7, slug="slow", reason="needs retraining"),),
-        chosen="technique-10", reason="because", notes=("A note.",),
+        excluded=(LeftOut(technique_id=7, slug="slow", reason="needs retraining"),),
+        selected="technique-10", reason="because", notes=("A note.",),
     )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def test_the_legend_names_what_is_numbered():
     axes = frontier(crowded()).axes[0]
     labels = [entry.get_text() for entry in axes.get_legend().get_texts()]
     assert labels[0].startswith("1  plain model")
-    assert "chosen" in labels[1]
+    assert "selected" in labels[1]
     assert labels[1].startswith("2  technique-10")
     assert labels[-1] == "target >= 0.8"
     assert axes.lines[-1].get_ydata()[0] == 0.8 or any(line.get_ydata()[0] == 0.8 for line in axes.lines)
@@ -103,5 +103,5 @@ def test_the_report_holds_plot_table_and_record(tmp_path):
 
 def test_nothing_measured_draws_nothing_and_says_so(tmp_path):
     found = crowded()
-    nothing = found.model_copy(update={"candidates": found.candidates[-1:], "chosen": None})
+    nothing = found.model_copy(update={"candidates": found.candidates[-1:], "selected": None})
     assert "## Failed" in write_sweep(nothing, tmp_path).read_text()

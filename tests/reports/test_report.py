@@ -98,7 +98,7 @@ def test_report_tells_all(record, report):
         assert re.search(rf"^##+ {heading}$", text, re.MULTILINE), heading
     for judged in record.gates:
         assert judged.id in text
-    for turn in record.turns:
+    for turn in record.transitions:
         assert turn.reason in text
     assert "Approvals were assumed" in text
     assert record.data["sha256"] in text

@@ -55,14 +55,14 @@ class _Reader:
     def faults(self, policy: Policy) -> Iterator[str]:
         for notion, target in policy.targets.items():
             place = f"targets.{notion}"
-            if target.check in {"target", "approval"}:
-                yield f"{place}: {target.check!r} is no metric; name one of {', '.join(metrics_of(notion))}"
+            if target.metric in {"target", "approval"}:
+                yield f"{place}: {target.metric!r} is no metric; name one of {', '.join(metrics_of(notion))}"
                 continue
             yield from self._of_metric(place, target, "target")
-            metric = METRICS.get(target.check)
+            metric = METRICS.get(target.metric)
             if metric is not None and notion not in metric.notions:
                 fit = ", ".join(metrics_of(notion)) or "none of fairmend's metrics does"
-                yield f"{place}: {target.check} does not measure {notion} ({fit})"
+                yield f"{place}: {target.metric} does not measure {notion} ({fit})"
         for gate in policy.gates:
             for check in gate.checks:
                 yield from self._of_check(f"{gate.id}.{check.id}", check, "gate")
@@ -82,7 +82,7 @@ class _Reader:
                 yield f"{decision.id}: {unknown('kind of finding', name, kinds)}"
         for check in (*route.when, *route.any_of):
             place = f"{decision.id}.{check.id}"
-            if check.check == "approval":
+            if check.metric == "approval":
                 yield f"{place}: approvals are given at gates, not at decisions"
             yield from self._of_check(place, check, "route")
 
@@ -90,32 +90,32 @@ class _Reader:
         return [kind.kind for _, given in self.registry.collect("fairmend_finding_kinds") for kind in given]
 
     def _of_check(self, place: str, check: PolicyCheck, where: Where) -> Iterator[str]:
-        if check.check not in {"target", "approval"}:
+        if check.metric not in {"target", "approval"}:
             yield from self._of_metric(place, check, where)
 
     def _of_metric(self, place: str, check: PolicyCheck, where: Where) -> Iterator[str]:
-        metric = METRICS.get(check.check)
+        metric = METRICS.get(check.metric)
         if metric is not None:
             yield from _of_parameters(place, check, metric)
             yield from _of_bound(place, check, metric, where)
             return
         contributed = self.registry.named("fairmend_gate_checks")
-        if check.check not in contributed:
+        if check.metric not in contributed:
             names = [*METRICS, *contributed, "target", "approval"]
-            yield f"{place}: {unknown('metric', check.check, names, 'fairmend policy show playbook')}"
+            yield f"{place}: {unknown('metric', check.metric, names, 'fairmend policy show playbook')}"
             return
-        taken = _parameters_of(contributed[check.check])
+        taken = _parameters_of(contributed[check.metric])
         for name in check.parameters:
             if taken is not None and name not in taken:
-                yield f"{place}: {unknown(f'parameter of {check.check}', name, taken)}"
+                yield f"{place}: {unknown(f'parameter of {check.metric}', name, taken)}"
 
 
 def _of_parameters(place: str, check: PolicyCheck, metric: GateMetric) -> Iterator[str]:
     for name, value in check.parameters.items():
         if not metric.parameters:
-            yield f"{place}: {check.check} takes no parameters, got {name!r}"
+            yield f"{place}: {check.metric} takes no parameters, got {name!r}"
         elif name not in metric.parameters:
-            yield f"{place}: {unknown(f'parameter of {check.check}', name, metric.parameters)}"
+            yield f"{place}: {unknown(f'parameter of {check.metric}', name, metric.parameters)}"
         elif isinstance(value, bool) or not isinstance(value, int) or value < 1:
             yield f"{place}: {name} must be a whole number of at least 1, got {value!r}"
 
@@ -128,17 +128,17 @@ def _of_bound(place: str, check: PolicyCheck, metric: GateMetric, where: Where) 
     if where != "route" and check.upward != upward:
         right = "at_least or above" if upward else "at_most or below"
         yield (
-            f"{place}: {check.check} is better when it is {metric.better}, so its bound is {right}, "
+            f"{place}: {check.metric} is better when it is {metric.better}, so its bound is {right}, "
             f"got {check.bound_text()}"
         )
     elif not metric.lowest <= bound <= metric.highest:
         percent = metric.lowest <= bound / 100 <= metric.highest and metric.highest == 1
         hint = f"; did you mean {bound / 100:g}?" if percent else ""
-        yield f"{place}: {check.check} is {metric.range_text()}, got the bound {bound:g}{hint}"
+        yield f"{place}: {check.metric} is {metric.range_text()}, got the bound {bound:g}{hint}"
     elif (check.above is not None and bound == metric.highest) or (
         check.below is not None and bound == metric.lowest
     ):
-        yield f"{place}: no {check.check} can be {check.bound_text()}; it is {metric.range_text()}"
+        yield f"{place}: no {check.metric} can be {check.bound_text()}; it is {metric.range_text()}"
 
 
 def _parameters_of(function: Callable[..., Any]) -> list[str] | None:

@@ -65,7 +65,7 @@ class PolicyCheck(_Closed):
     """
 
     id: Id = Field(description="name within the policy, e.g. 'utility'")
-    check: str = Field(description="what is measured: a gate check by name, 'target' or 'approval'")
+    metric: str = Field(description="what is measured: a gate check by name, 'target' or 'approval'")
     at_least: Bound | None = None
     above: Bound | None = None
     at_most: Bound | None = None
@@ -79,14 +79,14 @@ class PolicyCheck(_Closed):
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
         given = [b for b in (self.at_least, self.above, self.at_most, self.below) if b is not None]
-        if self.roles and self.check != "approval":
-            raise ValueError(f"{self.id}: roles are for the check 'approval', not for {self.check!r}")
-        if self.check in {"target", "approval"}:
+        if self.roles and self.metric != "approval":
+            raise ValueError(f"{self.id}: roles are for the check 'approval', not for {self.metric!r}")
+        if self.metric in {"target", "approval"}:
             if self.parameters:
-                raise ValueError(f"{self.id}: '{self.check}' takes no parameters")
+                raise ValueError(f"{self.id}: '{self.metric}' takes no parameters")
             if given:
-                raise ValueError(f"{self.id}: '{self.check}' takes no bound of its own")
-            if self.check == "approval" and not self.roles:
+                raise ValueError(f"{self.id}: '{self.metric}' takes no bound of its own")
+            if self.metric == "approval" and not self.roles:
                 raise ValueError(f"{self.id}: an approval must name the roles that give it")
         elif len(given) != 1:
             raise ValueError(f"{self.id}: give exactly one of at_least, above, at_most, below")
@@ -125,7 +125,7 @@ class PolicyCheck(_Closed):
         ):
             if bound is not None:
                 return f"{sign} {bound:g}"
-        return "approved" if self.check == "approval" else "met"
+        return "approved" if self.metric == "approval" else "met"
 
 
 class Gate(_Closed):

@@ -59,19 +59,19 @@ def not_deployable(policy: Policy, notion: str) -> list[str]:
     gate = policy.gate("post-processing")
     required = [c for c in gate.checks if c.level == "require"]
     reasons = []
-    if not any(c.check == "target" for c in required):
+    if not any(c.metric == "target" for c in required):
         reasons.append(f"{gate.id} does not require the fairness target")
     else:
         target = policy.target(notion)
-        metric = METRICS.get(target.check)
+        metric = METRICS.get(target.metric)
         if metric is None or notion not in metric.notions:
-            reasons.append(f"{target.check} is not known to measure {notion.replace('_', ' ')}")
+            reasons.append(f"{target.metric} is not known to measure {notion.replace('_', ' ')}")
         elif metric.is_trivial(target):
             reasons.append(f"almost every rule meets the target {_demand(target)}")
-    utility = [c for c in required if c.check in METRICS and METRICS[c.check].kind == "utility"]
+    utility = [c for c in required if c.metric in METRICS and METRICS[c.metric].kind == "utility"]
     if not utility:
         reasons.append(f"{gate.id} requires no utility")
-    elif all(METRICS[c.check].is_trivial(c) for c in utility):
+    elif all(METRICS[c.metric].is_trivial(c) for c in utility):
         bounds = ", ".join(_demand(c) for c in utility)
         reasons.append(f"almost every rule meets the utility that {gate.id} requires ({bounds})")
     early = [d.id for d in policy.decisions if d.after != gate.stage and "deploy" in {r.to for r in d.paths}]
@@ -90,7 +90,7 @@ def _of_whole(policy: Policy, other: Policy) -> Iterator[Weakness]:
 def _of_targets(policy: Policy, other: Policy) -> Iterator[Weakness]:
     for notion, theirs in other.targets.items():
         ours = policy.targets.get(notion)
-        if ours is not None and (ours.check != theirs.check or _is_looser(ours, theirs)):
+        if ours is not None and (ours.metric != theirs.metric or _is_looser(ours, theirs)):
             yield Weakness(f"targets.{notion}", _demand(ours), _demand(theirs))
 
 
@@ -101,8 +101,8 @@ def _of_gates(policy: Policy, other: Policy) -> Iterator[Weakness]:
             if theirs.level != "require":
                 continue
             place = f"{gate.id}.{theirs.id}"
-            if theirs.check == "approval":
-                asked = {r for c in ours if c.check == "approval" and c.level == "require" for r in c.roles}
+            if theirs.metric == "approval":
+                asked = {r for c in ours if c.metric == "approval" and c.level == "require" for r in c.roles}
                 if missing := [role for role in theirs.roles if role not in asked]:
                     yield Weakness(place, "nobody" if not asked else ", ".join(sorted(asked)),
                                    f"approval by {', '.join(theirs.roles)} (missing: {', '.join(missing)})")  # fmt: skip
@@ -125,7 +125,7 @@ def _of_deployment(policy: Policy, other: Policy) -> Iterator[Weakness]:
 
 def _less(ours: Sequence[PolicyCheck], theirs: PolicyCheck) -> str | None:
     """Return what is demanded where it is less than what the other check demands."""
-    same = [c for c in ours if c.check == theirs.check]
+    same = [c for c in ours if c.metric == theirs.metric]
     required = [c for c in same if c.level == "require"]
     if any(not _is_looser(c, theirs) for c in required):
         return None
@@ -152,7 +152,7 @@ def _is_looser(ours: PolicyCheck, theirs: PolicyCheck) -> bool:
 
 
 def _demand(check: PolicyCheck) -> str:
-    if check.check == "target":
+    if check.metric == "target":
         return "the fairness target"
     more = "".join(f", {name} {value}" for name, value in check.parameters.items())
-    return f"{check.check} {check.bound_text()}{more}"
+    return f"{check.metric} {check.bound_text()}{more}"

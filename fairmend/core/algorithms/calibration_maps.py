@@ -54,7 +54,7 @@ def loss_change(before: Floats, after: Floats, y: NDArray[np.int64], weights: Fl
 
 
 def logistic_fit(Z: Floats, t: Floats, weights: Floats) -> Floats:
-    """Return theta that minimises the log-loss of sigma(Z theta) against t, without a penalty.
+    """Return theta that minimizes the log-loss of sigma(Z theta) against t, without a penalty.
 
     Newton's method; a step is halved until the loss does not rise, but for rounding.
 
@@ -191,7 +191,7 @@ def group_chances(scores: Floats, codes: NDArray[np.intp], y: NDArray[np.int64],
 def best_temperature(
     z: Floats, y: NDArray[np.int64], weights: Floats, bounds: tuple[float, float]
 ) -> tuple[float, bool]:
-    """Return T within the bounds that minimises the log-loss of sigma(z / T), and whether a bound holds it.
+    """Return T within the bounds that minimizes the log-loss of sigma(z / T), and whether a bound holds it.
 
     The loss is convex in 1 / T, so its derivative sum w (p - y) z has at most one root.
     """

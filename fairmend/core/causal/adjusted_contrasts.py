@@ -197,7 +197,7 @@ def adjusted_contrast(
     }
 
 
-def standardised_risk_ratio(
+def standardized_risk_ratio(
     effect: Coefficient,
     sigma2: float,
     y: NDArray[Any],
@@ -330,7 +330,7 @@ def _e_values(
     """Return the risk ratio of a contrast and its E-values; nothing where a rate is 0."""
     effect = Coefficient(figures["estimate"], figures["se"], figures["dof"])
     try:
-        ratio = standardised_risk_ratio(
+        ratio = standardized_risk_ratio(
             effect, figures["sigma2"], y, treated, adjusted=adjusted, confidence=1 - alpha
         )
     except InsufficientDataError:

@@ -161,8 +161,8 @@ def intervention_points(
 
 
 def _base_rates(data: Dataset, attribute: str) -> dict[str, float]:
-    """Return the share of favourable outcomes of each group."""
+    """Return the share of favorable outcomes of each group."""
     groups = Groups.of(data.sensitive[[attribute]])
     weights = np.ones(len(data)) if data.weights is None else data.weights
-    favourable = np.bincount(groups.codes, weights=weights * data.y, minlength=groups.n_groups)
-    return dict(zip(groups.labels, (favourable / groups.counts(weights)).tolist(), strict=True))
+    favorable = np.bincount(groups.codes, weights=weights * data.y, minlength=groups.n_groups)
+    return dict(zip(groups.labels, (favorable / groups.counts(weights)).tolist(), strict=True))

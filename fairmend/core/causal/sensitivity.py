@@ -376,7 +376,7 @@ def risk_ratio(
 
 
 def approximate_risk_ratio(
-    value: ArrayLike, scale: Literal["odds ratio", "hazard ratio", "standardised difference"]
+    value: ArrayLike, scale: Literal["odds ratio", "hazard ratio", "standardized difference"]
 ) -> Floats:
     """Return the risk ratio that another measure of a common outcome stands for (VD17, table 2).
 
@@ -386,11 +386,11 @@ def approximate_risk_ratio(
     ----------
     value : array-like
         The measure, or a limit of its interval.
-    scale : {'odds ratio', 'hazard ratio', 'standardised difference'}
-        A standardised difference is one of means, in standard deviations of the outcome.
+    scale : {'odds ratio', 'hazard ratio', 'standardized difference'}
+        A standardized difference is one of means, in standard deviations of the outcome.
     """
     measure = _array(value)
-    if scale == "standardised difference":
+    if scale == "standardized difference":
         return np.exp(0.91 * measure)
     _require(measure > 0, scale, "above 0", value)
     if scale == "odds ratio":
@@ -398,7 +398,7 @@ def approximate_risk_ratio(
     if scale == "hazard ratio":
         return (1 - 0.5 ** np.sqrt(measure)) / (1 - 0.5 ** np.sqrt(1 / measure))
     raise ParameterError(
-        f"scale must be 'odds ratio', 'hazard ratio' or 'standardised difference'; got {scale!r}"
+        f"scale must be 'odds ratio', 'hazard ratio' or 'standardized difference'; got {scale!r}"
     )
 
 
@@ -470,7 +470,7 @@ def linear_mediation(
     m = _array(mediators).reshape(n, -1)
     c = np.empty((n, 0)) if covariates is None else _array(covariates).reshape(n, -1)
     c = c - c.mean(axis=0)
-    # centred, so that the intercept of the mediators is that of an average person without treatment
+    # centered, so that the intercept of the mediators is that of an average person without treatment
     b = _coefficients(np.column_stack([np.ones(n), a, c]), m)
     theta = _coefficients(np.column_stack([np.ones(n), a, m, a[:, None] * m, c]), y)
     m_0, b_1 = b[0], b[1]

@@ -44,11 +44,11 @@ class Dataset:
     X : DataFrame, shape (n, p)
         What a model may read.
     y : ndarray of int, shape (n,)
-        1 where the outcome is the favourable one, else 0.
+        1 where the outcome is the favorable one, else 0.
     sensitive : DataFrame of str, shape (n, k)
         The protected attributes as group names; missing values are the group ``"missing"``.
     roles : Roles
-        What each column is for, with the favourable value and the cut points filled in.
+        What each column is for, with the favorable value and the cut points filled in.
     weights : ndarray of float, shape (n,), or None
         Sample weights.
     key : ndarray, shape (n,), or None
@@ -230,7 +230,7 @@ class Dataset:
         for name, part in out.items():
             if len(np.unique(part.y)) < 2:
                 raise InsufficientDataError(
-                    f"the {name} part would hold one class only ({len(part)} rows, {int(part.y.sum())} favourable); "
+                    f"the {name} part would hold one class only ({len(part)} rows, {int(part.y.sum())} favorable); "
                     "more rows of the rarer outcome are needed"
                 )
         return out
@@ -274,7 +274,7 @@ def _check_columns(frame: pd.DataFrame, roles: Roles) -> None:
 
 
 def _outcome(column: pd.Series[Any], roles: Roles) -> tuple[NDArray[np.int64], Any, list[str]]:
-    """Return 1 where the outcome is the favourable one, its name, and what to know of the spelling."""
+    """Return 1 where the outcome is the favorable one, its name, and what to know of the spelling."""
     check_values(column)
     labels = column.map({v: label_of(v) for v in column.dropna().unique()}).where(column.notna(), MISSING)
     gaps = int((labels == MISSING).sum())
@@ -294,7 +294,7 @@ def _outcome(column: pd.Series[Any], roles: Roles) -> tuple[NDArray[np.int64], A
         wanted = next((v for v in ("1", "True") if v in values and len(values) == 2), None)
         if wanted is None:
             raise UsageError(
-                f"say which value of {roles.outcome!r} is the favourable one (--favorable): {', '.join(values[:8])}"
+                f"say which value of {roles.outcome!r} is the favorable one (--favorable): {', '.join(values[:8])}"
             )
     else:
         wanted = label_of(favorable)

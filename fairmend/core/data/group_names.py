@@ -69,7 +69,7 @@ def _quartiles(name: str, numbers: pd.Series[Any], edges: Sequence[float]) -> st
     return (
         f"{name} is a number with {numbers.nunique()} values; it was cut at its quartiles "
         f"({', '.join(f'{e:g}' for e in edges)}), which may hide a group: "
-        f"give cut points of your own with --cut {name}=..."
+        f"give cut points of your own with --bins {name}=..."
     )
 
 
@@ -109,7 +109,7 @@ def labels_of(column: pd.Series[Any]) -> pd.Series[Any]:
     if len(labels) > MOST_GROUPS:
         raise DataError(
             f"the protected attribute {column.name!r} has {len(labels):,} values, at most {MOST_GROUPS:,} groups can "
-            "be compared; give a column of categories, or cut a number (--cut)"
+            "be compared; give a column of categories, or cut a number (--bins)"
         )
     long = next((label for label in labels.values() if len(label) > LONGEST_LABEL), None)
     if long is not None:

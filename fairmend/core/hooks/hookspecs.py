@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def fairmend_techniques() -> Iterable[type]:  # type: ignore[empty-body]
     """Return technique classes.
 
-    Called when the catalogue is read and the plugin's source has changed since the last time.
+    Called when the catalog is read and the plugin's source has changed since the last time.
     Each class derives from the base class of a stage and carries ``metadata``.
     """
 

@@ -174,8 +174,8 @@ def _auc(
         mean_square = float((w * (placement[place[own]] - area) ** 2).sum() / w.sum())
         spread += mean_square / (effective - 1)
     half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(spread) / (area * (1 - area))
-    centre = math.log(area / (1 - area))
-    return area, ((1 + math.tanh((centre - half) / 2)) / 2, (1 + math.tanh((centre + half) / 2)) / 2)
+    center = math.log(area / (1 - area))
+    return area, ((1 + math.tanh((center - half) / 2)) / 2, (1 + math.tanh((center + half) / 2)) / 2)
 
 
 def _scored(

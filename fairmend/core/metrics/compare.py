@@ -135,7 +135,7 @@ def compare(
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        Labels, 1 the favourable outcome.
+        Labels, 1 the favorable outcome.
     pred_before, pred_after : array-like of shape (n,)
         The two sets of decisions.
     sensitive_features, sample_weight, cluster
@@ -160,7 +160,7 @@ def compare(
     Raises
     ------
     DataError, UsageError, UnknownNameError
-        As :func:`.report.measure`; an unknown metric is named with its neighbours.
+        As :func:`.report.measure`; an unknown metric is named with its neighbors.
     """
     bootstrap.check_settings(n_boot, level)
     if n_permutations < 1:

@@ -1,6 +1,6 @@
 """Differential fairness of crossings of attributes (Foulds, Islam, Keya & Pan 2020).
 
-Epsilon is the largest log ratio of the probabilities of one outcome, favourable or not, in two cells:
+Epsilon is the largest log ratio of the probabilities of one outcome, favorable or not, in two cells:
 0 is parity, ln(1 / 0.8) = 0.223 is the four-fifths rule for one outcome.
 """
 

@@ -275,7 +275,7 @@ def score_figures(
 def chance_level(table: ScoreTable, n: int, rng: Generator) -> tuple[Floats, Floats]:
     """Return what right scores would give: mean and p-value of the calibration error of each group.
 
-    In a bin of n_b rows with mean score p_b the number of favourable labels is drawn as
+    In a bin of n_b rows with mean score p_b the number of favorable labels is drawn as
     Binomial(n_b, p_b); rows must have equal weights.
 
     Parameters

@@ -1,7 +1,7 @@
 """Inequality of benefit: how unequally decisions treat people, within groups and between them.
 
-The benefit of a decision is ``b = decision - label + 1`` (Speicher et al. 2018): 0 for a favourable
-label refused, 1 for a right decision, 2 for an unfavourable label accepted. So every index is a
+The benefit of a decision is ``b = decision - label + 1`` (Speicher et al. 2018): 0 for a favorable
+label refused, 1 for a right decision, 2 for an unfavorable label accepted. So every index is a
 function of the table of counts. Functions take counts (..., G, 2, 2) and return values (...).
 """
 
@@ -81,7 +81,7 @@ def _entropy(weight: Floats, benefit: Floats, axes: tuple[int, ...], alpha: floa
 
 
 def consistency(X: ArrayLike, y_pred: ArrayLike, *, n_neighbors: int = 5) -> float:
-    """Return how much decisions agree with those of the nearest neighbours (Zemel et al. 2013, eq. 16).
+    """Return how much decisions agree with those of the nearest neighbors (Zemel et al. 2013, eq. 16).
 
     Parameters
     ----------
@@ -90,17 +90,17 @@ def consistency(X: ArrayLike, y_pred: ArrayLike, *, n_neighbors: int = 5) -> flo
     y_pred : array-like of shape (n,)
         Decisions, 0 or 1.
     n_neighbors : int
-        Neighbours of each row, the row itself among them.
+        Neighbors of each row, the row itself among them.
 
     Returns
     -------
     float
-        One minus the mean distance of a decision from the mean of its neighbours'; 1 is best.
+        One minus the mean distance of a decision from the mean of its neighbors'; 1 is best.
 
     Raises
     ------
     InsufficientDataError
-        When there are fewer rows than neighbours.
+        When there are fewer rows than neighbors.
     UsageError
         When ``n_neighbors`` is below 1.
     """
@@ -112,6 +112,6 @@ def consistency(X: ArrayLike, y_pred: ArrayLike, *, n_neighbors: int = 5) -> flo
     if n_neighbors < 1:
         raise UsageError(f"n_neighbors must be at least 1, got {n_neighbors}")
     if n < n_neighbors:
-        raise InsufficientDataError(f"{n_neighbors} neighbours need as many rows, got {n}; lower n_neighbors")
+        raise InsufficientDataError(f"{n_neighbors} neighbors need as many rows, got {n}; lower n_neighbors")
     near = NearestNeighbors(n_neighbors=n_neighbors).fit(features).kneighbors(features, return_distance=False)
     return float(1 - np.abs(decision - decision[near].mean(axis=1)).mean())

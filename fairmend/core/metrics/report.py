@@ -385,9 +385,9 @@ def measure(
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        Labels, 1 the favourable outcome.
+        Labels, 1 the favorable outcome.
     y_pred : array-like of shape (n,)
-        Decisions, 1 the favourable one.
+        Decisions, 1 the favorable one.
     sensitive_features : Groups, array, Series, DataFrame or mapping, n rows
         The protected attributes; several are crossed, missing values are a group of their own.
     y_score : array-like of shape (n,), optional

@@ -24,13 +24,13 @@ class FairModel:
     attributes : tuple of str
         Protected attributes it was fitted with.
     estimator : fitted classifier
-        Gives ``predict_proba``; its last class is the favourable one.
+        Gives ``predict_proba``; its last class is the favorable one.
     transformers : tuple of Preprocessor
         Applied to the features, in order.
     postprocessors : tuple of Postprocessor
         Applied to the scores, in order; at most the last one makes decisions.
     seed : int
-        Seed of the draws of randomised rules.
+        Seed of the draws of randomized rules.
     """
 
     features: tuple[str, ...]
@@ -79,7 +79,7 @@ class FairModel:
         return frame, self._scores(frame, sensitive)
 
     def scores(self, X: pd.DataFrame, sensitive: Any = None) -> NDArray[np.float64]:
-        """Return the (calibrated) probability of the favourable outcome, shape (n,)."""
+        """Return the (calibrated) probability of the favorable outcome, shape (n,)."""
         return self._scores(self.transform(X, sensitive), sensitive)
 
     def _scores(self, frame: pd.DataFrame, sensitive: Any) -> NDArray[np.float64]:
@@ -92,7 +92,7 @@ class FairModel:
         return values
 
     def decision_probability(self, X: pd.DataFrame, sensitive: Any = None) -> NDArray[np.float64]:
-        """Return the probability of a favourable decision; 0 or 1 where the rule is not randomised."""
+        """Return the probability of a favorable decision; 0 or 1 where the rule is not randomized."""
         frame = self.transform(X, sensitive)
         if self._asks_estimator:
             return self._asked(frame, sensitive)
@@ -100,7 +100,7 @@ class FairModel:
 
     @property
     def _asks_estimator(self) -> bool:
-        """Whether the estimator itself decides, by more than its scores: a randomised or a given one."""
+        """Whether the estimator itself decides, by more than its scores: a randomized or a given one."""
         asks = hasattr(self.estimator, "decision_probability")
         return asks and not self.postprocessors and not getattr(self.estimator, "decides_by_score", False)
 

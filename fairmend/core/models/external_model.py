@@ -17,11 +17,11 @@ SUM_TOLERANCE = 1e-3
 
 
 class ExternalModel(ClassifierMixin, BaseEstimator):
-    """Base of what was fitted elsewhere: two classes, 0 and 1, and 1 is the favourable outcome."""
+    """Base of what was fitted elsewhere: two classes, 0 and 1, and 1 is the favorable outcome."""
 
     @property
     def classes_(self) -> NDArray[np.int64]:
-        """The classes, the favourable one last."""
+        """The classes, the favorable one last."""
         return np.array([0, 1])
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -32,19 +32,19 @@ class ExternalModel(ClassifierMixin, BaseEstimator):
         return self.decision_probability(X).astype(np.int64)
 
     def decision_probability(self, X: pd.DataFrame) -> NDArray[np.float64]:
-        """Return 1 where the decision is the favourable one, else 0, shape (n,)."""
+        """Return 1 where the decision is the favorable one, else 0, shape (n,)."""
         raise NotImplementedError
 
 
 class FittedModel(ExternalModel):
-    """A fitted classifier as it is, with its favourable class last.
+    """A fitted classifier as it is, with its favorable class last.
 
     Parameters
     ----------
     model : fitted classifier
         Gives ``predict`` and ``predict_proba`` of two classes.
     favorable : {0, 1}
-        Place of the favourable class in its ``classes_``.
+        Place of the favorable class in its ``classes_``.
     """
 
     def __init__(self, model: Any = None, favorable: int = 1) -> None:
@@ -71,7 +71,7 @@ class FittedModel(ExternalModel):
         return np.column_stack([1 - scores, scores])
 
     def decision_probability(self, X: pd.DataFrame) -> NDArray[np.float64]:
-        """Return 1 where the model itself decides for the favourable class, else 0, shape (n,)."""
+        """Return 1 where the model itself decides for the favorable class, else 0, shape (n,)."""
         decided = self._ask("predict", X)
         if decided.shape != (len(X),):
             raise DataError(
@@ -127,9 +127,9 @@ class PrecomputedScores(ExternalModel):
     Parameters
     ----------
     column : str
-        Where the probabilities of the favourable outcome are.
+        Where the probabilities of the favorable outcome are.
     threshold : float in [0, 1], default=0.5
-        Decisions are favourable at this score and above.
+        Decisions are favorable at this score and above.
     """
 
     def __init__(self, column: str = "score", threshold: float = 0.5) -> None:

@@ -26,7 +26,7 @@ def table_encoder(X: pd.DataFrame, encoding: Encoding) -> ColumnTransformer:
     """Return an unfitted encoder of a table into floats.
 
     ``ordinal`` suits trees: numbers as they are, categories as codes, gaps as NaN. ``one-hot`` suits
-    linear models: numbers imputed by the median and standardised, categories as indicators, a
+    linear models: numbers imputed by the median and standardized, categories as indicators, a
     missing category as a level of its own. A category that was not there at fit counts as missing.
     """
     numbers = [c for c in X.columns if pd.api.types.is_numeric_dtype(X[c])]

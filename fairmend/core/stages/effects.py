@@ -107,7 +107,7 @@ def label_effect(train: Dataset, labels: NDArray[Any]) -> Effect:
     """Say how many labels changed, in which direction."""
     up = int(((labels == 1) & (train.y == 0)).sum())
     down = int(((labels == 0) & (train.y == 1)).sum())
-    text = f"{up} labels became favourable and {down} unfavourable, of {len(train)}."
+    text = f"{up} labels became favorable and {down} unfavorable, of {len(train)}."
     return Effect(
         "labels", (up + down) / len(train), text, None, {"to_favorable": up, "to_unfavorable": down}
     )

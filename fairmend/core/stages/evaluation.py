@@ -67,9 +67,9 @@ class Evaluator(Technique):
         Parameters
         ----------
         y_true, y_pred, baseline : array of shape (n,), optional
-            Labels, decisions, and decisions of a model to compare with; two classes, 1 the favourable one.
+            Labels, decisions, and decisions of a model to compare with; two classes, 1 the favorable one.
         y_score : array of shape (n,), optional
-            Probabilities of the favourable outcome.
+            Probabilities of the favorable outcome.
         sensitive_features : Series, DataFrame or array of shape (n,) or (n, k), optional
             Protected attributes.
         sample_weight : array of shape (n,), optional

@@ -147,7 +147,7 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
         return returned_values(self, "_decision_probability", chance, len(X), low=0.0, high=1.0)
 
     def predict(self, X: Any, *, sensitive_features: Any = None) -> NDArray[Any]:
-        """Return a class a row; where the rule is randomised, the same row always gets the same one."""
+        """Return a class a row; where the rule is randomized, the same row always gets the same one."""
         chance = self.decision_probability(X, sensitive_features=sensitive_features)
         seed = getattr(self, "random_state", None) or 0
         return self.classes_[decide(chance, row_hash(as_frame(X)), int(seed))]

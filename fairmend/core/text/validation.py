@@ -103,7 +103,7 @@ def first_fault(error: ValidationError, model: type[BaseModel], raw: Any) -> tup
         Keys and positions joined by dots; ids instead of positions, where entries have one. Empty for the
         record itself.
     fault : str
-        Such as ``"a number was expected, got 'high'"`` or ``"no key is called 'colour'; ..."``.
+        Such as ``"a number was expected, got 'high'"`` or ``"no key is called 'color'; ..."``.
     """
     faults = error.errors()
     first = faults[0]

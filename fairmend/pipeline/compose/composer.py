@@ -143,7 +143,7 @@ class _Composer:
         they decide on.
         """
         notion = self.chooser.notion
-        fit = sorted((m for m in ranked if slot.fits(m, notion)), key=lambda m: m.randomised)
+        fit = sorted((m for m in ranked if slot.fits(m, notion)), key=lambda m: m.randomized)
         if not fit:
             return []
         best, rest = fit[0], fit[1:]

@@ -107,8 +107,8 @@ class Chooser:
         bound is missed on validation data the machine tightens it.
         """
         parameters = dict(metadata.notion_parameters.get(self.notion, {}))
-        if self.target.check in metadata.target_parameters:
-            parameters[metadata.target_parameters[self.target.check]] = self.target.threshold
+        if self.target.metric in metadata.target_parameters:
+            parameters[metadata.target_parameters[self.target.metric]] = self.target.threshold
         if self.features and "features" in metadata.modifies and REPAIRS in self._parameters(metadata):
             parameters[REPAIRS] = list(self.features)
         return Choice(

@@ -64,7 +64,7 @@ class ModelEvaluation:
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """Probabilities of the favourable outcome."""
+        """Probabilities of the favorable outcome."""
         return self._both[0]
 
     @property

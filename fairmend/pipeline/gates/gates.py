@@ -115,16 +115,16 @@ def evaluate_check(
     UnknownNameError
         The check names a quantity that nobody measures.
     """
-    if check.check == "approval":
+    if check.metric == "approval":
         return _approval(check, gate, approvals or {})
-    bound = policy.target(view.notion) if check.check == "target" else check
-    if bound.check not in functions:
-        raise unknown("gate check", bound.check, functions)
-    function = functions[bound.check]
+    bound = policy.target(view.notion) if check.metric == "target" else check
+    if bound.metric not in functions:
+        raise unknown("gate check", bound.metric, functions)
+    function = functions[bound.metric]
     plugin = function.plugin if isinstance(function, PluginCheck) else ""
     try:
         value = function(view, **bound.parameters)
-        if check.check == "target":
+        if check.metric == "target":
             value = replace(value, applies=True)  # a run without its target shows nothing
         verdict, reason = _verdict(bound, value, policy.evidence)
     except PluginError as error:
@@ -134,7 +134,7 @@ def evaluate_check(
     return CheckResult(
         id=f"{gate}.{check.id}",
         verdict=verdict,
-        measure=bound.check,
+        measure=bound.metric,
         value=value.value,
         interval=value.interval,
         support=value.support,
@@ -157,7 +157,7 @@ def _verdict(check: PolicyCheck, value: Value, evidence: str) -> tuple[GateVerdi
         return ("failed" if fails else "insufficient evidence"), value.text or "too few rows"
     if value.value is None or not math.isfinite(value.value):
         told = f": {value.text}" if value.text else ""
-        return "insufficient evidence", f"{check.check} is undefined{told}"
+        return "insufficient evidence", f"{check.metric} is undefined{told}"
     held = check.holds(value.value)
     if evidence == "interval" and value.interval is not None:
         end = value.interval[0] if check.upward else value.interval[1]
@@ -200,8 +200,8 @@ def evaluate_gate(
     ]
 
 
-def outcome(judgements: list[CheckResult]) -> GateVerdict:
+def outcome(judgments: list[CheckResult]) -> GateVerdict:
     """Return the verdict of a gate: that of its worst required check."""
-    verdicts = {j.verdict for j in judgements if j.decides}
+    verdicts = {j.verdict for j in judgments if j.decides}
     worst_first: tuple[GateVerdict, ...] = ("failed", "insufficient evidence", "waiting")
     return next((v for v in worst_first if v in verdicts), "passed")

@@ -99,7 +99,7 @@ def _candidate(
 ) -> AblationVariant:
     view = machine.view(applied)
     gate = machine.policy.gate("post-processing")
-    judgements = [
+    judgments = [
         j for j in evaluate_gate(gate, view, machine.policy, machine.functions) if j.measure != "approval"
     ]
     gains = machine.judged(full).against(machine.judged(applied))
@@ -114,7 +114,7 @@ def _candidate(
         fairness.interval,
         gains["accuracy"].to_json(),
         gains[view.measure_of_target].to_json(),
-        outcome(judgements) == "passed",
+        outcome(judgments) == "passed",
     )
     return AblationVariant(variant, applied, len(choices))
 
@@ -148,4 +148,4 @@ def simplest(machine: StateMachine, candidates: dict[str, AblationVariant]) -> t
 
 
 def _figure(machine: StateMachine) -> str:
-    return machine.policy.target(machine.spec.notion).check
+    return machine.policy.target(machine.spec.notion).metric

@@ -102,7 +102,7 @@ def _of_gate(
     by_id = {j.id: j for j in judged}
     for check in gate.checks:
         one = by_id.get(f"{name}.{check.id}")
-        if check.level != "require" or (check.check == "approval" and not approvals):
+        if check.level != "require" or (check.metric == "approval" and not approvals):
             continue
         if one is None:
             if complete:
@@ -111,11 +111,11 @@ def _of_gate(
         if one.verdict != "passed":
             found.append(f"{one.id} is required and is {one.verdict}")
             continue
-        if check.check == "approval" or one.not_applicable:
+        if check.metric == "approval" or one.not_applicable:
             continue
-        bound = policy.target(notion) if check.check == "target" else check
-        if one.measure != bound.check:
-            found.append(f"{one.id} measures {one.measure}, and the policy says {bound.check}")
+        bound = policy.target(notion) if check.metric == "target" else check
+        if one.measure != bound.metric:
+            found.append(f"{one.id} measures {one.measure}, and the policy says {bound.metric}")
         elif one.value is None or not holds(bound, one.value, one.interval, policy.evidence):
             found.append(f"{one.id} passed, and {one.value} is not {bound.bound_text()}")
     return found

@@ -78,7 +78,7 @@ def cross_validate(
         repeats,
         tuple(c.slug for c in choices),
         given is None,
-        refit.target.check,
+        refit.target.metric,
         refit.target.bound_text(),
         tuple(done),
     )
@@ -141,12 +141,12 @@ class _Refit:
         held, reasons = [], []
         for judged in models:
             verdict, reason = self._holds(GateContext(
-                models[0], judged, root, final, frozenset(), self.machine.spec.notion, self.target.check,
+                models[0], judged, root, final, frozenset(), self.machine.spec.notion, self.target.metric,
                 self.target.upward,
             ))  # fmt: skip
             held.append(verdict)
             reasons.append(reason)
-        names = ("accuracy", self.target.check)
+        names = ("accuracy", self.target.metric)
         before, after = (
             {name: _value(judged.measurement.figure(name)) for name in names} for judged in models
         )

@@ -47,7 +47,7 @@ class FinalEvaluator:
             case,
             frozenset(),
             machine.spec.notion,
-            target.check,
+            target.metric,
             target.upward,
         )
         gate = machine.policy.gate("post-processing").model_copy(update={"id": "final"})
@@ -56,7 +56,7 @@ class FinalEvaluator:
 
     def references(self, candidates: dict[str, AblationVariant]) -> dict[str, Any]:
         """Return the test figures of the mandatory references and of the full pipeline."""
-        name = self.machine.policy.target(self.machine.spec.notion).check
+        name = self.machine.policy.target(self.machine.spec.notion).metric
         out: dict[str, Any] = {}
         for key in (PLAIN, POST_ALONE, FULL):
             if key in candidates:
@@ -170,8 +170,8 @@ def evaluate(
 
 def _table(machine: StateMachine, candidates: dict[str, AblationVariant]) -> pd.DataFrame:
     """Return every attempt and variant with its accuracy and fairness on the gates' data."""
-    name = machine.policy.target(machine.spec.notion).check
-    rows = {" + ".join(a.steps) or PLAIN: (a.accuracy, a.fairness) for a in machine.attempts}
+    name = machine.policy.target(machine.spec.notion).metric
+    rows = {" + ".join(a.steps) or PLAIN: (a.accuracy, a.fairness) for a in machine.gate_measurements}
     rows |= {
         " + ".join(c.variant.steps) or PLAIN: (c.variant.accuracy, c.variant.fairness)
         for c in candidates.values()

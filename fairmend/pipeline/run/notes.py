@@ -29,7 +29,7 @@ def _of_baseline(spec: PipelineSpec, machine: StateMachine) -> list[str]:
     favorable = estimator.model.classes_[estimator.favorable]
     told = (
         f"The baseline is the given model ({type(estimator.model).__name__}), whose class {favorable} was read as the "
-        "favourable one. Figures on rows that it was trained on would look better than they are: give it data "
+        "favorable one. Figures on rows that it was trained on would look better than they are: give it data "
         "that it has not seen."
     )
     if machine.tracer.root.case.learner is None:
@@ -77,7 +77,7 @@ def notes(spec: PipelineSpec, model: FairModel, machine: StateMachine, data: Dat
         for rule in rules:
             legal = f" {rule.legal_notes}" if rule.legal_notes else ""
             said.append(f"{rule.name} reads the protected attribute for every decision.{legal}")
-    if any(p.metadata.randomised for p in model.parts):
+    if any(p.metadata.randomized for p in model.parts):
         said.append("Decisions are drawn at random in part; the same row always gets the same decision.")
     for step in machine.steps:
         if step.effect is not None and step.effect.changed_nothing:

@@ -249,11 +249,11 @@ class RunRecord:
         Final against baseline on the test data.
     steps, gates, turns, attempts, variants, approvals
         What happened, in order; of the decisions of people all, each with what became of it.
-    options : list of str
+    escalation_options : list of str
         On escalation: what can be decided, and what each way would cost as measured.
     notes : list of str
         What a reader must know.
-    results : dict
+    technique_results : dict
         What analyses and evaluations found, by slug.
     findings : list of FindingOutcome
         What became of each finding of the audit, on the test data.
@@ -295,15 +295,15 @@ class RunRecord:
     graph: CausalGraph | None = None
     steps: list[StepRecord] = field(default_factory=list)
     gates: list[CheckResult] = field(default_factory=list)
-    turns: list[Transition] = field(default_factory=list)
-    attempts: list[GateMeasurement] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+    gate_measurements: list[GateMeasurement] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
-    chosen: str = "full"
+    selected: str = "full"
     approvals: list[Approval] = field(default_factory=list)
-    options: list[str] = field(default_factory=list)
+    escalation_options: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    results: dict[str, Any] = field(default_factory=dict)
-    references: dict[str, Any] = field(default_factory=dict)
+    technique_results: dict[str, Any] = field(default_factory=dict)
+    reference_models: dict[str, Any] = field(default_factory=dict)
     findings: list[FindingOutcome] = field(default_factory=list)
     cross_validation: CrossValidation | None = None
     guards: list[Guard] = field(default_factory=list)
@@ -335,21 +335,21 @@ class RunRecord:
             "tests": self.tests.to_json(),
             "steps": [s.to_json() for s in self.steps],
             "gates": [g.to_json() for g in self.gates],
-            "turns": [t.to_json() for t in self.turns],
-            "attempts": [a.to_json() for a in self.attempts],
+            "transitions": [t.to_json() for t in self.transitions],
+            "gate_measurements": [a.to_json() for a in self.gate_measurements],
             "ablation": [v.to_json() for v in self.variants],
-            "chosen": self.chosen,
-            "references": self.references,
+            "selected": self.selected,
+            "reference_models": self.reference_models,
             "findings": [f.to_json() for f in self.findings],
             "cross_validation": None if self.cross_validation is None else self.cross_validation.to_json(),
             "approvals": [a.to_json() for a in self.approvals],
-            "options": self.options,
+            "escalation_options": self.escalation_options,
             "notes": self.notes,
             "guards": [g.to_json() for g in self.guards],
             "by_rows": self.by_rows,
             "test_looks": None if self.test_looks is None else self.test_looks.to_json(),
             "plugins": self.plugins,
-            "results": self.results,
+            "technique_results": self.technique_results,
             "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
             "versions": self.versions,
         }

@@ -170,7 +170,7 @@ def run(
     techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
     findings = resolve(spec.findings, judge.baseline, final, techniques)
     tests, references = final.against(judge.baseline), judge.references(candidates)
-    target = judged_by.target(spec.notion).check
+    target = judged_by.target(spec.notion).metric
     by_rows = row_figures(final.measurement, target)
     looks = TestLooks.of(test_looks, target, final.measurement, tests)
     measured = time.perf_counter()
@@ -193,12 +193,12 @@ def run(
         graph=applied.case.graph,
         steps=machine.steps,
         gates=[*machine.gates, *verdicts],
-        turns=machine.turns,
-        attempts=machine.attempts,
+        transitions=machine.transitions,
+        gate_measurements=machine.gate_measurements,
         variants=[c.variant for c in candidates.values()],
-        chosen=chosen,
+        selected=chosen,
         approvals=machine.decisions,
-        options=options,
+        escalation_options=options,
         notes=[
             *data.notes,
             *notes(spec, applied.case.fitted(), machine, data),
@@ -211,8 +211,8 @@ def run(
             *(crossed.notes if crossed is not None else ()),
             *remarks(machine.decisions),
         ],
-        results={**{k: dict(v) for k, v in applied.case.results.items()}, **evaluations},
-        references=references,
+        technique_results={**{k: dict(v) for k, v in applied.case.results.items()}, **evaluations},
+        reference_models=references,
         findings=findings,
         cross_validation=crossed,
         guards=tripped,
@@ -274,6 +274,6 @@ def _assumed(policy: Policy) -> list[Approval]:
 def _choose(machine: StateMachine, candidates: dict[str, AblationVariant]) -> str:
     name, reason = simplest(machine, candidates)
     turn = Transition("simplification", "simplest", name, reason, machine.iteration)
-    machine.turns.append(turn)
+    machine.transitions.append(turn)
     machine.tell({"event": "simplification", **turn.to_json()})
     return name

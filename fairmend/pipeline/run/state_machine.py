@@ -107,8 +107,8 @@ class StateMachine:
         self.standing: dict[
             GatedStage, list[CheckResult]
         ] = {}  # of the last passage, without what was rolled back
-        self.turns: list[Transition] = []
-        self.attempts: list[GateMeasurement] = []
+        self.transitions: list[Transition] = []
+        self.gate_measurements: list[GateMeasurement] = []
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._entry: dict[GatedStage, tuple[StepResult, list[Choice]]] = {}
         self._rollbacks: Counter[str] = Counter()
@@ -146,7 +146,7 @@ class StateMachine:
             applied.case,
             frozenset(changed),
             self.spec.notion,
-            target.check,
+            target.metric,
             target.upward,
         )
 
@@ -156,9 +156,9 @@ class StateMachine:
         while True:
             self._enter(place)
             self._stage(place)
-            verdict, judgements = self._gate(place)
+            verdict, judgments = self._gate(place)
             if verdict == "failed":
-                back = self._roll_back(place, judgements)
+                back = self._roll_back(place, judgments)
                 if isinstance(back, RunOutcome):
                     return back
                 place = back
@@ -172,7 +172,7 @@ class StateMachine:
                 return RunOutcome("deploy", reason)
             if to == "escalate":
                 return self._escalate(
-                    self.policy.rollback(self.policy.gate(place).on_fail), self._why(judgements) or reason
+                    self.policy.rollback(self.policy.gate(place).on_fail), self._why(judgments) or reason
                 )
             # Rollbacks are limited by the policy; with this the machine ends under any policy.
             if GATED_STAGES.index(to) <= GATED_STAGES.index(place):
@@ -256,7 +256,7 @@ class StateMachine:
             return True
         view = self.view(self.applied)
         if active.when == "calibration poor":
-            checks = [c for c in self.policy.gate("post-processing").checks if "calibration" in c.check]
+            checks = [c for c in self.policy.gate("post-processing").checks if "calibration" in c.metric]
             return any(self._judge(c, view, "condition").verdict == "failed" for c in checks)
         return not self.secure(view)
 
@@ -278,19 +278,19 @@ class StateMachine:
         entry, ran_before = self._entry[place]
         of_stage = self.ran[len(ran_before) :]
         view = self.view(self.applied, entry, self.declared(of_stage))
-        judgements = evaluate_gate(gate, view, self.policy, self.functions, approvals=self.approvals)
+        judgments = evaluate_gate(gate, view, self.policy, self.functions, approvals=self.approvals)
         if place != "causal" and not of_stage:
             # A stage that did nothing is not judged on what it should have improved.
-            judgements = [j for j in judgements if place == "post-processing" or j.measure == "approval"]
-        verdict = outcome(judgements)
-        self.gates += judgements
-        self.standing[place] = judgements
+            judgments = [j for j in judgments if place == "post-processing" or j.measure == "approval"]
+        verdict = outcome(judgments)
+        self.gates += judgments
+        self.standing[place] = judgments
         figures = view.current.measurement
         of_accuracy = figures.figure("accuracy")
         of_fairness = figures.figure(view.measure_of_target)
         accuracy, fairness = of_accuracy.value, of_fairness.value
         slugs = tuple(c.slug for c in self.ran)
-        self.attempts.append(
+        self.gate_measurements.append(
             GateMeasurement(
                 place,
                 self.iteration,
@@ -312,10 +312,10 @@ class StateMachine:
                 "accuracy": accuracy,
                 "fairness": fairness,
                 "measure": view.measure_of_target,
-                "checks": [j.to_json() for j in judgements],
+                "checks": [j.to_json() for j in judgments],
             }
         )
-        return verdict, judgements
+        return verdict, judgments
 
     def declared(self, choices: Iterable[Choice]) -> set[str]:
         """Return the features that these steps declare they change."""
@@ -350,17 +350,17 @@ class StateMachine:
 
     def _turn(self, kind: Any, name: str, to: str, reason: str, source: str = "") -> None:
         turn = Transition(kind, name, to, reason, self.iteration, source)
-        self.turns.append(turn)
+        self.transitions.append(turn)
         self.tell({"event": kind, **turn.to_json()})
 
     # -- ways back and out ------------------------------------------------------------------------
 
-    def _roll_back(self, place: GatedStage, judgements: list[CheckResult]) -> GatedStage | RunOutcome:
+    def _roll_back(self, place: GatedStage, judgments: list[CheckResult]) -> GatedStage | RunOutcome:
         rollback = self.policy.rollback(self.policy.gate(place).on_fail)
-        why = self._why(judgements)
+        why = self._why(judgments)
         if self._rollbacks[rollback.id] >= rollback.iterations:
             return self._escalate(rollback, f"{rollback.iterations} iterations did not help: {why}")
-        failed = {j.check for j in judgements if j.decides and j.verdict == "failed"}
+        failed = {j.check for j in judgments if j.decides and j.verdict == "failed"}
         for number, trigger in enumerate(rollback.triggers):
             if not failed & set(trigger.failed):
                 continue
@@ -428,10 +428,10 @@ class StateMachine:
     def _measured_options(self) -> list[str]:
         """Return what was attempted with what it costs, as choices for those who decide."""
         base = self.baseline.measurement.figure("accuracy").value
-        name = self.policy.target(self.spec.notion).check
+        name = self.policy.target(self.spec.notion).metric
         causal = {c.slug for step in self.spec.of_stage("causal") for c in (step, *step.alternatives)}
         lines: dict[str, None] = {}
-        for attempt in self.attempts:
+        for attempt in self.gate_measurements:
             acting = [slug for slug in attempt.steps if slug not in causal]
             if not acting:
                 continue
@@ -442,8 +442,8 @@ class StateMachine:
         return list(lines)
 
     @staticmethod
-    def _why(judgements: list[CheckResult]) -> str:
-        return "; ".join(_said(j) for j in judgements if j.decides and j.verdict == "failed")
+    def _why(judgments: list[CheckResult]) -> str:
+        return "; ".join(_said(j) for j in judgments if j.decides and j.verdict == "failed")
 
 
 def _said(j: CheckResult) -> str:

@@ -303,7 +303,7 @@ class RunStore:
             if row["signer"] not in accepted or not is_signed(row["signer"], row["signature"], content):
                 raise RunError(
                     f"a kept outcome of {sweep_id} was changed, or is signed by a key that is not trusted here; "
-                    "compute all anew with --fresh"
+                    "compute all anew with --recompute"
                 )
         return {row["identity"]: json.loads(row["outcome"]) for row in rows}
 

@@ -61,7 +61,7 @@ def combinations(
         raise UsageError(f"depth must be 1, 2 or 3, got {depth}")
     taken_out = {chooser.registry.card(name).metadata.technique_id for name in without}
     filled: dict[Slot, list[Step]] = {slot: [] for slot in SLOTS}
-    left_out: list[Excluded] = []
+    excluded: list[Excluded] = []
     for card in chooser.registry.cards():
         if card.metadata.stage not in ACTING:
             continue
@@ -74,14 +74,14 @@ def combinations(
             filled[slot].append(_step(chooser, card.metadata, slot))
         else:
             reason = reason or f"does not work towards {chooser.notion}"
-            left_out.append(Excluded.of(card.metadata, reason))
+            excluded.append(Excluded.of(card.metadata, reason))
     if not any(filled.values()):
         raise UsageError(
             f"no technique is left that works towards {chooser.notion} under these constraints; relax one"
         )
     slots = [[None, *filled[slot]] for slot in SLOTS]
     found = [tuple(step for step in row if step) for row in itertools.product(*slots) if _sensible(row)]
-    return sorted((steps for steps in found if len(steps) <= depth), key=len), left_out
+    return sorted((steps for steps in found if len(steps) <= depth), key=len), excluded
 
 
 def _step(chooser: Chooser, metadata: TechniqueMetadata, slot: Slot) -> Step:

@@ -43,7 +43,7 @@ def place(
         data.y,
         decisions,
         data.sensitive,
-        ("accuracy", target.check),
+        ("accuracy", target.metric),
         n_boot=settings.n_boot,
         rng=np.random.default_rng(settings.seed),
         sample_weight=data.weights,
@@ -106,14 +106,14 @@ def choose(
             continue
         best = max(fit, key=lambda c: _value(c.accuracy))
         near = [c for c in fit if _within_noise(drawn[c.name] - drawn[best.name])]
-        pick = min(near, key=lambda c: (len(c.steps), c.randomised, -_value(c.accuracy)))
+        pick = min(near, key=lambda c: (len(c.steps), c.randomized, -_value(c.accuracy)))
         more = " with more steps" if len(pick.steps) < len(best.steps) else ""
         noise = f"; {best.name} has {_value(best.accuracy):.4f}{more}, which is within noise"
         return pick.name, (
             f"{len(fit)} of {len(candidates)} candidates {words}; of these {pick.name} is taken: accuracy "
-            f"{_value(pick.accuracy):.4f}, {target.check} {_value(pick.fairness):.3f}{noise if pick is not best else ''}"
+            f"{_value(pick.accuracy):.4f}, {target.metric} {_value(pick.fairness):.3f}{noise if pick is not best else ''}"
         )
-    return None, f"no candidate meets the target, {target.check} {target.bound_text()}"
+    return None, f"no candidate meets the target, {target.metric} {target.bound_text()}"
 
 
 def _within_noise(difference: Floats) -> bool:

@@ -32,7 +32,7 @@ from fairmend.pipeline.run.state_machine import Observer
 from fairmend.pipeline.storage.run_store import RunStore
 from fairmend.pipeline.sweep.combinations import Steps, combinations
 from fairmend.pipeline.sweep.selection import choose, notes_on, place
-from fairmend.pipeline.sweep.sweep_record import LeftOut, Sweep, Target
+from fairmend.pipeline.sweep.sweep_record import ExcludedTechnique, Sweep, Target
 from fairmend.pipeline.sweep.trial_cache import TrialCache, digest, identities, trace_of
 from fairmend.pipeline.sweep.trials import Bench, Trial, try_together
 
@@ -136,7 +136,7 @@ def sweep(
         with joblib.parallel_config(backend="sequential"):  # workers are for the units
             found = audit or kept.audit(lambda: _audit(data, learner, seed, tell))
         chooser = Chooser(registry, notion, target, biased_numbers(found.findings))
-        candidates, left_out = combinations(chooser, found, constraints=limits, depth=depth, without=without)
+        candidates, excluded = combinations(chooser, found, constraints=limits, depth=depth, without=without)
         names = identities(candidates, registry)
         trials = kept.trials(candidates, names, len(parts["validation"]))
         missing = [steps for steps, trial in zip(candidates, trials, strict=True) if trial is None]
@@ -145,7 +145,7 @@ def sweep(
                 "event": "sweep",
                 "candidates": len(candidates),
                 "kept": len(candidates) - len(missing),
-                "left_out": len(left_out),
+                "excluded": len(excluded),
                 "rows": {**{k: len(v) for k, v in parts.items()}, "test": len(test)},
             }
         )
@@ -173,7 +173,7 @@ def sweep(
         },
         notion=notion,
         target=Target(
-            measure=target.check,
+            measure=target.metric,
             bound=target.bound_text(),
             threshold=float(target.threshold or 0.0),
             upward=target.upward,
@@ -184,8 +184,8 @@ def sweep(
         seed=seed,
         depth=depth,
         candidates=tuple(placed),
-        left_out=tuple(LeftOut(**e.to_json()) for e in left_out),
-        chosen=chosen,
+        excluded=tuple(ExcludedTechnique(**e.to_json()) for e in excluded),
+        selected=chosen,
         reason=reason,
         notes=(*data.notes, *notes_on(placed)),
         computed=len(missing),
@@ -196,10 +196,10 @@ def sweep(
 
 def _target(policy: Policy, notion: Notion) -> PolicyCheck:
     target = policy.target(notion)
-    if target.check not in COMPARED:
+    if target.metric not in COMPARED:
         raise UsageError(
             f"a sweep compares candidates by {', '.join(COMPARED[4:])}; the policy {policy.policy} sets its target "
-            f"for {notion} on {target.check}"
+            f"for {notion} on {target.metric}"
         )
     return target
 
@@ -330,7 +330,7 @@ def _told(trial: Trial, target: PolicyCheck) -> dict[str, Any]:
         "reason": c.reason,
         "accuracy": None if c.accuracy is None else c.accuracy.value,
         "fairness": None if c.fairness is None else c.fairness.value,
-        "measure": target.check,
+        "measure": target.metric,
     }
 
 

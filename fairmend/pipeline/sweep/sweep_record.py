@@ -74,7 +74,7 @@ class SweepCandidate(_Closed):
     reads_protected: bool = Field(
         default=False, description="whether a decision needs the protected attributes"
     )
-    randomised: bool = Field(default=False, description="whether decisions are drawn at random in part")
+    randomized: bool = Field(default=False, description="whether decisions are drawn at random in part")
     meets_target: bool = Field(
         default=False, description="whether the target is met, by the policy's rule of evidence"
     )
@@ -115,7 +115,7 @@ class Target(_Closed):
     upward: bool = Field(description="whether greater values are better")
 
 
-class LeftOut(_Closed):
+class ExcludedTechnique(_Closed):
     """A technique that was not tried, and why."""
 
     technique_id: int | str
@@ -139,8 +139,8 @@ class Sweep(_Closed):
     seed: int
     depth: int
     candidates: tuple[SweepCandidate, ...]
-    left_out: tuple[LeftOut, ...] = ()
-    chosen: str | None = Field(default=None, description="name of the candidate to begin with")
+    excluded: tuple[ExcludedTechnique, ...] = ()
+    selected: str | None = Field(default=None, description="name of the candidate to begin with")
     reason: str = Field(description="why that one, or why none")
     notes: tuple[str, ...] = ()
     computed: int = Field(default=0, description="candidates computed in this call; the others were kept")
@@ -160,7 +160,7 @@ class Sweep(_Closed):
     @property
     def pick(self) -> SweepCandidate | None:
         """The candidate to begin with, None where none meets the target."""
-        return next((c for c in self.candidates if c.name == self.chosen), None)
+        return next((c for c in self.candidates if c.name == self.selected), None)
 
     @property
     def exit_code(self) -> int:

@@ -142,7 +142,7 @@ def _judged(
     notion, policy = bench.start.notion, bench.policy
     target = policy.target(notion)
     view = GateContext(
-        baseline, current, bench.start, applied.case, frozenset(), notion, target.check, target.upward
+        baseline, current, bench.start, applied.case, frozenset(), notion, target.metric, target.upward
     )
     strict = policy.model_copy(update={"evidence": "interval"})
     meets, secure = (
@@ -156,11 +156,11 @@ def _judged(
         steps=steps,
         status="measured",
         accuracy=MeasuredCandidate.of(figures.figure("accuracy")),
-        fairness=MeasuredCandidate.of(figures.figure(target.check)),
+        fairness=MeasuredCandidate.of(figures.figure(target.metric)),
         accuracy_change=MeasuredCandidate.of(changes["accuracy"]),
-        fairness_change=MeasuredCandidate.of(changes[target.check]),
+        fairness_change=MeasuredCandidate.of(changes[target.metric]),
         reads_protected=model.reads_protected,
-        randomised=any(part.metadata.randomised for part in model.parts),
+        randomized=any(part.metadata.randomized for part in model.parts),
         meets_target=meets,
         secure=secure,
         passes=not failing,

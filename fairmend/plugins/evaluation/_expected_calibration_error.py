@@ -52,8 +52,8 @@ class ExpectedCalibrationError(Evaluator):
 
     Notes
     -----
-    ECE = sum_b (n_b / n) |share of favourable labels in b - mean score in b|, of the probability of
-    the favourable outcome (not of the more likely label). The bins are the same for all groups, so the
+    ECE = sum_b (n_b / n) |share of favorable labels in b - mean score in b|, of the probability of
+    the favorable outcome (not of the more likely label). The bins are the same for all groups, so the
     error of all rows never exceeds the mean of the groups' errors weighted by their rows; bins of equal
     mass hold equal numbers of all rows together. Empty bins count for nothing.
 
@@ -73,7 +73,7 @@ class ExpectedCalibrationError(Evaluator):
         slug="expected-calibration-error",
         name="Expected calibration error by group",
         family="calibration",
-        summary="Compares scores with the share of favourable outcomes they announce, bin by bin in each group.",
+        summary="Compares scores with the share of favorable outcomes they announce, bin by bin in each group.",
         citation="naeini2015obtaining",
         addresses=("group-miscalibration",),
         targets=("calibration",),

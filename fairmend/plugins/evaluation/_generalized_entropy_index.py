@@ -44,8 +44,8 @@ class GeneralizedEntropyIndex(Evaluator):
 
     Notes
     -----
-    The benefit of a decision is b = decision - label + 1: 0 for a favourable label refused, 1 for a
-    right decision, 2 for an unfavourable label accepted. The index is
+    The benefit of a decision is b = decision - label + 1: 0 for a favorable label refused, 1 for a
+    right decision, 2 for an unfavorable label accepted. The index is
     E = 1 / (n alpha (alpha - 1)) sum_i [(b_i / mu)^alpha - 1], with mu the mean benefit, and splits into a part
     between groups and a part within them that add up. With alpha = 0 it is infinite (null in the
     result) as soon as one person has benefit 0. Parts between groups grow with the number of groups:

@@ -42,7 +42,7 @@ class IntersectionalBiasAudit(Evaluator):
 
     Notes
     -----
-    Epsilon is the largest log ratio of the probabilities of an outcome, favourable or not, in two
+    Epsilon is the largest log ratio of the probabilities of an outcome, favorable or not, in two
     cells: 0 is parity, and ln(1/0.8) = 0.223 is the four-fifths rule for one outcome. Bias
     amplification is epsilon of the decisions less that of the labels. An empty cell is passed over;
     one with all rows alike makes the plain epsilon infinite (null in the result), and in small cells

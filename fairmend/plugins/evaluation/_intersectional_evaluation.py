@@ -77,7 +77,7 @@ class IntersectionalEvaluation(Evaluator):
         use_when="Metrics look fair for each attribute alone, and small crossings may still be treated worse.",
         avoid_when="Only one protected attribute is known, or most crossings have too few rows to say anything.",
         questions=(
-            "Which combination of gender and skin colour does the classifier serve worst?",
+            "Which combination of gender and skin color does the classifier serve worst?",
             "Has the new model made things worse for some subgroup than the old one did?",
             "Are all crossings within five points of the average?",
             "Could the worst subgroup be a fluke of many comparisons?",

@@ -23,7 +23,7 @@ def verdict(ratio: Estimate, threshold: float) -> Verdict:
 
 
 class SelectionRateAudit(Evaluator):
-    """Compare how often each group gets the favourable decision.
+    """Compare how often each group gets the favorable decision.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class SelectionRateAudit(Evaluator):
         slug="selection-rate-audit",
         name="Selection-rate audit (demographic parity, four-fifths rule)",
         family="group metrics",
-        summary="Compares how often each group gets the favourable decision, by ratio and by difference.",
+        summary="Compares how often each group gets the favorable decision, by ratio and by difference.",
         citation="feldman2015certifying",
         addresses=("outcome-disparity", "intersectional-disparity"),
         targets=("demographic_parity",),

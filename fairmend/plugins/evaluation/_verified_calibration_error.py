@@ -62,7 +62,7 @@ class VerifiedCalibrationError(Evaluator):
 
     Notes
     -----
-    In a bin of n_b rows with mean score s and share of favourable labels y, (y - s)^2 is too large by
+    In a bin of n_b rows with mean score s and share of favorable labels y, (y - s)^2 is too large by
     y (1 - y) / (n_b - 1) on average, which is taken off; ``squared_error`` is the mean over rows. It is
     about 0 for right scores, and then negative half of the time; ``error`` is its root, 0 if negative.
     Binning hides the error inside bins: the figure is a lower bound for scores that are not binned.

@@ -1,4 +1,4 @@
-"""Logistic regression within linear bounds: Newton steps, each an exact quadratic programme."""
+"""Logistic regression within linear bounds: Newton steps, each an exact quadratic program."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LogisticLoss:
 
 @dataclass(frozen=True)
 class BoundedFit:
-    """Where the minimisation ended.
+    """Where the minimization ended.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class BoundedFit:
 def newton_within_bounds(
     loss: LogisticLoss, D: Floats, c: Floats, start: Floats, *, tolerance: float, max_iter: int
 ) -> BoundedFit:
-    """Minimise a logistic loss subject to |D theta| <= c, row by row.
+    """Minimize a logistic loss subject to |D theta| <= c, row by row.
 
     Every iterate keeps the bounds: a step solves the Newton model of the loss within them, and a
     part of a step between two points that keep linear bounds keeps them as well.
@@ -87,7 +87,7 @@ def newton_within_bounds(
     Parameters
     ----------
     loss : LogisticLoss
-        What to minimise.
+        What to minimize.
     D : ndarray, shape (k, p)
         Rows of the bounds; they may depend on each other.
     c : ndarray, shape (k,)

@@ -61,7 +61,7 @@ class FairnessConstrainedLR(Inprocessor):
 
     Notes
     -----
-    Minimises the mean of ln(1 + exp(-y theta'x)) subject to |1/n sum_i (z_i - zbar) theta'x_i| <= c for
+    Minimizes the mean of ln(1 + exp(-y theta'x)) subject to |1/n sum_i (z_i - zbar) theta'x_i| <= c for
     the indicator z of every group; crossed attributes have an indicator a crossing. The problem is
     convex and is solved by Newton steps within the bounds, to the gradient norm reported.
 
@@ -75,7 +75,7 @@ class FairnessConstrainedLR(Inprocessor):
     References
     ----------
     M. B. Zafar, I. Valera, M. Gomez Rodriguez and K. P. Gummadi (2017), "Fairness constraints:
-    mechanisms for fair classification", AISTATS: the decision boundary covariance, and maximising
+    mechanisms for fair classification", AISTATS: the decision boundary covariance, and maximizing
     accuracy under fairness constraints.
     """
 
@@ -96,7 +96,7 @@ class FairnessConstrainedLR(Inprocessor):
         avoid_when="Error rates must be equal, the relation is far from linear, or a guarantee on the rates themselves is needed.",
         questions=(
             "How do I train a logistic regression with a limit on its dependence on gender?",
-            "Can the fairness requirement be a constraint of the optimisation instead of a penalty?",
+            "Can the fairness requirement be a constraint of the optimization instead of a penalty?",
             "Which method keeps a scorecard linear and makes approval rates closer?",
             "Can I tune the trade-off between fairness and accuracy with one number in a linear model?",
             "Is there a fair classifier that does not look at race when it decides?",

@@ -57,7 +57,7 @@ def objective(
 
 
 class PrejudiceRemover(Inprocessor):
-    """Fit a logistic regression a group, penalised by what predictions tell of the group.
+    """Fit a logistic regression a group, penalized by what predictions tell of the group.
 
     Parameters
     ----------

@@ -125,7 +125,7 @@ class GroupRateMoment:
 
 @dataclass(frozen=True)
 class RandomizedClassifier:
-    """A randomised classifier and how it was found.
+    """A randomized classifier and how it was found.
 
     Attributes
     ----------
@@ -199,7 +199,7 @@ class _Game:
                 break
         return max(value - least, worst - value)
 
-    def programme(self) -> tuple[Floats, Floats]:
+    def program(self) -> tuple[Floats, Floats]:
         """Return the best mixture of the classifiers found so far and the prices that support it."""
         excess = np.array(self.violations).T - self.bound
         A = np.column_stack([excess, -np.ones(len(excess))])
@@ -224,7 +224,7 @@ def exponentiated_gradient(
 ) -> RandomizedClassifier:
     """Find a mixture of classifiers of least error whose violations keep a bound (algorithm 1).
 
-    As in Fairlearn, a linear programme over the classifiers found so far improves on the average of
+    As in Fairlearn, a linear program over the classifiers found so far improves on the average of
     the answers where it can.
 
     Parameters
@@ -250,7 +250,7 @@ def exponentiated_gradient(
     step, checked, former = _FIRST_STEP * eps, _LEAST_ROUNDS, np.inf
     average_gaps: list[float] = []
     found: list[tuple[float, Floats]] = []
-    programme: tuple[int, float, Floats] = (1, np.inf, np.zeros(0))
+    program: tuple[int, float, Floats] = (1, np.inf, np.zeros(0))
     for t in range(max_iter):
         prices = game.most * np.exp(theta) / (1 + np.exp(theta).sum())
         paid += prices
@@ -261,11 +261,11 @@ def exponentiated_gradient(
         answers[h] += 1
         Q = answers / answers.sum()
         average_gaps.append(game.gap(Q, paid / (t + 1), tolerance))
-        if t > 0 and programme[0] != len(game.members):
+        if t > 0 and program[0] != len(game.members):
             size = len(game.members)
-            best, supporting = game.programme()
-            programme = (size, game.gap(best, supporting, tolerance), best)
-        found.append((average_gaps[-1], Q) if average_gaps[-1] < programme[1] else programme[1:])
+            best, supporting = game.program()
+            program = (size, game.gap(best, supporting, tolerance), best)
+        found.append((average_gaps[-1], Q) if average_gaps[-1] < program[1] else program[1:])
         if (found[-1][0] < tolerance and t >= _LEAST_ROUNDS) or len(game.answers) >= (max_calls or np.inf):
             break
         if t >= checked * _PATIENCE:

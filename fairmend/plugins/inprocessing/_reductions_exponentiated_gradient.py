@@ -17,7 +17,7 @@ from fairmend.core.types import Floats
 from fairmend.plugins.inprocessing._reductions import Constraint, GroupRateMoment, exponentiated_gradient
 
 
-def favourable(member: Any, X: Any) -> Floats:
+def favorable(member: Any, X: Any) -> Floats:
     """Return a member's probability of the label 1; a constant member knows one label only."""
     probability = np.asarray(member.predict_proba(X), dtype=float)
     return probability[:, np.asarray(member.classes_) == 1].sum(axis=1)
@@ -67,13 +67,13 @@ class ReductionsExponentiatedGradient(Inprocessor):
     Notes
     -----
     The saddle point min over mixtures, max over prices, of error plus priced violations is found as in
-    Fairlearn, with a linear programme over the classifiers so far beside the averages of the paper;
+    Fairlearn, with a linear program over the classifiers so far beside the averages of the paper;
     on the same data both end with the same mixture. Here a problem that comes up twice is trained
     once, and sample weights act as repeated rows.
 
-    The rule is randomised: a decision is drawn, the same each time for the same row. The probability of
-    the favourable class is the weighted mean of the members' probabilities, and the probability of a
-    favourable decision the weighted share of members that decide so. The guarantee is for the
+    The rule is randomized: a decision is drawn, the same each time for the same row. The probability of
+    the favorable class is the weighted mean of the members' probabilities, and the probability of a
+    favorable decision the weighted share of members that decide so. The guarantee is for the
     training data and a learner that solves each weighted problem exactly.
 
     References
@@ -98,14 +98,14 @@ class ReductionsExponentiatedGradient(Inprocessor):
         ),
         targets=("demographic_parity", "equalized_odds", "equal_opportunity"),
         tasks=("binary",),
-        randomised=True,
+        randomized=True,
         minimum_rows=1000,
         complexity="medium",
         duration_weeks=(2, 4),
         compute="medium",
         legal_notes="Decisions are drawn from a mixture: two people alike in all features read may be decided differently.",
         use_when="Any learner with sample weights may be retrained, and parity or equal error rates are needed with a bound that is stated.",
-        avoid_when="Decisions may not be randomised, or training the learner some thirty times costs too much.",
+        avoid_when="Decisions may not be randomized, or training the learner some thirty times costs too much.",
         questions=(
             "How do I make a gradient boosting or random forest model satisfy equalized odds?",
             "Which in-processing method works with any classifier as a black box?",
@@ -201,7 +201,7 @@ class ReductionsExponentiatedGradient(Inprocessor):
 
     def _predict_proba(self, X: pd.DataFrame) -> Floats:
         values = self.encoder_.transform(X)
-        return self._mixed([favourable(member, values) for member in self.members_])
+        return self._mixed([favorable(member, values) for member in self.members_])
 
     def _decision_probability(self, X: pd.DataFrame) -> Floats:
         values = self.encoder_.transform(X)

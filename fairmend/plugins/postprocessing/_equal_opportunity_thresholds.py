@@ -32,8 +32,8 @@ class EqualOpportunityThresholds(Postprocessor):
         Greatest difference of true positive rates on the fitting data; 1 lifts the constraint.
     false_positive_cost, false_negative_cost : float, default=1.0
         Costs of the errors; where they are equal, accuracy is greatest.
-    tie_breaking : {"none", "randomise"}, default="none"
-        ``randomise`` selects people with the score at the threshold by a draw, which makes the rates
+    tie_breaking : {"none", "randomize"}, default="none"
+        ``randomize`` selects people with the score at the threshold by a draw, which makes the rates
         equal exactly, in expectation.
     unseen : {"error", "fallback"}, default="error"
         A group that was not there at fit: refuse it, or give it the best threshold of all rows.
@@ -45,9 +45,9 @@ class EqualOpportunityThresholds(Postprocessor):
 
     Notes
     -----
-    All values of tau on the fitting data are tried, so the optimum is exact. Without randomisation
+    All values of tau on the fitting data are tried, so the optimum is exact. Without randomization
     rates move in steps: a group that has no rate within the tolerance may exceed the lowest one by
-    one favourable row of its own. False positive rates are left free and stand in
+    one favorable row of its own. False positive rates are left free and stand in
     ``diagnostics_``. The costs and the tolerance are those of the general loss and of a relaxation;
     the paper mixes points of the hull, this rule holds one threshold a group.
 
@@ -62,7 +62,7 @@ class EqualOpportunityThresholds(Postprocessor):
         slug="equal-opportunity-thresholds",
         name="Equality-of-opportunity threshold optimization",
         family="thresholds",
-        summary="Sets a cut-off for each group so that people with the favourable label are selected equally often in all groups.",
+        summary="Sets a cut-off for each group so that people with the favorable label are selected equally often in all groups.",
         citation="hardt2016equality",
         addresses=("error-rate-disparity", "intersectional-disparity"),
         targets=("equal_opportunity",),
@@ -78,7 +78,7 @@ class EqualOpportunityThresholds(Postprocessor):
         avoid_when="Labels carry past discrimination or are missing for the rejected, or the group may not be read at decision time.",
         questions=(
             "Deserving applicants from one group are rejected more often than others; what can we change after training?",
-            "How do we equalise recall between groups with thresholds only?",
+            "How do we equalize recall between groups with thresholds only?",
             "True positive rates differ between old and young; which cut-offs level them?",
             "Which rule gives everyone who would repay the same chance of a loan?",
             "The false negative rate is higher for women; can that be corrected without a new model?",
@@ -90,7 +90,7 @@ class EqualOpportunityThresholds(Postprocessor):
         "tolerance": [Interval(Real, 0, 1, closed="both")],
         "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
         "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
-        "tie_breaking": [StrOptions({"none", "randomise"})],
+        "tie_breaking": [StrOptions({"none", "randomize"})],
         "unseen": [StrOptions({"error", "fallback"})],
     }
 
@@ -116,7 +116,7 @@ class EqualOpportunityThresholds(Postprocessor):
             [c.tpr for c in curves],
             costs[:-1],
             RateTolerance(slack=self.tolerance),
-            randomise=self.tie_breaking == "randomise",
+            randomize=self.tie_breaking == "randomize",
         )
         mixtures = [mixture_at(x) for x in (*positions, int(costs[-1].argmin()))]
         self.thresholds_, self.shares_ = rule_table([*curves, pooled], mixtures)

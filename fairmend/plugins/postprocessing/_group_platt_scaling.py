@@ -77,7 +77,7 @@ class GroupPlattScaling(Postprocessor):
             "The map reads the protected attribute for every score, which may count as disparate treatment; "
             "in US credit, ECOA and Regulation B restrict it. Have counsel agree before deployment."
         ),
-        use_when="The same score stands for a different chance of the outcome in different groups, and each group has some hundred labelled rows.",
+        use_when="The same score stands for a different chance of the outcome in different groups, and each group has some hundred labeled rows.",
         avoid_when="The protected attribute may not be read at decision time, or equal error rates are the goal.",
         questions=(
             "Risk is overstated for one group and right for the others; how do we correct that group alone?",

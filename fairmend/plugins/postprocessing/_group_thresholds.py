@@ -34,11 +34,11 @@ class GroupThresholds(Postprocessor):
     false_positive_cost, false_negative_cost : float, default=1.0
         Costs of the errors; where they are equal, accuracy is greatest.
     utility : {"scores", "labels"}, default="scores"
-        What errors are counted on. ``scores`` reads the chance of the favourable label from the score
+        What errors are counted on. ``scores`` reads the chance of the favorable label from the score
         by Platt's map in each group, which varies less from sample to sample than the labels and so
         loses less on new data; ``labels`` counts the errors on the fitting data.
-    tie_breaking : {"none", "randomise"}, default="none"
-        ``randomise`` selects people with the score at the threshold by a draw, which makes every
+    tie_breaking : {"none", "randomize"}, default="none"
+        ``randomize`` selects people with the score at the threshold by a draw, which makes every
         rate attainable.
     unseen : {"error", "fallback"}, default="error"
         A group that was not there at fit: refuse it, or give it the best threshold of all rows.
@@ -52,9 +52,9 @@ class GroupThresholds(Postprocessor):
     -----
     Among rules with parity those with a threshold in each group serve utility best. All values that
     the lowest selection rate can take are tried, with the best place of every group in the window
-    that it opens, so the optimum is exact. Without randomisation rates move in steps: a group that
+    that it opens, so the optimum is exact. Without randomization rates move in steps: a group that
     has no rate in the window may exceed the lowest rate by one row of its own. Scores
-    in few levels can leave little choice; ``tie_breaking="randomise"`` lifts that. For a positive
+    in few levels can leave little choice; ``tie_breaking="randomize"`` lifts that. For a positive
     ``min_ratio`` nobody selected at all is no parity, as the ratio is undefined.
 
     Departure: the relaxation by ``min_ratio`` is an extension. The paper's utility is that of
@@ -102,7 +102,7 @@ class GroupThresholds(Postprocessor):
         "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
         "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
         "utility": [StrOptions({"scores", "labels"})],
-        "tie_breaking": [StrOptions({"none", "randomise"})],
+        "tie_breaking": [StrOptions({"none", "randomize"})],
         "unseen": [StrOptions({"error", "fallback"})],
     }
 
@@ -123,23 +123,23 @@ class GroupThresholds(Postprocessor):
         self.unseen = unseen
 
     def _fit(self, scores: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
-        labelled = roc_curves(scores, groups, y, sample_weight)
-        expected = labelled
+        labeled = roc_curves(scores, groups, y, sample_weight)
+        expected = labeled
         if self.utility == "scores":
             chance = group_chances(scores, groups.codes, y, sample_weight)
             expected = roc_curves(scores, groups, chance, sample_weight)
         costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in expected]
         window = RateTolerance(factor=1 / self.min_ratio) if self.min_ratio > 0 else RateTolerance(slack=1.0)
         positions = best_positions(
-            [c.selection_rate for c in labelled[:-1]],
+            [c.selection_rate for c in labeled[:-1]],
             costs[:-1],
             window,
-            randomise=self.tie_breaking == "randomise",
+            randomize=self.tie_breaking == "randomize",
             allow_zero=self.min_ratio == 0,
         )
         mixtures = [mixture_at(x) for x in (*positions, int(costs[-1].argmin()))]
-        self.thresholds_, self.shares_ = rule_table(labelled, mixtures)
-        self.diagnostics_ = rule_diagnostics(groups, labelled, mixtures, costs)
+        self.thresholds_, self.shares_ = rule_table(labeled, mixtures)
+        self.diagnostics_ = rule_diagnostics(groups, labeled, mixtures, costs)
 
     def _decide(self, scores: Floats, groups: Groups) -> Floats:
         return decision_probability(scores, groups.codes, self.thresholds_, self.shares_)

@@ -24,7 +24,7 @@ class IsotonicCalibration(Postprocessor):
     Notes
     -----
     The fit is scikit-learn's pool-adjacent-violators. On the fitting data the map is constant on
-    blocks and equals the share of favourable labels in each; so it creates ties, which move ranks
+    blocks and equals the share of favorable labels in each; so it creates ties, which move ranks
     within a block and put thresholds on steps. It may return exactly 0 or 1, which makes a
     log-loss infinite: the log-losses in ``diagnostics_`` are taken with scores 1e-12 inside.
 
@@ -45,8 +45,8 @@ class IsotonicCalibration(Postprocessor):
         keeps_rank_order=True,
         minimum_rows=1000,
         duration_weeks=(1, 1),
-        use_when="A thousand or more labelled rows are at hand and the reliability curve has no simple shape.",
-        avoid_when="Labelled rows are few, or ties between scores do harm, as in a ranking or a tight cut-off.",
+        use_when="A thousand or more labeled rows are at hand and the reliability curve has no simple shape.",
+        avoid_when="Labeled rows are few, or ties between scores do harm, as in a ranking or a tight cut-off.",
         questions=(
             "Sigmoid calibration left our reliability diagram bent; what can follow any monotone shape?",
             "Is there a calibration without an assumption on the form of the distortion?",

@@ -53,11 +53,11 @@ class PlattScaling(Postprocessor):
         keeps_rank_order=True,
         minimum_rows=100,
         duration_weeks=(1, 1),
-        use_when="Probabilities are too bold or too timid in the same way for all groups, and labelled rows are few.",
+        use_when="Probabilities are too bold or too timid in the same way for all groups, and labeled rows are few.",
         avoid_when="The groups are off in different directions, or the distortion is not shaped like an S.",
         questions=(
             "The outputs of our support vector machine are not probabilities; how do we get some?",
-            "Which calibration works with only a few hundred labelled cases?",
+            "Which calibration works with only a few hundred labeled cases?",
             "Predicted risk is overconfident for everyone; what is the simplest correction?",
             "Can I fit a sigmoid on held-out scores without touching the model?",
             "How do I calibrate a classifier without reading race or sex?",

@@ -70,7 +70,7 @@ class RelaxedErrorParity(Postprocessor):
     Each group can reach the points under the concave hull of its ROC curve by mixing thresholds.
     The variables of the program are the shares of the hull's corners; since the exact hull is found
     in linear time, no points are left out, where the paper's code thins the curve. The norm of order
-    2, which needs a cone program, is not offered. The rule is randomised: two people with the same
+    2, which needs a cone program, is not offered. The rule is randomized: two people with the same
     score and group may be decided differently, the same person never.
 
     References
@@ -88,7 +88,7 @@ class RelaxedErrorParity(Postprocessor):
         citation="cruz2024unprocessing",
         addresses=("error-rate-disparity", "outcome-disparity", "intersectional-disparity"),
         targets=("equalized_odds", "equal_opportunity", "demographic_parity"),
-        randomised=True,
+        randomized=True,
         keeps_rank_order=True,
         minimum_rows=500,
         complexity="medium",

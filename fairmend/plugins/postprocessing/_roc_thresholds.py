@@ -36,7 +36,7 @@ class RocCurve:
     ----------
     cuts : ndarray of float, shape (k,)
         Thresholds, falling; a row is selected if its score is at least the threshold. They lie
-        half-way between neighbouring scores; the first one is above 1, the last one is 0.
+        half-way between neighboring scores; the first one is above 1, the last one is 0.
     tp, fp : ndarray of float, shape (k,)
         Weight of the selected rows with label 1 and with label 0.
     """
@@ -168,7 +168,7 @@ def best_positions(
     costs: Sequence[Floats],
     window: RateTolerance,
     *,
-    randomise: bool = False,
+    randomize: bool = False,
     allow_zero: bool = True,
 ) -> Floats:
     """Return the place on each group's curve at the least total cost with all rates in one window.
@@ -184,8 +184,8 @@ def best_positions(
         Cost along each curve.
     window : RateTolerance
         How far the rates may lie apart.
-    randomise : bool
-        Whether to mix neighbouring places, which makes any rate attainable. If not, a group that
+    randomize : bool
+        Whether to mix neighboring places, which makes any rate attainable. If not, a group that
         has no rate in the window may exceed the least rate by one row of its own (the median step
         of its rates).
     allow_zero : bool
@@ -197,16 +197,16 @@ def best_positions(
         Places; 3.25 stands for place 3 with share 0.75 and place 4 with share 0.25.
     """
     least = np.unique(np.concatenate(rates))
-    if randomise:
+    if randomize:
         lowest = (least - window.slack) / window.factor
         least = np.unique(np.concatenate([least, lowest[lowest >= 0]]))
     if not allow_zero:
         least = least[least > 0]
-    rows = [0.0 if randomise else float(np.median(np.diff(r)[np.diff(r) > 0])) for r in rates]
+    rows = [0.0 if randomize else float(np.median(np.diff(r)[np.diff(r) > 0])) for r in rates]
     parts = list(zip(rates, costs, rows, strict=True))
 
     def total(least: Floats, top: Floats) -> Floats:
-        return np.sum([_least_cost(*part, least, top, randomise) for part in parts], axis=0)
+        return np.sum([_least_cost(*part, least, top, randomize) for part in parts], axis=0)
 
     # A block of least rates is kept if its widest window could beat the best narrow one.
     first = np.arange(0, len(least), max(1, len(least) // BLOCKS))
@@ -215,7 +215,7 @@ def best_positions(
     bound = total(least[first], window.top(least[first + size - 1]) + max(rows))
     least = least[np.repeat(bound <= found * (1 + ROUNDING), size)]
     chosen = least[[total(least, window.top(least)).argmin()]]
-    return np.array([_place(*part, chosen, window.top(chosen), randomise) for part in parts])
+    return np.array([_place(*part, chosen, window.top(chosen), randomize) for part in parts])
 
 
 def _reach(r: Floats, row: float, least: Floats, top: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -235,20 +235,20 @@ def _between(r: Floats, rate: Floats) -> Floats:
     return right - 1 + np.clip(part, 0.0, 1.0)
 
 
-def _least_cost(r: Floats, cost: Floats, row: float, least: Floats, top: Floats, randomise: bool) -> Floats:
+def _least_cost(r: Floats, cost: Floats, row: float, least: Floats, top: Floats, randomize: bool) -> Floats:
     """Return the least cost of one group in each window; infinity where it has no place."""
     best = -range_maximum(-cost, *_reach(r, row, least, top))
-    if randomise:
+    if randomize:
         for rate in (least, top):
             best = np.minimum(best, np.interp(_between(r, rate), np.arange(len(r)), cost))
     return best
 
 
-def _place(r: Floats, cost: Floats, row: float, least: Floats, top: Floats, randomise: bool) -> float:
+def _place(r: Floats, cost: Floats, row: float, least: Floats, top: Floats, randomize: bool) -> float:
     """Return the place of the least cost of one group in one window."""
     (start,), (stop,) = _reach(r, row, least, top)
     places = np.arange(start, stop, dtype=float)
-    if randomise:
+    if randomize:
         places = np.concatenate([places, _between(r, least), _between(r, top)])
     return float(places[np.interp(places, np.arange(len(r)), cost).argmin()])
 

@@ -36,7 +36,7 @@ class TemperatureScaling(Postprocessor):
 
     Notes
     -----
-    T minimises the log-loss, which is convex in 1 / T. Decisions at 1/2 and the order of scores
+    T minimizes the log-loss, which is convex in 1 / T. Decisions at 1/2 and the order of scores
     stay. One number cannot correct a shift: the mean score need not meet the base rate, overall or
     in a group. A bound is reached when the scores separate the labels (T falls) or run against them
     (T rises); ``diagnostics_["at_bound"]`` says so.

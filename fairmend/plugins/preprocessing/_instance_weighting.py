@@ -73,7 +73,7 @@ class InstanceWeighting(Preprocessor):
         minimum_rows=200,
         complexity="low",
         duration_weeks=(1, 1),
-        use_when="Favourable labels are rarer in one group, and the learner accepts sample weights.",
+        use_when="Favorable labels are rarer in one group, and the learner accepts sample weights.",
         avoid_when="A combination of group and label has no rows, or the learner ignores sample weights.",
         questions=(
             "How can I rebalance the training data without changing any value?",

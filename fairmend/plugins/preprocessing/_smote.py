@@ -50,7 +50,7 @@ def sampler(numeric: NDArray[np.bool_], **settings: Any) -> Any:
 
 
 class Smote(Preprocessor):
-    """Fill up rare combinations of group and label with rows made up between neighbours of the same kind.
+    """Fill up rare combinations of group and label with rows made up between neighbors of the same kind.
 
     Parameters
     ----------
@@ -59,22 +59,22 @@ class Smote(Preprocessor):
         combinations of group and label as frequent as the most frequent one. The second multiplies
         small groups, and with many groups the data.
     k_neighbors : int, default=5
-        Neighbours among which the second end of a segment is drawn.
+        Neighbors among which the second end of a segment is drawn.
     random_state : int or None, default=None
         Seed of the draws.
 
     Notes
     -----
     A row x_i of a cell, one of its k nearest rows x_nn of the cell and u from U(0, 1) make
-    x_i + u (x_nn - x_i). Distances are taken on standardised numbers; categories, booleans and texts
-    take the most frequent value among the neighbours, and add to the distance (SMOTE-NC; SMOTE-N where
+    x_i + u (x_nn - x_i). Distances are taken on standardized numbers; categories, booleans and texts
+    take the most frequent value among the neighbors, and add to the distance (SMOTE-NC; SMOTE-N where
     no feature is numeric). imbalanced-learn does the work.
 
     The paper balances two classes. Cells of group and label are an extension that aims at no
-    particular notion of fairness. A cell of k rows or fewer uses all of its other rows as neighbours;
+    particular notion of fairness. A cell of k rows or fewer uses all of its other rows as neighbors;
     a single row is repeated. The rows given come first and stay as they are; integers become floats,
     since made-up rows take values between. A made-up row has the protected attributes of its cell and
-    the mean weight of it; weights do not count in the target. The share of favourable labels changes, so
+    the mean weight of it; weights do not count in the target. The share of favorable labels changes, so
     that probabilities need calibration afterwards.
 
     References
@@ -97,14 +97,14 @@ class Smote(Preprocessor):
         complexity="low",
         duration_weeks=(1, 2),
         extras=("resampling",),
-        use_when="Favourable labels are rare in a group, the learner takes no sample weights, and the features are mostly numeric.",
+        use_when="Favorable labels are rare in a group, the learner takes no sample weights, and the features are mostly numeric.",
         avoid_when="A combination of group and label has only a handful of rows, numbers are missing, or calibrated probabilities are needed as they come.",
         questions=(
             "There are hardly any positive examples for one group; can I create more?",
             "How do I oversample a minority group without only copying its rows?",
             "Synthetic rows for rare approvals among women: which method makes them?",
             "Our learner ignores sample weights; how else can I balance classes inside each group?",
-            "Can neighbours be interpolated to enlarge a small class?",
+            "Can neighbors be interpolated to enlarge a small class?",
         ),
         alternatives=(31,),
     )

@@ -31,7 +31,7 @@ def drawn():
     return z, y, rng.integers(1, 4, 800).astype(float)
 
 
-def test_fit_solves_the_score_equations_and_equals_unpenalised_regression(drawn):
+def test_fit_solves_the_score_equations_and_equals_unpenalized_regression(drawn):
     z, y, w = drawn
     Z = np.column_stack([z, np.ones(len(z))])
     theta = logistic_fit(Z, y.astype(float), w)
@@ -58,7 +58,7 @@ def test_rising_fit_drops_a_negative_slope(drawn):
 
 
 def test_platt_by_hand():
-    # Two scores of four rows each, so the map meets the mean target of both: with 4 of 8 favourable
+    # Two scores of four rows each, so the map meets the mean target of both: with 4 of 8 favorable
     # the targets are 5/6 and 1/6, and the means (5 + 3) / 24 and (15 + 1) / 24.
     s = np.repeat([-1.0, 1.0], 4)
     y = np.array([1, 0, 0, 0, 1, 1, 1, 0])

@@ -355,8 +355,8 @@ def test_errors_of_use() -> None:
         graph.validate(graph.nodes, "approved")
     with pytest.raises(UnknownNameError, match="did you mean income"):
         graph.roles("race", "incom")
-    with pytest.raises(UnknownNameError, match="'colour'"):
-        graph.is_d_separated("race", "approved", "colour")
+    with pytest.raises(UnknownNameError, match="'color'"):
+        graph.is_d_separated("race", "approved", "color")
     with pytest.raises(UnknownNameError, match="'x'"):
         CausalGraph(("a",), (Edge("a", "x"),))
     with pytest.raises(UsageError, match="got 'race' twice"):

@@ -152,7 +152,7 @@ def test_a_confounder_of_that_strength_takes_the_estimate_away(
         assert left == pytest.approx(stats.t.ppf(0.975, dof - 1), rel=1e-6)
 
 
-def test_bias_formula_is_exact_for_a_confounder_that_was_left_out() -> None:
+def test_bias_formula_is_exact_for_a_confounder_that_was_excluded() -> None:
     rng = np.random.default_rng(5)
     n = 300
     x, z = rng.normal(size=(2, n))
@@ -226,8 +226,8 @@ def test_risk_ratio_agrees_with_statsmodels() -> None:
 
 def test_approximate_risk_ratios() -> None:
     assert approximate_risk_ratio(4.0, "odds ratio") == 2
-    assert approximate_risk_ratio(0.0, "standardised difference") == 1
-    assert approximate_risk_ratio(0.5, "standardised difference") == pytest.approx(1.5762, abs=1e-4)
+    assert approximate_risk_ratio(0.0, "standardized difference") == 1
+    assert approximate_risk_ratio(0.5, "standardized difference") == pytest.approx(1.5762, abs=1e-4)
     assert approximate_risk_ratio(1.0, "hazard ratio") == 1
     assert approximate_risk_ratio(2.0, "hazard ratio") * approximate_risk_ratio(
         0.5, "hazard ratio"

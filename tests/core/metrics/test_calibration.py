@@ -47,7 +47,7 @@ def test_signed_error_says_which_way():
     assert signed == pytest.approx({"low": 0.2, "high": -0.2})
 
 
-def test_debiased_error_is_centred_and_the_plain_one_is_not():
+def test_debiased_error_is_centered_and_the_plain_one_is_not():
     """Kumar et al. 2019: of calibrated scores the debiased squared error has mean 0."""
     r = np.random.default_rng(1)
     score = r.random((400, 300))

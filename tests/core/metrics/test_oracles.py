@@ -183,7 +183,7 @@ def test_scores_equal_scikit_learn(decided):
 
 
 def test_published_error_rates_of_compas(compas):
-    """ProPublica 2016: high risk is decile 5 or more; here the favourable outcome is 1."""
+    """ProPublica 2016: high risk is decile 5 or more; here the favorable outcome is 1."""
     table = GroupTable.from_arrays(compas["two_year_recid"] == 0, compas["decile_score"] < 5, compas["race"])
     wrongly_high = by_group(table, "false_negative_rate")
     wrongly_low = by_group(table, "false_positive_rate")

@@ -93,7 +93,7 @@ def test_the_test_is_the_corrected_one():
     assert change.p_holm == pytest.approx(min(1, 2 * change.p_value))
 
 
-def test_unknown_figures_are_left_out_and_never_zero():
+def test_unknown_figures_are_excluded_and_never_zero():
     known = found_of(folds_of([0.8, None, 0.7], [0.7, 0.6, None]))
     change = known.changes["gap"]
     assert (change.folds, change.before, change.after) == (1, 0.8, 0.7)
@@ -245,7 +245,7 @@ def test_attributes_taken_out_of_the_model_stay_out(registry):
     frame = pd.DataFrame({"sex": sex, "skill": skill, "y": (skill + rng.normal(size=2000) > 0.5).astype(int)})
     data = api.dataset(frame, outcome="y", protected=["sex"], protected_in_model=True)
     told = run(spec_for(data, THRESHOLDS), data, registry=registry, cv="1x2", **FAST)
-    if not any("took sex out of the model" in turn.reason for turn in told.turns):
+    if not any("took sex out of the model" in turn.reason for turn in told.transitions):
         pytest.fail("the run should take the attribute out of the model")
     assert told.cross_validation.completed == 2
     assert "sex" not in told.model.features

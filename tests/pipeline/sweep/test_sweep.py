@@ -114,17 +114,17 @@ def test_combinations_are_sensible(registry, depth):
 
 
 def test_every_applicable_technique_is_tried_alone_and_the_others_say_why(registry):
-    candidates, left_out = tried(registry, depth=1)
+    candidates, excluded = tried(registry, depth=1)
     acting = {
         card.metadata.slug
         for card in registry.cards()
         if card.metadata.stage in {"pre-processing", "in-processing", "post-processing"}
     }
     alone = {found[0] for found in slugs(candidates[1:])}
-    assert alone | {e.slug for e in left_out} == acting
-    assert alone.isdisjoint({e.slug for e in left_out})
+    assert alone | {e.slug for e in excluded} == acting
+    assert alone.isdisjoint({e.slug for e in excluded})
     assert ("equal-opportunity-thresholds", "does not work towards demographic_parity") in {
-        (e.slug, e.reason) for e in left_out
+        (e.slug, e.reason) for e in excluded
     }
 
 
@@ -132,21 +132,21 @@ def test_every_applicable_technique_is_tried_alone_and_the_others_say_why(regist
     ("limits", "slug", "reason"),
     [
         ({"protected_at_prediction": False}, "group-thresholds", "reads the protected attribute for every decision"),
-        ({"randomised": False}, "relaxed-error-parity", "draws decisions at random"),
+        ({"randomized": False}, "relaxed-error-parity", "draws decisions at random"),
         ({"retraining": False}, "instance-weighting", "needs retraining"),
         ({"max_complexity": "low"}, "prejudice-remover", "its complexity is medium"),
     ],
 )  # fmt: skip
 def test_constraints_leave_out_with_their_reason(registry, limits, slug, reason):
-    candidates, left_out = tried(registry, limits=Constraints(**limits))
-    assert (slug, reason) in {(e.slug, e.reason) for e in left_out}
+    candidates, excluded = tried(registry, limits=Constraints(**limits))
+    assert (slug, reason) in {(e.slug, e.reason) for e in excluded}
     assert not any(slug in found for found in slugs(candidates))
     assert len(candidates) < len(tried(registry)[0])
 
 
 def test_the_notion_settles_techniques_and_parameters(registry):
-    candidates, left_out = tried(registry, "equal_opportunity")
-    assert "group-thresholds" in {e.slug for e in left_out}
+    candidates, excluded = tried(registry, "equal_opportunity")
+    assert "group-thresholds" in {e.slug for e in excluded}
     assert ("equal-opportunity-thresholds",) in slugs(candidates)
     by_slug = {steps[0].slug: steps[0] for steps in candidates if len(steps) == 1}
     assert by_slug["relaxed-error-parity"].parameters["parity"] == "equal_opportunity"
@@ -162,13 +162,13 @@ def test_the_audit_settles_what_is_repaired_and_what_fits(registry, data):
     )
     repair = next(c for c in found.candidates if c.name == "disparate-impact-remover")
     assert repair.steps[0].parameters["features"] == ["income"]
-    _, left_out = tried(registry, audit=record(rows=120))
-    assert any(e.reason.startswith("needs at least") for e in left_out)
+    _, excluded = tried(registry, audit=record(rows=120))
+    assert any(e.reason.startswith("needs at least") for e in excluded)
 
 
-def test_techniques_are_left_out_on_request(registry):
-    candidates, left_out = tried(registry, without=(9, "smote"))
-    assert {e.slug for e in left_out if e.reason == "left out on request"} == {"group-thresholds", "smote"}
+def test_techniques_are_excluded_on_request(registry):
+    candidates, excluded = tried(registry, without=(9, "smote"))
+    assert {e.slug for e in excluded if e.reason == "left out on request"} == {"group-thresholds", "smote"}
     assert not any({"smote", "group-thresholds"} & set(found) for found in slugs(candidates))
     with pytest.raises(UnknownNameError, match="did you mean smote"):
         tried(registry, without=("smoted",))
@@ -295,7 +295,7 @@ def test_rules_that_cannot_decide_on_the_validation_rows_are_recorded(data, regi
     validation, lengths, before = len(data.split(seed=0)["validation"]), [], GroupThresholds._adjust
     monkeypatch.setattr(GroupThresholds, "_adjust", refuse)
     found = sweep(
-        data, registry=registry, audit=record(), constraints=Constraints(retraining=False, randomised=False),
+        data, registry=registry, audit=record(), constraints=Constraints(retraining=False, randomized=False),
         depth=1, **FAST,
     )  # fmt: skip
     failed = {c.name: c.reason for c in found.candidates if c.status == "failed"}
@@ -412,14 +412,14 @@ def test_a_cluster_that_is_not_there_is_told():
 
 
 def candidate(
-    *slugs: str, accuracy: float, meets=True, secure=False, passes=False, randomised=False
+    *slugs: str, accuracy: float, meets=True, secure=False, passes=False, randomized=False
 ) -> SweepCandidate:
     steps = tuple(
         Step(technique=n, slug=slug, stage="post-processing") for n, slug in enumerate(slugs, start=1)
     )
     return SweepCandidate(
         steps=steps, status="measured", accuracy=MeasuredCandidate(value=accuracy), fairness=MeasuredCandidate(value=0.9),
-        meets_target=meets, secure=secure, passes=passes, randomised=randomised,
+        meets_target=meets, secure=secure, passes=passes, randomized=randomized,
     )  # fmt: skip
 
 
@@ -450,7 +450,7 @@ def test_the_soundest_way_to_meet_the_target_comes_first():
 
 
 def test_a_certain_rule_is_chosen_before_one_that_draws():
-    draws = candidate("draws", accuracy=0.861, randomised=True)
+    draws = candidate("draws", accuracy=0.861, randomized=True)
     assert chosen(draws, candidate("certain", accuracy=0.86))[0] == "certain"
     assert chosen(draws, candidate("certain", accuracy=0.8))[0] == "draws"
 
@@ -465,7 +465,7 @@ def test_a_group_without_support_never_meets_the_target(registry):
     frame = bank(3000)
     rare = frame.assign(race=frame["race"].where(frame.index > 60, "Other"))
     found = sweep(api.dataset(rare, **ROLES), registry=registry, constraints=POST, depth=1, **FAST)
-    assert found.chosen is None
+    assert found.selected is None
     assert found.exit_code == 4
     assert not any(c.meets_target or c.passes for c in found.candidates)
     assert any("Too few rows in Other" in note for note in found.notes)
@@ -512,7 +512,7 @@ def test_a_sweep_about_something_else_is_refused(registry, undisturbed):
         UsageError, match="its notion is 'demographic_parity', the pipeline's is 'equalized_odds'"
     ):
         compose(replace(recommendation, notion="equalized_odds"), registry=registry, sweep=undisturbed)
-    nothing = undisturbed.model_copy(update={"chosen": None, "reason": "no candidate meets the target"})
+    nothing = undisturbed.model_copy(update={"selected": None, "reason": "no candidate meets the target"})
     with pytest.raises(UsageError, match="nothing to begin with: no candidate meets"):
         compose(recommendation, registry=registry, sweep=nothing)
 

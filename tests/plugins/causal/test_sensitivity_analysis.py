@@ -126,7 +126,7 @@ def test_a_confounder_as_strong_as_the_robustness_value_undoes_the_estimate(seed
     assert found["robustness_value_alpha"] <= rv
 
 
-def test_intervals_of_the_standardised_risk_ratio_cover_the_truth() -> None:
+def test_intervals_of_the_standardized_risk_ratio_cover_the_truth() -> None:
     rng = np.random.default_rng(5)
     covered = 0
     for _ in range(100):
@@ -196,7 +196,7 @@ def test_small_and_undetermined_contrasts_are_no_evidence() -> None:
         SensitivityAnalysis().analyze(data.take(np.arange(50)))
 
 
-def test_a_group_without_favourable_outcomes_has_a_difference_but_no_ratio() -> None:
+def test_a_group_without_favorable_outcomes_has_a_difference_but_no_ratio() -> None:
     frame = pd.DataFrame({"y": np.repeat([0, 1, 0], [60, 60, 60])})
     found = contrast_of(frame["y"], np.repeat([True, False], [60, 120]))
     assert found["estimate"] == pytest.approx(-0.5)
@@ -212,7 +212,7 @@ def test_missing_numbers_are_filled_and_said_so(bank_data: Dataset, true_graph: 
     assert result["contrasts"][0]["estimate"] is not None
 
 
-def test_texts_that_nobody_shares_are_left_out_unless_asked_for() -> None:
+def test_texts_that_nobody_shares_are_excluded_unless_asked_for() -> None:
     rng = np.random.default_rng(0)
     n = 600
     frame = pd.DataFrame(

@@ -182,5 +182,5 @@ def test_planted_errors(arguments: dict[str, object], error: type[Exception], me
 def test_effects_refuse_unknown_names() -> None:
     with pytest.raises(UnknownNameError, match="did you mean income"):
         true_effects(mediators=("incom",), n_rows=10)
-    with pytest.raises(UnknownNameError, match="'colour'"):
-        true_effects("colour", 1, 0, n_rows=10)
+    with pytest.raises(UnknownNameError, match="'color'"):
+        true_effects("color", 1, 0, n_rows=10)

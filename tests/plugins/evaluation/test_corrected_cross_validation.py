@@ -92,7 +92,7 @@ def test_compares_learners_on_adult_in_accuracy_and_parity(adult: pd.DataFrame) 
     json.dumps(result, allow_nan=False)
 
 
-def test_splits_without_a_value_are_left_out_in_pairs() -> None:
+def test_splits_without_a_value_are_excluded_in_pairs() -> None:
     frame = long_table(a=[0.8, np.nan, 0.7, 0.9], b=[0.7, 0.7, 0.65, np.nan])
     (test,) = CorrectedCrossValidation(n_train=80, n_test=20).evaluate(candidates=frame)["tests"]
     assert test["splits"] == 2

@@ -29,8 +29,8 @@ def test_agrees_with_fairlearn_and_aif360_on_adult(adult_predictions: Any) -> No
         assert comparisons["equal_opportunity_difference"]["value"] == pytest.approx(
             equal_opportunity_difference(**given), abs=1e-12
         )
-    labelled = pd.Series(y, index=pd.MultiIndex.from_frame(sensitive))
-    signed = average_odds_difference(labelled, decisions, prot_attr="sex", priv_group="Male")
+    labeled = pd.Series(y, index=pd.MultiIndex.from_frame(sensitive))
+    signed = average_odds_difference(labeled, decisions, prot_attr="sex", priv_group="Male")
     found = views["sex"]["comparisons"]["average_odds_difference"]["value"]
     assert found == pytest.approx(abs(signed), abs=1e-12)
 

@@ -80,7 +80,7 @@ def test_epsilon_never_grows_when_an_attribute_is_dropped(seed: int) -> None:
         assert by_subset[fewer]["plain"] <= by_subset[more]["plain"] + 1e-12
 
 
-def test_a_cell_with_one_outcome_is_infinite_unless_smoothed_or_left_out() -> None:
+def test_a_cell_with_one_outcome_is_infinite_unless_smoothed_or_excluded() -> None:
     sensitive = np.repeat(["a", "b", "tiny"], [200, 200, 3])
     decisions = np.concatenate([np.tile([0, 1], 100), np.tile([0, 1], 100), [0, 0, 0]])
     result = IntersectionalBiasAudit(n_boot=100).evaluate(y_pred=decisions, sensitive_features=sensitive)

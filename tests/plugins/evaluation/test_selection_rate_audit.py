@@ -37,8 +37,8 @@ def test_agrees_with_fairlearn_and_aif360_on_adult(adult_predictions: Any) -> No
         theirs = MetricFrame(metrics=selection_rate, **given).by_group.sort_index().to_numpy()
         ours = [figure["value"] for figure in views[name]["by_group"]["selection_rate"].values()]
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
-    labelled = pd.Series(y, index=pd.MultiIndex.from_frame(sensitive))
-    impact = disparate_impact_ratio(labelled, decisions, prot_attr="sex", priv_group="Male")
+    labeled = pd.Series(y, index=pd.MultiIndex.from_frame(sensitive))
+    impact = disparate_impact_ratio(labeled, decisions, prot_attr="sex", priv_group="Male")
     against_men = SelectionRateAudit(reference={"sex": "Male"}, **QUICK).evaluate(
         y, decisions, sensitive_features=sensitive
     )["by_attribute"]["sex"]["contrast"]["selection_rate"]

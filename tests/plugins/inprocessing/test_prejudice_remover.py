@@ -40,7 +40,7 @@ def people(
 
 
 def published() -> Any:
-    """Load the objective and optimiser of the paper's authors, which AIF360 ships as a script."""
+    """Load the objective and optimizer of the paper's authors, which AIF360 ships as a script."""
     found = importlib.util.find_spec("aif360")
     assert found is not None
     assert found.origin is not None
@@ -56,7 +56,7 @@ def published() -> Any:
 @pytest.mark.data
 @pytest.mark.parametrize("eta", [1.0, 10.0])
 def test_the_published_objective_has_its_minimum_here(german: pd.DataFrame, eta: float) -> None:
-    """The published optimiser stops early, since its gradient is not that of its loss; so its loss is minimised anew."""
+    """The published optimizer stops early, since its gradient is not that of its loss; so its loss is minimized anew."""
     roles = Roles(outcome="credit", favorable=1, protected=("age_group", "telephone"))
     data = Dataset.from_frame(german.sample(250, random_state=0), roles)
     X, codes = data.X[["month", "credit_amount"]], data.groups.codes

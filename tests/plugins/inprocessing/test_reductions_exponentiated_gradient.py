@@ -1,4 +1,4 @@
-"""The reductions approach against Fairlearn and against a linear programme over a finite class."""
+"""The reductions approach against Fairlearn and against a linear program over a finite class."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Given(ClassifierMixin, BaseEstimator):
 
 @pytest.fixture
 def fairlearn_probability():
-    """Fit fairlearn's rule under a constraint and return its probability of a favourable decision."""
+    """Fit fairlearn's rule under a constraint and return its probability of a favorable decision."""
 
     def probability(constraints: str, scores, y, sensitive) -> np.ndarray:
         rule = ThresholdOptimizer(

@@ -25,7 +25,7 @@ def test_equals_betacal(scored_adult, variant):
     assert log_loss(found[half], y[half], ones) <= log_loss(theirs[half], y[half], ones) + 1e-12
 
 
-def test_a_negative_slope_is_left_out_as_betacal_does():
+def test_a_negative_slope_is_excluded_as_betacal_does():
     rng = np.random.default_rng(3)
     scores = rng.random(6000)
     z = -0.8 * np.log(scores) - 2.5 * np.log1p(-scores) - 3

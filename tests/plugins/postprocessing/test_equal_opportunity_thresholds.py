@@ -23,7 +23,7 @@ def _tpr(probability, y, sensitive):
 
 @pytest.mark.data
 @pytest.mark.parametrize("attributes", [["sex"], ["race"], ["sex", "race"]])
-@pytest.mark.parametrize("tie_breaking", ["none", "randomise"])
+@pytest.mark.parametrize("tie_breaking", ["none", "randomize"])
 def test_accuracy_is_that_of_fairlearn(scored_adult, fairlearn_probability, attributes, tie_breaking):
     scores, y, sensitive = scored_adult
     sensitive = sensitive[attributes]
@@ -44,7 +44,7 @@ def test_accuracy_is_that_of_fairlearn(scored_adult, fairlearn_probability, attr
 @pytest.mark.parametrize("tolerance", [0.0, 0.25])
 @pytest.mark.parametrize("seed", range(3))
 def test_equals_brute_force_over_thresholds(tolerance, seed):
-    """Three groups of 13 rows, four of them favourable: every triple of thresholds is tried."""
+    """Three groups of 13 rows, four of them favorable: every triple of thresholds is tried."""
     rng = np.random.default_rng(seed)
     group, scores = np.repeat(["a", "b", "c"], 13), rng.random(39)
     y = np.concatenate([rng.permutation(np.repeat([1, 0], [4, 9])) for _ in range(3)])
@@ -61,7 +61,7 @@ def test_equals_brute_force_over_thresholds(tolerance, seed):
 
 
 def test_by_hand():
-    # Alone, a would select its two favourable people and b nobody (one favourable below two others).
+    # Alone, a would select its two favorable people and b nobody (one favorable below two others).
     scores = [0.9, 0.8, 0.4, 0.3, 0.9, 0.8, 0.7, 0.1]
     y = [1, 1, 0, 0, 0, 0, 1, 0]
     group = list("aaaabbbb")
@@ -91,7 +91,7 @@ def test_integer_weights_are_repeated_rows(small_groups):
     scores, y, sensitive = small_groups
     w = np.random.default_rng(0).integers(0, 3, len(y))
     again = np.repeat(np.arange(len(y)), w)
-    for parameters in ({}, {"tolerance": 0.05, "tie_breaking": "randomise"}):
+    for parameters in ({}, {"tolerance": 0.05, "tie_breaking": "randomize"}):
         weighted = EqualOpportunityThresholds(**parameters)
         weighted.fit(scores, y, sensitive_features=sensitive, sample_weight=w)
         repeated = EqualOpportunityThresholds(**parameters)
@@ -100,7 +100,7 @@ def test_integer_weights_are_repeated_rows(small_groups):
         np.testing.assert_allclose(weighted.shares_, repeated.shares_, atol=1e-9)
 
 
-def test_groups_without_favourable_rows_and_unseen_ones(small_groups):
+def test_groups_without_favorable_rows_and_unseen_ones(small_groups):
     scores, y, sensitive = small_groups
     lost = np.where(sensitive["b"] == "z", 0, y)
     with pytest.raises(InsufficientDataError, match="group 'z' has the label 1"):
@@ -121,7 +121,7 @@ def test_credit_scores_of_the_paper(fico):
     """Published with the data, on a grid: cost -.063526 at 45.5/29.5/35/46."""
     given = {"sensitive_features": fico["group"], "sample_weight": fico["weight"]}
     fitted = EqualOpportunityThresholds(
-        false_positive_cost=5 / 6, false_negative_cost=1 / 6, tie_breaking="randomise"
+        false_positive_cost=5 / 6, false_negative_cost=1 / 6, tie_breaking="randomize"
     ).fit(fico["score"], fico["y"], **given)
     taken = fitted.decision_probability(fico["score"], sensitive_features=fico["group"])
     cost = np.average(taken * np.where(fico["y"] == 1, -1 / 6, 5 / 6), weights=fico["weight"])

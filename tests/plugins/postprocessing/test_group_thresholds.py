@@ -24,7 +24,7 @@ def _rates(probability, sensitive):
 @pytest.mark.data
 @pytest.mark.parametrize("attributes", [["sex"], ["race"], ["sex", "race"]])
 @pytest.mark.parametrize("utility", ["scores", "labels"])
-@pytest.mark.parametrize("tie_breaking", ["none", "randomise"])
+@pytest.mark.parametrize("tie_breaking", ["none", "randomize"])
 def test_accuracy_is_that_of_fairlearn(
     scored_adult, fairlearn_probability, attributes, tie_breaking, utility
 ):
@@ -129,7 +129,7 @@ def test_integer_weights_are_repeated_rows(small_groups):
     scores, y, sensitive = small_groups
     w = np.random.default_rng(0).integers(0, 3, len(y))
     again = np.repeat(np.arange(len(y)), w)
-    for parameters in ({}, {"min_ratio": 1.0}, {"utility": "labels", "tie_breaking": "randomise"}):
+    for parameters in ({}, {"min_ratio": 1.0}, {"utility": "labels", "tie_breaking": "randomize"}):
         weighted = GroupThresholds(**parameters)
         weighted.fit(scores, y, sensitive_features=sensitive, sample_weight=w)
         repeated = GroupThresholds(**parameters)
@@ -141,7 +141,7 @@ def test_integer_weights_are_repeated_rows(small_groups):
 def test_ties_can_be_drawn_so_that_rates_are_equal(small_groups):
     scores, y, sensitive = small_groups
     coarse = np.round(scores * 4) / 4
-    drawn = GroupThresholds(min_ratio=1.0, tie_breaking="randomise").fit(
+    drawn = GroupThresholds(min_ratio=1.0, tie_breaking="randomize").fit(
         coarse, y, sensitive_features=sensitive
     )
     probability = drawn.decision_probability(coarse, sensitive_features=sensitive)
@@ -193,7 +193,7 @@ def test_credit_scores_of_hardt_et_al(fico):
         {"Asian": 38.5, "Black": 49, "Hispanic": 47, "Non- Hispanic white": 41}
     )
     assert free.thresholds_[-1, 0] * 100 + 0.25 == pytest.approx(42.5)
-    parity = GroupThresholds(min_ratio=1, tie_breaking="randomise", **costs)
+    parity = GroupThresholds(min_ratio=1, tie_breaking="randomize", **costs)
     parity.fit(fico["score"], fico["y"], **given)
     assert np.ptp(list(parity.diagnostics_["selection_rate"].values())) < 1e-9
     assert cost(parity) == pytest.approx(-0.047018, abs=2e-4)

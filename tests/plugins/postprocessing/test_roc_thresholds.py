@@ -51,7 +51,7 @@ def test_curve_by_hand():
     assert curves[2].cuts[2] == pytest.approx(0.5)
 
 
-def test_neighbouring_floats_are_told_apart():
+def test_neighboring_floats_are_told_apart():
     low = 0.3
     scores = np.array([low, np.nextafter(low, 1)])
     curve = roc_curves(scores, Groups.of(["a", "a"]), np.array([0, 1]), np.ones(2))[0]
@@ -129,11 +129,11 @@ def test_best_positions_equal_brute_force(rate, window, seed, levels):
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.3])
-def test_randomised_positions_beat_a_fine_grid(factor):
+def test_randomized_positions_beat_a_fine_grid(factor):
     scores, groups, y = _draw(3, levels=6)
     curves = roc_curves(scores, groups, y, np.ones(len(y)))[:-1]
     rates, costs = [c.selection_rate for c in curves], [c.cost() for c in curves]
-    found = best_positions(rates, costs, RateTolerance(factor=factor), randomise=True)
+    found = best_positions(rates, costs, RateTolerance(factor=factor), randomize=True)
     at = [np.interp(x, np.arange(len(r)), r) for x, r in zip(found, rates, strict=True)]
     assert max(at) <= factor * min(at) + 1e-9
     cost = sum(np.interp(x, np.arange(len(c)), c) for x, c in zip(found, costs, strict=True))

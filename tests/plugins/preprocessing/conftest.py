@@ -23,8 +23,8 @@ def adult_data(adult: pd.DataFrame) -> Dataset:
     common = adult[adult["race"].isin(["White", "Black", "Asian-Pac-Islander"])].sample(
         12_000, random_state=0
     )
-    left_out = ("education", "marital-status", "native-country", "capital-loss", "workclass", "occupation")
-    roles = Roles(outcome="income", favorable=">50K", protected=("sex", "race"), ignored=left_out)
+    excluded = ("education", "marital-status", "native-country", "capital-loss", "workclass", "occupation")
+    roles = Roles(outcome="income", favorable=">50K", protected=("sex", "race"), ignored=excluded)
     return Dataset.from_frame(common, roles)
 
 

@@ -88,7 +88,7 @@ def test_integer_weights_are_repeated_rows(adult_data: Dataset) -> None:
 
 
 def test_worked_by_hand() -> None:
-    # a: 3 unfavourable, 1 favourable; b: 2 and 4. w(a, 1) = 4 * 5 / (10 * 1) = 2.
+    # a: 3 unfavorable, 1 favorable; b: 2 and 4. w(a, 1) = 4 * 5 / (10 * 1) = 2.
     y = [0, 0, 0, 1, 0, 0, 1, 1, 1, 1]
     w = InstanceWeighting().change(np.zeros((10, 1)), y, sensitive_features=list("aaaabbbbbb")).sample_weight
     np.testing.assert_allclose(w, [2 / 3] * 3 + [2] + [1.5] * 2 + [0.75] * 4)

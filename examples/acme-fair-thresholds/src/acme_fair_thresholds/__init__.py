@@ -22,7 +22,7 @@ def fairmend_techniques() -> list[type[Technique]]:
 
 @hookimpl
 def fairmend_finding_kinds() -> list[FindingKind]:
-    """Return the kind of finding that the technique answers beside those of the catalogue."""
+    """Return the kind of finding that the technique answers beside those of the catalog."""
     return [
         FindingKind(
             kind="crowded-cut-off",

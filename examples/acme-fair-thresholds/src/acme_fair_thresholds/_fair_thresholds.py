@@ -39,7 +39,7 @@ class FairThresholds(Postprocessor):
 
     Notes
     -----
-    Thresholds are lowered and never raised, so that nobody loses a favourable decision. A group reaches
+    Thresholds are lowered and never raised, so that nobody loses a favorable decision. A group reaches
     the ratio on the data of the fit; on other data it comes near it.
 
     References
@@ -58,8 +58,8 @@ class FairThresholds(Postprocessor):
         targets=("demographic_parity",),
         keeps_rank_order=True,
         legal_notes="The protected attribute is read for every decision, which is disparate treatment in some jurisdictions.",
-        use_when="A group just misses the four-fifths rule, and nobody may lose a favourable decision.",
-        avoid_when="The number of favourable decisions is limited, or the attribute may not be read.",
+        use_when="A group just misses the four-fifths rule, and nobody may lose a favorable decision.",
+        avoid_when="The number of favorable decisions is limited, or the attribute may not be read.",
         questions=(
             "How do I lower the cut-off of groups just below four fifths?",
             "Can selection rates be levelled up without taking anything from anybody?",

@@ -43,10 +43,10 @@ def wilson(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Flo
     z = NormalDist().inv_cdf((1 + level) / 2)
     size = np.where(n > 0, n, 1.0)
     p = k / size
-    centre = (p + z**2 / (2 * size)) / (1 + z**2 / size)
+    center = (p + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * np.sqrt(p * (1 - p) / size + z**2 / (4 * size**2))
-    low = np.where((n > 0) & (k > 0), np.maximum(centre - half, 0.0), 0.0)
-    high = np.where((n > 0) & (k < n), np.minimum(centre + half, 1.0), 1.0)
+    low = np.where((n > 0) & (k > 0), np.maximum(center - half, 0.0), 0.0)
+    high = np.where((n > 0) & (k < n), np.minimum(center + half, 1.0), 1.0)
     return low, high
 
 

@@ -33,7 +33,7 @@ def joint_replicates(
     Parameters
     ----------
     y_true : array-like of shape (n,)
-        Labels, 1 the favourable outcome.
+        Labels, 1 the favorable outcome.
     decisions : array-like of shape (n, m)
         Sets of decisions, 0 or 1.
     groups : Groups, array, Series, DataFrame or mapping, n rows

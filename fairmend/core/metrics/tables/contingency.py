@@ -104,7 +104,7 @@ class GroupTable(CountTable):
         Parameters
         ----------
         y_true, y_pred : array-like of shape (n,)
-            Labels and decisions, 0 or 1, 1 the favourable one.
+            Labels and decisions, 0 or 1, 1 the favorable one.
         groups : Groups, array, Series, DataFrame or mapping, n rows
             The protected attributes; several are crossed, missing values are a group of their own.
         sample_weight : array-like of shape (n,), optional

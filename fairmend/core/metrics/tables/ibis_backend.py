@@ -110,7 +110,7 @@ def _group_by(
         if name != "bin" and (found[key] == _BAD).any():
             bad_rows = int(found.loc[found[key] == _BAD, "n"].sum())
             raise DataError(
-                f"{name} must hold 0 and 1 only, but {bad_rows} rows do not; encode the favourable outcome as 1"
+                f"{name} must hold 0 and 1 only, but {bad_rows} rows do not; encode the favorable outcome as 1"
             )
     codes, labels = encode_groups(found[attribute_names].set_axis(list(attributes), axis=1))
     shape = (len(labels), *sizes)

@@ -36,7 +36,7 @@ def _flat(values: ArrayLike, name: str) -> NDArray[Any]:
         except (TypeError, ValueError):
             raise DataError(
                 f"{name} must be numbers, got {array[:1].tolist()} of type {array.dtype}; "
-                "encode the favourable outcome as 1 and the other as 0"
+                "encode the favorable outcome as 1 and the other as 0"
             ) from None
     return array
 
@@ -70,7 +70,7 @@ def binary(values: ArrayLike, name: str) -> NDArray[np.int8]:
     if off.size:
         got = "a missing value" if np.isnan(off[0]) else f"{off[0]:g}"
         raise DataError(
-            f"{name} must hold 0 and 1 only, got {got}; encode the favourable outcome as 1, "
+            f"{name} must hold 0 and 1 only, got {got}; encode the favorable outcome as 1, "
             "and pass probabilities as y_score"
         )
     return array.astype(np.int8, copy=False)

@@ -107,7 +107,7 @@ def skew(
 
 
 def ndkl(groups: Any, *, scores: ArrayLike | None = None, desired: dict[str, float] | None = None) -> float:
-    """Return the normalised discounted Kullback-Leibler divergence (Geyik et al. 2019, definition 3.2).
+    """Return the normalized discounted Kullback-Leibler divergence (Geyik et al. 2019, definition 3.2).
 
     Parameters and errors are those of :func:`skew`; 0 when every prefix has the desired shares.
     """

@@ -146,8 +146,8 @@ def measure_regression(
         y_true=label, y_pred=prediction, sensitive_features=codes, sample_weight=weight, cluster=cluster
     )
     w = np.ones(n) if weight is None else weight
-    centre = float(np.average(label, weights=w))
-    y, p = label - centre, prediction - centre  # r2 loses digits where labels are far from 0
+    center = float(np.average(label, weights=w))
+    y, p = label - center, prediction - center  # r2 loses digits where labels are far from 0
     terms = np.stack([w, w * y, w * y**2, w * p, w * np.abs(p - y), w * (p - y) ** 2])
     members = input_validation.clusters(cluster)
     unit, n_units = (np.arange(n), n) if members is None else members
@@ -161,19 +161,19 @@ def measure_regression(
     sums = input_validation.sums_by(place.ravel(), terms.ravel(), size)
     return RegressionMeasurement(
         labels,
-        _finished(sums.reshape(-1, len(terms)), centre),
-        _finished(drawn.reshape(n_boot, -1, len(terms)), centre),
+        _finished(sums.reshape(-1, len(terms)), center),
+        _finished(drawn.reshape(n_boot, -1, len(terms)), center),
         np.bincount(codes, minlength=len(labels)).astype(np.int64),
         level,
         min_support,
     )
 
 
-def _finished(sums: Floats, centre: float) -> Floats:
+def _finished(sums: Floats, center: float) -> Floats:
     """Return the sums with those of all rows appended, and the mean prediction back in its place."""
     every = np.concatenate([sums, sums.sum(axis=-2, keepdims=True)], axis=-2)
     shift = np.zeros(every.shape[-1])
-    shift[_P] = centre
+    shift[_P] = center
     return every + every[..., _W, None] * shift
 
 

@@ -1,4 +1,4 @@
-"""Checks of behaviour: seeds, inputs, order, names, weights, honesty of the declared needs."""
+"""Checks of behavior: seeds, inputs, order, names, weights, honesty of the declared needs."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def check_prints_nothing(technique: type[Technique]) -> None:
     with captured() as printed:
         made = instance(technique)
         if isinstance(made, Operation):
-            made.produce(case_of(p))
+            made.produce(**operation_inputs(technique))
         else:
             outputs(made, p)
         sys.stdout.flush()
@@ -339,9 +339,9 @@ def check_keeps_rank_order(technique: type[Technique]) -> None:
     "Decisions are certain, or the metadata says that they are drawn.",
     lambda t: issubclass(t, (Inprocessor, Postprocessor)),
 )
-def check_randomised_declared(technique: type[Technique]) -> None:
+def check_randomized_declared(technique: type[Technique]) -> None:
     decision = outputs(instance(technique), problem()).get("decision")
-    if decision is None or technique.metadata.randomised:
+    if decision is None or technique.metadata.randomized:
         return
     certain = np.isin(decision, (0.0, 1.0))
     assert certain.all(), f"{int((~certain).sum())} decisions are uncertain, and the metadata does not say so"

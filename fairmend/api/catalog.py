@@ -1,4 +1,4 @@
-"""The catalogue: what is installed, what it says of itself, search, one technique alone, conformance."""
+"""The catalog: what is installed, what it says of itself, search, one technique alone, conformance."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def registry() -> Registry:
     return Registry.installed()
 
 
-def catalog() -> list[dict[str, Any]]:
+def list_techniques() -> list[dict[str, Any]]:
     """Return id, slug, stage, name and citation of every technique."""
     from fairmend.catalog.listing import listing
 
@@ -46,7 +46,7 @@ def technique(name: int | str) -> type[Technique]:
     return registry().technique(name)
 
 
-def describe(name: int | str) -> dict[str, Any]:
+def describe_technique(name: int | str) -> dict[str, Any]:
     """Return what a technique says of itself, its parameters, and its full reference.
 
     Raises
@@ -178,7 +178,9 @@ def run_technique(
     return done
 
 
-def check(target: str | Path | None = None, *, observer: Observer | None = None) -> list[Conformance]:
+def check_techniques(
+    target: str | Path | None = None, *, observer: Observer | None = None
+) -> list[Conformance]:
     """Run the conformance suite.
 
     Parameters
