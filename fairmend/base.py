@@ -25,7 +25,7 @@ from fairmend.core.errors import (
     unknown,
 )
 from fairmend.core.findings import Finding, FindingKind
-from fairmend.core.markers import hookimpl
+from fairmend.core.hooks.markers import hookimpl
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.models.learners import fit_weighted, make_learner, split_learner
 from fairmend.core.serialization import to_plain

@@ -43,7 +43,7 @@ ROLES = (
         help="Features that tell the outcome almost perfectly and are known before the decision: no label leaks.",
     ),
     click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
-    click.option("--row-id", metavar="COLUMN", help="Column that identifies a row."),
+    click.option("--row-id", "key", metavar="COLUMN", help="Column that identifies a row."),
     click.option(
         "--bins",
         "cuts",

@@ -104,7 +104,7 @@ def approve(
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option(
-    "--row-id",
+    "--key",
     "keys",
     multiple=True,
     metavar="PUBLIC",

@@ -45,7 +45,9 @@ SHOWN = 6  # columns of the table that fit on a screen; a report has them all
     show_default=True,
     help="Most techniques in a combination.",
 )
-@click.option("--exclude", callback=names_of, metavar="ID,ID", help="Techniques to leave out, by id or slug.")
+@click.option(
+    "--exclude", "without", callback=names_of, metavar="ID,ID", help="Techniques to leave out, by id or slug."
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1, 1024),
@@ -60,7 +62,9 @@ SHOWN = 6  # columns of the table that fit on a screen; a report has them all
     show_default=True,
     help="Keep outcomes (in FAIRMEND_HOME, else .fairmend), so that a sweep goes on where it was cut off.",
 )
-@click.option("--recompute", is_flag=True, help="Forget the outcomes that are kept, and compute all anew.")
+@click.option(
+    "--recompute", "fresh", is_flag=True, help="Forget the outcomes that are kept, and compute all anew."
+)
 @click.option("--output", "-o", metavar="FILE", help="Write the sweep there, as JSON.")
 @click.option(
     "--pipeline", metavar="FILE", help="Write a pipeline there that begins with the chosen candidate."

@@ -146,8 +146,8 @@ def test_a_record_is_read_elsewhere_once_its_key_is_trusted(keyring, cli, refuse
     assert listed["status"] == "changed"
     assert public in listed["reason"]
 
-    assert cli("verify", run_id, "--row-id", public).code == 0
-    refused("verify", run_id, "--row-id", "ab" * 32, match="not trusted here", code=1)
+    assert cli("verify", run_id, "--key", public).code == 0
+    refused("verify", run_id, "--key", "ab" * 32, match="not trusted here", code=1)
     assert cli("keys", "trust", public, "--as", "Ann").code == 0
     assert cli("verify", run_id, "--json").json["signers"] == {"Ann": public}
 
@@ -155,7 +155,7 @@ def test_a_record_is_read_elsewhere_once_its_key_is_trusted(keyring, cli, refuse
     gate = ("--gate", "gate-4", "--role", "legal team")
     assert cli("approve", run_id, *gate, "--by", "Bea").code == 0
     assert set(cli("verify", run_id, "--json").json["signers"]) == {"Ann", "own key"}
-    refused("verify", run_id, "--row-id", "Ann", match="not trusted here", code=1)
+    refused("verify", run_id, "--key", "Ann", match="not trusted here", code=1)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     refused("verify", run_id, match="not trusted here", code=1)
 

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from fairmend import api
+from fairmend.catalog import code_integrity as integrity
 from fairmend.catalog.policy import PolicyCheck, load_policy
 from fairmend.catalog.registry import Plugin, Registry
 from fairmend.core.errors import DataError, FairmendError, PluginError, RunError, UsageError
 from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.safety import integrity
 from fairmend.core.safety.containment import Limits, contained, guarded, is_ours
 from fairmend.core.stages import Evaluator, Inprocessor, Postprocessor, Preprocessor, Resampled
 from fairmend.pipeline.gates import gate_context, gates

@@ -11,12 +11,12 @@ from typing import Any
 
 from fairmend.audit.data_warnings import cautions
 from fairmend.audit.leakage import label_leaks
+from fairmend.catalog import code_integrity as integrity
 from fairmend.catalog.policy import Policy, load_policy
 from fairmend.catalog.registry import Registry
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.models.learners import make_learner
-from fairmend.core.safety import integrity
 from fairmend.pipeline.compose.spec_validation import check_spec
 from fairmend.pipeline.external_inputs import given_model
 from fairmend.pipeline.finding_outcomes import resolve

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 
 from fairmend.audit import audit as run_audit
+from fairmend.catalog import code_integrity as integrity
 from fairmend.catalog.policy import Policy, PolicyCheck, load_policy
 from fairmend.catalog.registry import Registry, fingerprint
 from fairmend.core.case import Case
@@ -21,7 +22,6 @@ from fairmend.core.data.roles import Roles
 from fairmend.core.errors import MissingExtraError, RunError, UsageError
 from fairmend.core.findings import Audit
 from fairmend.core.models.learners import make_learner
-from fairmend.core.safety import integrity
 from fairmend.core.text.validation import check_seed
 from fairmend.core.vocabulary import LEVELS, Notion
 from fairmend.pipeline.compose.slots import Chooser, biased_numbers
