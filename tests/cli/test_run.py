@@ -98,7 +98,7 @@ def test_run_waits_for_people_unless_approval_is_assumed(cli, light):
         "steps",
         "transitions",
         "ablation",
-        "references",
+        "reference_models",
     ):
         assert stable(waiting.json[part]) == stable(done.json[part]), f"the same seed gave another {part}"
 
