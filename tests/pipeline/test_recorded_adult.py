@@ -1,0 +1,107 @@
+"""A recorded run on Adult: every figure that was right before is the same after.
+
+``recorded/adult.json`` holds the figures of the run that the code of commit 46c83dd made, before modules were
+moved and things renamed: the document of ``fairmend run --json`` under today's names of its sections, without
+texts, times and versions. After a change that is meant to move figures, name each figure and the reason in
+``MOVED``; do not record the whole file anew.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from threadpoolctl import threadpool_limits
+
+RECORDED = Path(__file__).parent / "recorded" / "adult.json"
+SECTIONS = (
+    "status",
+    "notion",
+    "data",
+    "seed",
+    "baseline",
+    "final",
+    "tests",
+    "steps",
+    "gates",
+    "transitions",
+    "gate_measurements",
+    "ablation",
+    "selected",
+    "reference_models",
+    "findings",
+    "cross_validation",
+    "approvals",
+    "escalation_options",
+    "technique_results",
+)
+TEXTS = {"text", "reason", "source", "reading", "note", "seconds", "time", "dot"}
+MOVED: dict[str, str] = {}
+"""Paths whose figures were meant to change since, each with the reason."""
+
+
+def figures(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every leaf of a document with its path; texts meant for people are left out."""
+    children: Any = ()
+    if isinstance(value, dict):
+        children = ((key, child) for key, child in value.items() if key not in TEXTS)
+    elif isinstance(value, list):
+        yield f"{path}/length", len(value)
+        children = enumerate(value)
+    else:
+        yield path, value
+    for key, child in children:
+        yield from figures(child, f"{path}/{key}" if path else str(key))
+
+
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, Any]:
+    return dict(figures(json.loads(RECORDED.read_text())))
+
+
+@pytest.fixture(scope="module")
+def today(data_dir, tmp_path_factory) -> dict[str, Any]:
+    """The same run on the code as it is, on one thread: the order of sums decides the last digit."""
+    from fairmend.cli import invoke
+
+    command = ["run", "--data", str(data_dir / "adult" / "adult_train.csv.gz"), "--outcome", "income"]
+    command += ["--favorable", ">50K", "--protected", "sex", "--ignore", "fnlwgt", "--assume-approved"]
+    out = tmp_path_factory.mktemp("recorded") / "run.json"
+    with pytest.MonkeyPatch.context() as patch, out.open("w") as stream, threadpool_limits(1):
+        patch.setenv("FAIRMEND_HOME", str(out.parent / "store"))
+        patch.setattr("sys.stdout", stream)
+        code = invoke([*command, "--json"])
+    document = json.loads(out.read_text())
+    assert code == 0, document.get("reason")
+    return dict(figures({section: document[section] for section in SECTIONS}))
+
+
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_figure_is_the_same(recorded, today, section):
+    expected = {path: value for path, value in recorded.items() if path.split("/")[0] == section}
+    assert expected, f"nothing was recorded of {section}"
+    differing = {
+        path: (value, today.get(path, "absent"))
+        for path, value in expected.items()
+        if path not in MOVED and not _same(value, today.get(path, "absent"))
+    }
+    assert not differing, f"{len(differing)} of {len(expected)} figures differ (recorded, today): {differing}"
+
+
+def test_each_moved_figure_has_moved(recorded, today):
+    for path in MOVED:
+        assert path in recorded, f"{path} was never recorded"
+        assert not _same(recorded[path], today.get(path)), f"{path} is as it was; take it out of MOVED"
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float) and math.isnan(one):
+        return math.isnan(other)
+    return type(one) is type(other) and one == other
