@@ -54,29 +54,14 @@ def describe_technique(name: int | str) -> dict[str, Any]:
     UnknownNameError
         There is none; the message names the close ones.
     """
-    from inspect import signature
-
-    from sklearn.utils._param_validation import make_constraint
-
     from fairmend.catalog.references import cite
 
     card = registry().card(name)
-    found = card.load()
     return {
         **card.metadata.model_dump(mode="json"),
         "citation": cite(card.metadata.citation),
         "plugin": card.plugin,
-        "parameters": [
-            {
-                "name": parameter.name,
-                "default": parameter.default,
-                "accepts": " or ".join(
-                    str(make_constraint(c))
-                    for c in found._parameter_constraints.get(parameter.name, ["anything"])
-                ),
-            }
-            for parameter in signature(found).parameters.values()
-        ],
+        "parameters": list(card.parameters),
     }
 
 

@@ -143,10 +143,13 @@ def examine_apart(name: str, target: str, seconds: float) -> dict[str, Any]:
 
 def card_json(technique: type[Technique]) -> dict[str, Any]:
     """Return the card of a class for JSON."""
+    from fairmend.catalog.parameters import parameters_json
+
     return {
         "module": technique.__module__,
         "qualname": technique.__qualname__,
         "metadata": technique.metadata.model_dump(mode="json"),
+        "parameters": parameters_json(technique),
     }
 
 

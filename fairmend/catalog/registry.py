@@ -57,7 +57,7 @@ BUILTINS = (
     "fairmend.catalog.findings",
     "fairmend.pipeline.gates.checks",
 )
-FORMAT = 2
+FORMAT = 3
 SNAPSHOT = Path(__file__).resolve().parents[1] / "catalog" / "techniques.json"
 
 
@@ -73,12 +73,15 @@ class TechniqueEntry:
         Where its class is.
     plugin : str
         Name of the plugin that contributes it.
+    parameters : tuple of dict
+        Name, default and accepted values of each parameter.
     """
 
     metadata: TechniqueMetadata
     module: str
     qualname: str
     plugin: str
+    parameters: tuple[dict[str, Any], ...] = ()
 
     def load(self) -> type[Technique]:
         """Import the class.
@@ -218,7 +221,11 @@ class Registry:
                 continue
             cards = [
                 TechniqueEntry(
-                    TechniqueMetadata(**raw["metadata"]), raw["module"], raw["qualname"], plugin.name
+                    TechniqueMetadata(**raw["metadata"]),
+                    raw["module"],
+                    raw["qualname"],
+                    plugin.name,
+                    tuple(raw["parameters"]),
                 )
                 for raw in entry["cards"]
             ]

@@ -81,7 +81,7 @@ def approve(
     A rejection holds until the same person approves, or another person's approval says how the objection was
     answered (--answer).
     """
-    from fairmend.pipeline.stored_runs import approve as approve_run
+    from fairmend.pipeline.run.run_status import approve as approve_run
 
     decision: dict[str, Any] = {
         "gate": gate,

@@ -72,7 +72,8 @@ def show(name: str, as_json: bool) -> None:
         if value not in (None, "", [], {}):
             table.add_row(key.replace("_", " "), lines(_text(value).split("\n")))
     for parameter in described["parameters"]:
-        table.add_row(f"-p {parameter['name']}", f"default {parameter['default']!r}; {parameter['accepts']}")
+        default = f"default {parameter['default']!r}" if "default" in parameter else "required"
+        table.add_row(f"-p {parameter['name']}", f"{default}; {parameter['accepts']}")
     console.print(table)
 
 

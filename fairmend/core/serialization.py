@@ -18,7 +18,7 @@ def to_plain(value: Any) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> plain({"rates": np.array([0.5, np.nan]), 3: (True, np.int64(2))})
+    >>> to_plain({"rates": np.array([0.5, np.nan]), 3: (True, np.int64(2))})
     {'rates': [0.5, None], '3': [True, 2]}
     """
     if value is None or isinstance(value, (str, bool)):

@@ -1,4 +1,4 @@
-"""Runs that are kept: begin, go on after a cut, approve, predict; a run is verified before it is read."""
+"""Runs that are kept: begin, resume after an interruption, predict; a run is verified before it is read."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.files import append
 from fairmend.core.data.roles import Roles
 from fairmend.core.data.table_reading import exact_columns, read_table
-from fairmend.core.errors import FairmendError, RunError, StoreError, UsageError, unknown
+from fairmend.core.errors import FairmendError, RunError, StoreError, UsageError
 from fairmend.core.fair_pipeline import FairPipeline
-from fairmend.pipeline.run.approvals import Approval, check_decision
 from fairmend.pipeline.run.cv_results import Repeats
 from fairmend.pipeline.run.record import RunRecord
 from fairmend.pipeline.run.run_status import DEPLOYABLE, current_status, next_step, settled_decisions
@@ -28,8 +27,8 @@ from fairmend.pipeline.run.runner import new_run_id, run
 from fairmend.pipeline.run.state_machine import Observer
 from fairmend.pipeline.run.third_party import decided
 from fairmend.pipeline.spec import PipelineSpec
-from fairmend.pipeline.storage.artifacts import dump_frame, load_frame
 from fairmend.pipeline.storage.checkpoints import Checkpoint
+from fairmend.pipeline.storage.frames import dump_frame, load_frame
 from fairmend.pipeline.storage.run_store import RunStore, StoredRun
 
 
@@ -202,61 +201,6 @@ def _written(store: RunStore, run_id: str, observer: Observer | None) -> Observe
             observer(event)
 
     return tell
-
-
-def approve(
-    store: RunStore,
-    run_id: str,
-    *,
-    gate: str,
-    role: str,
-    by: str,
-    approved: bool,
-    note: str = "",
-    answer: str = "",
-) -> StoredRun:
-    """Record a person's decision on a gate of a run.
-
-    Parameters
-    ----------
-    store : RunStore
-        Where the run is kept.
-    run_id, gate, role : str
-        What is decided on, and in which role.
-    by : str
-        Name of the person.
-    approved : bool
-        The decision.
-    note : str
-        Why.
-    answer : str
-        How the objection of another person's rejection was answered, which this approval overrules.
-
-    Raises
-    ------
-    UnknownNameError
-        No such run, gate, or role at that gate.
-    UsageError
-        The run's approvals were assumed, or see :func:`fairmend.pipeline.run.approvals.check_decision`.
-    RunError
-        The record was changed.
-    """
-    stored = store.verified(run_id)
-    if stored.request["assume_approved"]:
-        raise UsageError(
-            f"the approvals of {stored.run_id} were assumed; begin a run without --assume-approved"
-        )
-    policy = Policy(**stored.request["policy"])
-    roles = {g.id: [r for c in g.checks for r in c.roles] for g in policy.gates}
-    roles = {g: r for g, r in roles.items() if r}
-    if gate not in roles:
-        raise unknown("gate with approvals", gate, roles)
-    if role not in roles[gate]:
-        raise unknown(f"role at {gate}", role, roles[gate])
-    decision = Approval(gate, role, by.strip(), approved, note.strip(), answer=answer.strip())
-    check_decision(decision, store.approvals(stored.run_id), distinct=policy.distinct_approvers)
-    store.approve(stored.run_id, decision)
-    return store.run(stored.run_id)
 
 
 def load_deployed(store: RunStore, run_id: str, registry: Registry, *, even_so: bool = False) -> FairPipeline:

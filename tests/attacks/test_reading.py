@@ -19,12 +19,13 @@ import pytest
 
 from fairmend.core.data import table_source
 from fairmend.core.data.dataset import Dataset
-from fairmend.core.data.group_names import protected_groups, skeleton
+from fairmend.core.data.group_names import protected_groups
 from fairmend.core.data.groups import GroupEncoder, Groups, crossed, encode_groups
 from fairmend.core.data.roles import Roles
 from fairmend.core.data.table_reading import GAPS, exact_columns, read_table
 from fairmend.core.errors import DataError, UsageError
 from fairmend.core.metrics.evaluation_tables import views
+from fairmend.core.text.words import skeleton
 
 N = 200
 

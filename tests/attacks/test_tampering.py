@@ -18,13 +18,14 @@ import pytest
 from fairmend import api
 from fairmend.catalog.registry import Registry
 from fairmend.core.errors import FairmendError
+from fairmend.pipeline.run.run_status import approve
 from fairmend.pipeline.spec import load_spec
 from fairmend.pipeline.storage.chain import COLUMNS, SEAL, digest, link
 from fairmend.pipeline.storage.database import MIGRATIONS, Database
 from fairmend.pipeline.storage.keys import Keyring, SigningKey
 from fairmend.pipeline.storage.run_store import RunStore
 from fairmend.pipeline.storage.verification import verify
-from fairmend.pipeline.stored_runs import approve, begin, resume
+from fairmend.pipeline.stored_runs import begin, resume
 
 from .conftest import tree
 

@@ -15,11 +15,12 @@ import pytest
 
 from fairmend.catalog.registry import Registry
 from fairmend.core.errors import DataError, RunError, UnknownNameError, UsageError
+from fairmend.pipeline.run.run_status import approve
 from fairmend.pipeline.run.runner import run
 from fairmend.pipeline.spec import Choice, PipelineSpec, Step
 from fairmend.pipeline.storage.run_store import RunStore
 from fairmend.pipeline.storage.verification import verify
-from fairmend.pipeline.stored_runs import approve, begin, predict, resume
+from fairmend.pipeline.stored_runs import begin, predict, resume
 from fairmend.testing.problems import problem
 
 STEPS = (

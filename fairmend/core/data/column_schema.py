@@ -9,8 +9,8 @@ from typing import Any, Literal, Self
 import numpy as np
 import pandas as pd
 
-from fairmend.core.data.group_names import skeleton
 from fairmend.core.errors import DataError, UnseenGroupError
+from fairmend.core.text.words import skeleton
 
 MOST_CATEGORIES = 1000
 """Of a column with more values, or with one for every second row, the values are not kept."""

@@ -8,11 +8,13 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from fairmend.core.errors import MissingExtraError, StoreError, UsageError
 from fairmend.core.text.escaping import is_formula, one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -139,11 +141,13 @@ def formula_note(frame: pd.DataFrame) -> str:
 
     The data are the user's own and are written as they came.
     """
+    from pandas.api.types import is_numeric_dtype
+
     columns = [
         str(name)
         for name in frame.columns
         if is_formula(name)
-        or (not pd.api.types.is_numeric_dtype(frame[name]) and any(map(is_formula, frame[name].unique())))
+        or (not is_numeric_dtype(frame[name]) and any(map(is_formula, frame[name].unique())))
     ]
     if not columns:
         return ""

@@ -14,6 +14,7 @@ import pandas as pd
 from fairmend.core.data.groups import MISSING, label_of
 from fairmend.core.data.table_reading import is_number
 from fairmend.core.errors import DataError, InsufficientDataError
+from fairmend.core.text.words import skeleton
 
 MOST_CATEGORIES_OF_A_NUMBER = 20
 """A number with more values than this is cut where nothing is said; with fewer, each value is a group."""
@@ -187,18 +188,6 @@ def _counted(label: str, rows: Mapping[str, int]) -> str:
 
 def _has_format(label: str) -> bool:
     return any(unicodedata.category(character) == "Cf" for character in label)
-
-
-def skeleton(label: str) -> str:
-    r"""Return what a name has in common with names that look or read alike.
-
-    Examples
-    --------
-    >>> skeleton("Female") == skeleton("female") == skeleton("fe\u200bmale")
-    True
-    """
-    plain = unicodedata.normalize("NFKC", label).casefold()
-    return " ".join("".join(c for c in plain if unicodedata.category(c) != "Cf").split()).rstrip(".")
 
 
 def cut(column: pd.Series[Any], edges: Sequence[float]) -> pd.Series[Any]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from fairmend.core.data.group_names import skeleton
 from fairmend.core.errors import UsageError
+from fairmend.core.text.words import skeleton
 
 ASSUMED = "assumed"
 State = Literal["holds", "overruled", "withdrawn", "replaced", "not counted"]

@@ -17,7 +17,7 @@ from fairmend.pipeline.gates.gates import CheckResult, evaluate_gate, outcome
 from fairmend.pipeline.run.ablation import FULL, PLAIN, POST_ALONE, AblationVariant
 from fairmend.pipeline.run.approvals import Approval, rejections
 from fairmend.pipeline.run.guards import Guard
-from fairmend.pipeline.run.record import Status
+from fairmend.pipeline.run.run_status import Status
 from fairmend.pipeline.run.state_machine import RunOutcome, StateMachine
 from fairmend.pipeline.run.third_party import evaluated
 

@@ -17,18 +17,9 @@ from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import CrossValidation
 from fairmend.pipeline.run.guards import Guard
+from fairmend.pipeline.run.run_status import EXIT_CODES, Status
 from fairmend.pipeline.run.test_looks import TestLooks
 from fairmend.pipeline.spec import PipelineSpec
-
-Status = Literal["deployable", "passed its policy", "waiting", "escalated", "failed", "rejected"]
-EXIT_CODES: dict[Status, int] = {
-    "deployable": 0,
-    "waiting": 3,
-    "passed its policy": 4,
-    "escalated": 4,
-    "failed": 4,
-    "rejected": 4,
-}
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fairmend.catalog.policy import Policy
-from fairmend.core.errors import RunError
-from fairmend.pipeline.run.approvals import Approval, rejections, settle
-from fairmend.pipeline.run.record import EXIT_CODES
+from fairmend.core.errors import RunError, UsageError, unknown
+from fairmend.pipeline.run.approvals import Approval, check_decision, rejections, settle
 from fairmend.pipeline.storage.run_store import RunStore, StoredRun
 
+Status = Literal["deployable", "passed its policy", "waiting", "escalated", "failed", "rejected"]
+EXIT_CODES: dict[Status, int] = {
+    "deployable": 0,
+    "waiting": 3,
+    "passed its policy": 4,
+    "escalated": 4,
+    "failed": 4,
+    "rejected": 4,
+}
 DEPLOYABLE = {"deployable"}
 OPEN_TO_REJECTION = {"deployable", "passed its policy", "waiting"}
 
@@ -65,3 +75,58 @@ def next_step(status: str, run_id: str) -> str:
     if status in EXIT_CODES:
         return f"see its options with fairmend report {run_id} -o FOLDER"
     return f"bring it to its end with fairmend resume {run_id}"
+
+
+def approve(
+    store: RunStore,
+    run_id: str,
+    *,
+    gate: str,
+    role: str,
+    by: str,
+    approved: bool,
+    note: str = "",
+    answer: str = "",
+) -> StoredRun:
+    """Record a person's decision on a gate of a run.
+
+    Parameters
+    ----------
+    store : RunStore
+        Where the run is kept.
+    run_id, gate, role : str
+        What is decided on, and in which role.
+    by : str
+        Name of the person.
+    approved : bool
+        The decision.
+    note : str
+        Why.
+    answer : str
+        How the objection of another person's rejection was answered, which this approval overrules.
+
+    Raises
+    ------
+    UnknownNameError
+        No such run, gate, or role at that gate.
+    UsageError
+        The run's approvals were assumed, or see :func:`fairmend.pipeline.run.approvals.check_decision`.
+    RunError
+        The record was changed.
+    """
+    stored = store.verified(run_id)
+    if stored.request["assume_approved"]:
+        raise UsageError(
+            f"the approvals of {stored.run_id} were assumed; begin a run without --assume-approved"
+        )
+    policy = Policy(**stored.request["policy"])
+    roles = {g.id: [r for c in g.checks for r in c.roles] for g in policy.gates}
+    roles = {g: r for g, r in roles.items() if r}
+    if gate not in roles:
+        raise unknown("gate with approvals", gate, roles)
+    if role not in roles[gate]:
+        raise unknown(f"role at {gate}", role, roles[gate])
+    decision = Approval(gate, role, by.strip(), approved, note.strip(), answer=answer.strip())
+    check_decision(decision, store.approvals(stored.run_id), distinct=policy.distinct_approvers)
+    store.approve(stored.run_id, decision)
+    return store.run(stored.run_id)

@@ -26,7 +26,7 @@ from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.safety.containment import contained, described, is_ours
 from fairmend.core.serialization import to_plain
 from fairmend.core.technique import Technique
-from fairmend.pipeline.storage.artifacts import dump_frame, load_frame
+from fairmend.pipeline.storage.frames import dump_frame, load_frame
 from fairmend.pipeline.storage.model_files import dump_model, load_model
 from fairmend.pipeline.storage.training_data import dump_data, load_data
 

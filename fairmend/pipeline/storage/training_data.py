@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fairmend.core.data.dataset import Dataset
-from fairmend.pipeline.storage.artifacts import dump_frame, load_frame
+from fairmend.pipeline.storage.frames import dump_frame, load_frame
 
 LABEL, WEIGHT, OWN_WEIGHT, ATTRIBUTE = "\x00label", "\x00weight", "\x00own weight", "\x00attribute "
 

@@ -15,8 +15,9 @@ from fairmend.core.data.roles import Roles
 from fairmend.core.errors import RunError, UnknownNameError
 from fairmend.core.models.learners import make_learner
 from fairmend.pipeline.run.approvals import Approval
-from fairmend.pipeline.storage.artifacts import Artifacts, dump_frame, load_frame
+from fairmend.pipeline.storage.artifacts import Artifacts
 from fairmend.pipeline.storage.checkpoints import Checkpoint
+from fairmend.pipeline.storage.frames import dump_frame, load_frame
 from fairmend.pipeline.storage.run_store import RunStore
 from fairmend.pipeline.storage.step_cache import StepResult
 
