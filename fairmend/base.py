@@ -27,7 +27,7 @@ from fairmend.core.errors import (
 from fairmend.core.findings import Finding, FindingKind
 from fairmend.core.hooks.markers import hookimpl
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.models.learners import fit_weighted, make_learner, split_learner
+from fairmend.core.models.learners import TableEncoder, fit_weighted, make_learner, split_learner
 from fairmend.core.serialization import to_plain
 from fairmend.core.stages import (
     CausalAnalysis,
@@ -178,6 +178,7 @@ __all__ = [
     "Rate",
     "Roles",
     "ScoreTable",
+    "TableEncoder",
     "Technique",
     "TechniqueMetadata",
     "Unseen",

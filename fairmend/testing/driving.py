@@ -116,6 +116,7 @@ def evaluate(technique: Any, p: Problem, weight: dict[str, Any] | None = None) -
         p.scores,
         sensitive_features=p.sensitive,
         baseline=(p.scores >= 0.4).astype(int),
+        X=p.X if technique.reads("X") else None,
         **(weight or {}),
     )
 

@@ -148,6 +148,8 @@ def _outcomes(name: str, values: Any, n_rows: int, tasks: Sequence[Task]) -> NDA
         array = array.astype(np.int64)
     if array.dtype.kind in "iuf" and np.isin(array, (0, 1)).all():
         return array.astype(np.int64)
+    if "multiclass" in tasks and array.dtype.kind != "f":
+        return array
     if set(tasks) & {"regression", "ranking"}:
         return real_values(array, n_rows, name)
     if "multiclass" in tasks:

@@ -6,6 +6,7 @@ from fairmend.plugins.evaluation._corrected_cross_validation import CorrectedCro
 from fairmend.plugins.evaluation._error_rate_audit import ErrorRateAudit
 from fairmend.plugins.evaluation._expected_calibration_error import ExpectedCalibrationError
 from fairmend.plugins.evaluation._generalized_entropy_index import GeneralizedEntropyIndex
+from fairmend.plugins.evaluation._individual_consistency import IndividualConsistency
 from fairmend.plugins.evaluation._intersectional_bias_audit import IntersectionalBiasAudit
 from fairmend.plugins.evaluation._intersectional_evaluation import IntersectionalEvaluation
 from fairmend.plugins.evaluation._pareto_frontier import ParetoFrontier
@@ -20,6 +21,7 @@ __all__ = [
     "ErrorRateAudit",
     "ExpectedCalibrationError",
     "GeneralizedEntropyIndex",
+    "IndividualConsistency",
     "IntersectionalBiasAudit",
     "IntersectionalEvaluation",
     "ParetoFrontier",
