@@ -126,7 +126,8 @@ def run_technique(
     features, parameters, predictions, scores, graph, learner, seed
         As in :func:`fairmend.pipeline.run_technique.run_technique`.
     output : path, optional
-        Where to write the table (CSV or Parquet), or the figures as JSON where there is no table.
+        Where to write the table (CSV or Parquet); where there is none, the figures as JSON, or to a
+        ``.dot`` or ``.gv`` file the causal graph that was made.
     """
     from contextlib import nullcontext
 
@@ -134,6 +135,7 @@ def run_technique(
 
     from fairmend.core.data.files import check_table_name, write_table, write_text
     from fairmend.core.data.table_reading import exact_columns, read_table
+    from fairmend.core.errors import UsageError
     from fairmend.core.safety.containment import guarded, is_ours
     from fairmend.core.text.escaping import json_text
     from fairmend.pipeline.run_technique import run_technique
@@ -158,6 +160,10 @@ def run_technique(
         )
     if output is not None and done.table is not None:
         write_table(output, done.table)
+    elif output is not None and Path(output).suffix in {".dot", ".gv"}:
+        if done.graph is None:
+            raise UsageError(f"{found.metadata.name} makes no causal graph for {output}; name a .json file")
+        write_text(output, done.graph.to_dot())
     elif output is not None:
         write_text(output, json_text(done.to_json()) + "\n")
     return done

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fairmend.audit.predictions import audited_predictions
 from fairmend.core.case import Case, Effect
 from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.causal.graph_io import read_graph, standard_graph
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.group_names import protected_groups
 from fairmend.core.data.roles import Roles
@@ -25,7 +26,6 @@ from fairmend.core.serialization import to_plain
 from fairmend.core.stages import CausalResult, DataChange
 from fairmend.core.stages.effects import change_effect, feature_effect
 from fairmend.core.technique import Technique
-from fairmend.core.text.strict_reading import MOST_YAML_BYTES, parse_yaml, read_text
 from fairmend.core.text.validation import check_seed, validated
 from fairmend.core.text.words import plural
 from fairmend.pipeline.external_inputs import given_columns
@@ -50,6 +50,8 @@ class TechniqueResult:
         The changed data, or scores and decisions of the rows that trained nothing.
     before, after, tests : Measurement, Measurement, Comparison; or None
         Of a technique that makes decisions: the figures without and with it on these rows.
+    graph : CausalGraph or None
+        The causal graph that an analysis made.
     """
 
     technique_id: int | str
@@ -60,6 +62,7 @@ class TechniqueResult:
     before: Measurement | None = None
     after: Measurement | None = None
     tests: Comparison | None = None
+    graph: CausalGraph | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON, without the table."""
@@ -145,7 +148,8 @@ def run_technique(
     if features is not None and "features" not in names:
         data = data.without([c for c in data.X.columns if c not in set(features)])
     if ready.stage == "causal":
-        return _analyzed(ready, ready.analyze(data, _graph(graph, data.roles)))
+        known_graph = _graph(graph, data) if graph is not None or ready.metadata.needs_graph else None
+        return _analyzed(ready, ready.analyze(data, known_graph))
     if ready.stage == "evaluation":
         subject = audited_predictions(data, given, probabilities, None, learner, seed)
         found = ready.evaluate(
@@ -160,7 +164,7 @@ def run_technique(
     if ready.stage == "pre-processing":
         known = {
             "learner": make_learner(learner, seed=seed) if ready.metadata.needs_learner else None,
-            "graph": _graph(graph, data.roles) if ready.reads("graph") else None,
+            "graph": _graph(graph, data) if ready.reads("graph") else None,
             "proxies": data.roles.proxies or None,
         }
         return _change(ready, frame, data, known)
@@ -171,7 +175,7 @@ def run_technique(
 
 def _analyzed(technique: Any, found: CausalResult) -> TechniqueResult:
     graph = {} if found.graph is None else {"graph": found.graph.to_mapping()}
-    return _told(technique, {**found.result, **graph})
+    return replace(_told(technique, {**found.result, **graph}), graph=found.graph)
 
 
 def _told(technique: Any, found: Mapping[str, Any]) -> TechniqueResult:
@@ -185,23 +189,8 @@ def _candidates(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.set_index("model") if "model" in frame.columns else frame
 
 
-def _graph(path: str | Path | None, roles: Roles) -> CausalGraph:
-    if path is None:
-        return CausalGraph.from_roles(
-            roles.protected,
-            outcome=roles.outcome,
-            mediators=tuple(m for m in roles.mediators if m not in {*roles.resolving, *roles.proxies}),
-            resolving=roles.resolving,
-            proxies=roles.proxies,
-        )
-    file = Path(path)
-    if not file.is_file():
-        raise UsageError(f"there is no graph file {file}; give JSON, YAML or Graphviz (.dot)")
-    text = read_text(file, str(file), MOST_YAML_BYTES)
-    if file.suffix in {".dot", ".gv"}:
-        return CausalGraph.from_dot(text)
-    raw = parse_yaml(text, str(file))
-    return CausalGraph.from_mapping(raw.get("graph", raw) if isinstance(raw, dict) else raw)
+def _graph(path: str | Path | None, data: Dataset) -> CausalGraph:
+    return standard_graph(data) if path is None else read_graph(path)
 
 
 # -- pre-processing: the table as changed ---------------------------------------------------------
@@ -311,7 +300,7 @@ def _train(
         parts["calibration"],
         parts["validation"],
         learner=make_learner(learner, seed=seed),
-        graph=_graph(graph, data.roles) if technique.reads("graph") else None,
+        graph=_graph(graph, data) if technique.reads("graph") else None,
         seed=seed,
     ).retrained()
     after, effect = run_step(technique, case)

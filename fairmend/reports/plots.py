@@ -294,6 +294,8 @@ def causal_graph(graph: CausalGraph | None, roles: Any) -> Drawing:
         _arrow(axes, boxes[edge.cause], boxes[edge.effect], color=color, arrowstyle="-|>")
     for left, right in graph.hidden:
         _arrow(axes, boxes[left], boxes[right], color="#a7adb5", arrowstyle="<|-|>", linestyle="dashed")
+    for left, right in graph.undirected:
+        _arrow(axes, boxes[left], boxes[right], color="#a7adb5", arrowstyle="-")
     axes.set_xlim(-0.5, depth - 0.5)
     axes.set_ylim(-(widest / 2), widest / 2)
     _role_legend(axes, roles)

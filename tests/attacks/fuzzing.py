@@ -291,14 +291,13 @@ def models(draw: st.DrawFn) -> bytes:
 
 
 def _graph(path: Path) -> CausalGraph:
-    from fairmend.pipeline.run_technique import _graph as read
+    from fairmend.core.causal.graph_io import read_graph
 
-    graph = read(path, ROLES)
-    return graph
+    return read_graph(path)
 
 
 GRAPH = {"graph": {"nodes": ["sex", "pay", "y"], "edges": [["sex", "pay"], ["pay", "y"]]}}
-DOT = b'digraph { sex -> pay; pay -> y [label="x"]; subgraph a { sex; } }'
+DOT = b'digraph { sex -> pay; pay -> y [label="x"]; sex -- age; subgraph a { sex; } }'
 
 TARGETS: dict[str, Target] = {
     "csv": Target(".csv", _csv_content, lambda path: Dataset.read(path, ROLES)),

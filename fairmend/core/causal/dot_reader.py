@@ -1,7 +1,7 @@
 """Read the part of Graphviz's DOT language that a causal graph can be written in.
 
-The grammar is that of https://graphviz.org/doc/info/lang.html, without HTML labels and without
-undirected graphs. What the attributes mean is left to the caller.
+The grammar is that of https://graphviz.org/doc/info/lang.html, without HTML labels; in a ``digraph``,
+``a -- b`` is read as ``a -> b [dir=none]``. What the attributes mean is left to the caller.
 """
 
 from __future__ import annotations
@@ -128,12 +128,13 @@ class _Reader:
             self._expect("=")
             self._name()
             return []
-        ends = [self._end(defaults)]
-        while self._accept("->"):
+        ends, marks = [self._end(defaults)], []
+        while (directed := self._accept("->")) or self._accept("--"):
+            marks.append({} if directed else {"dir": "none"})
             ends.append(self._end(defaults))
         attributes = defaults | self._attributes()
-        for tails, heads in pairwise(ends):
-            self.edges += [DotEdge(tail, head, attributes) for tail in tails for head in heads]
+        for (tails, heads), mark in zip(pairwise(ends), marks, strict=True):
+            self.edges += [DotEdge(tail, head, attributes | mark) for tail in tails for head in heads]
         return [name for end in ends for name in end]
 
     def _end(self, defaults: dict[str, str]) -> list[str]:

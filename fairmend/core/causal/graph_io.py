@@ -8,8 +8,8 @@ from typing import Any
 
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.data.dataset import Dataset
-from fairmend.core.errors import DataError, UsageError
-from fairmend.core.text.strict_reading import parse_json
+from fairmend.core.errors import UsageError
+from fairmend.core.text.strict_reading import MOST_YAML_BYTES, parse_yaml, read_text
 
 
 def read_graph(source: Any) -> CausalGraph:
@@ -18,44 +18,37 @@ def read_graph(source: Any) -> CausalGraph:
     Parameters
     ----------
     source : CausalGraph, mapping, sequence of edges, or path
-        A mapping as :meth:`.graph.CausalGraph.from_mapping` reads it; pairs (cause, effect) or triples
-        with a provenance; or a file: ``.json`` with either of these, ``.dot`` or ``.gv`` for Graphviz.
+        A mapping as :meth:`.graph.CausalGraph.from_mapping` reads it, or one that holds it under
+        ``graph``, as the result of an analysis does; pairs (cause, effect) or triples with a
+        provenance; or a file: ``.dot`` or ``.gv`` for Graphviz, JSON or YAML with any of these.
 
     Raises
     ------
-    DataError
-        The file is not there or is no JSON.
     UsageError
-        The source is none of these, or the graph is not valid.
+        The source is none of these or cannot be read, or the graph is not valid.
     """
     if isinstance(source, CausalGraph):
         return source
     if isinstance(source, str | Path):
         return _read_file(Path(source))
     if isinstance(source, Mapping):
-        return CausalGraph.from_mapping(source)
+        return CausalGraph.from_mapping(source.get("graph", source))
     if isinstance(source, Iterable):
         return CausalGraph.from_edges(source)
     raise UsageError(
         f"a causal graph must come as edges, a mapping or a file, got {type(source).__name__}; "
-        "give pairs (cause, effect) or a path to a .json or .dot file"
+        "give pairs (cause, effect) or a path to a .json, .yaml or .dot file"
     )
 
 
 def _read_file(path: Path) -> CausalGraph:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else type(error).__name__
-        raise DataError(
-            f"the causal graph {path} cannot be read: {reason}; give a .json or .dot file"
-        ) from error
+    if not path.is_file():
+        raise UsageError(f"there is no graph file {path}; give JSON, YAML or Graphviz (.dot)")
+    what = f"the causal graph {path}"
+    text = read_text(path, what, MOST_YAML_BYTES)
     if path.suffix in {".dot", ".gv"}:
         return CausalGraph.from_dot(text)
-    try:
-        content = parse_json(text, f"the causal graph {path}")
-    except UsageError as error:
-        raise DataError(f"{error}; give a .json or .dot file") from error
+    content = parse_yaml(text, what)  # JSON is YAML
     return read_graph(content if isinstance(content, Mapping | list) else {"edges": content})
 
 
@@ -87,6 +80,6 @@ def fitted_graph(graph: CausalGraph, data: Dataset) -> CausalGraph:
         The outcome causes other columns.
     """
     nodes = dict.fromkeys((*graph.nodes, *data.roles.protected, *data.roles.resolving, data.roles.outcome))
-    graph = CausalGraph.from_edges(graph.edges, nodes=nodes, hidden=graph.hidden)
+    graph = CausalGraph.from_edges(graph.edges, nodes=nodes, hidden=graph.hidden, undirected=graph.undirected)
     graph.validate([str(column) for column in data.frame.columns], data.roles.outcome)
     return graph

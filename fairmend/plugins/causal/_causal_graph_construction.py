@@ -30,10 +30,10 @@ class CausalGraphConstruction(CausalAnalysis):
     Parameters
     ----------
     edges : sequence of edges, mapping, CausalGraph or path, optional
-        The graph: pairs (cause, effect) or triples with a provenance, a mapping, or a .json or .dot
-        file. By default the graph that the analysis is given, else the standard graph of the roles:
-        protected attributes act on the outcome directly and through mediators, resolving variables
-        and proxies; covariates act on mediators and outcome.
+        The graph: pairs (cause, effect) or triples with a provenance, a mapping, or a JSON, YAML or
+        .dot file. By default the graph that the analysis is given, else the standard graph of the
+        roles: protected attributes act on the outcome directly and through mediators, resolving
+        variables and proxies; covariates act on mediators and outcome.
     alpha : float, default=0.05
         Level of the tests, after Holm's correction.
     min_effect : float in [0, 1], default=0.05

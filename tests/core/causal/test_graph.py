@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 
 import networkx as nx
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from fairmend.core.causal.graph import CausalGraph, Edge, Independence
+from fairmend.core.causal.orientation import closed_under_meek
 from fairmend.core.errors import MissingColumnError, UnknownNameError, UsageError
 
 WALKTHROUGH = """
@@ -255,14 +256,18 @@ def test_round_trips(seed: int) -> None:
         Edge(a, b, p) for (a, b, _), p in zip(graph.edges, ['the "old" map\\', "role"] * 99, strict=False)
     ]
     graph = CausalGraph.from_edges(
-        edges, nodes=[*graph.nodes, 'odd "name"\\', "-> digraph"], hidden=graph.hidden
+        edges,
+        nodes=[*graph.nodes, 'odd "name"\\', "-> digraph", "-- x"],
+        hidden=graph.hidden,
+        undirected=[('odd "name"\\', "v0"), ("-- x", "-> digraph")],
     )
     assert CausalGraph.from_mapping(json.loads(json.dumps(graph.to_mapping()))) == graph
     assert CausalGraph.from_mapping(yaml.safe_load(yaml.safe_dump(graph.to_mapping()))) == graph
     assert CausalGraph.from_dot(graph.to_dot()) == graph
     assert pickle.loads(pickle.dumps(graph)) == graph  # noqa: S301
     assert hash(CausalGraph.from_dot(graph.to_dot())) == hash(graph)
-    json.dumps(graph.roles("v0", "v1").to_mapping())
+    directed = CausalGraph.from_edges(graph.edges, hidden=graph.hidden)
+    json.dumps(directed.roles("v0", "v1").to_mapping())
 
 
 def test_dot_provenance_direction_and_groups() -> None:
@@ -332,7 +337,16 @@ def test_a_planted_cycle_is_named(length: int) -> None:
         (lambda: CausalGraph.from_dot("digraph { a -> b"), "got the end of the text"),
         (lambda: CausalGraph.from_dot("digraph { a -> <b> }"), "cannot read .* line 1: '<b> }'"),
         (lambda: CausalGraph.from_dot("digraph { a } b"), "expected the end of the text, got 'b'"),
-        (lambda: CausalGraph.from_dot("digraph { a -> b [dir=none] }"), "forward, back or both; got 'none'"),
+        (lambda: CausalGraph.from_dot("digraph { a -> b [dir=up] }"), "back, both or none; got 'up'"),
+        (lambda: CausalGraph.from_edges([], undirected=[("a", "a")]), "two columns; got 'a' twice"),
+        (lambda: CausalGraph.from_edges([], undirected=[("a", "b"), ("b", "a")]), "once; got 'a -- b'"),
+        (lambda: CausalGraph.from_edges([], undirected=["ab"]), "an undirected edge must be a pair"),
+        (
+            lambda: CausalGraph.from_edges([("a", "b")], undirected=[("b", "a")]),
+            "b -- a is also a directed edge",
+        ),
+        (lambda: CausalGraph.from_mapping({"edges": [], "undirected": [["a"]]}), "must be a pair"),
+        (lambda: CausalGraph.from_mapping({"edges": [], "undirected": "ab"}), "'undirected' .* a list"),
         (
             lambda: CausalGraph.from_roles("a", outcome="y", proxies="m", resolving="m"),
             "'m' is given as both",
@@ -373,3 +387,94 @@ def test_implications_read_like_sentences() -> None:
     graph = CausalGraph.from_edges([("a", "m"), ("m", "y")])
     assert graph.implications() == (Independence("a", "y", ("m",)),)
     assert str(graph.implications()[0]) == "a _||_ y | m"
+
+
+def test_undirected_edges_are_read_in_every_way_of_writing_them() -> None:
+    graph = CausalGraph.from_dot("digraph { a -> b -- c; {d e} -- b [color=red]; c -> f [dir=none] }")
+    assert [edge[:2] for edge in graph.edges] == [("a", "b")]
+    assert graph.undirected == (("b", "c"), ("d", "b"), ("e", "b"), ("c", "f"))
+    assert graph.to_mapping()["undirected"] == [["b", "c"], ["d", "b"], ["e", "b"], ["c", "f"]]
+    assert "  n1 --- n2" in graph.to_mermaid().splitlines()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda g: g.roles("a", "y"),
+        lambda g: g.descendants("a"),
+        lambda g: g.ancestors("y"),
+        lambda g: g.parents("y"),
+        lambda g: g.children("a"),
+        lambda g: g.implications(),
+        lambda g: g.is_d_separated("a", "y", "m"),
+        lambda g: g.adjustment_sets("a", "y"),
+        lambda g: g.is_adjustment_set((), "a", "y"),
+    ],
+)
+def test_what_needs_directions_names_the_edges_without_one(use: object) -> None:
+    graph = CausalGraph.from_edges([("a", "y")], undirected=[("a", "m"), ("m", "z")])
+    with pytest.raises(UsageError, match=r"a -- m, m -- z has none; .*'required'") as caught:
+        use(graph)  # type: ignore[operator]
+    assert "\n" not in str(caught.value)
+    many = CausalGraph.from_edges([], undirected=[("h", f"v{i}") for i in range(9)])
+    with pytest.raises(UsageError, match="h -- v5 and 3 more"):
+        many.descendants("h")
+
+
+def test_a_direction_brings_those_that_follow_from_it() -> None:
+    # In a chain without colliders one direction settles the rest downstream.
+    graph = CausalGraph.from_edges([], undirected=[("a", "b"), ("b", "c"), ("c", "d")])
+    found = graph.oriented([("a", "b")])
+    assert found.edges == (Edge("a", "b", "expert"), Edge("b", "c", "derived"), Edge("c", "d", "derived"))
+    assert found.undirected == ()
+    assert graph.oriented([("b", "a")]).undirected == (("b", "c"), ("c", "d"))
+    with pytest.raises(UsageError, match="a -> c needs an undirected edge"):
+        graph.oriented([("a", "c")])
+    triangle = CausalGraph.from_edges([], undirected=[("a", "b"), ("b", "c"), ("a", "c")])
+    with pytest.raises(UsageError, match="no cycle"):
+        triangle.oriented([("a", "b"), ("b", "c"), ("c", "a")])
+    assert ("a", "c", "derived") in triangle.oriented([("a", "b"), ("b", "c")]).edges  # else a cycle
+
+
+def extensions(graph: CausalGraph) -> list[nx.DiGraph]:
+    """All acyclic directions of the undirected edges that make no new unshielded collider."""
+    found = []
+    known = {e[:2] for e in graph.edges}
+    adjacent = {frozenset(e) for e in (*known, *graph.undirected)}
+    for bits in product([False, True], repeat=len(graph.undirected)):
+        turned = [(b, a) if bit else (a, b) for (a, b), bit in zip(graph.undirected, bits, strict=True)]
+        network = nx.DiGraph([*known, *turned])
+        collides = any(
+            frozenset((c, d)) not in adjacent and not {(c, node), (d, node)} <= known
+            for node in network
+            for c, d in combinations(network.predecessors(node), 2)
+        )
+        if nx.is_directed_acyclic_graph(network) and not collides:
+            found.append(network)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_meek_draws_exactly_the_directions_that_all_graphs_of_the_class_share(seed: int) -> None:
+    truth = random_graph(seed, nodes=6, density=0.5)
+    network = with_hidden_nodes(truth)
+    skeleton = {frozenset(e[:2]) for e in truth.edges}
+    colliders = {
+        (parent, node)
+        for node in network
+        for pair in combinations(network.predecessors(node), 2)
+        if frozenset(pair) not in skeleton
+        for parent in pair
+    }
+    rng = np.random.default_rng(seed)
+    told = [e[:2] for e in truth.edges if rng.random() < 0.2]  # background knowledge
+    lines = skeleton - {frozenset(e) for e in (*colliders, *told)}
+    arrows, left = closed_under_meek([*colliders, *told], lines)
+    start = CausalGraph.from_edges(
+        sorted({*colliders, *told}), nodes=truth.nodes, undirected=[tuple(sorted(line)) for line in lines]
+    )
+    members = extensions(start)
+    assert members
+    shared = set.intersection(*(set(member.edges) for member in members))
+    assert arrows == shared
+    assert left == skeleton - {frozenset(e) for e in shared}

@@ -13,7 +13,7 @@ from fairmend.core.case import Case
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
-from fairmend.core.errors import DataError, MissingColumnError, ParameterError, UnknownNameError, UsageError
+from fairmend.core.errors import MissingColumnError, ParameterError, UnknownNameError, UsageError
 from fairmend.plugins.causal import CausalGraphConstruction
 
 
@@ -162,10 +162,10 @@ def test_refuses_graphs_that_cannot_be(bank_data: Dataset, tmp_path: Path) -> No
         build([("approved", "income")])
     with pytest.raises(UsageError, match="resolving variable must be influenced"):
         build([("race", "income")])  # nothing leads to employment_history, which is declared resolving
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(UsageError, match="no graph file"):
         build(tmp_path / "nowhere.json")
     (tmp_path / "bad.json").write_text("{", encoding="utf-8")
-    with pytest.raises(DataError, match=r"neither \.dot nor JSON"):
+    with pytest.raises(UsageError, match="is not YAML"):
         build(tmp_path / "bad.json")
     with pytest.raises(ParameterError, match="edges"):
         CausalGraphConstruction.with_parameters(edges=3)
