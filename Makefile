@@ -7,7 +7,7 @@ TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 # Two test processes share the cores, so each computes on one.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1
 
-.PHONY: demo test bench lint catalog readme clean
+.PHONY: demo test bench lint readme clean
 
 demo: $(VENV)/.base
 	$(BIN)/fairmend demo
@@ -23,9 +23,6 @@ lint: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
-
-catalog: $(VENV)/.base
-	$(BIN)/python -c "from fairmend.catalog.registry import write_snapshot; print(write_snapshot(), 'techniques')"
 
 readme: $(VENV)/.base
 	$(BIN)/python docs/session.py

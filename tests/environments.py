@@ -17,7 +17,7 @@ class Environment:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.home = folder / "environment"
-        subprocess.run([sys.executable, "-m", "venv", "--exclude-pip", self.home], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", self.home], check=True)
         self.python = self.home / "bin" / "python"
         libraries = sysconfig.get_path("purelib")
         own = self.call(self.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout
@@ -47,9 +47,10 @@ class Environment:
         return done
 
     def install(self, *arguments: object) -> None:
-        """Install a project from its folder, without its dependencies."""
+        """Install a project from its folder, without its dependencies, built with the tools that are here."""
         pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", self.python]
-        self.call(*pip, "install", "--no-deps", "--ignore-installed", *arguments)
+        options = ["--no-deps", "--ignore-installed", "--no-build-isolation"]
+        self.call(*pip, "install", *options, *arguments)
 
     def fairmend(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run the command of the environment."""

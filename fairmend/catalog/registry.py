@@ -58,7 +58,7 @@ BUILTINS = (
     "fairmend.pipeline.gates.checks",
 )
 FORMAT = 3
-SNAPSHOT = Path(__file__).resolve().parents[1] / "catalog" / "techniques.json"
+SNAPSHOT = Path(__file__).with_name("techniques.json")  # in a wheel; a checkout has the cache
 
 
 @dataclass(frozen=True)
@@ -398,17 +398,10 @@ def _asked(plugin: Plugin) -> dict[str, Any]:
         return {"problem": str(error)}
 
 
-def write_snapshot(path: Path = SNAPSHOT) -> int:
-    """Write the cards of the built-in techniques, so that a fresh installation lists at once.
-
-    Returns
-    -------
-    int
-        Number of cards.
-    """
+def write_snapshot(path: Path) -> None:
+    """Write the cards of the built-in techniques, so that a fresh installation lists at once."""
     made = {name: {**examine(name, name), "fingerprint": fingerprint(name)} for name in BUILTINS}
     _write_json(path, made)
-    return sum(len(entry["cards"]) for entry in made.values())
 
 
 def fingerprint(target: str) -> str | None:

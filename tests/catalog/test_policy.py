@@ -13,7 +13,7 @@ from fairmend.pipeline.gates.checks import CHECKS
 @pytest.mark.parametrize("name", policy_names())
 def test_every_quantity_that_a_policy_names_is_measured(name):
     policy = load_policy(name)
-    assert {c.check for c in policy.checks()} - {"target", "approval"} <= set(CHECKS)
+    assert {c.metric for c in policy.checks()} - {"target", "approval"} <= set(CHECKS)
     assert all(c.source for g in policy.gates for c in g.checks)
 
 

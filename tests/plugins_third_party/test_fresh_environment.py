@@ -47,7 +47,7 @@ def test_from_nothing_to_a_run(tmp_path):
     assert "fairmend plugin check acme-made-thresholds" in made.stdout
     # A copy, since building writes beside the source.
     shutil.copytree(EXAMPLE, tmp_path / "example", ignore=shutil.ignore_patterns("build", "*.egg-info"))
-    environment.install("--no-build-isolation", "./example", "./acme-made-thresholds")
+    environment.install("./example", "./acme-made-thresholds")
 
     listed = json.loads(environment.fairmend("plugin", "list", "--json").stdout)
     theirs = {e["source"]: e for e in listed if e["source"] != "fairmend"}
