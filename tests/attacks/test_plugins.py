@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 
 from fairmend import api
+from fairmend.base import DataChange, Evaluator, Inprocessor, Postprocessor, Preprocessor
 from fairmend.catalog import code_integrity as integrity
 from fairmend.catalog.policy import PolicyCheck, load_policy
 from fairmend.catalog.registry import Plugin, Registry
 from fairmend.core.errors import DataError, FairmendError, PluginError, RunError, UsageError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.safety.containment import Limits, contained, guarded, is_ours
-from fairmend.core.stages import Evaluator, Inprocessor, Postprocessor, Preprocessor, Resampled
 from fairmend.pipeline.gates import gate_context, gates
 from fairmend.pipeline.gates.checks import CHECKS, Value
 from fairmend.pipeline.gates.gates import evaluate_check
@@ -159,9 +159,9 @@ def test_limits_are_positive_numbers(monkeypatch, variable, given):
 # -- what private verbs return ------------------------------------------------------------------------
 
 
-def about(stage: str, changes: str, **more: Any) -> TechniqueMetadata:
+def about(stage: str, **more: Any) -> TechniqueMetadata:
     return TechniqueMetadata(
-        technique_id=f"acme:{stage}", slug=f"acme-{stage}", name="Acme", stage=stage, family="toy", changes=(changes,),
+        technique_id=f"acme:{stage}", slug=f"acme-{stage}", name="Acme", family="toy",
         summary="Does something.", citation="Acme (2020). Doing.", use_when="It is to be tested.", avoid_when="It is not to be tested.",
         **more,
     )  # fmt: skip
@@ -175,80 +175,82 @@ def answer(*given: Any) -> Any:
 
 
 class Weigh(Preprocessor):
-    metadata = about("pre-processing", needs_retraining=True, changes="weights")
+    metadata = about("pre-processing", modifies=("weights",))
 
-    def _reweight(self, X, sensitive, y, sample_weight):
-        return answer(X, sensitive, y, sample_weight)
+    def _change(self, X, y, groups, sample_weight):
+        return DataChange(sample_weight=answer(X, groups, y, sample_weight))
 
 
 class Change(Preprocessor):
-    metadata = about("pre-processing", needs_retraining=True, changes="features", needs_labels=False)
+    metadata = about("pre-processing")
 
-    def _fit(self, X, sensitive, y):
+    def _fit(self, X):
         self.fitted_ = True
 
-    def _transform(self, X, sensitive):
+    def _transform(self, X):
         return answer(X)
 
 
 class Relabel(Preprocessor):
-    metadata = about("pre-processing", needs_retraining=True, changes="labels")
+    metadata = about("pre-processing", modifies=("labels",))
 
-    def _relabel(self, X, sensitive, y):
-        return answer(y)
+    def _change(self, y, groups):
+        return DataChange(y=answer(y))
 
 
 class Draw(Preprocessor):
-    metadata = about("pre-processing", needs_retraining=True, changes="rows")
+    metadata = about("pre-processing", modifies=("rows",))
 
-    def _resample(self, X, sensitive, y, sample_weight):
-        return answer(X, sensitive, y, sample_weight)
+    def _change(self, X, y, groups, sample_weight):
+        return answer(X, groups, y, sample_weight)
 
 
 class Train(Inprocessor):
-    metadata = about("in-processing", needs_retraining=True, changes="model")
+    metadata = about("in-processing")
 
-    def _fit(self, X, sensitive, y, sample_weight):
+    def _fit(self, y):
         self.rate_ = float(y.mean())
 
-    def _predict_proba(self, X, sensitive):
+    def _predict_proba(self, X):
         return answer(X)
 
 
 class Adjust(Postprocessor):
-    metadata = about("post-processing", "scores", needs_labels=False)
+    metadata = about("post-processing")
 
-    def _fit(self, scores, sensitive, y, sample_weight):
+    def _fit(self, scores):
         pass
 
-    def _adjust(self, scores, sensitive):
+    def _adjust(self, scores):
         return answer(scores)
 
 
 class Look(Evaluator):
-    metadata = TechniqueMetadata(
-        technique_id="acme:evaluation", slug="acme-evaluation", name="Acme", stage="evaluation", family="toy",
-        summary="Looks at decisions.", citation="Acme (2020). Looking.", use_when="It is to be tested.", avoid_when="It is not to be tested.",
-    )  # fmt: skip
+    metadata = about("evaluation")
 
-    def _evaluate(self, evidence):
-        return answer(evidence)
+    def _evaluate(self, y_pred, groups):
+        return answer(y_pred)
 
 
-def weights_of(X, sensitive, y, w):
+def weights_of(X, groups, y, w):
     return np.ones(len(y))
 
 
 def rows_of(*given, **changes):
-    X, sensitive, y, w = given
-    parts = {"X": X, "sensitive": sensitive.frame, "y": y, "weights": w, "origin": np.arange(len(y))}
-    return Resampled(**{**parts, **changes})
+    X, groups, y, w = given
+    parts = {
+        "X": X,
+        "sensitive_features": groups.frame,
+        "y": y,
+        "sample_weight": w,
+        "origin": np.arange(len(y)),
+    }
+    return DataChange(**{**parts, **changes})
 
 
 RETURNED: dict[str, tuple[type, Any, str]] = {
-    "weights: one too few": (Weigh, lambda *g: weights_of(*g)[1:], "_reweight of acme-pre-processing returned 599 values for 600 rows"),
+    "weights: one too few": (Weigh, lambda *g: weights_of(*g)[1:], r"_change \(sample_weight\) of acme-pre-processing returned 599 values for 600 rows"),
     "weights: one too many": (Weigh, lambda *g: np.append(weights_of(*g), 1), "returned 601 values for 600 rows"),
-    "weights: none": (Weigh, lambda *g: None, "returned None; expected one number per row"),
     "weights: a number": (Weigh, lambda *g: 1.0, r"an array of shape \(\)"),
     "weights: a column": (Weigh, lambda *g: weights_of(*g)[:, None], r"an array of shape \(600, 1\)"),
     "weights: words": (Weigh, lambda *g: ["heavy"] * 600, "a list that holds no numbers"),
@@ -266,13 +268,12 @@ RETURNED: dict[str, tuple[type, Any, str]] = {
     "frame: infinite": (Change, lambda X: X.assign(skill=np.inf), "infinite values in the feature 'skill'"),
     "labels: a third": (Relabel, lambda y: y + 1, "the label 2; expected 0 or 1"),
     "labels: one too few": (Relabel, lambda y: y[1:], "599 values for 600 rows"),
-    "labels: none": (Relabel, lambda y: None, "returned None"),
     "labels: words": (Relabel, lambda y: np.where(y == 1, "yes", "no"), "holds no numbers"),
-    "rows: none": (Draw, lambda *g: None, "None; expected a Resampled"),
-    "rows: a frame": (Draw, lambda X, *g: X, "a DataFrame; expected a Resampled"),
-    "rows: short labels": (Draw, lambda *g: rows_of(*g, y=g[2][1:]), r"_resample \(y\) .* 599 values for 600 rows"),
-    "rows: short weights": (Draw, lambda *g: rows_of(*g, weights=np.ones(3)), r"\(weights\) .* 3 values for 600 rows"),
-    "rows: short attributes": (Draw, lambda *g: rows_of(*g, sensitive=g[1].frame[:5]), r"\(sensitive\) .* 5 rows for 600"),
+    "rows: none": (Draw, lambda *g: None, "None; expected a DataChange"),
+    "rows: a frame": (Draw, lambda X, *g: X, "a DataFrame; expected a DataChange"),
+    "rows: short labels": (Draw, lambda *g: rows_of(*g, y=g[2][1:]), r"_change \(y\) .* 599 values for 600 rows"),
+    "rows: short weights": (Draw, lambda *g: rows_of(*g, sample_weight=np.ones(3)), r"\(sample_weight\) .* 3 values for 600 rows"),
+    "rows: short attributes": (Draw, lambda *g: rows_of(*g, sensitive_features=g[1].frame[:5]), r"\(sensitive_features\) .* 5 rows for 600"),
     "rows: from nowhere": (Draw, lambda *g: rows_of(*g, origin=np.full(600, 600)), r"\(origin\) .* from -1 to 599"),
     "rows: gone": (Draw, lambda *g: rows_of(*g, X=g[0][:0]), "no rows"),
     "scores: one too few": (Adjust, lambda s: s[1:], "_adjust of acme-post-processing returned 599 values for 600 rows"),
@@ -294,12 +295,8 @@ def use(kind: type) -> Any:
     """Use a technique as a user of the library would, and return what it gives."""
     p, made = problem(), kind()
     known = {"sensitive_features": p.sensitive}
-    if kind is Weigh:
-        return made.reweight(p.X, p.y, **known)
-    if kind is Relabel:
-        return made.relabel(p.X, p.y, **known)
-    if kind is Draw:
-        return made.resample(p.X, p.y, **known)
+    if kind in (Weigh, Relabel, Draw):
+        return made.change(p.X, p.y, **known)
     if kind is Look:
         return made.evaluate(p.y, p.y, p.scores, **known)
     if kind is Adjust:
@@ -425,7 +422,7 @@ def test_whose_a_class_is_does_not_rest_on_its_word():
 # -- gate checks --------------------------------------------------------------------------------------
 
 SEEN = SimpleNamespace(current=SimpleNamespace(measurement={}), notion="demographic_parity")
-CHECK = PolicyCheck(id="acme", check="acme_rate", at_least=0.1)
+CHECK = PolicyCheck(id="acme", metric="acme_rate", at_least=0.1)
 
 ANSWERS: dict[str, tuple[Any, str]] = {
     "none": (lambda view: None, "must return a fairmend.pipeline.gates.checks.Value, got NoneType"),
@@ -485,18 +482,15 @@ def test_a_check_that_lacks_evidence_does_not_pass():
 MARK = "from fairmend.core.hooks.markers import hookimpl\n"
 GATES = MARK + "@hookimpl\ndef fairmend_gate_checks(): return {names}\n"
 TECHNIQUE = """
-from fairmend.core.hooks.markers import hookimpl
-from fairmend.core.metadata import TechniqueMetadata
-from fairmend.core.stages import Postprocessor
+from fairmend.base import Postprocessor, TechniqueMetadata, hookimpl
 
 class Halve(Postprocessor):
     '''Halve every score.'''
     metadata = TechniqueMetadata(
-        technique_id="acme:halve", slug="acme-halve", name="Halve", stage="post-processing", family="toy",
-        summary="Halves every score.", citation="Acme (2020). Halving.", changes=("scores",), needs_labels=False,
-        needs_protected_at_fit=False, use_when="It is to be tested.", avoid_when="It is not to be tested.")
-    def _fit(self, scores, sensitive, y, sample_weight): pass
-    def _adjust(self, scores, sensitive):
+        technique_id="acme:halve", slug="acme-halve", name="Halve", family="toy",
+        summary="Halves every score.", citation="Acme (2020). Halving.", use_when="It is to be tested.", avoid_when="It is not to be tested.")
+    def _fit(self, scores): pass
+    def _adjust(self, scores):
         {body}
 
 @hookimpl
@@ -684,30 +678,30 @@ def wrong(*given: Any, **named: Any) -> None:
 
 
 REPLACED: dict[str, tuple[Any, str, Any, str]] = {
-    "a function": (gates, "judge", wrong, "fairmend.pipeline.gates.gates.judge"),
+    "a function": (gates, "evaluate_check", wrong, "fairmend.pipeline.gates.gates.evaluate_check"),
     "an imported function": (
         state_machine,
-        "judge_gate",
+        "evaluate_gate",
         wrong,
-        "fairmend.pipeline.run.state_machine.judge_gate",
+        "fairmend.pipeline.run.state_machine.evaluate_gate",
     ),
     "a method": (
-        gate_context.Judged,
+        gate_context.ModelEvaluation,
         "against",
         wrong,
-        "fairmend.pipeline.gates.gate_context.Judged.against",
+        "fairmend.pipeline.gates.gate_context.ModelEvaluation.against",
     ),
     "a property": (
-        gate_context.Judged,
+        gate_context.ModelEvaluation,
         "decisions",
         property(wrong),
-        "fairmend.pipeline.gates.gate_context.Judged.decisions",
+        "fairmend.pipeline.gates.gate_context.ModelEvaluation.decisions",
     ),
     "a class by its copy": (
         state_machine,
-        "Judged",
-        type("Judged", (gate_context.Judged,), {}),
-        "fairmend.pipeline.run.state_machine.Judged",
+        "ModelEvaluation",
+        type("ModelEvaluation", (gate_context.ModelEvaluation,), {}),
+        "fairmend.pipeline.run.state_machine.ModelEvaluation",
     ),
     "a function by no function": (
         gate_context,
@@ -717,9 +711,9 @@ REPLACED: dict[str, tuple[Any, str, Any, str]] = {
     ),
     "our own, in a wrong place": (
         gates,
-        "judge_gate",
-        gates.judge,
-        "fairmend.pipeline.gates.gates.judge_gate",
+        "evaluate_gate",
+        gates.evaluate_check,
+        "fairmend.pipeline.gates.gates.evaluate_gate",
     ),
 }
 

@@ -347,7 +347,7 @@ def test_an_undefined_figure_never_passes(case: str) -> None:
     policy = load_policy("playbook")
     check = policy.gate("post-processing").checks[0]
     if name != "target":
-        check = check.model_copy(update={"check": name, "below": 0.1})
+        check = check.model_copy(update={"metric": name, "below": 0.1})
     functions = dict.fromkeys((name, policy.target("demographic_parity").check), lambda view: value)
     found = evaluate_check(check, Notion(), policy, functions, gate="gate-4")  # type: ignore[arg-type]
     assert found.verdict == expected
@@ -377,7 +377,7 @@ def test_a_patched_measure_is_an_error(monkeypatch: pytest.MonkeyPatch, registry
 
 
 def test_a_patched_test_gate_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
-    monkeypatch.setattr(final_evaluation, "judge_gate", lambda *a, **k: [])
+    monkeypatch.setattr(final_evaluation, "evaluate_gate", lambda *a, **k: [])
     with pytest.raises(RunError, match=r"final\.fairness is required and was not judged"):
         drive(people(), registry)
 

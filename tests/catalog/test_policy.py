@@ -81,7 +81,7 @@ def test_an_unsound_policy_is_a_one_line_error(tmp_path, text, message):
 
 
 def test_bounds_hold_as_they_read():
-    assert PolicyCheck(id="a", check="f1", at_least=0.7).holds(0.7)
-    assert not PolicyCheck(id="a", check="f1", above=0.7).holds(0.7)
-    assert PolicyCheck(id="a", check="f1", at_most=0.7).holds(0.7)
-    assert not PolicyCheck(id="a", check="f1", below=0.7).holds(0.7)
+    assert PolicyCheck(id="a", metric="f1", at_least=0.7).holds(0.7)
+    assert not PolicyCheck(id="a", metric="f1", above=0.7).holds(0.7)
+    assert PolicyCheck(id="a", metric="f1", at_most=0.7).holds(0.7)
+    assert not PolicyCheck(id="a", metric="f1", below=0.7).holds(0.7)

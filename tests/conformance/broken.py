@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from fairmend.core.data.groups import Groups
-from fairmend.core.errors import DataError, InsufficientDataError
+from fairmend.base import DataChange, DataError, Groups, InsufficientDataError
 from fairmend.core.technique import sample_weights
 from fairmend.plugins.evaluation import ExpectedCalibrationError
 from fairmend.plugins.inprocessing import FairnessConstrainedLR
@@ -75,56 +74,56 @@ class AnyParameter(InstanceWeighting):
 
 @breaks("row_counts")
 class LosesTheLastRow(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
-        return super()._reweight(X, sensitive, y, sample_weight)[:-1]
+    def _change(self, X, y, groups, sample_weight):
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight[:-1])
 
 
 @breaks("prints_nothing")
 class TellsEverybody(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
+    def _change(self, X, y, groups, sample_weight):
         print("weighing", len(y), "rows")
-        return super()._reweight(X, sensitive, y, sample_weight)
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight)
 
 
 @breaks("same_seed_same_result")
 class FreshEntropy(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
-        weights = super()._reweight(X, sensitive, y, sample_weight)
-        return weights + np.random.default_rng().random(len(weights)) * 1e-9
+    def _change(self, X, y, groups, sample_weight):
+        weights = super()._change(y, groups, sample_weight).sample_weight
+        return DataChange(sample_weight=weights + np.random.default_rng().random(len(weights)) * 1e-9)
 
 
 @breaks("inputs_unmodified")
 class WritesIntoFeatures(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
+    def _change(self, X, y, groups, sample_weight):
         X["noise"] = 0.0
-        return super()._reweight(X, sensitive, y, sample_weight)
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight)
 
 
 @breaks("row_order")
 class FirstRowDecides(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
+    def _change(self, X, y, groups, sample_weight):
         factor = 1 + 0.01 * np.tanh(X["noise"].iloc[0])
-        return super()._reweight(X, sensitive, y, sample_weight) * factor
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight * factor)
 
 
 @breaks("column_order")
 class FirstColumnDecides(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
+    def _change(self, X, y, groups, sample_weight):
         factor = 1 + 0.001 * ord(str(X.columns[0])[0])
-        return super()._reweight(X, sensitive, y, sample_weight) * factor
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight * factor)
 
 
 @breaks("group_names")
 class FirstNameFavored(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
-        weights = super()._reweight(X, sensitive, y, sample_weight)
-        return np.where(sensitive.codes == 0, weights * 1.01, weights)
+    def _change(self, X, y, groups, sample_weight):
+        weights = super()._change(y, groups, sample_weight).sample_weight
+        return DataChange(sample_weight=np.where(groups.codes == 0, weights * 1.01, weights))
 
 
 @breaks("integer_weights")
 class IgnoresWeights(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
-        return super()._reweight(X, sensitive, y, np.ones(len(y)))
+    def _change(self, X, y, groups, sample_weight):
+        return DataChange(sample_weight=super()._change(y, groups, np.ones(len(y))).sample_weight)
 
 
 @breaks("unfitted_raises")
@@ -132,14 +131,14 @@ class AlwaysReady(PlattScaling):
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
-    def _adjust(self, scores, sensitive):
-        return super()._adjust(scores, sensitive) if hasattr(self, "fitted_") else scores
+    def _adjust(self, scores):
+        return super()._adjust(scores) if hasattr(self, "fitted_") else scores
 
 
 @breaks("protected_withheld")
 class ReadsTheAttributeAnyway(PlattScaling):
-    def adjust(self, scores, *, sensitive_features=None, key=None, seed=0):
-        out = super().adjust(scores, key=key, seed=seed)
+    def adjust(self, scores, *, sensitive_features=None):
+        out = super().adjust(scores)
         if sensitive_features is None:
             return out
         return np.clip(out + 0.01 * (Groups.of(sensitive_features).codes == 0), 0, 1)
@@ -153,75 +152,77 @@ class ReadsTheAttributeAtFit(PlattScaling):
         self.spread_ = float(np.ptp(means))
         return super().fit(scores, y, sample_weight=sample_weight)
 
-    def _adjust(self, scores, sensitive):
-        return super()._adjust(scores, sensitive) * (1 - self.spread_ / 10)
+    def _adjust(self, scores):
+        return super()._adjust(scores) * (1 - self.spread_ / 10)
 
 
 @breaks("no_leakage")
 class LooksAtTheBatch(PlattScaling):
-    def _adjust(self, scores, sensitive):
-        return np.clip(super()._adjust(scores, sensitive) + 0.001 * scores.mean(), 0, 1)
+    def _adjust(self, scores):
+        return np.clip(super()._adjust(scores) + 0.001 * scores.mean(), 0, 1)
 
 
 @breaks("changes_declared")
 class SaysLabels(InstanceWeighting):
-    metadata = told(InstanceWeighting, changes=("labels",))
+    metadata = told(InstanceWeighting, modifies=("labels",))
 
 
 @breaks("keeps_rank_order")
 class Wavy(PlattScaling):
-    def _adjust(self, scores, sensitive):
-        return np.clip(super()._adjust(scores, sensitive) + 0.01 * np.sin(200 * scores), 0, 1)
+    def _adjust(self, scores):
+        return np.clip(super()._adjust(scores) + 0.01 * np.sin(200 * scores), 0, 1)
 
 
 @breaks("randomized_declared")
 class SecretCoin(GroupThresholds):
-    def _adjust(self, scores, sensitive):
-        return super()._adjust(scores, sensitive) * 0.995
+    def _decide(self, scores, groups):
+        return super()._decide(scores, groups) * 0.995
 
 
 @breaks("results_in_range")
 class AboveOne(PlattScaling):
-    def _adjust(self, scores, sensitive):
-        out = super()._adjust(scores, sensitive)
+    def _adjust(self, scores):
+        out = super()._adjust(scores)
         return np.where(out > 0.9, out + 0.2, out)
 
 
 @breaks("persistence")
 class HoldsALambda(PlattScaling):
-    def _fit(self, scores, sensitive, y, sample_weight):
-        super()._fit(scores, sensitive, y, sample_weight)
+    def _fit(self, scores, y, sample_weight):
+        super()._fit(scores, y, sample_weight)
         self.hook_ = lambda s: s
 
 
 @breaks("plain_report")
 class ReportsAnObject(PlattScaling):
-    def _fit(self, scores, sensitive, y, sample_weight):
-        super()._fit(scores, sensitive, y, sample_weight)
+    def _fit(self, scores, y, sample_weight):
+        super()._fit(scores, y, sample_weight)
         self.diagnostics_ = {"curves": [{"curve": slice(0, 1)}]}
 
 
 @breaks("attribute_types")
 class NumbersAreOtherGroups(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
-        numeric = pd.api.types.is_numeric_dtype(sensitive.frame.iloc[:, 0])
-        return super()._reweight(X, sensitive, y, sample_weight) * (1.01 if numeric else 1.0)
+    def _change(self, X, y, groups, sample_weight):
+        numeric = pd.api.types.is_numeric_dtype(groups.frame.iloc[:, 0])
+        return DataChange(
+            sample_weight=super()._change(y, groups, sample_weight).sample_weight * (1.01 if numeric else 1.0)
+        )
 
 
 @breaks("missing_group")
 class ForgetsTheMissing(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
-        weights = super()._reweight(X, sensitive, y, sample_weight)
-        gone = [i for i, name in enumerate(sensitive.labels) if name == "missing"]
-        return np.where(np.isin(sensitive.codes, gone), 0.0, weights)
+    def _change(self, X, y, groups, sample_weight):
+        weights = super()._change(y, groups, sample_weight).sample_weight
+        gone = [i for i, name in enumerate(groups.labels) if name == "missing"]
+        return DataChange(sample_weight=np.where(np.isin(groups.codes, gone), 0.0, weights))
 
 
 @breaks("many_groups")
 class NeverFour(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
-        if sensitive.n_groups >= 4 and not any("&" in name for name in sensitive.labels):
+    def _change(self, X, y, groups, sample_weight):
+        if groups.n_groups >= 4 and not any("&" in name for name in groups.labels):
             raise DataError("four groups are too many")
-        return super()._reweight(X, sensitive, y, sample_weight)
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight)
 
 
 @breaks("several_attributes")
@@ -231,10 +232,10 @@ class NeverCrossed(InstanceWeighting):
         addresses=tuple(k for k in InstanceWeighting.metadata.addresses if k != "intersectional-disparity"),
     )
 
-    def _reweight(self, X, sensitive, y, sample_weight):
-        if any("&" in name for name in sensitive.labels):
+    def _change(self, X, y, groups, sample_weight):
+        if any("&" in name for name in groups.labels):
             raise DataError("one attribute only")
-        return super()._reweight(X, sensitive, y, sample_weight)
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight)
 
 
 @breaks("unseen_group")
@@ -246,76 +247,68 @@ class AnyGroupWillDo(GroupThresholds):
 
 @breaks("empty_cell")
 class NotANumber(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
+    def _change(self, X, y, groups, sample_weight):
         try:
-            return super()._reweight(X, sensitive, y, sample_weight)
+            return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight)
         except InsufficientDataError:
             if len(y) <= 10:
                 raise
-            return np.full(len(y), np.nan)
+            return DataChange(sample_weight=np.full(len(y), np.nan))
 
 
 @breaks("one_class")
 class OneClassIsFine(InstanceWeighting):
-    def reweight(self, X, y, *, sensitive_features, sample_weight=None):
+    def change(self, X, y, *, sensitive_features, sample_weight=None):
         if len(np.unique(y)) < 2:
-            return np.ones(len(y))
-        return (
-            super()
-            .change(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
-            .sample_weight
-        )
+            return DataChange(sample_weight=np.ones(len(y)))
+        return super().change(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
 
 
 @breaks("one_group")
 class OneGroupIsFine(InstanceWeighting):
-    def reweight(self, X, y, *, sensitive_features, sample_weight=None):
+    def change(self, X, y, *, sensitive_features, sample_weight=None):
         if Groups.of(sensitive_features).n_groups < 2:
-            return np.ones(len(y))
-        return (
-            super()
-            .change(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
-            .sample_weight
-        )
+            return DataChange(sample_weight=np.ones(len(y)))
+        return super().change(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
 
 
 @breaks("degenerate_columns")
 class DividesByTheSpread(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
+    def _change(self, X, y, groups, sample_weight):
         spread = X.select_dtypes("number").std().to_numpy()
         with np.errstate(invalid="ignore"):
             factor = (spread / spread).mean()
-        return super()._reweight(X, sensitive, y, sample_weight) * factor
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight * factor)
 
 
 @breaks("missing_features")
 class NeedsEveryValue(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
+    def _change(self, X, y, groups, sample_weight):
         if X.isna().to_numpy().any():
             raise IndexError("unexpected NaN")
-        return super()._reweight(X, sensitive, y, sample_weight)
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight)
 
 
 @breaks("ten_rows")
 class NeedsTwenty(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
+    def _change(self, X, y, groups, sample_weight):
         if len(y) < 20:
             raise IndexError("index 19 is out of bounds")
-        return super()._reweight(X, sensitive, y, sample_weight)
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight)
 
 
 @breaks("ten_thousand_rows")
 class SmallDataOnly(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
+    def _change(self, X, y, groups, sample_weight):
         if len(y) >= 10_000:
             raise MemoryError("a distance matrix of all rows")
-        return super()._reweight(X, sensitive, y, sample_weight)
+        return DataChange(sample_weight=super()._change(y, groups, sample_weight).sample_weight)
 
 
 @breaks("effect")
 class DoesNothingGood(InstanceWeighting):
-    def _reweight(self, X, sensitive, y, sample_weight):
-        return sample_weight * 1.001
+    def _change(self, X, y, groups, sample_weight):
+        return DataChange(sample_weight=sample_weight * 1.001)
 
 
 @breaks("predict_classes")
@@ -326,5 +319,5 @@ class ForgetsTheClasses(FairnessConstrainedLR):
 
 @breaks("sees_bias")
 class NothingToSee(ExpectedCalibrationError):  # noqa: N818 - an evaluation, not an exception
-    def _evaluate(self, evidence):
+    def _evaluate(self, y_true, y_score, groups, sample_weight):
         return {"value": 0.0}

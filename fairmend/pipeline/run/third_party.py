@@ -190,6 +190,8 @@ def _packed(before: Case, after: Case, effect: Effect) -> bytes:
             {
                 "effect": effect.to_json(),
                 "graph": None if after.graph is None else after.graph.to_mapping(),
+                "repair": after.repair,
+                "leave_out": after.leave_out,
                 "results": {k: v for k, v in after.results.items() if before.results.get(k) is not v},
             }
         )
@@ -204,7 +206,11 @@ def _packed(before: Case, after: Case, effect: Effect) -> bytes:
 def _unpacked(content: bytes, before: Case, packages: Iterable[str]) -> tuple[Case, Effect]:
     parts = _unzipped(content)
     step = json.loads(parts["step"])
-    case = before.replace(results={**before.results, **step["results"]})
+    case = before.replace(
+        results={**before.results, **step["results"]},
+        repair=tuple(step["repair"]),
+        leave_out=tuple(step["leave_out"]),
+    )
     if step["graph"] is not None:
         case = case.replace(graph=CausalGraph.from_mapping(step["graph"]))
     if "train" in parts:

@@ -64,6 +64,8 @@ class Checkpoint:
             "model": SAME if case.model is former.model else self.put_model(case.model),
             "train": SAME if case.train is former.train else self.store.artifacts.put(dump_data(case.train)),
             "graph": graph,
+            "repair": case.repair,
+            "leave_out": case.leave_out,
             "results": {k: v for k, v in case.results.items() if former.results.get(k) is not v},
             "effect": after.effect.to_json(),
             "seconds": after.seconds,
@@ -88,7 +90,11 @@ class Checkpoint:
             case = case.replace(train=load_data(self.store.artifacts.get(parts["train"]), before.case.train))
         if parts["graph"] is not None:
             case = case.replace(graph=CausalGraph.from_mapping(parts["graph"]))
-        case = case.replace(results={**case.results, **parts["results"]})
+        case = case.replace(
+            results={**case.results, **parts["results"]},
+            repair=tuple(parts["repair"]),
+            leave_out=tuple(parts["leave_out"]),
+        )
         raw = parts["effect"]
         effect = Effect(raw["kind"], raw["share"], raw["text"], raw["size"], raw["detail"])
         return case, effect, parts["seconds"]

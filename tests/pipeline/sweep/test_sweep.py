@@ -222,7 +222,7 @@ def test_the_frontier_is_that_of_the_technique(registry, undisturbed):
 
 def test_a_target_that_is_no_figure_is_refused(data, registry):
     raw = load_policy("playbook").model_dump()
-    raw["targets"]["demographic_parity"] = {"id": "t", "check": "expected_calibration_error", "below": 0.1}
+    raw["targets"]["demographic_parity"] = {"id": "t", "metric": "expected_calibration_error", "below": 0.1}
     with pytest.raises(
         UsageError, match="sets its target for demographic_parity on expected_calibration_error"
     ):
