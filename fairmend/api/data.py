@@ -108,7 +108,7 @@ def audit(
     observer : callable, optional
         Told of every event, as it happens.
     """
-    from fairmend.audit import audit as run_audit
+    from fairmend.auditing import audit as run_audit
     from fairmend.core.data.dataset import Dataset
 
     if isinstance(predictions, str) or isinstance(scores, str):

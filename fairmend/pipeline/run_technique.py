@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fairmend.audit.predictions import audited_predictions
+from fairmend.auditing.predictions import audited_predictions
 from fairmend.core.case import Case, Effect
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.causal.graph_io import read_graph, standard_graph

@@ -581,7 +581,7 @@ def test_a_check_of_a_plugin_never_takes_the_place_of_ours(install):
     registry = install(greedy=("greedy", GATES.format(names="{'accuracy': len}")))
     assert gate_functions(registry)["accuracy"] is CHECKS["accuracy"]
     assert (
-        "claims the gate 'accuracy', which the plugin fairmend.pipeline.gates.checks"
+        "claims the gate check 'accuracy', which the plugin fairmend.pipeline.gates.checks"
         in registry.problems["greedy"]
     )
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import fairmend
-from fairmend.audit import audit
-from fairmend.audit.leakage import label_leaks
+from fairmend.auditing import audit
+from fairmend.auditing.leakage import label_leaks
 from fairmend.catalog.policy import Policy, load_policy, merged, raw_policy
 from fairmend.catalog.registry import Registry
 from fairmend.core.data.copies import copies_of

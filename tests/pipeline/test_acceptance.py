@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import fairmend
-from fairmend.audit import audit
+from fairmend.auditing import audit
 from fairmend.catalog.policy import Policy, merged, raw_policy
 from fairmend.catalog.registry import Registry
 from fairmend.cli import invoke

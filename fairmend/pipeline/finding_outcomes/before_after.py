@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from fairmend.audit.candidate_findings import Reading
-from fairmend.audit.severity_thresholds import Thresholds, thresholds
+from fairmend.auditing.candidate_findings import Reading
+from fairmend.auditing.severity_thresholds import Thresholds, thresholds
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.findings import Finding

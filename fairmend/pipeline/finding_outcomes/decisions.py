@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fairmend.audit.candidate_findings import Reading
-from fairmend.audit.group_gaps import ERROR_RATE, OUTCOME
-from fairmend.audit.intersectional import CELLS, members_of, parent_rates
+from fairmend.auditing.candidate_findings import Reading
+from fairmend.auditing.group_gaps import ERROR_RATE, OUTCOME
+from fairmend.auditing.intersectional import CELLS, members_of, parent_rates
 from fairmend.core.data.groups import Groups
 from fairmend.core.findings import Finding
 from fairmend.core.metrics import PairedTable, compare, measure, metric

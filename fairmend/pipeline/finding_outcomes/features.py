@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairmend.audit.candidate_findings import Reading
-from fairmend.audit.features import PROBE_ROWS, Binned, area, binned, probe, rates_by_bin
-from fairmend.audit.mediators import CARRIED, REPLICATES, carried_gap
-from fairmend.audit.predictions import folds_of
-from fairmend.audit.proxies import FOLDS
+from fairmend.auditing.candidate_findings import Reading
+from fairmend.auditing.features import PROBE_ROWS, Binned, area, binned, probe, rates_by_bin
+from fairmend.auditing.mediators import CARRIED, REPLICATES, carried_gap
+from fairmend.auditing.predictions import folds_of
+from fairmend.auditing.proxies import FOLDS
 from fairmend.core.findings import Finding
 from fairmend.core.metrics.auc import area_change
 from fairmend.core.metrics.inference.bootstrap import generators, percentile_interval

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from fairmend.audit.candidate_findings import Reading
+from fairmend.auditing.candidate_findings import Reading
 from fairmend.core.findings import Finding
 from fairmend.core.metrics.inference.bootstrap import Interval, generators
 from fairmend.core.metrics.inference.permutation import p_value

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from fairmend.audit.candidate_findings import ORDER, severity
-from fairmend.audit.severity_thresholds import Thresholds
+from fairmend.auditing.candidate_findings import ORDER, severity
+from fairmend.auditing.severity_thresholds import Thresholds
 from fairmend.core.findings import Finding
 from fairmend.core.metrics.inference.bootstrap import Interval
 from fairmend.core.vocabulary import Severity

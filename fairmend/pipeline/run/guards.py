@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from fairmend.audit.leakage import Leak
+from fairmend.auditing.leakage import Leak
 from fairmend.core.metrics import Measurement, metric
 from fairmend.core.metrics.degenerate import Degeneracy, degeneracies
 from fairmend.pipeline.gates.gate_context import ModelEvaluation

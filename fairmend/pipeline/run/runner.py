@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from fairmend.audit.data_warnings import cautions
-from fairmend.audit.leakage import label_leaks
+from fairmend.auditing.data_warnings import cautions
+from fairmend.auditing.leakage import label_leaks
 from fairmend.catalog import code_integrity as integrity
 from fairmend.catalog.policy import Policy, load_policy
 from fairmend.catalog.registry import Registry

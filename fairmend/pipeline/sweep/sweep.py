@@ -11,7 +11,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from fairmend.audit import audit as run_audit
+from fairmend.auditing import audit as run_audit
 from fairmend.catalog import code_integrity as integrity
 from fairmend.catalog.policy import Policy, PolicyCheck, load_policy
 from fairmend.catalog.registry import Registry, fingerprint

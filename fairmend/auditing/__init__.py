@@ -8,17 +8,17 @@ from typing import Any
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from fairmend.audit.candidate_findings import CandidateFinding, conclude
-from fairmend.audit.data_warnings import cautions, leaks
-from fairmend.audit.features import binned, most_telling, rates_by_bin
-from fairmend.audit.group_gaps import BASE_RATE, ERROR_RATE, OUTCOME, compare_groups, group_miscalibration
-from fairmend.audit.imbalance import rarer_outcome, rarer_outcome_in_group, representation
-from fairmend.audit.intersectional import intersectional_disparity
-from fairmend.audit.leakage import label_leaks
-from fairmend.audit.mediators import biased_mediators
-from fairmend.audit.predictions import AuditedPredictions, audited_predictions, folds_of
-from fairmend.audit.proxies import proxies
-from fairmend.audit.severity_thresholds import Thresholds, thresholds
+from fairmend.auditing.candidate_findings import CandidateFinding, conclude
+from fairmend.auditing.data_warnings import cautions, leaks
+from fairmend.auditing.features import binned, most_telling, rates_by_bin
+from fairmend.auditing.group_gaps import BASE_RATE, ERROR_RATE, OUTCOME, compare_groups, group_miscalibration
+from fairmend.auditing.imbalance import rarer_outcome, rarer_outcome_in_group, representation
+from fairmend.auditing.intersectional import intersectional_disparity
+from fairmend.auditing.leakage import label_leaks
+from fairmend.auditing.mediators import biased_mediators
+from fairmend.auditing.predictions import AuditedPredictions, audited_predictions, folds_of
+from fairmend.auditing.proxies import proxies
+from fairmend.auditing.severity_thresholds import Thresholds, thresholds
 from fairmend.core.data.dataset import MINIMUM_ROWS, Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.errors import InsufficientDataError

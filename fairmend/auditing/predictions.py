@@ -55,7 +55,7 @@ def audited_predictions(
     learner: str | None,
     seed: int,
 ) -> AuditedPredictions:
-    """Return the subject of an audit; see :func:`fairmend.audit.audit`."""
+    """Return the subject of an audit; see :func:`fairmend.auditing.audit`."""
     given = predictions is not None or scores is not None
     if model is not None and given:
         raise UsageError("give a model, or its predictions and scores, not both")

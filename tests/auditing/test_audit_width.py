@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from fairmend.audit import audit, features
-from fairmend.audit.features import association, binned, most_telling
+from fairmend.auditing import audit, features
+from fairmend.auditing.features import association, binned, most_telling
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
 

@@ -8,11 +8,11 @@ import pytest
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 
-from fairmend.audit.candidate_findings import Reading, severity
-from fairmend.audit.features import MOST_BINS, area, binned, rates_by_bin
-from fairmend.audit.mediators import _cramers_v, _ks_distance, carried_gap
-from fairmend.audit.predictions import folds_of
-from fairmend.audit.severity_thresholds import Levels, thresholds
+from fairmend.auditing.candidate_findings import Reading, severity
+from fairmend.auditing.features import MOST_BINS, area, binned, rates_by_bin
+from fairmend.auditing.mediators import _cramers_v, _ks_distance, carried_gap
+from fairmend.auditing.predictions import folds_of
+from fairmend.auditing.severity_thresholds import Levels, thresholds
 
 
 def test_the_gap_that_a_feature_carries_is_the_fall_of_the_group_coefficient() -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fairmend.audit.candidate_findings import CandidateFinding, Reading
-from fairmend.audit.features import PROBE_ROWS, Binned, area, probe, rates_by_bin
-from fairmend.audit.predictions import folds_of
-from fairmend.audit.severity_thresholds import Thresholds
+from fairmend.auditing.candidate_findings import CandidateFinding, Reading
+from fairmend.auditing.features import PROBE_ROWS, Binned, area, probe, rates_by_bin
+from fairmend.auditing.predictions import folds_of
+from fairmend.auditing.severity_thresholds import Thresholds
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.types import Floats, Ints

@@ -6,7 +6,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from fairmend.audit.candidate_findings import CandidateFinding, Reading, lacking
+from fairmend.auditing.candidate_findings import CandidateFinding, Reading, lacking
 from fairmend.core.data.groups import Groups
 from fairmend.core.findings import Finding
 from fairmend.core.metrics import Measurement, metric

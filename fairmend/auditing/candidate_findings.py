@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairmend.audit.severity_thresholds import Interval, Levels, Thresholds
+from fairmend.auditing.severity_thresholds import Interval, Levels, Thresholds
 from fairmend.core.findings import Finding
 from fairmend.core.metrics import holm
 from fairmend.core.vocabulary import Severity

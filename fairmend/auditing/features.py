@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from fairmend.audit.predictions import cross_fitted
-from fairmend.audit.severity_thresholds import Interval
+from fairmend.auditing.predictions import cross_fitted
+from fairmend.auditing.severity_thresholds import Interval
 from fairmend.core.metrics.calibration import roc_auc
 from fairmend.core.types import Floats, Ints
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairmend.audit import audit
+from fairmend.auditing import audit
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, FairmendError, InsufficientDataError, UsageError

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.random import Generator
 
-from fairmend.audit.candidate_findings import ORDER, CandidateFinding, Reading, severity
-from fairmend.audit.features import Binned
-from fairmend.audit.severity_thresholds import Thresholds
+from fairmend.auditing.candidate_findings import ORDER, CandidateFinding, Reading, severity
+from fairmend.auditing.features import Binned
+from fairmend.auditing.severity_thresholds import Thresholds
 from fairmend.core.algorithms.least_squares import LinearSystem
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairmend.audit.features import area
-from fairmend.audit.severity_thresholds import Thresholds
+from fairmend.auditing.features import area
+from fairmend.auditing.severity_thresholds import Thresholds
 from fairmend.core.types import Floats, Ints
 
 MOSTLY = 0.9

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from fairmend.audit import audit
+from fairmend.auditing import audit
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
 from fairmend.core.findings import Audit, Finding

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fairmend.audit.candidate_findings import ORDER, CandidateFinding, Reading, lacking
-from fairmend.audit.severity_thresholds import Thresholds
+from fairmend.auditing.candidate_findings import ORDER, CandidateFinding, Reading, lacking
+from fairmend.auditing.severity_thresholds import Thresholds
 from fairmend.core.findings import Finding
 from fairmend.core.metrics import GroupTable, Measurement, ScoreTable, metric, permutation_test
 from fairmend.core.metrics.evaluation_tables import chance_level

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fairmend.audit.candidate_findings import CandidateFinding, Reading
-from fairmend.audit.severity_thresholds import Thresholds
+from fairmend.auditing.candidate_findings import CandidateFinding, Reading
+from fairmend.auditing.severity_thresholds import Thresholds
 from fairmend.core.metrics import Estimate, Measurement, wilson
 from fairmend.core.text.words import plural
 
