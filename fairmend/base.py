@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     )
     from fairmend.core.algorithms.quantile_maps import (
         EmpiricalDistribution,
+        barycenter,
         group_distributions,
         group_ranks,
         numbers,
@@ -102,6 +103,7 @@ _ON_REQUEST = {
     "SCORE_STATISTICS": "fairmend.core.metrics.report",
     "ScoreTable": "fairmend.core.metrics",
     "attribute_contrasts": "fairmend.core.causal.adjusted_contrasts",
+    "barycenter": "fairmend.core.algorithms.quantile_maps",
     "best_temperature": "fairmend.core.algorithms.calibration_maps",
     "between_group_entropy": "fairmend.core.metrics.inequality",
     "bootstrap": "fairmend.core.metrics.inference",
@@ -185,6 +187,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "attribute_contrasts",
+    "barycenter",
     "best_temperature",
     "between_group_entropy",
     "bootstrap",

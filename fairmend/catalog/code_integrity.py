@@ -32,7 +32,16 @@ _WRAPPERS: tuple[tuple[type, str], ...] = (
 _AVAILABLE_IF = "sklearn.utils._available_if._AvailableIfDescriptor"
 _WRAPPING_FILES = ("contextlib.py", "sklearn/utils/_set_output.py")
 # The packages that no figure and no gate rests on; techniques are judged by what comes of them.
-_ELSEWHERE = ("cli", "reports", "api", "index", "testing", "plugins", "catalog.registry", "catalog.plugin_loading")
+_ELSEWHERE = (
+    "cli",
+    "reports",
+    "api",
+    "index",
+    "testing",
+    "plugins",
+    "catalog.registry",
+    "catalog.plugin_loading",
+)
 
 
 def verify(registry: Registry) -> None:

@@ -51,33 +51,40 @@ class EmpiricalDistribution:
     ----------
     values : ndarray of float, shape (m,)
         Distinct values, ascending.
-    counts : ndarray of int, shape (m,)
-        How often each occurs.
+    counts : ndarray of float, shape (m,)
+        How often each occurs, or the weight of its rows.
     """
 
     values: Floats
-    counts: NDArray[np.int64]
+    counts: Floats
 
     @classmethod
-    def of(cls, x: Floats) -> EmpiricalDistribution:
-        """Return the law of the values that are not missing."""
-        values, counts = np.unique(x[~np.isnan(x)], return_counts=True)
-        return cls(values, counts)
+    def of(cls, x: Floats, sample_weight: Floats | None = None) -> EmpiricalDistribution:
+        """Return the distribution of the values that are not missing; a weight counts as so many rows."""
+        w = np.ones(len(x)) if sample_weight is None else sample_weight
+        there = ~np.isnan(x) & (w > 0)
+        values, place = np.unique(x[there], return_inverse=True)
+        return cls(values, np.bincount(place, w[there], len(values)))
 
     @property
-    def n(self) -> int:
-        """Number of rows."""
-        return int(self.counts.sum())
+    def n(self) -> float:
+        """Number of rows, or their weight."""
+        return float(self.counts.sum())
 
     @property
     def first(self) -> Floats:
         """Place of the first row of each value, shape (m,)."""
-        return (np.cumsum(self.counts) - self.counts + 0.5) / self.n
+        return (np.cumsum(self.counts) - self.counts + self._half) / self.n
 
     @property
     def last(self) -> Floats:
         """Place of the last row of each value, shape (m,)."""
-        return (np.cumsum(self.counts) - 0.5) / self.n
+        return (np.cumsum(self.counts) - self._half) / self.n
+
+    @property
+    def _half(self) -> Floats:
+        """Half a row, or half of what a value weighs where that is less."""
+        return np.asarray(np.minimum(self.counts, 1.0) / 2)
 
     @property
     def middle(self) -> Floats:
@@ -89,7 +96,7 @@ class EmpiricalDistribution:
         """Places and values between which the quantile function is linear."""
         tied = self.counts > 1
         places = np.sort(np.concatenate([self.first, self.last[tied]]))
-        return places, np.repeat(self.values, np.minimum(self.counts, 2))
+        return places, np.repeat(self.values, 1 + tied)
 
     def rank(self, x: Floats, within: Floats | None = None) -> Floats:
         """Return the place of values in the law, shape (n,); NaN stays NaN.
@@ -104,7 +111,7 @@ class EmpiricalDistribution:
 
         Examples
         --------
-        >>> Law.of(np.array([1.0, 2.0, 2.0, 2.0, 3.0])).rank(np.array([0.0, 1.0, 2.0, 2.5])).tolist()
+        >>> EmpiricalDistribution.of(np.array([1.0, 2.0, 2.0, 2.0, 3.0])).rank(np.array([0.0, 1.0, 2.0, 2.5])).tolist()
         [0.1, 0.1, 0.5, 0.7]
         """
         if within is None:
@@ -117,14 +124,19 @@ class EmpiricalDistribution:
 
         Examples
         --------
-        >>> Law.of(np.array([1.0, 2.0, 2.0, 2.0, 3.0])).quantile(np.array([0.1, 0.2, 0.5, 1.0])).tolist()
+        >>> EmpiricalDistribution.of(np.array([1.0, 2.0, 2.0, 2.0, 3.0])).quantile(np.array([0.1, 0.2, 0.5, 1.0])).tolist()
         [1.0, 1.5, 2.0, 3.0]
         """
         return np.interp(u, *self.knots)
 
 
 def group_distributions(
-    X: pd.DataFrame, features: list[str], groups: Groups, *, fallback: bool
+    X: pd.DataFrame,
+    features: list[str],
+    groups: Groups,
+    *,
+    fallback: bool,
+    sample_weight: Floats | None = None,
 ) -> tuple[dict[str, list[EmpiricalDistribution]], dict[str, list[str]]]:
     """Return the laws of features in each group, and the groups too small to have one.
 
@@ -138,6 +150,8 @@ def group_distributions(
         Groups of the rows.
     fallback : bool
         Give groups of fewer than ``LEAST_VALUES`` values the law of all rows, instead of raising.
+    sample_weight : ndarray of float, shape (n,), optional
+        As how many rows each counts.
 
     Returns
     -------
@@ -155,18 +169,46 @@ def group_distributions(
     small: dict[str, list[str]] = {}
     for name in features:
         x = numbers(X[name])
-        laws = [EmpiricalDistribution.of(x[groups.codes == a]) for a in range(groups.n_groups)]
+        rows = [groups.codes == a for a in range(groups.n_groups)]
+        laws = [
+            EmpiricalDistribution.of(x[r], None if sample_weight is None else sample_weight[r]) for r in rows
+        ]
         few = [label for label, law in zip(groups.labels, laws, strict=True) if law.n < LEAST_VALUES]
         if few and (not fallback or len(laws) - len(few) < 2):
             n = laws[groups.labels.index(few[0])].n
             raise InsufficientDataError(
-                f"feature {name!r} has {n} values in the group {few[0]!r}, fewer than the {LEAST_VALUES} that its law "
+                f"feature {name!r} has {n:g} values in the group {few[0]!r}, fewer than the {LEAST_VALUES} that its law "
                 "needs; merge groups, or set unseen='fallback' to rank small groups among all rows (two others must remain)"
             )
-        pooled = EmpiricalDistribution.of(x)
+        pooled = EmpiricalDistribution.of(x, sample_weight)
         out[name] = [*(law if law.n >= LEAST_VALUES else pooled for law in laws), pooled]
         small.update({name: few} if few else {})
     return out, small
+
+
+def barycenter(laws: list[EmpiricalDistribution], weights: Floats) -> tuple[Floats, Floats]:
+    """Return the Wasserstein-2 barycenter of distributions: its quantile function is the mean of theirs.
+
+    Parameters
+    ----------
+    laws : list of EmpiricalDistribution
+        The distributions.
+    weights : ndarray of shape (len(laws),)
+        What each counts; they sum to 1.
+
+    Returns
+    -------
+    places, values : ndarray of float
+        Between which the quantile function is linear, as a target of :func:`transport`.
+
+    Examples
+    --------
+    >>> low, high = (EmpiricalDistribution.of(np.array(x)) for x in ([1.0, 3.0], [5.0, 9.0]))
+    >>> barycenter([low, high], np.array([0.5, 0.5]))[1].tolist()
+    [3.0, 6.0]
+    """
+    places = np.unique(np.concatenate([law.knots[0] for law in laws]))
+    return places, weights @ np.stack([law.quantile(places) for law in laws])
 
 
 def _present(codes: NDArray[np.intp]) -> NDArray[np.intp]:

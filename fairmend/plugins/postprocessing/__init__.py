@@ -7,6 +7,7 @@ from fairmend.plugins.postprocessing._group_platt_scaling import GroupPlattScali
 from fairmend.plugins.postprocessing._group_thresholds import GroupThresholds
 from fairmend.plugins.postprocessing._isotonic_calibration import IsotonicCalibration
 from fairmend.plugins.postprocessing._platt_scaling import PlattScaling
+from fairmend.plugins.postprocessing._rank_preserving_score_repair import RankPreservingScoreRepair
 from fairmend.plugins.postprocessing._relaxed_error_parity import RelaxedErrorParity
 from fairmend.plugins.postprocessing._temperature_scaling import TemperatureScaling
 
@@ -17,6 +18,7 @@ __all__ = [
     "GroupThresholds",
     "IsotonicCalibration",
     "PlattScaling",
+    "RankPreservingScoreRepair",
     "RelaxedErrorParity",
     "TemperatureScaling",
 ]
