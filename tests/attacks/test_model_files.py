@@ -359,7 +359,9 @@ def test_the_listed_estimators_are_those_of_scikit_learn():
     here = {
         f"{c.__module__}.{c.__name__}" for _, c in all_estimators() if c.__module__.startswith("sklearn.")
     }
-    assert listed("estimators") == here - {"sklearn.cluster._birch.Birch"}  # which skops cannot write
+    # Birch cannot be written by skops; halving searches are there only where experiments were enabled.
+    other = {name for name in here if "_birch." in name or "_search_successive_halving." in name}
+    assert listed("estimators") == here - other
 
 
 # -- plugins --------------------------------------------------------------------------------------

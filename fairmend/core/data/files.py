@@ -118,7 +118,7 @@ def check_spared(outputs: Iterable[str], inputs: Iterable[str]) -> None:
     UsageError
         An output is an input, also by another name (a link), or two outputs are one.
     """
-    read = [path for path in map(Path, inputs) if path.is_file()]
+    read = [path for path in map(Path, inputs) if _is_file(path)]
     seen: dict[str, str] = {}
     for output in outputs:
         path, real = Path(output), os.path.realpath(output)
@@ -134,6 +134,14 @@ def check_spared(outputs: Iterable[str], inputs: Iterable[str]) -> None:
         if real in seen:
             raise UsageError(f"{output} would be written twice (also as {seen[real]}); name another file")
         seen[real] = output
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a word that cannot name one, such as a long value, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def formula_note(frame: pd.DataFrame) -> str:
