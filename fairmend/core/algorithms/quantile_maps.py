@@ -64,7 +64,7 @@ class EmpiricalDistribution:
         w = np.ones(len(x)) if sample_weight is None else sample_weight
         there = ~np.isnan(x) & (w > 0)
         values, place = np.unique(x[there], return_inverse=True)
-        return cls(values, np.bincount(place, w[there], len(values)))
+        return cls(values, np.bincount(place, w[there], len(values)).astype(float))
 
     @property
     def n(self) -> float:
