@@ -64,9 +64,12 @@ if TYPE_CHECKING:
         numbers,
         transport,
     )
-    from fairmend.core.causal.adjusted_contrasts import attribute_contrasts, regressors
+    from fairmend.core.causal.adjusted_contrasts import attribute_contrasts, regressors, unshared
+    from fairmend.core.causal.graph import Edge, Independence
     from fairmend.core.causal.graph_io import fitted_graph, read_graph, standard_graph
+    from fairmend.core.causal.independence import IndependenceTester
     from fairmend.core.causal.interventions import contradictions, failed_claims, intervention_points
+    from fairmend.core.causal.orientation import closed_under_meek, leads
     from fairmend.core.data.synthetic_table import decoded, encoded, numeric_mask
     from fairmend.core.metrics import (
         Estimate,
@@ -95,8 +98,11 @@ if TYPE_CHECKING:
     from fairmend.core.models.torch_training import train_against_adversary
 
 _ON_REQUEST = {
+    "Edge": "fairmend.core.causal.graph",
     "EmpiricalDistribution": "fairmend.core.algorithms.quantile_maps",
     "Estimate": "fairmend.core.metrics",
+    "Independence": "fairmend.core.causal.graph",
+    "IndependenceTester": "fairmend.core.causal.independence",
     "Measurement": "fairmend.core.metrics",
     "PairedTable": "fairmend.core.metrics",
     "Rate": "fairmend.core.metrics.rates",
@@ -108,6 +114,7 @@ _ON_REQUEST = {
     "between_group_entropy": "fairmend.core.metrics.inequality",
     "bootstrap": "fairmend.core.metrics.inference",
     "calibration": "fairmend.core.metrics",
+    "closed_under_meek": "fairmend.core.causal.orientation",
     "compare": "fairmend.core.metrics",
     "contradictions": "fairmend.core.causal.interventions",
     "corrected_resampled_ttest": "fairmend.core.metrics",
@@ -128,6 +135,7 @@ _ON_REQUEST = {
     "inside": "fairmend.core.algorithms.calibration_maps",
     "intersections": "fairmend.core.metrics.tables",
     "intervention_points": "fairmend.core.causal.interventions",
+    "leads": "fairmend.core.causal.orientation",
     "log_probabilities": "fairmend.core.metrics.differential",
     "logit": "fairmend.core.algorithms.calibration_maps",
     "loss_change": "fairmend.core.algorithms.calibration_maps",
@@ -145,6 +153,7 @@ _ON_REQUEST = {
     "standard_graph": "fairmend.core.causal.graph_io",
     "train_against_adversary": "fairmend.core.models.torch_training",
     "transport": "fairmend.core.algorithms.quantile_maps",
+    "unshared": "fairmend.core.causal.adjusted_contrasts",
     "within_group_entropy": "fairmend.core.metrics.inequality",
 }
 
@@ -157,6 +166,7 @@ __all__ = [
     "DataChange",
     "DataError",
     "Dataset",
+    "Edge",
     "EmpiricalDistribution",
     "Estimate",
     "Evaluator",
@@ -165,6 +175,8 @@ __all__ = [
     "FindingKind",
     "Floats",
     "Groups",
+    "Independence",
+    "IndependenceTester",
     "Inprocessor",
     "InsufficientDataError",
     "Ints",
@@ -192,6 +204,7 @@ __all__ = [
     "between_group_entropy",
     "bootstrap",
     "calibration",
+    "closed_under_meek",
     "compare",
     "contradictions",
     "corrected_resampled_ttest",
@@ -214,6 +227,7 @@ __all__ = [
     "inside",
     "intersections",
     "intervention_points",
+    "leads",
     "log_probabilities",
     "logit",
     "loss_change",
@@ -238,6 +252,7 @@ __all__ = [
     "transport",
     "uniform_by_row",
     "unknown",
+    "unshared",
     "within_group_entropy",
 ]
 

@@ -95,7 +95,7 @@ def conditional_independence(
     as dependence, and an adjustment that should be curved can leave a dependence that is not there.
     """
     claim = Independence(x, y, tuple(given))
-    return _Tester(frame, (x, y, *given)).test(claim)
+    return IndependenceTester(frame, (x, y, *given)).test(claim)
 
 
 def check_implications(
@@ -118,7 +118,7 @@ def check_implications(
         In the order of the claims, with p-values adjusted by Holm's method.
     """
     wanted = graph.implications() if claims is None else tuple(claims)
-    tester = _Tester(
+    tester = IndependenceTester(
         frame, tuple(dict.fromkeys(c for claim in wanted for c in (claim.x, claim.y, *claim.given)))
     )
     results = [tester.test(claim) for claim in wanted]
@@ -128,8 +128,16 @@ def check_implications(
     )
 
 
-class _Tester:
-    """Columns prepared once for many tests."""
+class IndependenceTester:
+    """Columns prepared once for many tests of :func:`conditional_independence`.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The data.
+    columns : tuple of str
+        The columns that tests will name.
+    """
 
     def __init__(self, frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
         for name in columns:
@@ -142,9 +150,11 @@ class _Tester:
 
     @cached_property
     def system(self) -> LinearSystem:
+        """All columns, decomposed once."""
         return LinearSystem.from_frame(self.frame, self.columns)
 
     def test(self, claim: Independence) -> IndependenceTest:
+        """Return the outcome of the test of a claim."""
         columns = (claim.x, claim.y, *claim.given)
         if len(set(columns)) < len(columns):
             raise UsageError(f"an independence needs each column once; got {', '.join(columns)}")

@@ -1,10 +1,11 @@
 """Techniques that look at causes."""
 
 from fairmend.base import hookimpl
+from fairmend.plugins.causal._causal_discovery_pc import CausalDiscoveryPC
 from fairmend.plugins.causal._causal_graph_construction import CausalGraphConstruction
 from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
 
-__all__ = ["CausalGraphConstruction", "SensitivityAnalysis"]
+__all__ = ["CausalDiscoveryPC", "CausalGraphConstruction", "SensitivityAnalysis"]
 
 
 @hookimpl

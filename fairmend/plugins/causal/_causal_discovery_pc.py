@@ -1,0 +1,247 @@
+"""Constraint-based causal discovery (PC), Spirtes, Glymour & Scheines 2000."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import Interval
+
+from fairmend.base import (
+    CausalAnalysis,
+    CausalGraph,
+    CausalResult,
+    Dataset,
+    Independence,
+    IndependenceTester,
+    TechniqueMetadata,
+    UsageError,
+    regressors,
+    row_hash,
+    uniform_by_row,
+    unknown,
+    unshared,
+)
+from fairmend.plugins.causal._cpdag import Arrow, Knowledge, Skeleton, directed, skeleton
+
+
+class CausalDiscoveryPC(CausalAnalysis):
+    """Find which columns cause which, as far as conditional independence in the data can tell.
+
+    Parameters
+    ----------
+    alpha : float, default=0.05
+        Level of each test; a larger p-value takes an edge away.
+    min_effect : float in [0, 1], default=0.0
+        Strength of dependence below which an edge is taken away as well; in many rows any dependence is
+        significant.
+    max_conditioning : int or None, default=3
+        Most columns to condition on; the paper's method, None, sets no limit.
+    tiers : list of lists of str, optional
+        Columns in the order in which their values came about: none is caused by one of a later tier.
+    required, forbidden : list of (cause, effect), optional
+        Direct effects that are known to be there, or known to be impossible.
+    use_roles : bool, default=True
+        Whether nothing causes a protected attribute, and the outcome causes nothing. Protected
+        attributes that depend on each other are then joined by a hidden common cause.
+    n_subsamples : int, default=10
+        Random halves of the rows on which the search is repeated, for the frequency of each edge.
+    random_state : int, optional
+        Seed of the halves.
+
+    Notes
+    -----
+    The result is a class of graphs (a CPDAG): all of them fit the tests equally well, and an edge on whose
+    direction they differ stays undirected. Give what is known as ``tiers``, ``required`` or ``forbidden``
+    to direct more; whatever reads the graph and needs directions names the edges that lack one. Take
+    the graph as a proposal to people, and test it by technique 53.
+
+    Tests are the G-test where all columns are discrete, Fisher's z where they are numbers, and Wilks'
+    Lambda for mixtures. They assume that no common cause is missing, that independent rows were not
+    selected by their values, and that no independence is a coincidence. A column that others determine
+    breaks the last one: such edges are kept and listed as ``untestable``. Missing numbers take the
+    median; sample weights are not used.
+
+    Of several sets that separate two columns the one with the largest p-value counts, and where
+    colliders contradict each other the one whose ends are separated most clearly, so that the order
+    of the columns changes nothing; what was overruled is listed as ``contradicted``. Halves of the
+    rows are drawn instead of bootstrap samples, whose repeated rows look like dependence.
+
+    References
+    ----------
+    P. Spirtes, C. Glymour and R. Scheines (2000), *Causation, prediction, and search*, section 5.4.2. D. Colombo
+    and M. H. Maathuis (2014), JMLR 15, for independence of the order. C. Meek (1995), UAI, for the rules of
+    orientation. N. Meinshausen and P. Bühlmann (2010), "Stability selection", JRSS-B, for the halves.
+    """
+
+    metadata = TechniqueMetadata(
+        technique_id=52,
+        slug="causal-discovery-pc",
+        name="Constraint-based causal discovery (PC)",
+        family="discovery",
+        summary="Proposes a causal graph from the conditional independences in the data, and says which directions they leave open.",
+        citation="spirtes2000causation",
+        addresses=("biased-mediator", "proxy-variable"),
+        tasks=("binary", "multiclass", "regression"),
+        minimum_rows=100,
+        complexity="high",
+        duration_weeks=(1, 3),
+        compute="medium",
+        use_when="Nobody can draw the causal diagram, or people disagree about it, and there are many rows and few columns.",
+        avoid_when="Important common causes were never recorded, rows were selected by an outcome, or columns are functions of each other.",
+        questions=(
+            "Can the data themselves suggest a causal graph for our loan applications?",
+            "We do not have a domain expert; how do we find out which variables drive which?",
+            "Which arrows of the diagram follow from the data, and which need a human to decide?",
+            "How stable is an edge that an algorithm found between zip code and income?",
+            "How do I learn a DAG when I only know what comes before what in time?",
+            "Is race connected to the decision only through other columns, judging by conditional independence tests?",
+        ),
+        alternatives=(53,),
+    )
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "alpha": [Interval(Real, 0, 1, closed="neither")],
+        "min_effect": [Interval(Real, 0, 1, closed="both")],
+        "max_conditioning": [Interval(Integral, 0, None, closed="left"), None],
+        "tiers": [list, tuple, None],
+        "required": [list, tuple, None],
+        "forbidden": [list, tuple, None],
+        "use_roles": ["boolean"],
+        "n_subsamples": [Interval(Integral, 0, None, closed="left")],
+        "random_state": [Interval(Integral, 0, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        alpha: float = 0.05,
+        min_effect: float = 0.0,
+        max_conditioning: int | None = 3,
+        tiers: Sequence[Sequence[str]] | None = None,
+        required: Sequence[Arrow] | None = None,
+        forbidden: Sequence[Arrow] | None = None,
+        use_roles: bool = True,
+        n_subsamples: int = 10,
+        random_state: int | None = None,
+    ) -> None:
+        self.alpha = alpha
+        self.min_effect = min_effect
+        self.max_conditioning = max_conditioning
+        self.tiers = tiers
+        self.required = required
+        self.forbidden = forbidden
+        self.use_roles = use_roles
+        self.n_subsamples = n_subsamples
+        self.random_state = random_state
+
+    @classmethod
+    def test_parameters(cls) -> dict[str, Any]:
+        """Return parameters that are quick to run."""
+        return {"n_subsamples": 0}
+
+    def _analyze(self, data: Dataset) -> CausalResult:
+        roles = data.roles
+        columns = dict.fromkeys((*roles.protected, *map(str, data.X.columns), roles.outcome))
+        left_out = unshared(data.frame, columns)
+        nodes = [name for name in columns if name not in left_out]
+        frame, notes = regressors(data.frame, nodes)
+        knowledge = self._knowledge(nodes, data)
+        untestable: set[Arrow] = set()
+        found = self._skeleton(frame, knowledge, untestable)
+        graph, contradicted = directed(nodes, found, knowledge)
+        halves = [
+            directed(nodes, self._skeleton(half, knowledge), knowledge)[0] for half in self._halves(frame)
+        ]
+        open_edges = f"{len(graph.undirected)} undirected"
+        if graph.undirected:
+            open_edges += f" ({', '.join(f'{a} -- {b}' for a, b in graph.undirected[:6])})"
+        return CausalResult({
+            "edges": edge_table(graph, halves),
+            "tests": found.n_tests,
+            "contradicted": [f"{a} -> {b} <- {c}" for a, b, c in contradicted],
+            "untestable": [f"{x} -- {y}" for x, y in sorted(untestable) if frozenset((x, y)) in found.adjacent],
+            "notes": {**notes, **left_out},
+            "text": (
+                f"{len(nodes)} columns, {len(found.adjacent)} edges after {found.n_tests} tests: {len(graph.edges)} "
+                f"directed, {len(graph.hidden)} by a hidden common cause, {open_edges}; "
+                f"{len(contradicted)} colliders were overruled."
+            ),
+        }, graph)  # fmt: skip
+
+    def _skeleton(
+        self, frame: pd.DataFrame, knowledge: Knowledge, untestable: set[Arrow] | None = None
+    ) -> Skeleton:
+        tester = IndependenceTester(frame, tuple(frame.columns))
+
+        def p_value(x: str, y: str, given: tuple[str, ...]) -> float:
+            test = tester.test(Independence(x, y, given))
+            if np.isnan(test.p_value) and untestable is not None:
+                untestable.add((x, y))
+            return 1.0 if test.effect < self.min_effect else test.p_value
+
+        kept = [frozenset(arrow) for arrow in knowledge.required]
+        return skeleton(list(frame.columns), p_value, self.alpha, most=self.max_conditioning, kept=kept)
+
+    def _halves(self, frame: pd.DataFrame) -> Iterable[pd.DataFrame]:
+        """Draw half of the rows again and again, whatever their order."""
+        hashes = pd.Series(row_hash(frame))
+        copies = row_hash(hashes.groupby(hashes).cumcount())
+        seed = 2 * self.n_subsamples * (self.random_state or 0)
+        for place in range(self.n_subsamples):
+            drawn = uniform_by_row(hashes.to_numpy() ^ copies, seed + place) < 0.5
+            yield frame[drawn].reset_index(drop=True)
+
+    def _knowledge(self, nodes: Sequence[str], data: Dataset) -> Knowledge:
+        """Return what roles and parameters say about directions."""
+        required, forbidden = _arrows(self.required, "required"), set(_arrows(self.forbidden, "forbidden"))
+        tiers = [[tier] if isinstance(tier, str) else list(tier) for tier in self.tiers or ()]
+        listed = [name for tier in tiers for name in tier]
+        for name in (*listed, *(end for arrow in (*required, *forbidden) for end in arrow)):
+            if name not in nodes:
+                raise unknown("column of the causal discovery", name, nodes)
+        if len(set(listed)) < len(listed):
+            twice = next(name for name in listed if listed.count(name) > 1)
+            raise UsageError(f"each column must be in one tier; got {twice!r} twice")
+        for place, later in enumerate(tiers):
+            forbidden |= {(c, e) for c in later for earlier in tiers[:place] for e in earlier}
+        if self.use_roles:
+            forbidden |= {(cause, effect) for cause in nodes for effect in data.roles.protected}
+            forbidden |= {(data.roles.outcome, effect) for effect in nodes}
+        CausalGraph.from_edges(dict.fromkeys(required))  # refuses a cycle
+        for cause, effect in required:
+            if (cause, effect) in forbidden:
+                raise UsageError(
+                    f"{cause} -> {effect} is required and also forbidden, directly, by tiers or by the roles; drop one of the two"
+                )
+        return Knowledge(frozenset(required), frozenset(forbidden))
+
+
+def _arrows(pairs: Sequence[Any] | None, what: str) -> list[Arrow]:
+    for pair in pairs or ():
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise UsageError(f"{what} must be a list of pairs [cause, effect]; got {pair!r}")
+    return [(str(cause), str(effect)) for cause, effect in pairs or ()]
+
+
+def edge_table(graph: CausalGraph, halves: Sequence[CausalGraph]) -> list[dict[str, Any]]:
+    """Return the edges, and how often halves of the rows have them and have them in this way."""
+
+    def kinds(of: CausalGraph) -> dict[Arrow, str]:
+        known = {(edge.cause, edge.effect): "directed" for edge in of.edges}
+        return (
+            known
+            | dict.fromkeys(of.hidden, "hidden common cause")
+            | dict.fromkeys(of.undirected, "undirected")
+        )
+
+    others = [kinds(half) for half in halves]
+    out = []
+    for (a, b), kind in kinds(graph).items():
+        row: dict[str, Any] = {"from": a, "to": b, "kind": kind}
+        if halves:
+            row["adjacent_in"] = float(np.mean([(a, b) in other or (b, a) in other for other in others]))
+            row["same_in"] = float(np.mean([other.get((a, b)) == kind for other in others]))
+        out.append(row)
+    return out
