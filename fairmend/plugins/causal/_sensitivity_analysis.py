@@ -55,6 +55,16 @@ class SensitivityAnalysis(CausalAnalysis):
     C. Cinelli and C. Hazlett (2020), "Making sense of sensitivity: Extending omitted variable bias",
     JRSS B, sections 4.1 to 4.4. T. VanderWeele and P. Ding (2017), "Sensitivity analysis in
     observational research: Introducing the E-value", Annals of Internal Medicine.
+
+    Examples
+    --------
+    >>> from fairmend.base import Dataset, Roles
+    >>> from fairmend.plugins.causal import SensitivityAnalysis
+    >>> from fairmend.plugins.datasets import bank
+    >>> roles = Roles(outcome="approved", protected=("race",), mediators=("income", "credit_score"))
+    >>> data = Dataset.from_frame(bank(2_000).drop(columns="application_id"), roles)
+    >>> print(SensitivityAnalysis().analyze(data).result["text"])
+    Least robust of 3 contrasts: Hispanic against White differ by -0.005 (robustness value 0.004, E-value 1.09, of the confidence limit 1.00).
     """
 
     metadata = TechniqueMetadata(

@@ -61,6 +61,18 @@ class BootstrapIntervals(Evaluator):
     ----------
     B. Efron and R. J. Tibshirani (1993), "An introduction to the bootstrap", chapters 13 and 14
     (equations 14.10 and 14.15).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import BootstrapIntervals
+    >>> sex = pd.Series((["men"] * 4 + ["women"] * 4) * 25, name="sex")
+    >>> qualified, hired = [1, 1, 0, 0] * 50, [1, 1, 0, 0, 1, 0, 0, 0] * 25
+    >>> found = BootstrapIntervals(n_boot=500).evaluate(qualified, hired, sensitive_features=sex)
+    >>> found["by_attribute"]["sex"]["selection_rate"]["by_group"]["women"]["value"]
+    0.25
+    >>> print(found["text"])
+    8 metrics with 95% intervals of 500 replicates, for sex.
     """
 
     metadata = TechniqueMetadata(

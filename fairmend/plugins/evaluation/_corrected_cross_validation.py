@@ -43,6 +43,18 @@ class CorrectedCrossValidation(Evaluator):
     References
     ----------
     C. Nadeau and Y. Bengio (2003), "Inference for the generalization error", Machine Learning, section 3.
+
+    Examples
+    --------
+    >>> from fairmend.plugins.evaluation import CorrectedCrossValidation
+    >>> splits = {
+    ...     "model": ["plain", "fair"] * 4,
+    ...     "split": [0, 0, 1, 1, 2, 2, 3, 3],
+    ...     "accuracy": [0.86, 0.80, 0.87, 0.81, 0.86, 0.80, 0.87, 0.80],
+    ... }
+    >>> found = CorrectedCrossValidation(baseline="plain", n_train=80, n_test=20).evaluate(candidates=splits)
+    >>> print(found["text"])
+    1 of 1 differences to plain are significant after both corrections.
     """
 
     metadata = TechniqueMetadata(

@@ -43,6 +43,16 @@ class ErrorRateAudit(Evaluator):
     ----------
     M. Hardt, E. Price and N. Srebro (2016), "Equality of opportunity in supervised learning", NeurIPS,
     definitions 2.1 and 2.2.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import ErrorRateAudit
+    >>> sex = pd.Series((["men"] * 4 + ["women"] * 4) * 25, name="sex")
+    >>> qualified, hired = [1, 1, 0, 0] * 50, [1, 1, 0, 0, 1, 0, 0, 0] * 25
+    >>> found = ErrorRateAudit().evaluate(qualified, hired, sensitive_features=sex)
+    >>> print(found["text"])
+    sex: equalized odds difference 0.500.
     """
 
     metadata = TechniqueMetadata(

@@ -66,6 +66,16 @@ class ExpectedCalibrationError(Evaluator):
     ----------
     M. P. Naeini, G. F. Cooper and M. Hauskrecht (2015), "Obtaining well calibrated probabilities using
     Bayesian binning", AAAI, the measures ECE and MCE.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import ExpectedCalibrationError
+    >>> sex = pd.Series((["men"] * 4 + ["women"] * 4) * 25, name="sex")
+    >>> repaid, score = [1, 1, 1, 0, 1, 1, 0, 0] * 25, [0.75] * 200
+    >>> found = ExpectedCalibrationError(n_boot=200).evaluate(repaid, y_score=score, sensitive_features=sex)
+    >>> print(found["text"])
+    Expected calibration error 0.125 over all rows; of sex it is worst for women (0.250).
     """
 
     metadata = TechniqueMetadata(

@@ -55,6 +55,16 @@ class GeneralizedEntropyIndex(Evaluator):
     ----------
     T. Speicher et al. (2018), "A unified approach to quantifying algorithmic unfairness: Measuring
     individual & group unfairness via inequality indices", KDD, equation 2 and section 3.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import GeneralizedEntropyIndex
+    >>> sex = pd.Series((["men"] * 4 + ["women"] * 4) * 25, name="sex")
+    >>> qualified, hired = [1, 1, 0, 0] * 50, [1, 1, 0, 0, 1, 0, 0, 0] * 25
+    >>> found = GeneralizedEntropyIndex().evaluate(qualified, hired, sensitive_features=sex)
+    >>> print(found["text"])
+    Generalized entropy of benefit 0.071 (alpha 2); between groups 14.3% by sex.
     """
 
     metadata = TechniqueMetadata(

@@ -90,6 +90,18 @@ class IndividualConsistency(Evaluator):
     References
     ----------
     R. Zemel, Y. Wu, K. Swersky, T. Pitassi and C. Dwork (2013), "Learning fair representations", ICML (yNN).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import IndividualConsistency
+    >>> loans = pd.DataFrame({"income": [20 + i / 100 if i % 4 < 2 else 50 + i / 100 for i in range(120)]})
+    >>> same, apart = [0, 0, 1, 1] * 30, [0, 1] * 60
+    >>> consistency = IndividualConsistency()
+    >>> print(consistency.evaluate(y_pred=same, X=loans)["text"])
+    Consistency 1.000 with 5 nearest neighbors: predictions differ from those of similar rows by 0.0%.
+    >>> print(consistency.evaluate(y_pred=apart, X=loans)["text"])
+    Consistency 0.400 with 5 nearest neighbors: predictions differ from those of similar rows by 60.0%.
     """
 
     metadata = TechniqueMetadata(

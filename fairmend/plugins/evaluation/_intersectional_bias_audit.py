@@ -56,6 +56,17 @@ class IntersectionalBiasAudit(Evaluator):
     ----------
     J. R. Foulds, R. Islam, K. N. Keya and S. Pan (2020), "An intersectional definition of fairness",
     ICDE: differential fairness, its smoothed empirical estimate, and bias amplification.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import IntersectionalBiasAudit
+    >>> sex, age = (["men"] * 4 + ["women"] * 4) * 50, ["young"] * 200 + ["old"] * 200
+    >>> people = pd.DataFrame({"sex": sex, "age": age})
+    >>> hired = [1, 1, 0, 0, 1, 1, 0, 0] * 25 + [1, 1, 0, 0, 1, 0, 0, 0] * 25
+    >>> found = IntersectionalBiasAudit().evaluate(y_pred=hired, sensitive_features=people)
+    >>> print(found["text"])
+    Between women & old and men & old the probability of an outcome differs by the factor 1.98 (epsilon 0.683); 0 of 4 crossings have fewer than 30 rows.
     """
 
     metadata = TechniqueMetadata(

@@ -59,6 +59,17 @@ class IntersectionalEvaluation(Evaluator):
     ----------
     J. Buolamwini and T. Gebru (2018), "Gender shades: Intersectional accuracy disparities in commercial
     gender classification", FAT*, section 4.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import IntersectionalEvaluation
+    >>> sex, age = (["men"] * 4 + ["women"] * 4) * 50, ["young"] * 200 + ["old"] * 200
+    >>> people = pd.DataFrame({"sex": sex, "age": age})
+    >>> hired = [1, 1, 0, 0, 1, 1, 0, 0] * 25 + [1, 1, 0, 0, 1, 0, 0, 0] * 25
+    >>> found = IntersectionalEvaluation().evaluate(y_pred=hired, sensitive_features=people)
+    >>> print(found["text"])
+    Of 4 crossings, women & old is farthest from the overall selection rate, by -0.188.
     """
 
     metadata = TechniqueMetadata(

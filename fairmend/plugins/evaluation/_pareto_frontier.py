@@ -44,6 +44,17 @@ class ParetoFrontier(Evaluator):
     References
     ----------
     M. Wick, S. Panda and J.-B. Tristan (2019), "Unlocking fairness: A trade-off revisited", NeurIPS.
+
+    Examples
+    --------
+    >>> from fairmend.plugins.evaluation import ParetoFrontier
+    >>> models = {
+    ...     "model": ["plain", "fair", "fairer", "beaten"],
+    ...     "accuracy": [0.86, 0.85, 0.82, 0.81],
+    ...     "demographic_parity_ratio": [0.4, 0.8, 0.9, 0.7],
+    ... }
+    >>> ParetoFrontier().evaluate(candidates=models)["frontier"]
+    ['plain', 'fair', 'fairer']
     """
 
     metadata = TechniqueMetadata(

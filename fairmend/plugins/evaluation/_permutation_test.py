@@ -53,6 +53,16 @@ class PermutationTest(Evaluator):
     ----------
     C. DiCiccio, S. Vasudevan, K. Basu, K. Kenthapadi and D. Agarwal (2020), "Evaluating fairness using
     permutation tests", KDD, sections 3 and 4.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import PermutationTest
+    >>> sex = pd.Series((["men"] * 4 + ["women"] * 4) * 25, name="sex")
+    >>> qualified, hired = [1, 1, 0, 0] * 50, [1, 1, 0, 0, 1, 0, 0, 0] * 25
+    >>> found = PermutationTest(n_permutations=999).evaluate(qualified, hired, sensitive_features=sex)
+    >>> print(found["text"])
+    2 of 3 differences between groups are significant at 0.05 after Holm's correction.
     """
 
     metadata = TechniqueMetadata(

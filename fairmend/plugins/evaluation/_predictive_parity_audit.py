@@ -65,6 +65,16 @@ class PredictiveParityAudit(Evaluator):
     ----------
     A. Chouldechova (2017), "Fair prediction with disparate impact: A study of bias in recidivism
     prediction instruments", Big Data, equation 2.6.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import PredictiveParityAudit
+    >>> sex = pd.Series((["men"] * 4 + ["women"] * 4) * 25, name="sex")
+    >>> qualified, hired = [1, 1, 0, 0] * 50, [1, 1, 0, 0, 1, 0, 0, 0] * 25
+    >>> found = PredictiveParityAudit().evaluate(hired, qualified, sensitive_features=sex)
+    >>> print(found["text"])
+    sex: predictive values differ by 0.500.
     """
 
     metadata = TechniqueMetadata(

@@ -54,6 +54,16 @@ class SelectionRateAudit(Evaluator):
     ----------
     M. Feldman, S. A. Friedler, J. Moeller, C. Scheidegger and S. Venkatasubramanian (2015), "Certifying and
     removing disparate impact", KDD, definition 1.1 (the 80 % rule).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import SelectionRateAudit
+    >>> sex = pd.Series((["men"] * 4 + ["women"] * 4) * 25, name="sex")
+    >>> hired = [1, 1, 0, 0, 1, 0, 0, 0] * 25
+    >>> found = SelectionRateAudit().evaluate(y_pred=hired, sensitive_features=sex)
+    >>> print(found["text"])
+    sex: ratio 0.50, failed.
     """
 
     metadata = TechniqueMetadata(

@@ -71,6 +71,16 @@ class VerifiedCalibrationError(Evaluator):
     References
     ----------
     A. Kumar, P. Liang and T. Ma (2019), "Verified uncertainty calibration", NeurIPS, definition 5.1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.evaluation import VerifiedCalibrationError
+    >>> sex = pd.Series((["men"] * 4 + ["women"] * 4) * 25, name="sex")
+    >>> repaid, score = [1, 1, 1, 0, 1, 1, 0, 0] * 25, [0.75] * 200
+    >>> found = VerifiedCalibrationError(n_boot=200).evaluate(repaid, y_score=score, sensitive_features=sex)
+    >>> print(found["text"])
+    Debiased calibration error 0.120 over all rows.
     """
 
     metadata = TechniqueMetadata(

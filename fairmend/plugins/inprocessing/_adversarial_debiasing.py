@@ -101,6 +101,17 @@ default="demographic_parity"
     ----------
     B. H. Zhang, B. Lemoine and M. Mitchell (2018), "Mitigating unwanted biases with adversarial
     learning", AIES, sections 3 and 4.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.inprocessing import AdversarialDebiasing
+    >>> loans = bank(400)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> model = AdversarialDebiasing(epochs=10, random_state=0).fit(X, y, sensitive_features=race)
+    >>> pd.Series(model.predict(X)).groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.56, 'Black': 0.28, 'Hispanic': 0.38, 'White': 0.53}
     """
 
     metadata = TechniqueMetadata(

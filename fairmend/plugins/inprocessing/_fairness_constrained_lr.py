@@ -77,6 +77,21 @@ class FairnessConstrainedLR(Inprocessor):
     M. B. Zafar, I. Valera, M. Gomez Rodriguez and K. P. Gummadi (2017), "Fairness constraints:
     mechanisms for fair classification", AISTATS: the decision boundary covariance, and maximizing
     accuracy under fairness constraints.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.inprocessing import FairnessConstrainedLR
+    >>> loans = bank(2_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> plain, fair = (
+    ...     FairnessConstrainedLR(constraint_weight=c).fit(X, y, sensitive_features=race) for c in (0.0, 0.5)
+    ... )
+    >>> for model in (plain, fair):
+    ...     print(pd.Series(model.predict(X)).groupby(race).mean().round(2).to_dict())
+    {'Asian': 0.88, 'Black': 0.7, 'Hispanic': 0.72, 'White': 0.87}
+    {'Asian': 0.93, 'Black': 0.85, 'Hispanic': 0.84, 'White': 0.93}
     """
 
     metadata = TechniqueMetadata(

@@ -93,6 +93,20 @@ class PrejudiceRemover(Inprocessor):
     ----------
     T. Kamishima, S. Akaho, H. Asoh and J. Sakuma (2012), "Fairness-aware classifier with prejudice
     remover regularizer", ECML PKDD, section 3.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.inprocessing import PrejudiceRemover
+    >>> loans = bank(2_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> for eta in (0.0, 20.0):
+    ...     model = PrejudiceRemover(eta=eta).fit(X, y, sensitive_features=race)
+    ...     decisions = pd.Series(model.predict(X, sensitive_features=race))
+    ...     print(decisions.groupby(race).mean().round(2).to_dict())
+    {'Asian': 0.93, 'Black': 0.66, 'Hispanic': 0.72, 'White': 0.87}
+    {'Asian': 0.85, 'Black': 0.86, 'Hispanic': 0.81, 'White': 0.84}
     """
 
     metadata = TechniqueMetadata(

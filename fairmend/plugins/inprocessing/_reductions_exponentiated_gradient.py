@@ -80,6 +80,19 @@ class ReductionsExponentiatedGradient(Inprocessor):
     ----------
     A. Agarwal, A. Beygelzimer, M. Dudik, J. Langford and H. Wallach (2018), "A reductions approach to
     fair classification", ICML, section 3, algorithm 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.inprocessing import ReductionsExponentiatedGradient
+    >>> loans = bank(500)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> learner = LogisticRegression(C=100)
+    >>> model = ReductionsExponentiatedGradient(learner).fit(X, y, sensitive_features=race)
+    >>> pd.Series(model.predict(X)).groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.98, 'Black': 0.99, 'Hispanic': 0.96, 'White': 0.99}
     """
 
     holds_rates = True

@@ -55,6 +55,20 @@ class EqualOpportunityThresholds(Postprocessor):
     ----------
     M. Hardt, E. Price and N. Srebro (2016), "Equality of opportunity in supervised learning",
     NeurIPS, definition 2.2 and the derivation from a score function.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import EqualOpportunityThresholds
+    >>> loans = bank(4_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> scores = LogisticRegression(C=100).fit(X, y).predict_proba(X)[:, 1]
+    >>> fair = EqualOpportunityThresholds().fit(scores, y, sensitive_features=race)
+    >>> decisions = pd.Series(fair.predict(scores, sensitive_features=race))
+    >>> decisions[y == 1].groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.96, 'Black': 0.96, 'Hispanic': 0.96, 'White': 0.96}
     """
 
     metadata = TechniqueMetadata(

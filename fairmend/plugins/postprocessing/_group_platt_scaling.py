@@ -59,6 +59,21 @@ class GroupPlattScaling(Postprocessor):
     J. Platt (1999), "Probabilistic outputs for support vector machines and comparisons to
     regularized likelihood methods", section 2.2. G. Pleiss, M. Raghavan, F. Wu, J. Kleinberg
     and K. Q. Weinberger (2017), "On fairness and calibration", NeurIPS.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import GroupPlattScaling
+    >>> loans = bank(4_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> scores = LogisticRegression(C=100).fit(X, y).predict_proba(X)[:, 1]
+    >>> calibration = GroupPlattScaling().fit(scores, y, sensitive_features=race)
+    >>> calibrated = calibration.adjust(scores, sensitive_features=race)
+    >>> (scores - y).groupby(race).mean().round(2).to_dict()
+    {'Asian': -0.06, 'Black': 0.04, 'Hispanic': 0.01, 'White': -0.01}
+    >>> (calibrated - y).groupby(race).mean().round(2).to_dict()
+    {'Asian': -0.06, 'Black': -0.0, 'Hispanic': -0.0, 'White': -0.0}
     """
 
     metadata = TechniqueMetadata(

@@ -65,6 +65,22 @@ class GroupThresholds(Postprocessor):
     ----------
     S. Corbett-Davies, E. Pierson, A. Feller, S. Goel and A. Huq (2017), "Algorithmic decision making
     and the cost of fairness", KDD, theorem 3.2.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import GroupThresholds
+    >>> loans = bank(4_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> scores = LogisticRegression(C=100).fit(X, y).predict_proba(X)[:, 1]
+    >>> fair = GroupThresholds(min_ratio=0.9).fit(scores, y, sensitive_features=race)
+    >>> decisions = fair.predict(scores, sensitive_features=race)
+    >>> pd.Series(scores >= 0.5).groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.89, 'Black': 0.7, 'Hispanic': 0.76, 'White': 0.87}
+    >>> pd.Series(decisions).groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.86, 'Black': 0.77, 'Hispanic': 0.77, 'White': 0.86}
     """
 
     metadata = TechniqueMetadata(

@@ -32,6 +32,19 @@ class IsotonicCalibration(Postprocessor):
     ----------
     B. Zadrozny and C. Elkan (2002), "Transforming classifier scores into accurate multiclass
     probability estimates", KDD.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import IsotonicCalibration
+    >>> loans = bank(4_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> scores = LogisticRegression(C=100).fit(X, y).predict_proba(X)[:, 1]
+    >>> overconfident = scores**3 / (scores**3 + (1 - scores) ** 3)
+    >>> calibrated = IsotonicCalibration().fit(overconfident, y).adjust(overconfident)
+    >>> [round(float(abs(s - scores).mean()), 2) for s in (overconfident, calibrated)]
+    [0.1, 0.02]
     """
 
     metadata = TechniqueMetadata(

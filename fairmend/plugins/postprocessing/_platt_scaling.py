@@ -40,6 +40,19 @@ class PlattScaling(Postprocessor):
     ----------
     J. Platt (1999), "Probabilistic outputs for support vector machines and comparisons to
     regularized likelihood methods", section 2.2.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import PlattScaling
+    >>> loans = bank(4_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> scores = LogisticRegression(C=100).fit(X, y).predict_proba(X)[:, 1]
+    >>> overconfident = scores**3 / (scores**3 + (1 - scores) ** 3)
+    >>> calibrated = PlattScaling().fit(overconfident, y).adjust(overconfident)
+    >>> [round(float(abs(s - scores).mean()), 2) for s in (overconfident, calibrated)]
+    [0.1, 0.0]
     """
 
     metadata = TechniqueMetadata(

@@ -77,6 +77,20 @@ class RelaxedErrorParity(Postprocessor):
     ----------
     A. F. Cruz and M. Hardt (2024), "Unprocessing seven years of algorithmic fairness", ICLR. M. Hardt,
     E. Price and N. Srebro (2016), "Equality of opportunity in supervised learning", NeurIPS.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import RelaxedErrorParity
+    >>> loans = bank(4_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> scores = LogisticRegression(C=100).fit(X, y).predict_proba(X)[:, 1]
+    >>> fair = RelaxedErrorParity().fit(scores, y, sensitive_features=race)
+    >>> decisions = pd.Series(fair.predict(scores, sensitive_features=race))
+    >>> decisions[y == 1].groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.97, 'Black': 0.92, 'Hispanic': 0.93, 'White': 0.95}
     """
 
     metadata = TechniqueMetadata(

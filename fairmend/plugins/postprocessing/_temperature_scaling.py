@@ -45,6 +45,19 @@ class TemperatureScaling(Postprocessor):
     ----------
     C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger (2017), "On calibration of modern neural networks",
     ICML, section 4.2 (equation 9), for two classes.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import TemperatureScaling
+    >>> loans = bank(4_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> scores = LogisticRegression(C=100).fit(X, y).predict_proba(X)[:, 1]
+    >>> overconfident = scores**3 / (scores**3 + (1 - scores) ** 3)
+    >>> calibrated = TemperatureScaling().fit(overconfident, y).adjust(overconfident)
+    >>> [round(float(abs(s - scores).mean()), 2) for s in (overconfident, calibrated)]
+    [0.1, 0.0]
     """
 
     metadata = TechniqueMetadata(

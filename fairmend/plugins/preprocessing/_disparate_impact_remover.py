@@ -101,6 +101,19 @@ class DisparateImpactRemover(Preprocessor):
     ----------
     M. Feldman, S. A. Friedler, J. Moeller, C. Scheidegger and S. Venkatasubramanian (2015),
     "Certifying and removing disparate impact", KDD, section 5.
+
+    Examples
+    --------
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.preprocessing import DisparateImpactRemover
+    >>> loans = bank(2_000)
+    >>> X, race = loans[["income", "credit_score"]], loans["race"]
+    >>> remover = DisparateImpactRemover(repair_level=1.0).fit(X, sensitive_features=race)
+    >>> repaired = remover.transform(X, sensitive_features=race)
+    >>> X["credit_score"].groupby(race).median().round().to_dict()
+    {'Asian': 690.0, 'Black': 656.0, 'Hispanic': 665.0, 'White': 690.0}
+    >>> repaired["credit_score"].groupby(race).median().round().to_dict()
+    {'Asian': 678.0, 'Black': 678.0, 'Hispanic': 678.0, 'White': 678.0}
     """
 
     metadata = TechniqueMetadata(

@@ -76,6 +76,18 @@ class DistributionAlignment(Preprocessor):
     ----------
     J. E. Johndrow and K. Lum (2019), "An algorithm for removing sensitive information: Application to
     race-independent recidivism prediction", Annals of Applied Statistics 13(1), section 3.
+
+    Examples
+    --------
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.preprocessing import DistributionAlignment
+    >>> loans = bank(2_000)
+    >>> X, race = loans[["income", "credit_score"]], loans["race"]
+    >>> aligned = DistributionAlignment().fit(X, sensitive_features=race).transform(X, sensitive_features=race)
+    >>> X["income"].groupby(race).median().round(-2).to_dict()
+    {'Asian': 51800.0, 'Black': 48500.0, 'Hispanic': 50200.0, 'White': 58200.0}
+    >>> aligned["income"].groupby(race).median().round(-2).to_dict()
+    {'Asian': 54500.0, 'Black': 54500.0, 'Hispanic': 54600.0, 'White': 54500.0}
     """
 
     metadata = TechniqueMetadata(

@@ -52,6 +52,18 @@ class InstanceWeighting(Preprocessor):
     ----------
     F. Kamiran and T. Calders (2012), "Data preprocessing techniques for classification without
     discrimination", Knowledge and Information Systems, section 5.3.1, algorithm 3.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.preprocessing import InstanceWeighting
+    >>> loans = bank(2_000)
+    >>> X, y, race = loans[["income", "credit_score"]], loans["approved"], loans["race"]
+    >>> weights = InstanceWeighting().change(X, y, sensitive_features=race).sample_weight
+    >>> favorable = (weights * y).groupby(race).sum() / pd.Series(weights).groupby(race).sum()
+    >>> favorable.round(3).to_dict()
+    {'Asian': 0.763, 'Black': 0.762, 'Hispanic': 0.763, 'White': 0.762}
     """
 
     metadata = TechniqueMetadata(

@@ -91,6 +91,20 @@ class Massaging(Preprocessor):
     F. Kamiran and T. Calders (2009), "Classifying without discriminating", IC4. F. Kamiran and T. Calders
     (2012), "Data preprocessing techniques for classification without discrimination", Knowledge and
     Information Systems, describe it again.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.preprocessing import Massaging
+    >>> loans = bank(2_000)
+    >>> X, y, race = loans[["income", "credit_score"]], loans["approved"], loans["race"]
+    >>> changed = Massaging().change(X / 1000, y, sensitive_features=race, learner=LogisticRegression())
+    >>> y.groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.87, 'Black': 0.62, 'Hispanic': 0.68, 'White': 0.82}
+    >>> pd.Series(changed.y).groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.76, 'Black': 0.76, 'Hispanic': 0.76, 'White': 0.76}
     """
 
     metadata = TechniqueMetadata(

@@ -81,6 +81,19 @@ class Smote(Preprocessor):
     ----------
     N. V. Chawla, K. W. Bowyer, L. O. Hall and W. P. Kegelmeyer (2002), "SMOTE: Synthetic minority
     over-sampling technique", Journal of Artificial Intelligence Research 16, sections 4.2 and 6.1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.preprocessing import Smote
+    >>> loans = bank(2_000)
+    >>> X, y, race = loans[["income", "credit_score"]], loans["approved"], loans["race"]
+    >>> changed = Smote(random_state=0).change(X, y, sensitive_features=race)
+    >>> y.groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.87, 'Black': 0.62, 'Hispanic': 0.68, 'White': 0.82}
+    >>> pd.Series(changed.y).groupby(changed.sensitive_features["race"]).mean().round(2).to_dict()
+    {'Asian': 0.5, 'Black': 0.5, 'Hispanic': 0.5, 'White': 0.5}
     """
 
     metadata = TechniqueMetadata(
