@@ -17,7 +17,7 @@ from functools import partial
 import fairlearn
 from _measure import adult_decisions, allocated, report_versions, seconds
 
-from fairmend.core.metrics import GroupTable, Measurement, metric
+from fairmend.core.metrics import GroupTable, InferenceSettings, Measurement, metric
 from fairmend.core.metrics.inference import bootstrap
 
 METRICS = ("selection_rate", "true_positive_rate", "accuracy")
@@ -25,7 +25,8 @@ METRICS = ("selection_rate", "true_positive_rate", "accuracy")
 
 def ours(y, d, groups, replicates: int):
     """Return intervals of every group and of every difference, from rows."""
-    measured = Measurement.of(GroupTable.from_arrays(y, d, groups), n_boot=replicates)
+    table = GroupTable.from_arrays(y, d, groups)
+    measured = Measurement.of(table, settings=InferenceSettings(replicates))
     by_group = {name: measured.by_group(name) for name in METRICS}
     return by_group, {name: measured.figure(f"{name}_difference") for name in METRICS}
 

@@ -31,8 +31,9 @@ from fairmend.catalog.policy import Policy, load_policy
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import FairmendError
+from fairmend.core.metrics import InferenceSettings
 from fairmend.core.metrics.inference.joint_bootstrap import joint_replicates
-from fairmend.pipeline.gates.gate_context import InferenceSettings, ModelEvaluation
+from fairmend.pipeline.gates.gate_context import ModelEvaluation
 from fairmend.pipeline.run.record import RunRecord
 
 RATIO, GAP = "demographic_parity_ratio", "equal_opportunity_difference"
@@ -137,13 +138,13 @@ def run_case(name: str, goal: Goal, seeds: int) -> None:
     target = judged_by.target(goal.notion)
     spec = api.compose(api.recommend(api.audit(data), notion=goal.notion), policy=judged_by)
     print(
-        f"\n{name}: {len(data):,} rows, target {target.check} {target.bound_text()}; "
+        f"\n{name}: {len(data):,} rows, target {target.metric} {target.bound_text()}; "
         f"steps {', '.join(s.slug for s in spec.steps)}"
     )
     rows = list(_rows(spec, data, judged_by, target, seeds))
     for key, text in (
-        ("before", f"{target.check} before"),
-        ("after", f"{target.check} after"),
+        ("before", f"{target.metric} before"),
+        ("after", f"{target.metric} after"),
         ("loss", "accuracy lost, points"),
         ("p", "p of the change"),
         ("seconds", "seconds"),
@@ -165,11 +166,13 @@ def _rows(spec: Any, data: Dataset, judged_by: Policy, target: Any, seeds: int) 
         seeded = spec.model_copy(update={"seed": seed})
         record = fairmend.run(seeded, data, policy=judged_by, assume_approved=True)
         took = time.perf_counter() - began
-        before, after = (m.figure(target.check) for m in (record.baseline, record.final))
+        before, after = (m.figure(target.metric) for m in (record.baseline, record.final))
         accuracy = record.tests["accuracy"]
-        p_value = record.tests[target.check].p_value
+        p_value = record.tests[target.metric].p_value
         p_value = None if np.isnan(p_value) else p_value
-        settings = InferenceSettings(judged_by.minimum_support, 200, 2000, seed)
+        settings = InferenceSettings(
+            200, min_support=judged_by.minimum_support, seed=seed, n_permutations=2000
+        )
         row = {
             "before": before.value,
             "after": after.value,
@@ -177,7 +180,7 @@ def _rows(spec: Any, data: Dataset, judged_by: Policy, target: Any, seeds: int) 
             "p": p_value,
             "seconds": took,
             "status": record.status,
-            "dominated": dominated(record, data, target.check, target.upward, settings),
+            "dominated": dominated(record, data, target.metric, target.upward, settings),
         }
         support = "" if after.enough else " (too few rows)"
         print(

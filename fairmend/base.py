@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from fairmend.core.data.synthetic_table import decoded, encoded, numeric_mask
     from fairmend.core.metrics import (
         Estimate,
+        InferenceSettings,
         Measurement,
         PairedTable,
         ScoreTable,
@@ -92,20 +93,26 @@ if TYPE_CHECKING:
     from fairmend.core.metrics.differential import epsilon, log_probabilities
     from fairmend.core.metrics.inequality import between_group_entropy, within_group_entropy
     from fairmend.core.metrics.inference import bootstrap
+    from fairmend.core.metrics.inference.settings import INFERENCE_CONSTRAINTS, InferenceParameters
     from fairmend.core.metrics.rates import Rate
     from fairmend.core.metrics.report import SCORE_STATISTICS
     from fairmend.core.metrics.tables import intersections
     from fairmend.core.models.torch_training import train_against_adversary
+    from fairmend.core.stages.resampling import ResamplingEvaluator
 
 _ON_REQUEST = {
     "Edge": "fairmend.core.causal.graph",
     "EmpiricalDistribution": "fairmend.core.algorithms.quantile_maps",
     "Estimate": "fairmend.core.metrics",
+    "INFERENCE_CONSTRAINTS": "fairmend.core.metrics.inference.settings",
     "Independence": "fairmend.core.causal.graph",
     "IndependenceTester": "fairmend.core.causal.independence",
+    "InferenceParameters": "fairmend.core.metrics.inference.settings",
+    "InferenceSettings": "fairmend.core.metrics",
     "Measurement": "fairmend.core.metrics",
     "PairedTable": "fairmend.core.metrics",
     "Rate": "fairmend.core.metrics.rates",
+    "ResamplingEvaluator": "fairmend.core.stages.resampling",
     "SCORE_STATISTICS": "fairmend.core.metrics.report",
     "ScoreTable": "fairmend.core.metrics",
     "attribute_contrasts": "fairmend.core.causal.adjusted_contrasts",
@@ -158,6 +165,7 @@ _ON_REQUEST = {
 }
 
 __all__ = [
+    "INFERENCE_CONSTRAINTS",
     "SCORE_STATISTICS",
     "Adjustment",
     "CausalAnalysis",
@@ -177,6 +185,8 @@ __all__ = [
     "Groups",
     "Independence",
     "IndependenceTester",
+    "InferenceParameters",
+    "InferenceSettings",
     "Inprocessor",
     "InsufficientDataError",
     "Ints",
@@ -190,6 +200,7 @@ __all__ = [
     "Postprocessor",
     "Preprocessor",
     "Rate",
+    "ResamplingEvaluator",
     "Roles",
     "ScoreTable",
     "TableEncoder",

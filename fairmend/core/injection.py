@@ -27,7 +27,7 @@ MEANING: Mapping[str, str] = {
     "y_pred": "decisions (y_pred)",
     "y_score": "scores (y_score)",
     "baseline": "decisions of a model to compare with",
-    "candidates": "a table of models with their measures",
+    "candidates": "a table of models with their measures (candidates)",
     "graph": "a causal graph",
     "learner": "a learner to train",
     "model": "the fitted model",

@@ -12,11 +12,11 @@ from fairmend import api
 from fairmend.catalog.findings import fairmend_finding_kinds
 from fairmend.core.case import Case
 from fairmend.core.findings import Finding
-from fairmend.core.metrics import compare, holm
+from fairmend.core.metrics import InferenceSettings, compare, holm
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.models.learners import make_learner
 from fairmend.pipeline.finding_outcomes import MEASURES, resolve
-from fairmend.pipeline.gates.gate_context import InferenceSettings, ModelEvaluation
+from fairmend.pipeline.gates.gate_context import ModelEvaluation
 from fairmend.pipeline.spec import Choice
 from fairmend.pipeline.storage.step_cache import StepCache
 

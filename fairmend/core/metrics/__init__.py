@@ -15,6 +15,7 @@ from fairmend.core.metrics.inference.corrected_ttest import corrected_resampled_
 from fairmend.core.metrics.inference.intervals import minimum_detectable_difference, newcombe, wilson
 from fairmend.core.metrics.inference.multiple_testing import benjamini_hochberg, holm
 from fairmend.core.metrics.inference.permutation import PermutationResult, permutation_test
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.rates import by_group, evaluate, metric, metric_names
 from fairmend.core.metrics.report import Measurement, measure
 from fairmend.core.metrics.tables.contingency import GroupTable, PairedTable, ScoreTable
@@ -25,6 +26,7 @@ __all__ = [
     "Comparison",
     "Estimate",
     "GroupTable",
+    "InferenceSettings",
     "Measurement",
     "MetricChange",
     "PairedTable",

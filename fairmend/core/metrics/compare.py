@@ -11,12 +11,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
-from fairmend.core.errors import UsageError
 from fairmend.core.metrics.inference import bootstrap
 from fairmend.core.metrics.inference.bootstrap import Interval
 from fairmend.core.metrics.inference.effective_sample_size import effective_support
 from fairmend.core.metrics.inference.multiple_testing import holm
 from fairmend.core.metrics.inference.permutation import p_value
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.rates import Metric, metric
 from fairmend.core.metrics.tables.contingency import PairedTable
 from fairmend.core.types import Floats
@@ -162,16 +162,14 @@ def compare(
     DataError, UsageError, UnknownNameError
         As :func:`.report.measure`; an unknown metric is named with its neighbors.
     """
-    bootstrap.check_settings(n_boot, level)
-    if n_permutations < 1:
-        raise UsageError(f"n_permutations must be at least 1, got {n_permutations}")
+    settings = InferenceSettings(n_boot, level, min_support, seed, n_permutations)
     found = [metric(name) for name in metrics]
     table = PairedTable.from_arrays(
         y_true, pred_before, pred_after, sensitive_features, sample_weight=sample_weight, cluster=cluster
     )
-    boot_rng, swap_rng = bootstrap.generators(seed, 2)
-    drawn = bootstrap.replicates(table, n_boot, boot_rng)
-    swapped = swaps(table, n_permutations, swap_rng)
+    boot_rng, swap_rng = bootstrap.generators(settings.seed, 2)
+    drawn = bootstrap.replicates(table, settings.n_boot, boot_rng)
+    swapped = swaps(table, settings.n_permutations, swap_rng)
     observed = [_change(one, table.counts) for one in found]
     p_values = np.array(
         [p_value(float(value), _change(one, swapped)) for one, value in zip(found, observed, strict=True)]

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fairmend.core.errors import UsageError
 from fairmend.core.metrics.estimate import Estimate
 from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.rates import metric
 from fairmend.core.metrics.report import Measurement
 from fairmend.core.metrics.tables import input_validation
@@ -72,7 +73,7 @@ def conditional_parity(
     found = metric(name)
     if found.ideal is None:
         raise UsageError(f"{name} does not compare groups; try {name}_difference")
-    bootstrap.check_settings(n_boot, level)
+    InferenceSettings(n_boot, level, min_support, seed)
     stratum, strata_labels = input_validation.groups(strata)
     group, group_labels = input_validation.groups(sensitive_features)
     input_validation.same_length(strata=stratum, sensitive_features=group)

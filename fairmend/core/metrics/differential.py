@@ -14,6 +14,7 @@ import numpy as np
 from fairmend.core.data.groups import Groups, crossed, encode_groups
 from fairmend.core.metrics.estimate import Estimate
 from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.types import Floats, Ints
 
 
@@ -59,8 +60,7 @@ def epsilon_figure(
     rows: Ints,
     *,
     alpha: float,
-    level: float,
-    min_support: int,
+    settings: InferenceSettings,
 ) -> Estimate:
     """Return epsilon with its interval and the two cells that make it.
 
@@ -76,17 +76,15 @@ def epsilon_figure(
         Rows of each cell.
     alpha : float
         Prior count of each outcome.
-    level : float
-        Coverage of the interval.
-    min_support : int
-        Rows that each cell must have.
+    settings : InferenceSettings
+        Coverage of the interval, and rows that each cell must have.
 
     Notes
     -----
     Replicates of a maximum lie above it. The lower end of the interval is therefore taken from the
     two cells that are extreme in the data.
     """
-    lacking = tuple(cell for cell, n in zip(cells, rows, strict=True) if n < min_support)
+    lacking = tuple(cell for cell, n in zip(cells, rows, strict=True) if n < settings.min_support)
     if len(cells) < 2:
         return Estimate(math.nan, None, int(rows.sum()), False, lacking)
     log_p, drawn_p = log_probabilities(counts, alpha), log_probabilities(drawn, alpha)
@@ -95,8 +93,10 @@ def epsilon_figure(
     with np.errstate(invalid="ignore"):
         y = int(np.nanargmax(log_p[most, [0, 1]] - log_p[least, [0, 1]]))
         pair = drawn_p[:, most[y], y] - drawn_p[:, least[y], y]
-    interval = bootstrap.percentile_interval(epsilon(drawn_p), level) if math.isfinite(value) else None
-    fixed = bootstrap.percentile_interval(pair, level)
+    interval = (
+        bootstrap.percentile_interval(epsilon(drawn_p), settings.level) if math.isfinite(value) else None
+    )
+    fixed = bootstrap.percentile_interval(pair, settings.level)
     if interval is not None and fixed is not None:
         interval = (max(0.0, min(interval[0], fixed[0])), interval[1])
     worst, best = (least[1], most[1]) if y == 1 else (most[0], least[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,19 +19,13 @@ from fairmend.core.metrics.estimate import Estimate
 from fairmend.core.metrics.inference import bootstrap
 from fairmend.core.metrics.inference.multiple_testing import holm
 from fairmend.core.metrics.inference.permutation import p_value, permutation_test
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.rates import BEST, metric
 from fairmend.core.metrics.report import Measurement
 from fairmend.core.metrics.tables.contingency import GroupTable, ScoreTable
 from fairmend.core.types import Floats, Ints
 
 WHOLE = [Interval(Integral, 1, None, closed="left")]
-SETTINGS: dict[str, list[Any]] = {
-    "n_boot": WHOLE,
-    "level": [Interval(Real, 0, 1, closed="neither")],
-    "min_support": WHOLE,
-    "random_state": [Interval(Integral, 0, None, closed="left")],
-}
-"""Constraints of the parameters that all evaluators with intervals have."""
 
 
 def views(groups: Groups) -> dict[str, Groups]:
@@ -106,11 +100,7 @@ def rate_views(
     comparisons: Sequence[str],
     *,
     reference: str | Mapping[str, str],
-    n_permutations: int,
-    n_boot: int,
-    level: float,
-    min_support: int,
-    seed: int,
+    settings: InferenceSettings,
 ) -> dict[str, dict[str, Any]]:
     """Return rates and their comparisons for each attribute and the crossing.
 
@@ -129,7 +119,7 @@ def rate_views(
     reference : str or mapping of str to str
         What each group's rate is held against: ``"to_best"``, ``"to_overall"``, or by attribute the
         label of a group.
-    n_permutations, n_boot, level, min_support, seed
+    settings : InferenceSettings
         Settings of the tests and intervals.
 
     Returns
@@ -143,7 +133,7 @@ def rate_views(
     p_values: dict[tuple[str, str], float] = {}
     for attribute, view in views(groups).items():
         table = decision_table(y_true, y_pred, view, sample_weight)
-        measured = Measurement.of(table, n_boot=n_boot, level=level, min_support=min_support, seed=seed)
+        measured = Measurement.of(table, settings=settings)
         to = reference if isinstance(reference, str) else reference.get(attribute, BEST)
         found[attribute] = {
             "overall": {rate: measured.figure(rate) for rate in rates},
@@ -155,7 +145,7 @@ def rate_views(
             p_values[attribute, name] = math.nan
             if view.n_groups > 1:
                 p_values[attribute, name] = permutation_test(
-                    table, name, n_permutations=n_permutations, seed=seed
+                    table, name, n_permutations=settings.n_permutations, seed=settings.seed
                 ).p_value
     for (key, p), adjusted in zip(p_values.items(), holm(list(p_values.values())), strict=True):
         found[key[0]].setdefault("p_value", {})[key[1]] = p
@@ -210,7 +200,7 @@ def _contrasts(measured: Measurement, rate: str, reference: str) -> dict[str, di
 
 
 def group_figures(
-    groups: Sequence[str], values: Floats, drawn: Floats, support: Ints, *, level: float, min_support: int
+    groups: Sequence[str], values: Floats, drawn: Floats, support: Ints, settings: InferenceSettings
 ) -> dict[str, Estimate]:
     """Return one figure a group from its value and its replicates.
 
@@ -222,17 +212,15 @@ def group_figures(
         The figure of each group and the rows it rests on.
     drawn : ndarray of shape (B, G)
         Replicates.
-    level : float
-        Coverage of the intervals.
-    min_support : int
-        Rows below which a group is insufficient evidence.
+    settings : InferenceSettings
+        Coverage of the intervals, and rows below which a group is insufficient evidence.
     """
     return {
         group: Estimate(
             float(values[g]),
-            None if math.isnan(values[g]) else bootstrap.percentile_interval(drawn[:, g], level),
+            None if math.isnan(values[g]) else bootstrap.percentile_interval(drawn[:, g], settings.level),
             int(support[g]),
-            bool(support[g] >= min_support),
+            bool(support[g] >= settings.min_support),
         )
         for g, group in enumerate(groups)
     }
@@ -242,10 +230,7 @@ def score_figures(
     table: ScoreTable,
     statistics: dict[str, Callable[[Floats], Floats]],
     rng: Generator,
-    *,
-    n_boot: int,
-    level: float,
-    min_support: int,
+    settings: InferenceSettings,
 ) -> dict[str, dict[str, Estimate]]:
     """Return figures of each group of a score table: group to name to figure.
 
@@ -257,16 +242,14 @@ def score_figures(
         Functions of :mod:`.calibration`.
     rng : Generator
         Source of randomness.
-    n_boot, level, min_support
+    settings : InferenceSettings
         Replicates, coverage of the intervals, rows that a group must have.
     """
-    drawn = bootstrap.score_replicates(table, n_boot, rng, statistics)
+    drawn = bootstrap.score_replicates(table, settings.n_boot, rng, statistics)
     support = table.rows.sum(axis=(1, 2))
     found: dict[str, dict[str, Estimate]] = {group: {} for group in table.groups}
     for name, of in statistics.items():
-        figures = group_figures(
-            table.groups, of(table.sums), drawn[name], support, level=level, min_support=min_support
-        )
+        figures = group_figures(table.groups, of(table.sums), drawn[name], support, settings)
         for group, figure in figures.items():
             found[group][name] = figure
     return found

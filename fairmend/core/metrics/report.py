@@ -19,6 +19,7 @@ from fairmend.core.metrics.inference.bootstrap import Interval, Method
 from fairmend.core.metrics.inference.effective_sample_size import effective_support, group_support
 from fairmend.core.metrics.inference.intervals import newcombe, wilson
 from fairmend.core.metrics.inference.range_intervals import fair_end
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.rates import (
     BETWEEN,
     Form,
@@ -33,6 +34,7 @@ from fairmend.core.metrics.rates import (
 from fairmend.core.metrics.tables.contingency import GroupTable, ScoreTable
 from fairmend.core.types import Floats, Ints
 
+_DEFAULTS = InferenceSettings()
 SCORE_STATISTICS: dict[str, Callable[[Floats], Floats]] = {
     "expected_calibration_error": calibration.expected_calibration_error,
     "maximum_calibration_error": calibration.maximum_calibration_error,
@@ -94,24 +96,20 @@ class Measurement:
         cls,
         table: GroupTable,
         scores: ScoreTable | None = None,
+        settings: InferenceSettings = _DEFAULTS,
         *,
-        n_boot: int = 2000,
-        level: float = 0.95,
-        min_support: int = 30,
         method: Method = "percentile",
-        seed: int = 0,
     ) -> Measurement:
-        """Return the figures of tables already counted; the settings are those of :func:`measure`."""
-        bootstrap.check_settings(n_boot, level)
+        """Return the figures of tables already counted; ``method`` is that of :func:`measure`."""
         if method not in ("percentile", "bca"):
             raise UsageError(f"method must be 'percentile' or 'bca', got {method!r}")
-        decisions_rng, scores_rng = bootstrap.generators(seed, 2)
-        drawn = bootstrap.replicates(table, n_boot, decisions_rng)
+        decisions_rng, scores_rng = bootstrap.generators(settings.seed, 2)
+        drawn = bootstrap.replicates(table, settings.n_boot, decisions_rng)
         drawn_scores = {}
         if scores is not None:
             statistics = {name: _with_pooled(of) for name, of in SCORE_STATISTICS.items()}
-            drawn_scores = bootstrap.score_replicates(scores, n_boot, scores_rng, statistics)
-        return cls(table, scores, level, min_support, method, drawn, drawn_scores)
+            drawn_scores = bootstrap.score_replicates(scores, settings.n_boot, scores_rng, statistics)
+        return cls(table, scores, settings.level, settings.min_support, method, drawn, drawn_scores)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -435,14 +433,13 @@ def measure(
     >>> m.figure("demographic_parity_ratio").value, m.figure("demographic_parity_ratio").lacking
     (0.5, ('F', 'M'))
     """
+    settings = InferenceSettings(n_boot, level, min_support, seed)
     counting: dict[str, Any] = {"sample_weight": sample_weight, "cluster": cluster}
     table = GroupTable.from_arrays(y_true, y_pred, sensitive_features, **counting)
     scores = None
     if y_score is not None:
         scores = ScoreTable.from_arrays(y_true, y_score, sensitive_features, bins=bins, **counting)
-    return Measurement.of(
-        table, scores, n_boot=n_boot, level=level, min_support=min_support, method=method, seed=seed
-    )
+    return Measurement.of(table, scores, settings, method=method)
 
 
 def _pooled(counts: Floats) -> Floats:

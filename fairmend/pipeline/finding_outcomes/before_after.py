@@ -15,9 +15,10 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.findings import Finding
 from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.metrics import InferenceSettings
 from fairmend.core.metrics.evaluation_tables import views
 from fairmend.core.metrics.inference.bootstrap import Interval
-from fairmend.pipeline.gates.gate_context import InferenceSettings, ModelEvaluation
+from fairmend.pipeline.gates.gate_context import ModelEvaluation
 
 
 @dataclass(frozen=True)

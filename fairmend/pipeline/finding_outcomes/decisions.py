@@ -35,7 +35,7 @@ def group_gap(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasura
     groups, test, settings = both.views[str(finding.attribute)], both.test, both.settings
     cells = np.stack([groups.counts((test.y == label).astype(np.float64)) for label in (0, 1)])
     support = cells.min(axis=0) if gap is ERROR_RATE else cells.sum(axis=0)
-    keep = np.flatnonzero(support >= settings.minimum_support)
+    keep = np.flatnonzero(support >= settings.min_support)
     short = both.short_of(finding, [groups.labels[g] for g in keep])
     if short:
         return NotMeasurable(f"the test data has too few {gap.cells} of {short}", int(support.min()))
@@ -43,9 +43,7 @@ def group_gap(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasura
     known: dict[str, Any] = {
         "sensitive_features": groups.frame[rows],
         "sample_weight": None if test.weights is None else test.weights[rows],
-        "n_boot": settings.n_boot,
-        "min_support": settings.minimum_support,
-        "seed": settings.seed,
+        **settings.intervals,
     }
     y, after = test.y[rows], both.after.decisions[rows]
     changed = compare(
@@ -83,7 +81,7 @@ def crossing_deficit(finding: Finding, both: BeforeAfter) -> FindingChange | Not
         test.y, both.before.decisions, both.after.decisions, groups, sample_weight=test.weights
     )
     support = int(effective_support(rate, table.before)[cell])
-    if support < settings.minimum_support:
+    if support < settings.min_support:
         return NotMeasurable(f"the test data has too few {CELLS[rate_name]} of {finding.group}", support)
     members = members_of(groups)
     boot_rng, swap_rng = generators(settings.seed, 2)

@@ -21,7 +21,7 @@ FACT = "a fact about the data, which the pipeline does not change"
 
 def base_rate_difference(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasurable:
     """Return the greatest difference of recorded outcomes between groups with enough test rows."""
-    groups, minimum = both.views[str(finding.attribute)], both.settings.minimum_support
+    groups, minimum = both.views[str(finding.attribute)], both.settings.min_support
     size, weight = groups.counts(), groups.counts(both.weights)
     keep = (size >= minimum) & (weight > 0)
     short = both.short_of(finding, [groups.labels[g] for g in np.flatnonzero(keep)])
@@ -51,7 +51,7 @@ def class_imbalance(finding: Finding, both: BeforeAfter) -> FindingChange | NotM
         groups = both.views[str(finding.attribute)]
         rows = groups.codes == (groups.labels.index(finding.group) if finding.group in groups.labels else -1)
     support = int(rows.sum())
-    if support < both.settings.minimum_support:
+    if support < both.settings.min_support:
         return NotMeasurable(f"the test data has too few rows of {finding.group or 'any group'}", support)
     share = _share(both.test.y[rows], both.weights[rows])
     reason = _fact(both.changing("rows", "weights"), REWEIGHTED)

@@ -39,7 +39,7 @@ def biased_mediator(finding: Finding, both: BeforeAfter) -> FindingChange | NotM
     groups = both.views[str(finding.attribute)]
     ends = [groups.labels.index(g) if g in groups.labels else -1 for g in (finding.group, finding.reference)]
     sizes = [int((groups.codes == end).sum()) for end in ends]
-    if min(sizes) < both.settings.minimum_support:
+    if min(sizes) < both.settings.min_support:
         named = finding.group if sizes[0] < sizes[1] else finding.reference
         return NotMeasurable(f"the test data has too few rows of {named}", min(sizes))
     rows = np.flatnonzero(np.isin(groups.codes, ends))
@@ -153,7 +153,7 @@ def _asked(finding: Finding, both: BeforeAfter) -> _Asked | NotMeasurable:
     """Return the rows to ask and the group to tell, as the audit does it."""
     groups, seed = both.views[str(finding.attribute)], both.settings.seed
     counts = groups.counts()
-    enough = np.flatnonzero(counts >= both.settings.minimum_support)
+    enough = np.flatnonzero(counts >= both.settings.min_support)
     labels = [groups.labels[g] for g in enough]
     if len(labels) < 2 or (finding.group is None and len(labels) > 2):
         return NotMeasurable("the test data does not have two groups with enough rows", int(counts.min()))

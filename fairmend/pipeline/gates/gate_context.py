@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
-from fairmend.core.metrics import Comparison, Measurement, compare, measure
+from fairmend.core.metrics import Comparison, InferenceSettings, Measurement, compare, measure
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.pipeline.run.third_party import score_and_decide
 
@@ -25,29 +25,6 @@ COMPARED = (
     "equalized_odds_difference",
     "equal_opportunity_difference",
 )
-
-
-@dataclass(frozen=True)
-class InferenceSettings:
-    """How figures are measured.
-
-    Attributes
-    ----------
-    minimum_support : int
-        Rows that every cell behind a figure must have.
-    n_boot, n_permutations : int
-        Replicates of intervals and tests.
-    seed : int
-        Seed of both.
-    groups : tuple of str
-        The groups of the whole data: one that has no row in a part is insufficient evidence there.
-    """
-
-    minimum_support: int = 30
-    n_boot: int = 2000
-    n_permutations: int = 10_000
-    seed: int = 0
-    groups: tuple[str, ...] = ()
 
 
 class ModelEvaluation:
@@ -89,9 +66,7 @@ class ModelEvaluation:
             y_score=self.scores,
             sample_weight=self.data.weights,
             cluster=self.data.units,
-            n_boot=self.settings.n_boot,
-            min_support=self.settings.minimum_support,
-            seed=self.settings.seed,
+            **self.settings.intervals,
         )
 
     def against(self, before: ModelEvaluation, n_permutations: int | None = None) -> Comparison:
@@ -104,10 +79,8 @@ class ModelEvaluation:
             sample_weight=self.data.weights,
             cluster=self.data.units,
             metrics=COMPARED,
-            n_boot=self.settings.n_boot,
             n_permutations=n_permutations or self.settings.n_permutations,
-            min_support=self.settings.minimum_support,
-            seed=self.settings.seed,
+            **self.settings.intervals,
         )
 
 

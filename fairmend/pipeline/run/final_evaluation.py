@@ -11,8 +11,9 @@ from fairmend.catalog.policy import Policy, not_deployable
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import PluginError
+from fairmend.core.metrics import InferenceSettings
 from fairmend.core.models.decision_rule import FairModel
-from fairmend.pipeline.gates.gate_context import GateContext, InferenceSettings, ModelEvaluation
+from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import CheckResult, evaluate_gate, outcome
 from fairmend.pipeline.run.ablation import FULL, PLAIN, POST_ALONE, AblationVariant
 from fairmend.pipeline.run.approvals import Approval, rejections

@@ -16,11 +16,11 @@ from fairmend.catalog.policy import Policy, load_policy
 from fairmend.catalog.registry import Registry
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
+from fairmend.core.metrics import InferenceSettings
 from fairmend.core.models.learners import make_learner
 from fairmend.pipeline.compose.spec_validation import check_spec
 from fairmend.pipeline.external_inputs import given_model
 from fairmend.pipeline.finding_outcomes import resolve
-from fairmend.pipeline.gates.gate_context import InferenceSettings
 from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.run.ablation import FULL, AblationVariant, ablate, simplest
 from fairmend.pipeline.run.approvals import ASSUMED, Approval, remarks
@@ -107,7 +107,11 @@ def run(
     check_spec(spec, registry, judged_by)
     tell: Observer = observer or (lambda event: None)
     settings = InferenceSettings(
-        judged_by.minimum_support, n_boot, n_permutations, spec.seed, data.groups.labels
+        n_boot,
+        min_support=judged_by.minimum_support,
+        seed=spec.seed,
+        n_permutations=n_permutations,
+        groups=data.groups.labels,
     )
     approvals = _assumed(judged_by) if assume_approved else list(approvals)
 

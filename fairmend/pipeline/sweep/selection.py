@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from fairmend.catalog.policy import PolicyCheck
 from fairmend.core.data.dataset import Dataset
-from fairmend.core.metrics import pareto
+from fairmend.core.metrics import InferenceSettings, pareto
 from fairmend.core.metrics.inference.bootstrap import percentile_interval
 from fairmend.core.metrics.inference.joint_bootstrap import joint_replicates
 from fairmend.core.types import Floats
-from fairmend.pipeline.gates.gate_context import InferenceSettings
 from fairmend.pipeline.sweep.sweep_record import SweepCandidate
 from fairmend.pipeline.sweep.trials import Trial
 

@@ -21,11 +21,12 @@ from fairmend.core.data.dataset import PARTS, Dataset
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import MissingExtraError, RunError, UsageError
 from fairmend.core.findings import Audit
+from fairmend.core.metrics import InferenceSettings
 from fairmend.core.models.learners import make_learner
 from fairmend.core.text.validation import check_seed
 from fairmend.core.vocabulary import LEVELS, Notion
 from fairmend.pipeline.compose.slots import Chooser, biased_numbers
-from fairmend.pipeline.gates.gate_context import COMPARED, InferenceSettings
+from fairmend.pipeline.gates.gate_context import COMPARED
 from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.run.notes import versions
 from fairmend.pipeline.run.state_machine import Observer
@@ -115,7 +116,9 @@ def sweep(
         raise UsageError(f"jobs must be a number of processes, or -1 for one a core, got {jobs}")
     judged_by = load_policy(policy, registry)
     target = _target(judged_by, notion)
-    settings = InferenceSettings(judged_by.minimum_support, n_boot, seed=seed, groups=data.groups.labels)
+    settings = InferenceSettings(
+        n_boot, min_support=judged_by.minimum_support, seed=seed, groups=data.groups.labels
+    )
     tell: Observer = observer or (lambda event: None)
     limits = constraints or Constraints()
     if audit is not None:

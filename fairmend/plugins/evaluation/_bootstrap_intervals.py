@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
 from sklearn.utils._param_validation import StrOptions
 
 from fairmend.base import (
-    Evaluator,
     Groups,
+    InferenceParameters,
+    InferenceSettings,
     Ints,
     Measurement,
     Rate,
+    ResamplingEvaluator,
     TechniqueMetadata,
     compare,
     evaluation_tables,
@@ -29,7 +31,7 @@ def group_rate(rate: Rate, g: int, counts: Floats) -> Floats:
     return rate.of(counts)[..., g]
 
 
-class BootstrapIntervals(Evaluator):
+class BootstrapIntervals(ResamplingEvaluator):
     """Say how far rates and their differences would move on another sample of people.
 
     Parameters
@@ -39,14 +41,9 @@ class BootstrapIntervals(Evaluator):
         differences of demographic parity, equalized odds and predictive parity.
     method : {"percentile", "bca"}, default="percentile"
         Percentiles of the replicates, or corrected for bias and acceleration.
-    n_boot : int, default=2000
-        Replicates, B.
-    level : float, default=0.95
-        Coverage aimed at.
-    min_support : int, default=30
-        Rows below which a group is insufficient evidence.
-    random_state : int, default=0
-        Seed.
+    n_boot, level, min_support, random_state : int, float, int, int
+        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        2,000, 95 %, 30 and 0.
 
     Notes
     -----
@@ -98,27 +95,21 @@ class BootstrapIntervals(Evaluator):
         ),
         alternatives=(114,),
     )
+    inference_defaults = InferenceSettings(n_boot=2000)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "metrics": [list, tuple, None],
         "method": [StrOptions({"percentile", "bca"})],
-        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
         self,
         metrics: list[str] | tuple[str, ...] | None = None,
         method: Literal["percentile", "bca"] = "percentile",
-        n_boot: int = 2000,
-        level: float = 0.95,
-        min_support: int = 30,
-        random_state: int = 0,
+        **inference: Unpack[InferenceParameters],
     ) -> None:
+        super().__init__(**inference)
         self.metrics = metrics
         self.method = method
-        self.n_boot = n_boot
-        self.level = level
-        self.min_support = min_support
-        self.random_state = random_state
 
     @classmethod
     def test_parameters(cls) -> dict[str, Any]:
@@ -137,22 +128,17 @@ class BootstrapIntervals(Evaluator):
         rates = ("selection_rate", *(WITH_LABELS if labels else ()))
         names = self.metrics or (*rates, *evaluation_tables.comparisons(None, labels))
         evaluation_tables.check_labels(names, labels)
-        settings: dict[str, Any] = {"n_boot": self.n_boot, "level": self.level, "min_support": self.min_support,
-                                    "seed": self.random_state}  # fmt: skip
         by_attribute: dict[str, dict[str, Any]] = {}
         for attribute, view in evaluation_tables.views(groups).items():
-            measured = Measurement.of(
-                evaluation_tables.decision_table(y_true, y_pred, view, sample_weight),
-                method=self.method,
-                **settings,
-            )
+            table = evaluation_tables.decision_table(y_true, y_pred, view, sample_weight)
+            measured = Measurement.of(table, settings=self.inference, method=self.method)
             by_attribute[attribute] = {name: self._figures(measured, name) for name in names}
         result: dict[str, Any] = {"by_attribute": by_attribute, "method": self.method, "level": self.level}
         if baseline is not None:
             result["change"] = compare(
                 evaluation_tables.labels_or_zeros(y_true, y_pred), baseline, y_pred,
                 sensitive_features=groups, metrics=names,
-                sample_weight=evaluation_tables.row_weights(sample_weight), **settings,
+                sample_weight=evaluation_tables.row_weights(sample_weight), **self.inference.intervals,
             ).to_json()  # fmt: skip
         text = f"{len(names)} metrics with {self.level:.0%} intervals of {self.n_boot} replicates, for {', '.join(by_attribute)}."
         return result | {"text": text}

@@ -10,11 +10,11 @@ import pandas as pd
 from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
+    INFERENCE_CONSTRAINTS,
     DataError,
     Evaluator,
     TechniqueMetadata,
     corrected_resampled_ttest,
-    evaluation_tables,
     holm,
     unknown,
 )
@@ -84,7 +84,7 @@ class CorrectedCrossValidation(Evaluator):
         "baseline": [str, None],
         "n_train": [Interval(Real, 0, None, closed="neither"), None],
         "n_test": [Interval(Real, 0, None, closed="left"), None],
-        "level": evaluation_tables.SETTINGS["level"],
+        "level": INFERENCE_CONSTRAINTS["level"],
     }
 
     def __init__(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from fairmend.base import (
-    Evaluator,
     Groups,
+    InferenceParameters,
+    InferenceSettings,
     Ints,
+    ResamplingEvaluator,
     ScoreTable,
     TechniqueMetadata,
     bootstrap,
@@ -34,21 +36,16 @@ MASS: dict[str, Callable[[Floats], Floats]] = {
 UNWEIGHTED = ("by_chance", "p_value", "p_holm", "debiased_squared_error")
 
 
-class ExpectedCalibrationError(Evaluator):
+class ExpectedCalibrationError(ResamplingEvaluator):
     """Measure how far scores are from the shares they announce, in each group.
 
     Parameters
     ----------
     bins : int, default=10
         Number of bins, M.
-    n_boot : int, default=1000
-        Bootstrap replicates, and draws of the chance level.
-    level : float, default=0.95
-        Coverage of the intervals.
-    min_support : int, default=100
-        Rows below which a group is insufficient evidence.
-    random_state : int, default=0
-        Seed.
+    n_boot, level, min_support, random_state : int, float, int, int
+        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        1,000, 95 %, 100 and 0.
 
     Notes
     -----
@@ -102,24 +99,12 @@ class ExpectedCalibrationError(Evaluator):
         ),
         alternatives=(46,),
     )
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "bins": evaluation_tables.WHOLE,
-        **evaluation_tables.SETTINGS,
-    }
+    inference_defaults = InferenceSettings(n_boot=1000, min_support=100)
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"bins": evaluation_tables.WHOLE}
 
-    def __init__(
-        self,
-        bins: int = 10,
-        n_boot: int = 1000,
-        level: float = 0.95,
-        min_support: int = 100,
-        random_state: int = 0,
-    ) -> None:
+    def __init__(self, bins: int = 10, **inference: Unpack[InferenceParameters]) -> None:
+        super().__init__(**inference)
         self.bins = bins
-        self.n_boot = n_boot
-        self.level = level
-        self.min_support = min_support
-        self.random_state = random_state
 
     def _evaluate(
         self, y_true: Ints, y_score: Floats, groups: Groups, sample_weight: Floats
@@ -145,9 +130,7 @@ class ExpectedCalibrationError(Evaluator):
         width, mass = of_scores(), of_scores(strategy="mass")
         figures: dict[str, dict[str, Any]] = {group: {} for group in groups.labels}
         for table, statistics, rng in ((width, WIDTH, rngs[0]), (mass, MASS, rngs[1])):
-            found = evaluation_tables.score_figures(
-                table, statistics, rng, n_boot=self.n_boot, level=self.level, min_support=self.min_support
-            )
+            found = evaluation_tables.score_figures(table, statistics, rng, self.inference)
             for group in groups.labels:
                 figures[group] |= found[group]
         if weights is None:

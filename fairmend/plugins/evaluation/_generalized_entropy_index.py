@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
     Estimate,
-    Evaluator,
     Groups,
+    InferenceParameters,
     Ints,
+    ResamplingEvaluator,
     TechniqueMetadata,
     between_group_entropy,
     bootstrap,
@@ -26,21 +27,16 @@ from fairmend.core.types import Floats
 PARTS = {"total": generalized_entropy_index, "between": between_group_entropy, "within": within_group_entropy}
 
 
-class GeneralizedEntropyIndex(Evaluator):
+class GeneralizedEntropyIndex(ResamplingEvaluator):
     """Measure how unequally decisions benefit people, within groups and between them.
 
     Parameters
     ----------
     alpha : float, default=2.0
         2 is half the squared coefficient of variation, 1 is Theil's index, 0 the mean log deviation.
-    n_boot : int, default=1000
-        Bootstrap replicates.
-    level : float, default=0.95
-        Coverage of the intervals.
-    min_support : int, default=30
-        Rows below which a group is insufficient evidence.
-    random_state : int, default=0
-        Seed.
+    n_boot, level, min_support, random_state : int, float, int, int
+        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        1,000, 95 %, 30 and 0.
 
     Notes
     -----
@@ -90,23 +86,12 @@ class GeneralizedEntropyIndex(Evaluator):
         ),
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        **evaluation_tables.SETTINGS,
+        "alpha": [Interval(Real, 0, None, closed="left")]
     }
 
-    def __init__(
-        self,
-        alpha: float = 2.0,
-        n_boot: int = 1000,
-        level: float = 0.95,
-        min_support: int = 30,
-        random_state: int = 0,
-    ) -> None:
+    def __init__(self, alpha: float = 2.0, **inference: Unpack[InferenceParameters]) -> None:
+        super().__init__(**inference)
         self.alpha = alpha
-        self.n_boot = n_boot
-        self.level = level
-        self.min_support = min_support
-        self.random_state = random_state
 
     def _evaluate(
         self, y_true: Ints, y_pred: Ints, groups: Groups, sample_weight: Floats

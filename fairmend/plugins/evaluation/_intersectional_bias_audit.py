@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
     Estimate,
-    Evaluator,
     Groups,
+    InferenceParameters,
     Ints,
+    ResamplingEvaluator,
     TechniqueMetadata,
     bootstrap,
     differential,
@@ -24,21 +25,16 @@ from fairmend.base import (
 from fairmend.core.types import Floats
 
 
-class IntersectionalBiasAudit(Evaluator):
+class IntersectionalBiasAudit(ResamplingEvaluator):
     """Find how many times likelier an outcome is in one crossing of attributes than in another.
 
     Parameters
     ----------
     concentration : float, default=1.0
         Prior rows of each cell, K alpha with K = 2 outcomes.
-    n_boot : int, default=1000
-        Bootstrap replicates.
-    level : float, default=0.95
-        Coverage of the intervals.
-    min_support : int, default=30
-        Rows below which a cell is insufficient evidence.
-    random_state : int, default=0
-        Seed.
+    n_boot, level, min_support, random_state : int, float, int, int
+        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        1,000, 95 %, 30 and 0.
 
     Notes
     -----
@@ -94,23 +90,12 @@ class IntersectionalBiasAudit(Evaluator):
         alternatives=(109,),
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "concentration": [Interval(Real, 0, None, closed="left")],
-        **evaluation_tables.SETTINGS,
+        "concentration": [Interval(Real, 0, None, closed="left")]
     }
 
-    def __init__(
-        self,
-        concentration: float = 1.0,
-        n_boot: int = 1000,
-        level: float = 0.95,
-        min_support: int = 30,
-        random_state: int = 0,
-    ) -> None:
+    def __init__(self, concentration: float = 1.0, **inference: Unpack[InferenceParameters]) -> None:
+        super().__init__(**inference)
         self.concentration = concentration
-        self.n_boot = n_boot
-        self.level = level
-        self.min_support = min_support
-        self.random_state = random_state
 
     def _evaluate(
         self, y_pred: Ints, groups: Groups, sample_weight: Floats, y_true: Ints | None = None
@@ -125,7 +110,7 @@ class IntersectionalBiasAudit(Evaluator):
         def figure(n: Any, replicates: Any, prior: float = alpha, cells: Any = slice(None)) -> Estimate:
             return differential.epsilon_figure(
                 tuple(np.array(table.groups, dtype=object)[cells]), n[cells], replicates[:, cells], rows[cells],
-                alpha=prior, level=self.level, min_support=self.min_support,
+                alpha=prior, settings=self.inference,
             )  # fmt: skip
 
         smoothed = figure(counts, drawn_counts)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
     SCORE_STATISTICS,
-    Evaluator,
     Groups,
+    InferenceParameters,
     Ints,
     PairedTable,
+    ResamplingEvaluator,
     TechniqueMetadata,
     bootstrap,
     evaluation_tables,
@@ -23,7 +25,7 @@ from fairmend.base import (
 from fairmend.core.types import Floats
 
 
-class IntersectionalEvaluation(Evaluator):
+class IntersectionalEvaluation(ResamplingEvaluator):
     """Measure every crossing of the protected attributes, and find the one that fares worst.
 
     Parameters
@@ -36,16 +38,11 @@ class IntersectionalEvaluation(Evaluator):
         Attributes to cross; all by default.
     tolerance : float, default=0.05
         Deviation from the overall value up to which a cell counts as alike.
-    n_boot : int, default=1000
-        Bootstrap replicates.
     n_permutations : int, default=5000
         Permutations of the tests.
-    level : float, default=0.95
-        Coverage of the intervals.
-    min_support : int, default=30
-        Rows below which a cell is insufficient evidence.
-    random_state : int, default=0
-        Seed.
+    n_boot, level, min_support, random_state : int, float, int, int
+        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        1,000, 95 %, 30 and 0.
 
     Notes
     -----
@@ -100,7 +97,6 @@ class IntersectionalEvaluation(Evaluator):
         "attributes": [list, tuple, None],
         "tolerance": [Interval(Real, 0, None, closed="left")],
         "n_permutations": evaluation_tables.WHOLE,
-        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
@@ -108,20 +104,14 @@ class IntersectionalEvaluation(Evaluator):
         metrics: list[str] | tuple[str, ...] | None = None,
         attributes: list[str] | tuple[str, ...] | None = None,
         tolerance: float = 0.05,
-        n_boot: int = 1000,
         n_permutations: int = 5000,
-        level: float = 0.95,
-        min_support: int = 30,
-        random_state: int = 0,
+        **inference: Unpack[InferenceParameters],
     ) -> None:
+        super().__init__(**inference)
         self.metrics = metrics
         self.attributes = attributes
         self.tolerance = tolerance
-        self.n_boot = n_boot
         self.n_permutations = n_permutations
-        self.level = level
-        self.min_support = min_support
-        self.random_state = random_state
 
     @classmethod
     def test_parameters(cls) -> dict[str, Any]:
@@ -144,23 +134,20 @@ class IntersectionalEvaluation(Evaluator):
         scores = y_score if set(names) & set(SCORE_STATISTICS) else None
         measured = measure(
             labels, y_pred, sensitive_features=groups, y_score=scores, sample_weight=weights,
-            n_boot=self.n_boot, level=self.level, min_support=self.min_support, seed=self.random_state,
+            **self.inference.intervals,
         )  # fmt: skip
         rngs = iter(bootstrap.generators(self.random_state, 2 * len(names)))
-        testing: dict[str, Any] = {"tolerance": self.tolerance, "n_permutations": self.n_permutations}
-        reports = {
-            name: intersections.cell_report(measured, name, **testing, rng=next(rngs)) for name in names
-        }
+        testing = partial(
+            intersections.cell_report, measured, tolerance=self.tolerance, n_permutations=self.n_permutations
+        )
+        reports = {name: testing(name, rng=next(rngs)) for name in names}
         result: dict[str, Any] = {"metrics": reports, "empty_cells": intersections.empty_cells(groups)}
         if baseline is not None:
             table = PairedTable.from_arrays(labels, baseline, y_pred, groups, sample_weight=weights)
-            settings: dict[str, Any] = {
-                "level": self.level,
-                "min_support": self.min_support,
-                "n_boot": self.n_boot,
-            }
             result["change"] = {
-                name: intersections.cell_changes(table, name, **settings, **testing, rng=next(rngs))
+                name: intersections.cell_changes(
+                    table, name, tolerance=self.tolerance, settings=self.inference, rng=next(rngs)
+                )
                 for name in names
                 if name not in SCORE_STATISTICS
             }

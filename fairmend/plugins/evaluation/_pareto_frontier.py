@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from fairmend.base import DataError, Evaluator, TechniqueMetadata, evaluation_tables, pareto
+from fairmend.base import INFERENCE_CONSTRAINTS, DataError, Evaluator, TechniqueMetadata, pareto
 
 
 class ParetoFrontier(Evaluator):
@@ -82,8 +82,8 @@ class ParetoFrontier(Evaluator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "objectives": [dict, list, tuple, None],
         "reference": [dict, None],
-        "n_boot": evaluation_tables.SETTINGS["n_boot"],
-        "random_state": evaluation_tables.SETTINGS["random_state"],
+        "n_boot": INFERENCE_CONSTRAINTS["n_boot"],
+        "random_state": INFERENCE_CONSTRAINTS["random_state"],
     }
 
     def __init__(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
+    INFERENCE_CONSTRAINTS,
     Evaluator,
     Groups,
     Ints,
@@ -93,7 +94,7 @@ class PermutationTest(Evaluator):
         "studentize": ["boolean"],
         "n_permutations": evaluation_tables.WHOLE,
         "alpha": [Interval(Real, 0, 1, closed="neither")],
-        "random_state": [Interval(Integral, 0, None, closed="left")],
+        "random_state": INFERENCE_CONSTRAINTS["random_state"],
     }
 
     def __init__(

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
-from fairmend.base import Evaluator, Groups, Ints, TechniqueMetadata, evaluation_tables, to_plain
+from fairmend.base import (
+    Groups,
+    InferenceParameters,
+    Ints,
+    ResamplingEvaluator,
+    TechniqueMetadata,
+    evaluation_tables,
+    to_plain,
+)
 from fairmend.core.types import Floats
 
 RATES = (
@@ -35,7 +43,7 @@ def implied_false_positive_rate(p: float | None, ppv: float | None, fnr: float |
     return p / (1 - p) * (1 - ppv) / ppv * (1 - fnr)
 
 
-class PredictiveParityAudit(Evaluator):
+class PredictiveParityAudit(ResamplingEvaluator):
     """Compare how often a decision turns out right in each group.
 
     Parameters
@@ -45,14 +53,9 @@ class PredictiveParityAudit(Evaluator):
         attribute, a group.
     n_permutations : int, default=5000
         Permutations of the tests; predictive values are permuted within decisions.
-    n_boot : int, default=1000
-        Bootstrap replicates.
-    level : float, default=0.95
-        Coverage of the intervals.
-    min_support : int, default=30
-        Rows of a decision below which a group is insufficient evidence.
-    random_state : int, default=0
-        Seed.
+    n_boot, level, min_support, random_state : int, float, int, int
+        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        1,000, 95 %, 30 and 0.
 
     Notes
     -----
@@ -103,32 +106,24 @@ class PredictiveParityAudit(Evaluator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "reference": [str, dict],
         "n_permutations": evaluation_tables.WHOLE,
-        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
         self,
         reference: str | Mapping[str, str] = "to_best",
         n_permutations: int = 5000,
-        n_boot: int = 1000,
-        level: float = 0.95,
-        min_support: int = 30,
-        random_state: int = 0,
+        **inference: Unpack[InferenceParameters],
     ) -> None:
+        super().__init__(**inference)
         self.reference = reference
         self.n_permutations = n_permutations
-        self.n_boot = n_boot
-        self.level = level
-        self.min_support = min_support
-        self.random_state = random_state
 
     def _evaluate(
         self, y_true: Ints, y_pred: Ints, groups: Groups, sample_weight: Floats
     ) -> Mapping[str, Any]:
         views = to_plain(evaluation_tables.rate_views(
             y_true, y_pred, groups, sample_weight, RATES, COMPARISONS, reference=self.reference,
-            n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
-            min_support=self.min_support, seed=self.random_state,
+            settings=self.inference,
         ))  # fmt: skip
         said = []
         for attribute, view in views.items():

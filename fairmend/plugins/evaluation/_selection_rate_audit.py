@@ -5,11 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from sklearn.utils._param_validation import Interval
 
-from fairmend.base import Estimate, Evaluator, Groups, Ints, TechniqueMetadata, Verdict, evaluation_tables
+from fairmend.base import (
+    Estimate,
+    Groups,
+    InferenceParameters,
+    Ints,
+    ResamplingEvaluator,
+    TechniqueMetadata,
+    Verdict,
+    evaluation_tables,
+)
 from fairmend.core.types import Floats
 
 RATIO, DIFFERENCE = "demographic_parity_ratio", "demographic_parity_difference"
@@ -22,7 +31,7 @@ def verdict(ratio: Estimate, threshold: float) -> Verdict:
     return "passed" if ratio.value >= threshold else "failed"
 
 
-class SelectionRateAudit(Evaluator):
+class SelectionRateAudit(ResamplingEvaluator):
     """Compare how often each group gets the favorable decision.
 
     Parameters
@@ -34,14 +43,9 @@ class SelectionRateAudit(Evaluator):
         Least ratio of selection rates that passes; 0.8 is the four-fifths rule.
     n_permutations : int, default=5000
         Permutations of the test.
-    n_boot : int, default=1000
-        Bootstrap replicates.
-    level : float, default=0.95
-        Coverage of the intervals.
-    min_support : int, default=30
-        Rows below which a group is insufficient evidence.
-    random_state : int, default=0
-        Seed.
+    n_boot, level, min_support, random_state : int, float, int, int
+        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        1,000, 95 %, 30 and 0.
 
     Notes
     -----
@@ -94,7 +98,6 @@ class SelectionRateAudit(Evaluator):
         "reference": [str, dict],
         "threshold": [Interval(Real, 0, 1, closed="both")],
         "n_permutations": evaluation_tables.WHOLE,
-        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
@@ -102,26 +105,19 @@ class SelectionRateAudit(Evaluator):
         reference: str | Mapping[str, str] = "to_best",
         threshold: float = 0.8,
         n_permutations: int = 5000,
-        n_boot: int = 1000,
-        level: float = 0.95,
-        min_support: int = 30,
-        random_state: int = 0,
+        **inference: Unpack[InferenceParameters],
     ) -> None:
+        super().__init__(**inference)
         self.reference = reference
         self.threshold = threshold
         self.n_permutations = n_permutations
-        self.n_boot = n_boot
-        self.level = level
-        self.min_support = min_support
-        self.random_state = random_state
 
     def _evaluate(
         self, y_pred: Ints, groups: Groups, sample_weight: Floats, y_true: Ints | None = None
     ) -> Mapping[str, Any]:
         views = evaluation_tables.rate_views(
             y_true, y_pred, groups, sample_weight, ["selection_rate"], [RATIO, DIFFERENCE], reference=self.reference,
-            n_permutations=self.n_permutations, n_boot=self.n_boot, level=self.level,
-            min_support=self.min_support, seed=self.random_state,
+            settings=self.inference,
         )  # fmt: skip
         said = []
         for attribute, view in views.items():

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from fairmend.base import (
     Estimate,
-    Evaluator,
     Groups,
+    InferenceParameters,
     Ints,
+    ResamplingEvaluator,
     ScoreTable,
     TechniqueMetadata,
     bootstrap,
@@ -42,7 +43,7 @@ def pivoted_interval(value: float, plug_in: float, drawn: Floats, level: float) 
     return value - (ends[1] - plug_in), value - (ends[0] - plug_in)
 
 
-class VerifiedCalibrationError(Evaluator):
+class VerifiedCalibrationError(ResamplingEvaluator):
     """Measure the calibration error of each group without the bias that small groups add to it.
 
     Parameters
@@ -51,14 +52,9 @@ class VerifiedCalibrationError(Evaluator):
         Number of bins.
     strategy : {"mass", "width"}, default="mass"
         Bins with equal numbers of all rows together, or of equal width.
-    n_boot : int, default=1000
-        Bootstrap replicates.
-    level : float, default=0.95
-        Coverage of the intervals.
-    min_support : int, default=30
-        Rows below which a group is insufficient evidence.
-    random_state : int, default=0
-        Seed.
+    n_boot, level, min_support, random_state : int, float, int, int
+        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        1,000, 95 %, 30 and 0.
 
     Notes
     -----
@@ -109,24 +105,17 @@ class VerifiedCalibrationError(Evaluator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "bins": evaluation_tables.WHOLE,
         "strategy": [StrOptions({"mass", "width"})],
-        **evaluation_tables.SETTINGS,
     }
 
     def __init__(
         self,
         bins: int = 15,
         strategy: str = "mass",
-        n_boot: int = 1000,
-        level: float = 0.95,
-        min_support: int = 30,
-        random_state: int = 0,
+        **inference: Unpack[InferenceParameters],
     ) -> None:
+        super().__init__(**inference)
         self.bins = bins
         self.strategy = strategy
-        self.n_boot = n_boot
-        self.level = level
-        self.min_support = min_support
-        self.random_state = random_state
 
     def _evaluate(
         self, y_true: Ints, y_score: Floats, groups: Groups, sample_weight: Floats

@@ -77,7 +77,7 @@ def test_a_group_without_one_label_is_undefined_not_zero() -> None:
 
 
 def test_needs_labels() -> None:
-    with pytest.raises(DataError, match="reads y_true"):
+    with pytest.raises(DataError, match="y_true"):
         ErrorRateAudit().evaluate(y_pred=[0, 1], sensitive_features=["a", "b"])
 
 

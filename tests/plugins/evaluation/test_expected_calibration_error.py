@@ -107,7 +107,7 @@ def test_missing_attribute_values_are_a_group() -> None:
 
 
 def test_refuses_what_it_cannot_measure() -> None:
-    with pytest.raises(DataError, match="reads y_score"):
+    with pytest.raises(DataError, match="y_score"):
         ExpectedCalibrationError().evaluate([0, 1], [0, 1], sensitive_features=["a", "b"])
     with pytest.raises(DataError, match="probabilities"):
         ExpectedCalibrationError().evaluate([0, 1], y_score=[0.1, 3.0], sensitive_features=["a", "b"])

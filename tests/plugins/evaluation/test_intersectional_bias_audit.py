@@ -124,7 +124,7 @@ def test_integer_weights_are_repeated_rows(drawn_predictions: Any) -> None:
 
 
 def test_needs_decisions() -> None:
-    with pytest.raises(DataError, match="reads y_pred"):
+    with pytest.raises(DataError, match="y_pred"):
         IntersectionalBiasAudit().evaluate([0, 1], sensitive_features=["a", "b"])
 
 

@@ -133,7 +133,7 @@ def test_says_what_is_wrong_with_the_candidates(candidates: pd.DataFrame) -> Non
         ParetoFrontier(reference={"acuracy": 0.5}).evaluate(candidates=candidates)
     with pytest.raises(DataError, match="nothing to compare"):
         ParetoFrontier().evaluate(candidates=candidates.assign(accuracy=np.nan))
-    with pytest.raises(DataError, match="reads candidates"):
+    with pytest.raises(DataError, match="candidates"):
         ParetoFrontier().evaluate()
 
 

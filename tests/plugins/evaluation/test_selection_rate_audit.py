@@ -111,7 +111,7 @@ def test_refuses_what_it_cannot_measure() -> None:
     given = {"y_pred": [0, 1] * 40, "sensitive_features": ["a", "b"] * 40}
     with pytest.raises(UnknownNameError, match="no group is called 'c'"):
         SelectionRateAudit(reference="c", **QUICK).evaluate(**given)
-    with pytest.raises(DataError, match="reads sensitive_features"):
+    with pytest.raises(DataError, match="reads the protected attribute"):
         SelectionRateAudit().evaluate(y_pred=[0, 1])
     with pytest.raises(ParameterError, match="threshold"):
         SelectionRateAudit.with_parameters(threshold=80)

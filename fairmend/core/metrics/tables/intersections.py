@@ -22,6 +22,7 @@ from fairmend.core.metrics.inference import bootstrap
 from fairmend.core.metrics.inference.effective_sample_size import effective_support
 from fairmend.core.metrics.inference.multiple_testing import holm
 from fairmend.core.metrics.inference.permutation import p_value, permuted
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.rates import Metric, metric
 from fairmend.core.metrics.report import SCORE_STATISTICS, Measurement
 from fairmend.core.metrics.tables.contingency import GroupTable, PairedTable
@@ -167,10 +168,7 @@ def cell_changes(
     name: str,
     *,
     tolerance: float,
-    min_support: int,
-    level: float,
-    n_boot: int,
-    n_permutations: int,
+    settings: InferenceSettings,
     rng: Generator,
 ) -> dict[str, Any]:
     """Return what became of a rate of every cell between two sets of decisions on the same rows.
@@ -181,8 +179,10 @@ def cell_changes(
         Counts of cell x label x decision before x decision after.
     name : str
         A rate.
-    tolerance, min_support, level, n_boot, n_permutations, rng
-        See :func:`cell_report`; each permutation swaps before and after at random within rows.
+    tolerance, rng
+        See :func:`cell_report`.
+    settings : InferenceSettings
+        Each permutation swaps before and after at random within rows.
 
     Returns
     -------
@@ -193,10 +193,13 @@ def cell_changes(
     rate = metric(name).rates[0]
     before, after = (rate.of(side.counts) for side in (table.before, table.after))
     support = np.minimum(*(effective_support(rate, side) for side in (table.before, table.after)))
-    usable = (support >= min_support) & np.isfinite(after - before)
+    usable = (support >= settings.min_support) & np.isfinite(after - before)
     drawn, null = (
         rate.of(counts.sum(axis=-2)) - rate.of(counts.sum(axis=-1))
-        for counts in (bootstrap.replicates(table, n_boot, rng), swaps(table, n_permutations, rng))
+        for counts in (
+            bootstrap.replicates(table, settings.n_boot, rng),
+            swaps(table, settings.n_permutations, rng),
+        )
     )
     change = after - before
     p = np.array([p_value(float(change[g]), null[:, g]) if usable[g] else np.nan for g in range(len(change))])
@@ -211,7 +214,7 @@ def cell_changes(
                 "before": before[g],
                 "after": after[g],
                 "change": change[g],
-                "interval": bootstrap.percentile_interval(drawn[:, g], level) if usable[g] else None,
+                "interval": bootstrap.percentile_interval(drawn[:, g], settings.level) if usable[g] else None,
                 "p_value": p[g],
                 "p_holm": adjusted[g],
                 "support": support[g],

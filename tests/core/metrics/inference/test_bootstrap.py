@@ -9,6 +9,7 @@ from scipy import stats
 
 from fairmend.core.metrics import (
     GroupTable,
+    InferenceSettings,
     Measurement,
     PairedTable,
     ScoreTable,
@@ -169,7 +170,8 @@ def test_intervals_cover_known_rates(truth, names):
     tables = rng(11).multinomial(4000, truth.ravel(), size=simulations).reshape(-1, *truth.shape)
     held = dict.fromkeys(names, 0)
     for s in range(simulations):
-        measured = Measurement.of(GroupTable(tuple("abcd"[: len(truth)]), tables[s]), n_boot=400, seed=s)
+        table = GroupTable(tuple("abcd"[: len(truth)]), tables[s])
+        measured = Measurement.of(table, settings=InferenceSettings(400, seed=s))
         for name in names:
             low, high = measured.figure(name).interval
             held[name] += low - 1e-12 <= metric(name).of(truth) <= high + 1e-12

@@ -147,9 +147,9 @@ def test_bad_data_is_named(arguments, message):
 
 def test_bad_settings_are_named():
     with pytest.raises(
-        LookupError, match="no metric is called 'equalized_odds_difference'; did you mean equalized"
+        LookupError, match="no metric is called 'equalised_odds_difference'; did you mean equalized"
     ):
-        evaluate(GroupTable.from_arrays(Y, D, A), "equalized_odds_difference")
+        evaluate(GroupTable.from_arrays(Y, D, A), "equalised_odds_difference")
     with pytest.raises(LookupError, match="no metric is called 'fairness'"):
         compare(Y, D, D, sensitive_features=A, metrics=["fairness"])
     with pytest.raises(UsageError, match="n_boot must be at least 1, got 0"):
