@@ -36,7 +36,7 @@ class Reader:
 
 def changed(function, changes=("features",)):
     """Return a transformer that applies a function to the features."""
-    metadata = SimpleNamespace(needs_protected_at_prediction=False, changes=changes, slug="planted")
+    metadata = SimpleNamespace(needs_protected_at_prediction=False, modifies=changes, slug="planted")
     return SimpleNamespace(transform=function, metadata=metadata)
 
 
@@ -235,7 +235,7 @@ def test_facts_about_the_data_stay(kind, measure, expected):
     label = np.concatenate([np.repeat([0, 1], [700, 300]), np.repeat([0, 1], [1200, 2800])])
     frame = pd.DataFrame({"race": race, "y": label, "x": rng.normal(size=5000)})
     frame = frame.assign(before=np.where(label == 1, 0.9, 0.1), after=0.9)
-    step = SimpleNamespace(slug="instance-weighting", changes=("weights",))
+    step = SimpleNamespace(slug="instance-weighting", modifies=("weights",))
     (found,) = resolve([finding(kind, measure, group="a", reference="b")], *judged(frame), [step])
     assert found.verdict == "unchanged"
     assert found.before == found.after == pytest.approx(expected)
