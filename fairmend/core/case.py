@@ -73,7 +73,7 @@ class Case:
     ----------
     train, calibration, validation : Dataset
         What models are trained on, what postprocessors are fitted on, and what gates are judged on.
-    learner : unfitted classifier or None
+    learner : unfitted classifier or regressor, or None
         Trained by steps that retrain; None where only a fitted model was given.
     model : FairModel or None
         The fitted model so far.
@@ -134,7 +134,12 @@ class Case:
             transformers = self.model.transformers if self.model else ()
         estimator = fit_weighted(clone(self.learner), self.train.X, self.train.y, self.train.weights)
         model = FairModel(
-            self.features, tuple(self.train.sensitive.columns), estimator, transformers, seed=self.seed
+            self.features,
+            tuple(self.train.sensitive.columns),
+            estimator,
+            transformers,
+            seed=self.seed,
+            task=self.train.task,
         )
         return replace(self, model=model)
 
@@ -156,7 +161,8 @@ class Case:
         return self.model
 
     def decisions_changed(self, after: FairModel) -> float:
-        """Return the share of validation rows whose decision another model changes."""
+        """Return the share of validation rows whose decision (or class, or value) another model changes."""
         data = self.validation
         before = self.fitted().predict(data.X, data.sensitive, data.key)
-        return float(np.mean(before != after.predict(data.X, data.sensitive, data.key)))
+        now = after.predict(data.X, data.sensitive, data.key)
+        return float(np.mean(~np.isclose(before, now, rtol=0, atol=1e-12)))

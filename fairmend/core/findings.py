@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fairmend.core.data.roles import Roles
-from fairmend.core.vocabulary import Notion, Severity
+from fairmend.core.vocabulary import Notion, Severity, Task
 
 
 class FindingKind(BaseModel):
@@ -21,6 +21,7 @@ class FindingKind(BaseModel):
     phrases: tuple[str, ...] = Field(default=(), description="other words for it, for the search")
     notions: tuple[Notion, ...] = Field(default=(), description="fairness notions it speaks against")
     stages: tuple[str, ...] = Field(default=(), description="stages where it is usually answered, best first")
+    tasks: tuple[Task, ...] = Field(default=("binary",), description="tasks whose audit looks for it")
 
 
 class Finding(BaseModel):
@@ -33,6 +34,7 @@ class Finding(BaseModel):
     attribute: str | None = Field(default=None, description="protected attribute concerned")
     group: str | None = Field(default=None, description="group that fares worst")
     reference: str | None = Field(default=None, description="group that fares best")
+    outcome_class: str | None = Field(default=None, description="class of the outcome concerned")
     column: str | None = Field(default=None, description="feature concerned")
     column_is: Literal["number", "text"] | None = Field(default=None, description="what that feature holds")
     measure: str = Field(description="what was measured")

@@ -271,12 +271,41 @@ def scores_of(scores: Any, tasks: Sequence[Task]) -> NDArray[np.float64]:
 
 
 def labels_of(y: Any, n_rows: int, scores: NDArray[np.float64], tasks: Sequence[Task]) -> NDArray[Any]:
-    """Return labels checked against the tasks that a technique serves: codes of classes, or real values."""
+    """Return labels checked against the tasks that a technique serves: codes of classes, or real values.
+
+    Codes from 0 name the columns of the scores; any other labels must be as many as these columns.
+    """
     if set(tasks) & {"regression", "ranking"}:
         return real_values(y, n_rows, "y")
     if scores.ndim == 2:
-        return class_labels(y, n_rows)[0]
+        codes, classes = class_labels(y, n_rows)
+        k = scores.shape[1]
+        if np.issubdtype(classes.dtype, np.integer) and classes.min() >= 0 and classes.max() < k:
+            return np.asarray(y).astype(np.int64)
+        if len(classes) != k:
+            raise DataError(
+                f"y has {len(classes)} classes and scores have {k} columns; one column per class is needed"
+            )
+        return codes
     return binary_labels(y, n_rows)[0]
+
+
+def training_labels(y: Any, n_rows: int, tasks: Sequence[Task]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return labels to train on, checked against the tasks that a technique serves, and their classes.
+
+    Two values are codes 0 and 1; more are codes of classes where the technique serves those, else real values
+    (which have no classes).
+
+    Raises
+    ------
+    DataError
+        They are of no task that it serves.
+    """
+    if "binary" in tasks and (len(set(tasks)) == 1 or len(np.unique(np.asarray(y))) <= 2):
+        return binary_labels(y, n_rows)
+    if "multiclass" in tasks and not np.issubdtype(np.asarray(y).dtype, np.floating):
+        return class_labels(y, n_rows)
+    return real_values(y, n_rows, "y"), np.empty(0)
 
 
 def probabilities(scores: Any) -> NDArray[np.float64]:

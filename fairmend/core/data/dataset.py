@@ -13,8 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairmend.core.data.copies import copies_of, unit_places
-from fairmend.core.data.group_names import check_values, protected_groups, spelling_notes
-from fairmend.core.data.groups import MISSING, Groups, label_of
+from fairmend.core.data.group_names import check_values, protected_groups
+from fairmend.core.data.groups import Groups
+from fairmend.core.data.outcome import LARGEST_NUMBER, read_outcome
 from fairmend.core.data.roles import Roles
 from fairmend.core.data.table_reading import check_names, exact_columns, read_table
 from fairmend.core.errors import (
@@ -24,13 +25,12 @@ from fairmend.core.errors import (
     UsageError,
     unknown,
 )
+from fairmend.core.vocabulary import Task
 
 if TYPE_CHECKING:
     from fairmend.core.stages.data_change import DataChange
 
 MINIMUM_ROWS = 100
-LARGEST_NUMBER = 1e100
-"""Larger values have no sum of squares that a computer can hold."""
 WEIGHT_RANGE = (1e-50, 1e50)
 PARTS: Mapping[str, float] = {"train": 0.45, "calibration": 0.2, "validation": 0.15, "test": 0.2}
 
@@ -43,8 +43,9 @@ class Dataset:
     ----------
     X : DataFrame, shape (n, p)
         What a model may read.
-    y : ndarray of int, shape (n,)
-        1 where the outcome is the favorable one, else 0.
+    y : ndarray, shape (n,)
+        1 where the outcome is the favorable one, else 0; codes of the classes of a multiclass outcome; the
+        values themselves of a regression or a ranking.
     sensitive : DataFrame of str, shape (n, k)
         The protected attributes as group names; missing values are the group ``"missing"``.
     roles : Roles
@@ -59,11 +60,17 @@ class Dataset:
         Where a step has put other weights on the rows for training: those of the data themselves.
     units : ndarray of int, shape (n,), or None
         Where rows are copies of others (:mod:`.copies`): which belong together. They stay in one
-        part of a split, and are one unit where figures are measured.
+        part of a split, and are one unit where figures are measured. The queries of a ranking do, too.
+    task : {"binary", "multiclass", "regression", "ranking"}
+        What kind of outcome it is; see :mod:`.outcome`.
+    classes : tuple of str
+        Classes of a multiclass outcome, in the order of their codes.
+    query : ndarray of int, shape (n,), or None
+        Which rows are ranked together; None where all of them are.
     """
 
     X: pd.DataFrame
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     sensitive: pd.DataFrame
     roles: Roles
     weights: NDArray[np.float64] | None = None
@@ -71,6 +78,9 @@ class Dataset:
     notes: tuple[str, ...] = ()
     own_weights: NDArray[np.float64] | None = None
     units: NDArray[np.int64] | None = None
+    task: Task = "binary"
+    classes: tuple[str, ...] = ()
+    query: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -95,9 +105,9 @@ class Dataset:
         """
         _check_columns(frame, roles)
         frame = frame.reset_index(drop=True)
-        y, favorable, spelling = _outcome(frame[roles.outcome], roles)
+        outcome = read_outcome(frame[roles.outcome], roles)
         sensitive, cuts, notes = protected_groups(frame, roles.protected, roles.cuts)
-        roles = roles.model_copy(update={"favorable": favorable, "cuts": cuts})
+        roles = roles.model_copy(update={"favorable": outcome.favorable, "task": outcome.task, "cuts": cuts})
         X = frame[[c for c in frame.columns if c not in roles.not_features()]]
         if X.shape[1] == 0:
             raise DataError(
@@ -106,9 +116,13 @@ class Dataset:
         X, dropped = _usable_features(X)
         weights = None if roles.weights is None else _weights(frame[roles.weights])
         key = None if roles.key is None else _key(frame[roles.key])
-        copies = copies_of(X, sensitive, y)
-        units, said = (None, ()) if copies is None else (copies.units, (copies.note,))
-        return cls(X, y, sensitive, roles, weights, key, (*spelling, *notes, *dropped, *said), units=units)
+        query = None if roles.query is None else _query(frame[roles.query])
+        copies = None if query is not None else copies_of(X, sensitive, pd.factorize(outcome.y)[0])
+        units, said = (query, ()) if copies is None else (copies.units, (copies.note,))
+        return cls(
+            X, outcome.y, sensitive, roles, weights, key, (*outcome.notes, *notes, *dropped, *said),
+            units=units, task=outcome.task, classes=outcome.classes, query=query,
+        )  # fmt: skip
 
     @property
     def groups(self) -> Groups:
@@ -168,6 +182,7 @@ class Dataset:
             own_weights=None if self.own_weights is None else self.own_weights[rows],
             key=None if self.key is None else self.key[rows],
             units=None if self.units is None else self.units[rows],
+            query=None if self.query is None else self.query[rows],
         )
 
     def without(self, features: Sequence[str]) -> Dataset:
@@ -180,10 +195,22 @@ class Dataset:
         for part in (self.X, self.sensitive):
             digest.update("\x1f".join(map(str, part.columns)).encode())
             digest.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
-        digest.update(self.y.astype(np.int8).tobytes())
+        digest.update(
+            self.y.astype(np.int8 if self.task in ("binary", "multiclass") else np.float64).tobytes()
+        )
         if self.weights is not None:
             digest.update(self.weights.tobytes())
         return digest.hexdigest()
+
+    def strata(self) -> NDArray[np.int64]:
+        """Return group and outcome of each row as one number, shape (n,), for splits with the same mix of both.
+
+        A real value counts by the fifth of all values that it lies in.
+        """
+        level = self.y
+        if self.task in ("regression", "ranking"):
+            level = np.searchsorted(np.quantile(self.y, [0.2, 0.4, 0.6, 0.8]), self.y)
+        return np.asarray(self.groups.codes * (int(level.max()) + 1) + level, dtype=np.int64)
 
     def split(self, parts: Mapping[str, float] | None = None, *, seed: int = 0) -> dict[str, Dataset]:
         """Split at random, with the same mix of label and group in every part.
@@ -211,7 +238,7 @@ class Dataset:
                 f"the data has {len(self)} rows; a split into {', '.join(shares)} needs at least {MINIMUM_ROWS}"
             )
         groups = self.groups
-        place = places(groups.codes * 2 + self.y, self.units, np.random.default_rng(seed))
+        place = places(self.strata(), self.units, np.random.default_rng(seed))
         bounds = np.cumsum(list(shares.values()))[:-1]
         part_of = np.searchsorted(bounds, place, side="right")
         held = np.zeros((groups.n_groups, len(shares)), dtype=bool)
@@ -228,9 +255,9 @@ class Dataset:
                 part_of[self.units == unit] = number
         out = {name: self.take(np.flatnonzero(part_of == i)) for i, name in enumerate(shares)}
         for name, part in out.items():
-            if len(np.unique(part.y)) < 2:
+            if len(np.unique(part.y)) < max(len(self.classes), 2):
                 raise InsufficientDataError(
-                    f"the {name} part would hold one class only ({len(part)} rows, {int(part.y.sum())} favorable); "
+                    f"the {name} part would lack an outcome ({len(part)} rows, {len(np.unique(part.y))} distinct); "
                     "more rows of the rarer outcome are needed"
                 )
         return out
@@ -266,51 +293,11 @@ def _check_columns(frame: pd.DataFrame, roles: Roles) -> None:
         raise DataError("the data has no rows")
     named: Sequence[str | None] = (
         roles.outcome, *roles.protected, *roles.mediators, *roles.resolving, *roles.proxies,
-        roles.weights, roles.key, *roles.ignored, *roles.allowed_features,
+        roles.weights, roles.key, roles.query, *roles.ignored, *roles.allowed_features,
     )  # fmt: skip
     for column in named:
         if column is not None and column not in frame.columns:
             raise MissingColumnError(str(unknown("column", column, [str(c) for c in frame.columns])))
-
-
-def _outcome(column: pd.Series[Any], roles: Roles) -> tuple[NDArray[np.int64], Any, list[str]]:
-    """Return 1 where the outcome is the favorable one, its name, and what to know of the spelling."""
-    check_values(column)
-    labels = column.map({v: label_of(v) for v in column.dropna().unique()}).where(column.notna(), MISSING)
-    gaps = int((labels == MISSING).sum())
-    if gaps:
-        raise DataError(
-            f"the outcome {roles.outcome!r} is missing in {gaps} of {len(column)} rows; leave these rows out or label them"
-        )
-    counts = labels.value_counts()
-    values = sorted(counts.index)
-    if len(values) < 2:
-        raise InsufficientDataError(
-            f"the outcome {roles.outcome!r} has one value only ({values[0]!r}); two classes are needed"
-        )
-    favorable = roles.favorable
-    wanted: str | None
-    if favorable is None:
-        wanted = next((v for v in ("1", "True") if v in values and len(values) == 2), None)
-        if wanted is None:
-            raise UsageError(
-                f"say which value of {roles.outcome!r} is the favorable one (--favorable): {', '.join(values[:8])}"
-            )
-    else:
-        wanted = label_of(favorable)
-        if wanted not in values:
-            raise UsageError(
-                f"the outcome {roles.outcome!r} never is {wanted!r}; its values are {', '.join(values[:8])}"
-            )
-    if len(values) > 2:
-        listed = ", ".join(f"{str(value)[:40]!r} ({n:,} rows)" for value, n in counts.head(8).items())
-        raise DataError(
-            f"the outcome {roles.outcome!r} has {len(values)} values, two are needed: {listed}"
-            f"{' and more' if len(values) > 8 else ''}; spell equal ones alike, leave the other rows out, or write a "
-            "column that says yes or no"
-        )
-    notes = spelling_notes(column, f"the outcome {roles.outcome!r}")
-    return (labels == wanted).to_numpy().astype(np.int64), wanted, notes
 
 
 def _usable_features(X: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -358,3 +345,11 @@ def _key(column: pd.Series[Any]) -> NDArray[Any]:
     if column.isna().any() or column.duplicated().any():
         raise DataError(f"the key {column.name!r} must identify each row: it has missing or repeated values")
     return column.to_numpy()
+
+
+def _query(column: pd.Series[Any]) -> NDArray[np.int64]:
+    if column.isna().any():
+        raise DataError(
+            f"the query {column.name!r} is missing in {int(column.isna().sum())} rows; each row needs one to be ranked"
+        )
+    return pd.factorize(column)[0].astype(np.int64)

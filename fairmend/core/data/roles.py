@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fairmend.core.errors import UsageError
+from fairmend.core.vocabulary import Task
 
 
 class Roles(BaseModel):
@@ -22,8 +23,14 @@ class Roles(BaseModel):
 
     outcome: str = Field(description="column of the label")
     favorable: str | int | float | bool | None = Field(
-        default=None, description="value of the outcome that people want; 1 or True if nothing is said"
+        default=None,
+        description="value of the outcome that people want, or an expression such as '>=10'; 1 or True if nothing "
+        "is said. Of a regression or a ranking: high or low",
     )
+    task: Task | None = Field(
+        default=None, description="binary, multiclass, regression or ranking; detected if nothing is said"
+    )
+    query: str | None = Field(default=None, description="column that says which rows are ranked together")
     protected: tuple[str, ...] = Field(min_length=1, description="protected attributes")
     mediators: tuple[str, ...] = Field(
         default=(), description="features on a causal path from a protected attribute"
@@ -57,6 +64,7 @@ class Roles(BaseModel):
             ("protected", self.protected),
             ("weights", (self.weights,) if self.weights else ()),
             ("key", (self.key,) if self.key else ()),
+            ("query", (self.query,) if self.query else ()),
             ("ignored", self.ignored),
         ]
         causal = [("mediators", self.mediators), ("resolving", self.resolving), ("proxies", self.proxies)]
@@ -78,6 +86,10 @@ class Roles(BaseModel):
                 raise UsageError(
                     f"column {column!r} is allowed as a feature and named as {single[column]}; give it one role"
                 )
+        if self.query is not None and self.task not in (None, "ranking"):
+            raise UsageError(
+                f"a query says which rows are ranked together, but the task is {self.task}; leave one out"
+            )
         stray = sorted(set(self.cuts) - set(self.protected))
         if stray:
             raise UsageError(
@@ -90,7 +102,7 @@ class Roles(BaseModel):
     def not_features(self) -> set[str]:
         """Return the columns that the model does not read."""
         out = {self.outcome, *self.ignored}
-        out |= {c for c in (self.weights, self.key) if c}
+        out |= {c for c in (self.weights, self.key, self.query) if c}
         if not self.protected_in_model:
             out |= set(self.protected)
         return out

@@ -19,8 +19,12 @@ from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.rates import by_group, evaluate, metric, metric_names
 from fairmend.core.metrics.report import Measurement, measure
 from fairmend.core.metrics.tables.contingency import GroupTable, PairedTable, ScoreTable
+from fairmend.core.metrics.tasks.distributions import ks_distance
+from fairmend.core.metrics.tasks.measurement import TaskMeasurement, task_changes
+from fairmend.core.metrics.tasks.multiclass import measure_multiclass
 from fairmend.core.metrics.tasks.ranking import exposure, ndkl, ranked_group_fairness, skew
-from fairmend.core.metrics.tasks.regression import ks_distance, measure_regression
+from fairmend.core.metrics.tasks.ranking_by_group import measure_ranking
+from fairmend.core.metrics.tasks.regression import measure_regression
 
 __all__ = [
     "Comparison",
@@ -32,6 +36,7 @@ __all__ = [
     "PairedTable",
     "PermutationResult",
     "ScoreTable",
+    "TaskMeasurement",
     "benjamini_hochberg",
     "by_group",
     "compare",
@@ -44,6 +49,8 @@ __all__ = [
     "holm",
     "ks_distance",
     "measure",
+    "measure_multiclass",
+    "measure_ranking",
     "measure_regression",
     "metric",
     "metric_names",
@@ -53,6 +60,7 @@ __all__ = [
     "permutation_test",
     "ranked_group_fairness",
     "skew",
+    "task_changes",
     "theil_index",
     "wilson",
 ]

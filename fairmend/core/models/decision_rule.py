@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fairmend.core.data.row_random import decide, row_hash
 from fairmend.core.errors import DataError
+from fairmend.core.vocabulary import Task
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class FairModel:
         Applied to the scores, in order; at most the last one makes decisions.
     seed : int
         Seed of the draws of randomized rules.
+    task : {"binary", "multiclass", "regression", "ranking"}
+        What it predicts: a decision, a class, or a value; see :meth:`scores` and :meth:`predict`.
     """
 
     features: tuple[str, ...]
@@ -39,6 +42,7 @@ class FairModel:
     transformers: tuple[Any, ...] = ()
     postprocessors: tuple[Any, ...] = ()
     seed: int = 0
+    task: Task = "binary"
 
     @property
     def parts(self) -> tuple[Any, ...]:
@@ -79,13 +83,21 @@ class FairModel:
         return frame, self._scores(frame, sensitive)
 
     def scores(self, X: pd.DataFrame, sensitive: Any = None) -> NDArray[np.float64]:
-        """Return the (calibrated) probability of the favorable outcome, shape (n,)."""
+        """Return the (calibrated) probability of the favorable outcome, shape (n,).
+
+        Of a multiclass outcome the probability of each class, shape (n, k); of a regression or a ranking the
+        predicted values, shape (n,).
+        """
         return self._scores(self.transform(X, sensitive), sensitive)
 
     def _scores(self, frame: pd.DataFrame, sensitive: Any) -> NDArray[np.float64]:
-        values = np.asarray(self.estimator.predict_proba(frame, **_sensitive_for(self.estimator, sensitive)))[
-            :, -1
-        ]
+        known = _sensitive_for(self.estimator, sensitive)
+        if self.task in ("regression", "ranking"):
+            values = np.asarray(self.estimator.predict(frame, **known), dtype=float)
+        else:
+            values = np.asarray(self.estimator.predict_proba(frame, **known))
+        if self.task == "binary":
+            values = values[:, -1]
         for part in self.postprocessors:
             if "scores" in part.metadata.modifies:
                 values = part.adjust(values, **self._inputs(part, frame, sensitive))
@@ -116,8 +128,10 @@ class FairModel:
             return np.asarray(last.decision_probability(scores, **self._inputs(last, frame, sensitive)))
         return (scores >= 0.5).astype(float)
 
-    def predict(self, X: pd.DataFrame, sensitive: Any = None, key: Any = None) -> NDArray[np.int64]:
+    def predict(self, X: pd.DataFrame, sensitive: Any = None, key: Any = None) -> NDArray[Any]:
         """Return decisions of 0 and 1; the same row always gets the same one.
+
+        Of a multiclass outcome the codes of the most probable classes; of a regression or a ranking the values.
 
         Parameters
         ----------
@@ -128,6 +142,9 @@ class FairModel:
         key : array of shape (n,), optional
             What identifies the rows; without it the draw depends on their content.
         """
+        if self.task != "binary":
+            scores = self.scores(X, sensitive)
+            return scores.argmax(axis=1) if self.task == "multiclass" else scores
         return self._drawn(self.decision_probability(X, sensitive), X, key)
 
     def score_and_decide(

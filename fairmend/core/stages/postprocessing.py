@@ -283,6 +283,7 @@ class Postprocessor(GroupAware, Technique):
             sample_weight=data.weights,
             X=frame if technique.reads("X") else None,
             model=former.estimator if technique.reads("model") else None,
+            query=data.query,
         )
         model = former.with_postprocessor(technique)
         detail = dict(getattr(technique, "diagnostics_", {}))
@@ -297,4 +298,6 @@ class Postprocessor(GroupAware, Technique):
         size = float(np.abs(new - old).mean())
         detail["decisions_changed"] = share
         text = f"Moved scores by {size:.3f} on average, and with them {share:.1%} of the decisions."
+        if data.task in ("regression", "ranking"):
+            text = f"Moved {moved:.1%} of the predicted values, all of them by {size:.3f} on average."
         return case.replace(model=model), Effect("scores", moved, text, size, detail)

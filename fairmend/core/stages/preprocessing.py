@@ -17,7 +17,7 @@ from fairmend.core.stages._returned import returned_change, returned_frame
 from fairmend.core.stages._shared import implements, prepared
 from fairmend.core.stages.data_change import DataChange
 from fairmend.core.stages.effects import change_effect, feature_effect
-from fairmend.core.technique import GroupAware, Technique, as_frame, binary_labels, sample_weights
+from fairmend.core.technique import GroupAware, Technique, as_frame, sample_weights, training_labels
 from fairmend.core.vocabulary import Stage
 
 _FIT = ("X", "y", "groups", "sample_weight", "learner", "graph", "proxies")
@@ -35,7 +35,8 @@ class Preprocessor(GroupAware, Technique):
     - ``_change(...)`` and ``_transform(X, groups)`` where new rows are changed otherwise than those of the
       training data.
 
-    ``_fit`` and ``_change`` may name ``X`` (DataFrame), ``y`` (labels 0 and 1), ``groups``
+    ``_fit`` and ``_change`` may name ``X`` (DataFrame), ``y`` (labels 0 and 1; codes of classes or real values
+    where the technique declares such tasks), ``groups``
     (:class:`~fairmend.core.data.groups.Groups`), ``sample_weight``, ``learner`` (an unfitted classifier),
     ``graph`` (:class:`~fairmend.core.causal.graph.CausalGraph`) and ``proxies`` (names of columns); they
     get what they name and nothing else.
@@ -70,7 +71,7 @@ class Preprocessor(GroupAware, Technique):
         frame = as_frame(X)
         labels = None
         if y is not None and self.reads("y"):
-            labels, self.classes_ = binary_labels(y, len(frame))
+            labels, self.classes_ = training_labels(y, len(frame), self.metadata.tasks)
         elif self.metadata.needs_labels:
             raise DataError(f"{self.metadata.name} reads the labels; give y")
         self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
@@ -160,7 +161,11 @@ class Preprocessor(GroupAware, Technique):
         out = returned_change(
             self, "_change", found, known["X"], n_classes=len(getattr(self, "classes_", ()))
         )
-        return out if out.y is None else replace(out, y=self.classes_[np.asarray(out.y)])
+        return (
+            out
+            if out.y is None or not len(self.classes_)
+            else replace(out, y=self.classes_[np.asarray(out.y)])
+        )
 
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Change the training data and retrain the learner on it."""

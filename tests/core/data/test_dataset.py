@@ -69,7 +69,11 @@ def test_a_number_is_cut_at_given_points_or_at_its_quartiles_with_a_note(frame):
     [
         (lambda f: roles(outcome="hird"), MissingColumnError, "did you mean hired"),
         (lambda f: roles(protected=("gender",)), MissingColumnError, "no column is called 'gender'"),
-        (lambda f: roles(favorable="maybe"), UsageError, "never is 'maybe'; its values are no, yes"),
+        (
+            lambda f: roles(favorable="maybe"),
+            UsageError,
+            "'maybe' is not a value of the outcome 'hired': no, yes",
+        ),
         (lambda f: roles(favorable=None), UsageError, "say which value of 'hired' is the favorable one"),
         (lambda f: roles(weights="job"), DataError, "are not numbers"),
         (lambda f: roles(key="job"), DataError, "must identify each row"),

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairmend.core.errors import InsufficientDataError, UsageError
 from fairmend.core.metrics.tables import input_validation
+from fairmend.core.metrics.tasks.ranking_by_group import divergence
 from fairmend.core.types import Floats, Ints
 
 
@@ -109,16 +110,17 @@ def skew(
 def ndkl(groups: Any, *, scores: ArrayLike | None = None, desired: dict[str, float] | None = None) -> float:
     """Return the normalized discounted Kullback-Leibler divergence (Geyik et al. 2019, definition 3.2).
 
-    Parameters and errors are those of :func:`skew`; 0 when every prefix has the desired shares.
+    Parameters and errors are those of :func:`skew`, with ties of scores averaged over; 0 when every prefix has the desired shares.
     """
-    codes, labels, _ = _ranked(groups, scores)
+    codes, labels, order = _ranked(groups, scores)
     wanted = _desired(codes, labels, desired)
-    n = len(codes)
-    share = np.cumsum(codes[:, None] == np.arange(len(labels)), axis=0) / np.arange(1, n + 1)[:, None]
-    logs = np.log(np.where(share > 0, share, 1.0) / wanted)
-    divergence = np.where(share > 0, share * logs, 0.0).sum(axis=1)
-    discount = _discount(n)
-    return float((discount * divergence).sum() / discount.sum())
+    if scores is None:
+        at = np.arange(len(codes))
+    else:
+        at = np.unique(-input_validation.numbers(scores, "scores")[order], return_inverse=True)[1]
+    size = len(labels) * (int(at[-1]) + 1)
+    mass = np.bincount(codes * (int(at[-1]) + 1) + at, minlength=size).reshape(len(labels), -1)
+    return divergence(mass.astype(np.float64), wanted)
 
 
 def _desired(codes: NDArray[np.intp], labels: tuple[str, ...], desired: dict[str, float] | None) -> Floats:
