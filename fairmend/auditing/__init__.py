@@ -19,6 +19,7 @@ from fairmend.auditing.mediators import biased_mediators
 from fairmend.auditing.predictions import AuditedPredictions, audited_predictions, folds_of
 from fairmend.auditing.proxies import proxies
 from fairmend.auditing.severity_thresholds import Thresholds, thresholds
+from fairmend.auditing.tasks import audit_task
 from fairmend.core.data.dataset import MINIMUM_ROWS, Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.errors import InsufficientDataError
@@ -29,6 +30,8 @@ from fairmend.core.text.validation import check_seed
 
 __all__ = ["audit"]
 
+TASK_REPLICATES = 1000
+"""Replicates where rows themselves are resampled: numbers, rankings and many classes fit no small table."""
 LABEL_FIGURES = ("base_rate", "selection_rate", "demographic_parity_ratio", "demographic_parity_difference")
 
 
@@ -86,6 +89,17 @@ def audit(
     if len(data) < MINIMUM_ROWS:
         raise InsufficientDataError(f"the data has {len(data)} rows; an audit needs at least {MINIMUM_ROWS}")
     rules, say = thresholds(), progress or _silent
+    if data.task != "binary":
+        return audit_task(
+            data,
+            predictions=predictions,
+            scores=scores,
+            model=model,
+            learner=learner,
+            seed=seed,
+            n_boot=min(n_boot, TASK_REPLICATES),
+            progress=say,
+        )
     if predictions is None and scores is None and model is None and learner is not None:
         say(f"training a reference model ({learner})")
     subject = audited_predictions(data, predictions, scores, model, learner, seed)
@@ -152,7 +166,11 @@ def _of_groups(
     if subject.scores is not None:
         counted = ScoreTable.from_arrays(data.y, subject.scores, groups)
         out += group_miscalibration(attribute, measured, counted, rules, seed)
-    out.append(representation(attribute, measured, rules))
+    out.append(
+        representation(
+            attribute, measured.groups, measured.table.rows.sum(axis=(1, 2)), rules, measured.level
+        )
+    )
     out += rarer_outcome_in_group(attribute, measured)
     return out
 

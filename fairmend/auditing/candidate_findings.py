@@ -73,6 +73,7 @@ class CandidateFinding:
     group: str | None = None
     reference: str | None = None
     column: str | None = None
+    outcome_class: str | None = None
     optional: bool = False
 
 
@@ -119,7 +120,7 @@ def conclude(
         findings.sort(key=gravity)
         raised = [f for f in findings if ORDER.index(f.severity) >= ORDER.index("low")]
         kept += raised[:MOST_OF_A_KIND] or ([] if (kind, attribute) in told else findings[:1])
-        if more := [str(f.column or f.group) for f in raised[MOST_OF_A_KIND:]]:
+        if more := [str(f.column or f.outcome_class or f.group) for f in raised[MOST_OF_A_KIND:]]:
             notes.append(f"{len(more)} more findings of {kind} for {attribute}: {', '.join(more[:20])}.")
     kept += [one for one in found if isinstance(one, Finding)]
     return tuple(sorted(kept, key=gravity)), notes
@@ -161,6 +162,7 @@ def _finding(one: CandidateFinding, p: float | None, rules: Thresholds) -> Findi
         group=one.group,
         reference=one.reference,
         column=one.column,
+        outcome_class=one.outcome_class,
         measure=reading.measure,
         value=reading.value if known else None,
         interval=reading.interval,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fairmend.auditing.candidate_findings import CandidateFinding, Reading
 from fairmend.auditing.severity_thresholds import Thresholds
@@ -10,17 +14,18 @@ from fairmend.core.metrics import Estimate, Measurement, wilson
 from fairmend.core.text.words import plural
 
 
-def representation(attribute: str, measured: Measurement, rules: Thresholds) -> CandidateFinding:
+def representation(
+    attribute: str, groups: Sequence[str], rows: NDArray[Any], rules: Thresholds, level: float = 0.95
+) -> CandidateFinding:
     """Compare the smallest group with the largest one."""
-    rows = measured.table.rows.sum(axis=(1, 2))
     least, most = int(np.argmin(rows)), int(np.argmax(rows))
     few, many = int(rows[least]), int(rows[most])
-    low, high = wilson(few, few + many, measured.level)
+    low, high = wilson(few, few + many, level)
     interval = (float(low / (1 - low)), float(high / (1 - high)))
     ample = few >= rules.ample_rows.value
     return CandidateFinding(
         kind="representation-imbalance",
-        text=f"{measured.groups[least]} has {plural(few, 'row')}, {measured.groups[most]} has {many:,} ({attribute})",
+        text=f"{groups[least]} has {plural(few, 'row')}, {groups[most]} has {many:,} ({attribute})",
         readings=(
             Reading(
                 "ratio_to_largest_group",
@@ -32,8 +37,8 @@ def representation(attribute: str, measured: Measurement, rules: Thresholds) -> 
         ),
         support=few,
         attribute=attribute,
-        group=measured.groups[least],
-        reference=measured.groups[most],
+        group=groups[least],
+        reference=groups[most],
     )
 
 

@@ -1,0 +1,125 @@
+"""Audit an outcome of more than two values by the measures of its task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from fairmend.auditing.candidate_findings import CandidateFinding, conclude
+from fairmend.auditing.features import binned
+from fairmend.auditing.imbalance import representation
+from fairmend.auditing.proxies import proxies
+from fairmend.auditing.severity_thresholds import Thresholds, thresholds
+from fairmend.auditing.tasks.multiclass import multiclass_findings
+from fairmend.auditing.tasks.predictions import TaskPredictions, task_predictions
+from fairmend.auditing.tasks.ranking import ranking_findings
+from fairmend.auditing.tasks.regression import regression_findings
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups
+from fairmend.core.findings import Audit, Finding
+from fairmend.core.metrics import TaskMeasurement, measure_multiclass, measure_ranking, measure_regression
+from fairmend.core.metrics.evaluation_tables import views
+
+
+def audit_task(
+    data: Dataset,
+    *,
+    predictions: ArrayLike | None,
+    scores: ArrayLike | None,
+    model: Any,
+    learner: str | None,
+    seed: int,
+    n_boot: int,
+    progress: Callable[[str], None],
+) -> Audit:
+    """Audit a multiclass, regression or ranking outcome; see :func:`fairmend.auditing.audit`."""
+    rules = thresholds()
+    if predictions is None and scores is None and model is None and learner is not None:
+        progress(f"training a reference model ({learner})")
+    subject = task_predictions(data, predictions, scores, model, learner, seed)
+    progress("comparing groups")
+    groups = data.groups
+    measured: dict[str, TaskMeasurement] = {}
+    found: list[CandidateFinding | Finding] = []
+    for name, part in views(groups).items():
+        measured[name] = measure_task(
+            data, subject.values, part, subject.scores, n_boot, int(rules.minimum_support.value), seed
+        )
+        found += _of_groups(name, data, subject, part, measured[name], rules, seed)
+        found.append(representation(name, part.labels, part.counts(), rules))
+    progress("looking for proxies")
+    found += _proxies(data, rules, seed)
+    findings, notes = conclude(found, rules)
+    said = f"Biased mediators are looked for where the outcome is binary; this one is {data.task}."
+    return Audit(
+        rows=len(data),
+        roles=data.roles,
+        groups={label: int(n) for label, n in zip(groups.labels, groups.counts(), strict=True)},
+        subject=subject.name,
+        fingerprint=data.fingerprint(),
+        seed=seed,
+        measures={name: one.to_json() for name, one in measured.items()},
+        findings=findings,
+        notes=(*data.notes, *subject.notes, said, *notes),
+    )
+
+
+def measure_task(
+    data: Dataset, values: Any, groups: Groups, scores: Any, n_boot: int, min_support: int, seed: int
+) -> TaskMeasurement:
+    """Measure predictions by the figures of the data's task.
+
+    Parameters
+    ----------
+    data : Dataset
+        Outcome, weights and queries.
+    values : ndarray, shape (n,)
+        Predicted values, or codes of predicted classes.
+    groups : Groups
+        Groups to compare.
+    scores : ndarray of shape (n, k) or None
+        Probabilities of classes.
+    n_boot, min_support, seed
+        As in :func:`fairmend.core.metrics.measure_regression`.
+    """
+    known: dict[str, Any] = {
+        "sensitive_features": groups,
+        "n_boot": n_boot,
+        "min_support": min_support,
+        "seed": seed,
+    }
+    if data.task == "ranking":
+        high_is_good = data.roles.favorable != "low"
+        return measure_ranking(data.y, values, query=data.query, high_is_good=high_is_good, **known)
+    known |= {"sample_weight": data.population_weights, "cluster": data.units}
+    if data.task == "multiclass":
+        return measure_multiclass(data.y, values, classes=data.classes, y_score=scores, **known)
+    return measure_regression(data.y, values, **known)
+
+
+def _of_groups(
+    name: str,
+    data: Dataset,
+    subject: TaskPredictions,
+    groups: Groups,
+    measured: TaskMeasurement,
+    rules: Thresholds,
+    seed: int,
+) -> list[CandidateFinding | Finding]:
+    if data.task == "regression":
+        return regression_findings(name, data, subject, groups, measured, rules, seed)
+    if data.task == "ranking":
+        return ranking_findings(name, data, subject, groups, measured, rules)
+    return multiclass_findings(name, data, subject, groups, measured, rules)
+
+
+def _proxies(data: Dataset, rules: Thresholds, seed: int) -> list[CandidateFinding]:
+    features = {str(name): binned(data.X[name]) for name in data.X.columns}
+    features = {name: feature for name, feature in features.items() if feature.n_bins > 1}
+    return [
+        finding
+        for attribute in data.roles.protected
+        for finding in proxies(attribute, data, features, rules, seed)
+    ]
