@@ -14,7 +14,6 @@ from sklearn.exceptions import NotFittedError
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import PluginError
-from fairmend.core.models.learners import TabularClassifier
 from fairmend.core.safety.containment import captured
 from fairmend.core.stages import (
     CausalAnalysis,
@@ -35,10 +34,16 @@ from fairmend.testing.driving import (
     leaves,
     operation_inputs,
     outputs,
+    problem_for,
     sensitive_for,
+    small_learner,
+    task_of,
 )
-from fairmend.testing.problems import Problem, problem
+from fairmend.testing.problems import Problem
 from fairmend.testing.suite import check
+
+CLASSES = {"binary", "multiclass"}
+"""Tasks whose scores are probabilities."""
 
 
 def _acts(t: type[Technique]) -> bool:
@@ -73,7 +78,7 @@ def _changes(t: type[Technique], what: str) -> bool:
 @check("One value is returned per row.", _acts)
 def check_row_counts(technique: type[Technique]) -> None:
     try:
-        outputs(instance(technique), problem())
+        outputs(instance(technique), problem_for(technique))
     except RowCountError:
         raise
     except PluginError:
@@ -84,12 +89,12 @@ def check_row_counts(technique: type[Technique]) -> None:
 def check_results_in_range(technique: type[Technique]) -> None:
     if _looks(technique):
         made = instance(technique)
-        result = evaluate(made, problem()) if isinstance(made, Evaluator) else None
+        result = evaluate(made, problem_for(technique)) if isinstance(made, Evaluator) else None
         assert result is None or leaves(result), "the evaluation gives no figure"
         return
-    for name, values in outputs(instance(technique), problem()).items():
+    for name, values in outputs(instance(technique), problem_for(technique)).items():
         assert np.isfinite(np.asarray(values, dtype=float)).all(), f"{name} holds values that are not finite"
-        if name in {"probability", "decision", "score"}:
+        if name in {"probability", "decision"} or (name == "score" and task_of(technique) in CLASSES):
             assert ((values >= 0) & (values <= 1)).all(), f"{name} leaves [0, 1]"
         if name == "weights":
             assert (values >= 0).all(), "a weight is negative"
@@ -98,7 +103,7 @@ def check_results_in_range(technique: type[Technique]) -> None:
 
 @check("Nothing is printed to stdout, which belongs to results.")
 def check_prints_nothing(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     with captured() as printed:
         made = instance(technique)
         if isinstance(made, Operation):
@@ -113,16 +118,16 @@ def check_prints_nothing(technique: type[Technique]) -> None:
 
 @check("The same seed gives the same result.", _runs)
 def check_same_seed_same_result(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     fault = differ(outputs(instance(technique), p), outputs(instance(technique), p), 1e-12)
     assert fault is None, fault
 
 
 @check("Inputs are never modified.", _runs)
 def check_inputs_unmodified(technique: type[Technique]) -> None:
-    p = copy.deepcopy(problem())
+    p = copy.deepcopy(problem_for(technique))
     outputs(instance(technique), p)
-    for name, before in vars(problem()).items():
+    for name, before in vars(problem_for(technique)).items():
         after = getattr(p, name)
         same = after.equals(before) if isinstance(after, pd.DataFrame) else np.array_equal(after, before)
         assert same, f"{name} was modified"
@@ -133,7 +138,7 @@ def check_inputs_unmodified(technique: type[Technique]) -> None:
     lambda t: _runs(t) and not _changes(t, "rows") and not _reads_candidates(t),
 )
 def check_row_order(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     order = np.random.default_rng(1).permutation(len(p.y))
     a, b = outputs(instance(technique), p), outputs(instance(technique), p.rows(order))
     if hasattr(technique, "_change"):
@@ -148,7 +153,7 @@ def _tolerance(technique: type[Technique]) -> float:
 
 @check("The order of columns does not matter.", lambda t: issubclass(t, (Preprocessor, Inprocessor)))
 def check_column_order(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     names = list(p.X.columns)[::-1]
     turned = p.with_(X=p.X[names], X_new=p.X_new[names])
     a, b = outputs(instance(technique), p), outputs(instance(technique), turned)
@@ -164,7 +169,7 @@ def check_column_order(technique: type[Technique]) -> None:
 
 @check("The names of groups do not matter.", _runs)
 def check_group_names(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     names = {"a": "zebra", "b": "aardvark"}
     renamed = p.with_(sensitive=p.sensitive.replace(names), sensitive_new=p.sensitive_new.replace(names))
     a, b = outputs(instance(technique), p), outputs(instance(technique), renamed)
@@ -184,7 +189,7 @@ def _by_value(result: dict[str, Any]) -> dict[str, Any]:
 
 @check("Integer weights act as repeated rows.", _reads_weights)
 def check_integer_weights(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     weight = np.random.default_rng(2).integers(1, 4, len(p.y))
     rows = np.repeat(np.arange(len(p.y)), weight)
     a = outputs(instance(technique), p, sample_weight=weight)
@@ -198,7 +203,7 @@ def check_integer_weights(technique: type[Technique]) -> None:
 @check("Before it is fitted, it says so.", _applies_later)
 def check_unfitted_raises(technique: type[Technique]) -> None:
     try:
-        applied(instance(technique), problem())
+        applied(instance(technique), problem_for(technique))
     except NotFittedError:
         return
     raise AssertionError("an unfitted technique must raise scikit-learn's NotFittedError")
@@ -209,7 +214,7 @@ def check_unfitted_raises(technique: type[Technique]) -> None:
     lambda t: _applies_later(t) and not t.metadata.needs_protected_at_prediction,
 )
 def check_protected_withheld(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     fitted = instance(technique)
     withheld = outputs(fitted, p)
     fault = differ(withheld, applied(fitted, p, offer=True))
@@ -224,7 +229,7 @@ def check_protected_withheld(technique: type[Technique]) -> None:
     lambda t: _acts(t) and (not t.metadata.needs_labels or not t.metadata.needs_protected_at_fit),
 )
 def check_declared_needs(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     rng = np.random.default_rng(3)
     before = outputs(instance(technique), p)
     if not technique.metadata.needs_labels and not issubclass(technique, Inprocessor):
@@ -241,14 +246,17 @@ def check_declared_needs(technique: type[Technique]) -> None:
     _applies_later,
 )
 def check_no_leakage(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     fitted = instance(technique)
     whole = outputs(fitted, p)
     fault = differ(whole, applied(fitted, p.with_(y_new=1 - p.y_new)))
     assert fault is None, f"with other labels of the new rows {fault}"
     half = len(p.y_new) // 2
     part = p.with_(
-        X_new=p.X_new.iloc[:half], sensitive_new=p.sensitive_new.iloc[:half], scores_new=p.scores_new[:half]
+        X_new=p.X_new.iloc[:half],
+        sensitive_new=p.sensitive_new.iloc[:half],
+        scores_new=p.scores_new[:half],
+        query_new=None if p.query_new is None else p.query_new[:half],
     )
     fault = differ({k: v[:half] for k, v in whole.items()}, applied(fitted, part))
     assert fault is None, f"scored without the rows that follow {fault}"
@@ -256,7 +264,7 @@ def check_no_leakage(technique: type[Technique]) -> None:
 
 @check("What is changed is what the metadata declares, and a run reports it.", _acts)
 def check_changes_declared(technique: type[Technique]) -> None:
-    case = case_of(problem())
+    case = case_of(problem_for(technique))
     made = instance(technique)
     after, effect = made.run(case)
     declared = set(technique.metadata.modifies)
@@ -283,7 +291,7 @@ def check_changes_declared(technique: type[Technique]) -> None:
 
 
 def _only_named_features(technique: type[Technique], X: pd.DataFrame) -> None:
-    p = problem()
+    p = problem_for(technique)
     made = instance(technique, features=["mediator"])
     out = made.fit_transform(p.X, p.y, sensitive_features=p.sensitive)
     for name in X.columns:
@@ -293,11 +301,9 @@ def _only_named_features(technique: type[Technique], X: pd.DataFrame) -> None:
 
 def case_of(p: Problem) -> Case:
     """Return a case with a baseline model: half of the new rows for calibration, half for validation."""
-    from sklearn.linear_model import LogisticRegression
-
     later: Dataset = p.dataset(new=True)
     half = np.arange(len(later)) % 2 == 0
-    learner = TabularClassifier(LogisticRegression(max_iter=500), "one-hot")
+    learner = small_learner(p.task)
     start = Case(
         p.dataset(),
         later.take(np.flatnonzero(half)),
@@ -313,7 +319,7 @@ def case_of(p: Problem) -> Case:
     lambda t: t.metadata.keeps_rank_order and _applies_later(t),
 )
 def check_keeps_rank_order(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     groups = p.sensitive_new["group"].to_numpy()
     result = outputs(instance(technique), p)
     if "score" in result:
@@ -340,7 +346,7 @@ def check_keeps_rank_order(technique: type[Technique]) -> None:
     lambda t: issubclass(t, (Inprocessor, Postprocessor)),
 )
 def check_randomized_declared(technique: type[Technique]) -> None:
-    decision = outputs(instance(technique), problem()).get("decision")
+    decision = outputs(instance(technique), problem_for(technique)).get("decision")
     if decision is None or technique.metadata.randomized:
         return
     certain = np.isin(decision, (0.0, 1.0))
@@ -349,7 +355,7 @@ def check_randomized_declared(technique: type[Technique]) -> None:
 
 @check("What it reports is plain: numbers, texts, lists and mappings, ready for JSON.")
 def check_plain_report(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     made = instance(technique)
     if isinstance(made, CausalAnalysis):
         report = dict(made.analyze(p.dataset(), graph_of(p)).result)
@@ -384,7 +390,7 @@ def _odd(value: Any, path: str = "") -> str | None:
 def check_persistence(technique: type[Technique]) -> None:
     from fairmend.pipeline.storage.model_files import dump_model, load_model
 
-    p = problem()
+    p = problem_for(technique)
     fitted = instance(technique)
     before = outputs(fitted, p)
     back = load_model(dump_model(fitted), [technique.__module__])
@@ -394,7 +400,7 @@ def check_persistence(technique: type[Technique]) -> None:
 
 @check("With sensitive_features by name it works as in Fairlearn.", lambda t: issubclass(t, Inprocessor))
 def check_predict_classes(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     words = np.asarray(["bad", "good"])[p.y]
     fitted = instance(technique).fit(p.X, words, sensitive_features=p.sensitive)
     found = fitted.predict(p.X_new, **sensitive_for(fitted, p.sensitive_new))

@@ -11,9 +11,16 @@ import pandas as pd
 from fairmend.core.errors import FairmendError, InsufficientDataError, PluginError, UnseenGroupError
 from fairmend.core.stages import Inprocessor, Postprocessor, Preprocessor
 from fairmend.core.technique import Technique
-from fairmend.testing.checks_behavior import _applies_later, _looks, _reads_candidates, _runs, _tolerance
-from fairmend.testing.driving import applied, differ, instance, outputs
-from fairmend.testing.problems import Problem, problem
+from fairmend.testing.checks_behavior import (
+    CLASSES,
+    _applies_later,
+    _looks,
+    _reads_candidates,
+    _runs,
+    _tolerance,
+)
+from fairmend.testing.driving import applied, differ, instance, outputs, problem_for, task_of
+from fairmend.testing.problems import Problem
 from fairmend.testing.suite import check
 
 
@@ -23,7 +30,10 @@ def _groups(t: type[Technique]) -> bool:
 
 @check("Groups written as text, number, boolean or category are the same groups.", _groups)
 def check_attribute_types(technique: type[Technique]) -> None:
-    numbers, truths = problem(groups=("0", "1")), problem(groups=("False", "True"))
+    numbers, truths = (
+        problem_for(technique, groups=("0", "1")),
+        problem_for(technique, groups=("False", "True")),
+    )
     _same_groups(technique, numbers, {
         "int": lambda s: s.astype(int),
         "float": lambda s: s.astype(float),
@@ -50,7 +60,7 @@ def _same_groups(
     lambda t: _groups(t) and "many groups" in t.metadata.arity,
 )
 def check_missing_group(technique: type[Technique]) -> None:
-    p = problem(groups=("a", "b", "c"))
+    p = problem_for(technique, groups=("a", "b", "c"))
     gaps = p.with_(
         sensitive=p.sensitive.assign(group=p.sensitive["group"].where(p.sensitive["group"] != "c", None)),
         sensitive_new=p.sensitive_new.assign(
@@ -67,13 +77,13 @@ def check_missing_group(technique: type[Technique]) -> None:
 
 @check("Many groups are served, or refused in words.", _groups)
 def check_many_groups(technique: type[Technique]) -> None:
-    p = problem(groups=("a", "b", "c", "d"), n=1200)
+    p = problem_for(technique, groups=("a", "b", "c", "d"), n=1200)
     _served(technique, p, "many groups" in technique.metadata.arity, "four groups")
 
 
 @check("Several attributes are crossed.", lambda t: _groups(t) and "several attributes" in t.metadata.arity)
 def check_several_attributes(technique: type[Technique]) -> None:
-    _served(technique, problem(second=True, n=1200), True, "two attributes")
+    _served(technique, problem_for(technique, second=True, n=1200), True, "two attributes")
 
 
 def _served(technique: type[Technique], p: Problem, declared: bool, what: str) -> None:
@@ -94,7 +104,7 @@ def _served(technique: type[Technique], p: Problem, declared: bool, what: str) -
     lambda t: _applies_later(t) and t.metadata.needs_protected_at_prediction,
 )
 def check_unseen_group(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     fitted = instance(technique)
     outputs(fitted, p)
     strange = p.sensitive_new.copy()
@@ -114,17 +124,21 @@ def check_unseen_group(technique: type[Technique]) -> None:
 
 @check("A group without one of the classes is served or refused in words.", _groups)
 def check_empty_cell(technique: type[Technique]) -> None:
-    p = problem(groups=("a", "b", "c"))
+    p = problem_for(technique, groups=("a", "b", "c"))
     y = np.where(p.sensitive["group"] == "c", 0, p.y)
     _calm(technique, p.with_(y=y), "a group without a favorable label")
 
 
 @check(
     "One class only is an error in words.",
-    lambda t: issubclass(t, (Preprocessor, Inprocessor, Postprocessor)) and t.metadata.needs_labels,
+    lambda t: (
+        issubclass(t, (Preprocessor, Inprocessor, Postprocessor))
+        and t.metadata.needs_labels
+        and task_of(t) in CLASSES
+    ),
 )
 def check_one_class(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     try:
         outputs(instance(technique), p.with_(y=np.zeros_like(p.y)))
     except InsufficientDataError:
@@ -137,7 +151,7 @@ def check_one_class(technique: type[Technique]) -> None:
     lambda t: issubclass(t, (Preprocessor, Inprocessor, Postprocessor)) and t.metadata.needs_protected_at_fit,
 )
 def check_one_group(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     alone = p.sensitive.assign(group="a")
     try:
         outputs(instance(technique), p.with_(sensitive=alone, sensitive_new=alone))
@@ -148,7 +162,7 @@ def check_one_group(technique: type[Technique]) -> None:
 
 @check("Constant and repeated columns are harmless.", lambda t: issubclass(t, (Preprocessor, Inprocessor)))
 def check_degenerate_columns(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     more = p.with_(
         X=p.X.assign(constant=1.0, twin=p.X["skill"]),
         X_new=p.X_new.assign(constant=1.0, twin=p.X_new["skill"]),
@@ -162,7 +176,7 @@ def check_degenerate_columns(technique: type[Technique]) -> None:
     lambda t: issubclass(t, (Preprocessor, Inprocessor)),
 )
 def check_missing_features(technique: type[Technique]) -> None:
-    p = problem()
+    p = problem_for(technique)
     rng = np.random.default_rng(5)
     holes = p.X.copy()
     holes["skill"] = holes["skill"].where(rng.random(len(holes)) > 0.1)
@@ -172,14 +186,15 @@ def check_missing_features(technique: type[Technique]) -> None:
 
 @check("Ten rows are served or refused in words.", _groups)
 def check_ten_rows(technique: type[Technique]) -> None:
-    p = problem()
-    few = np.r_[np.flatnonzero(p.y == 0)[:5], np.flatnonzero(p.y == 1)[:5]]
+    p = problem_for(technique)
+    middle = 0 if task_of(technique) in CLASSES else np.median(p.y)
+    few = np.r_[np.flatnonzero(p.y <= middle)[:5], np.flatnonzero(p.y > middle)[:5]]
     _calm(technique, p.rows(few), "ten rows")
 
 
 @check("Ten thousand rows are served.", _groups)
 def check_ten_thousand_rows(technique: type[Technique]) -> None:
-    result = outputs(instance(technique), problem(n=10_000))
+    result = outputs(instance(technique), problem_for(technique, n=10_000))
     assert result, "nothing came out"
 
 

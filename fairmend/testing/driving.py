@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.models.learners import TabularClassifier
+from fairmend.core.models.regressors import TabularRegressor
 from fairmend.core.stages import (
     CausalAnalysis,
     Evaluator,
@@ -22,9 +24,19 @@ from fairmend.core.stages import (
     Preprocessor,
 )
 from fairmend.core.technique import Technique
+from fairmend.core.vocabulary import Task
 from fairmend.testing.problems import Problem, problem
 
 Outputs = dict[str, NDArray[Any]]
+ACTS: Mapping[str, tuple[str, str]] = {
+    "decisions": ("decision", "decision_probability"),
+    "scores": ("score", "adjust"),
+    "ranking": ("place", "rank"),
+    "prediction sets": ("set", "predict_set"),
+    "intervals": ("interval", "predict_interval"),
+    "abstention": ("abstention", "abstain"),
+}
+"""What a technique of post-processing modifies: how the checks call the result, and the method that gives it."""
 
 
 def instance(technique: type[Technique], **changes: Any) -> Any:
@@ -37,6 +49,18 @@ def instance(technique: type[Technique], **changes: Any) -> Any:
         given.setdefault("estimator", small_learner())
     given.update({k: v for k, v in changes.items() if k in names})
     return technique(**given)
+
+
+def task_of(technique: Any) -> Task:
+    """Return the task by which a technique is checked: binary where it is declared, else the first."""
+    tasks: tuple[Task, ...] = technique.metadata.tasks
+    return "binary" if "binary" in tasks else tasks[0]
+
+
+def problem_for(technique: Any, **options: Any) -> Problem:
+    """Return a problem of the technique's task, drawn by :func:`fairmend.testing.problems.draw`."""
+    task = task_of(technique)
+    return problem(**options) if task == "binary" else problem(task=task, **options)
 
 
 def sensitive_for(technique: Any, sensitive: Any) -> dict[str, Any]:
@@ -54,8 +78,8 @@ def outputs(technique: Any, problem: Problem, *, sample_weight: Any = None) -> O
         technique.fit(p.X, p.y, sensitive_features=p.sensitive, **weight)
         return applied(technique, p)
     if isinstance(technique, Postprocessor):
-        features = {"X": p.X} if technique.reads("X") else {}
-        technique.fit(p.scores, p.y, sensitive_features=p.sensitive, **weight, **features)
+        known = {"X": p.X if technique.reads("X") else None, "query": p.query}
+        technique.fit(p.scores, p.y, sensitive_features=p.sensitive, **weight, **known)
         return applied(technique, p)
     if isinstance(technique, Evaluator):
         return leaves(evaluate(technique, p, weight))
@@ -72,7 +96,9 @@ def applied(technique: Any, p: Problem, *, offer: bool = False) -> Outputs:
 
     With ``offer`` the protected attribute is given also to a technique that declares no need of it.
     """
-    extra = {"sensitive_features": p.sensitive_new} if offer else sensitive_for(technique, p.sensitive_new)
+    extra: dict[str, Any] = (
+        {"sensitive_features": p.sensitive_new} if offer else sensitive_for(technique, p.sensitive_new)
+    )
     if isinstance(technique, Inprocessor):
         return {
             "probability": technique.predict_proba(p.X_new, **extra)[:, 1],
@@ -81,19 +107,22 @@ def applied(technique: Any, p: Problem, *, offer: bool = False) -> Outputs:
     if isinstance(technique, Postprocessor):
         if technique.reads("X", "prediction"):
             extra["X"] = p.X_new
-        if "decisions" in technique.metadata.modifies:
-            return {"decision": technique.decision_probability(p.scores_new, **extra)}
-        return {"score": technique.adjust(p.scores_new, **extra)}
+        extra["query"] = p.query_new
+        return {
+            name: getattr(technique, verb)(p.scores_new, **extra)
+            for what, (name, verb) in ACTS.items()
+            if what in technique.metadata.modifies
+        }
     return {"features": matrix(technique.transform(p.X_new, **extra))}
 
 
 def _preprocessed(technique: Any, p: Problem, weight: dict[str, Any]) -> Outputs:
     if hasattr(technique, "transform"):
-        learner = {"learner": small_learner()} if technique.reads("learner") else {}
+        learner = {"learner": small_learner(p.task)} if technique.reads("learner") else {}
         graph = {"graph": graph_of(p)} if technique.reads("graph") else {}
         technique.fit(p.X, p.y, sensitive_features=p.sensitive, **learner, **graph)
         return applied(technique, p)
-    learner = {"learner": small_learner()} if technique.reads("learner") else {}
+    learner = {"learner": small_learner(p.task)} if technique.reads("learner") else {}
     graph = {"graph": graph_of(p)} if technique.reads("graph") else {}
     change = technique.change(p.X, p.y, sensitive_features=p.sensitive, **weight, **learner, **graph)
     parts = {"labels": change.y, "origin": change.origin, "weights": change.sample_weight}
@@ -101,8 +130,10 @@ def _preprocessed(technique: Any, p: Problem, weight: dict[str, Any]) -> Outputs
     return out | {name: np.asarray(part) for name, part in parts.items() if part is not None}
 
 
-def small_learner() -> TabularClassifier:
+def small_learner(task: Task = "binary") -> Any:
     """Return a learner that is quick to train."""
+    if task in ("regression", "ranking"):
+        return TabularRegressor(LinearRegression(), "one-hot")
     return TabularClassifier(LogisticRegression(max_iter=500), "one-hot")
 
 
@@ -110,15 +141,26 @@ def evaluate(technique: Any, p: Problem, weight: dict[str, Any] | None = None) -
     """Return what an evaluation finds in the outside model's scores."""
     if technique.reads("candidates"):
         return technique.evaluate(candidates=getattr(technique, "test_candidates", _candidates)())
+    decided, other = _decided(p)
     return technique.evaluate(
         p.y,
-        (p.scores >= 0.5).astype(int),
+        decided,
         p.scores,
         sensitive_features=p.sensitive,
-        baseline=(p.scores >= 0.4).astype(int),
+        baseline=other,
+        query=p.query,
         X=p.X if technique.reads("X") else None,
         **(weight or {}),
     )
+
+
+def _decided(p: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return what the outside model predicts, and what another one to compare with does."""
+    if p.task == "binary":
+        return (p.scores >= 0.5).astype(int), (p.scores >= 0.4).astype(int)
+    if p.task == "multiclass":
+        return p.scores.argmax(axis=1), (p.scores * [1.2, 1.0, 0.8]).argmax(axis=1)
+    return p.scores, p.scores / 2
 
 
 def operation_inputs(technique: type[Technique]) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
+from fairmend.core.vocabulary import Task
 
 SEED = 20_240
+ROWS_A_QUERY = 50
 
 
 @dataclass(frozen=True)
@@ -25,22 +27,30 @@ class Problem:
     ----------
     X, X_new : DataFrame
         Features: two numbers, a mediator, a category.
-    y, y_new : ndarray of int
-        Labels.
+    y, y_new : ndarray
+        Labels: 0 and 1; codes of three classes; real values; or relevance from 0 to 3.
     sensitive, sensitive_new : DataFrame
         Protected attributes.
     scores, scores_new : ndarray of float
-        Scores of an outside model, miscalibrated by group where that is planted.
+        Scores of an outside model, miscalibrated by group where that is planted: probabilities of the
+        favorable outcome, of each class in a row, or predicted values.
+    task : {"binary", "multiclass", "regression", "ranking"}
+        What kind of outcome it is.
+    query, query_new : ndarray of int, or None
+        Query of each row, of a ranking.
     """
 
     X: pd.DataFrame
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     sensitive: pd.DataFrame
     scores: NDArray[np.float64]
     X_new: pd.DataFrame
-    y_new: NDArray[np.int64]
+    y_new: NDArray[Any]
     sensitive_new: pd.DataFrame
     scores_new: NDArray[np.float64]
+    task: Task = "binary"
+    query: NDArray[np.int64] | None = None
+    query_new: NDArray[np.int64] | None = None
 
     def with_(self, **changes: Any) -> Problem:
         """Return the problem with these fields changed."""
@@ -54,14 +64,25 @@ class Problem:
             y=self.y[places],
             sensitive=self.sensitive.take(places).reset_index(drop=True),
             scores=self.scores[places],
+            query=None if self.query is None else self.query[places],
         )
 
     def dataset(self, *, new: bool = False) -> Dataset:
         """Return the data with their roles."""
         X, y, s = (self.X_new, self.y_new, self.sensitive_new) if new else (self.X, self.y, self.sensitive)
         frame = X.assign(**{c: s[c].to_numpy() for c in s.columns}, label=y)
+        query = self.query_new if new else self.query
+        if query is not None:
+            frame = frame.assign(query=query)
         mediators = tuple(c for c in ("mediator",) if c in X.columns)
-        roles = Roles(outcome="label", favorable=1, protected=tuple(map(str, s.columns)), mediators=mediators)
+        roles = Roles(
+            outcome="label",
+            favorable=1 if self.task == "binary" else None,
+            task=self.task,
+            query=None if query is None else "query",
+            protected=tuple(map(str, s.columns)),
+            mediators=mediators,
+        )
         return Dataset.from_frame(frame, roles)
 
 
@@ -76,8 +97,9 @@ def draw(
     tilt: float = 0.0,
     second: bool = False,
     crossed: bool = False,
+    task: Task = "binary",
     seed: int = SEED,
-) -> tuple[pd.DataFrame, NDArray[np.int64], pd.DataFrame, NDArray[np.float64]]:
+) -> tuple[pd.DataFrame, NDArray[Any], pd.DataFrame, NDArray[np.float64]]:
     """Draw people: groups, skill that is the same in each, a mediator that is not, a label, a score.
 
     Parameters
@@ -98,6 +120,9 @@ def draw(
         Whether there is a second protected attribute.
     crossed : bool
         Whether only one side of the first group is disadvantaged, so that neither attribute alone tells.
+    task : {"binary", "multiclass", "regression", "ranking"}
+        What becomes of the latent outcome, whose sign is the binary label: three classes cut at -1 and 1, the
+        value itself, or a relevance from 0 to 3.
     seed : int
         Seed.
     """
@@ -109,7 +134,8 @@ def draw(
     mediator = skill * 0.8 + rng.normal(scale=0.6, size=n) - gap * low
     noise = rng.normal(size=n)
     logit = 1.4 * skill + 1.0 * (mediator + gap * low) - gap * low - label_gap * low + rare
-    y = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(np.int64)
+    u = rng.random(n)
+    y = _labels(task, u, logit)
     X = pd.DataFrame(
         {
             "skill": skill,
@@ -121,8 +147,26 @@ def draw(
     sensitive = pd.DataFrame({"group": pd.Series([groups[i] for i in place], dtype=object)})
     if side is not None:
         sensitive["side"] = pd.Series(side, dtype=object)
-    score = 1 / (1 + np.exp(-(logit + rng.normal(scale=0.5, size=n) - tilt * low)))
+    score = _scores(task, logit + rng.normal(scale=0.5, size=n) - tilt * low)
     return X, y, sensitive, score
+
+
+def _labels(task: Task, u: NDArray[np.float64], logit: NDArray[np.float64]) -> NDArray[Any]:
+    if task == "binary":
+        return (u < 1 / (1 + np.exp(-logit))).astype(np.int64)
+    latent = logit - np.log(u / (1 - u))
+    if task == "multiclass":
+        return np.searchsorted([-1.0, 1.0], latent).astype(np.int64)
+    return latent if task == "regression" else np.searchsorted([-1.0, 0.0, 1.0], latent).astype(float)
+
+
+def _scores(task: Task, z: NDArray[np.float64]) -> NDArray[np.float64]:
+    if task == "binary":
+        return np.asarray(1 / (1 + np.exp(-z)))
+    if task == "multiclass":
+        low, middle = (1 / (1 + np.exp(z - cut)) for cut in (-1.0, 1.0))
+        return np.column_stack([low, middle - low, 1 - middle])
+    return z
 
 
 @lru_cache(maxsize=32)
@@ -131,7 +175,11 @@ def _problem(options: tuple[tuple[str, Any], ...]) -> Problem:
     seed = given.pop("seed", SEED)
     first = draw(**given, seed=seed)
     second = draw(**given, seed=seed + 1)
-    return Problem(*first, *second)
+    task: Task = given.get("task", "binary")
+    queries = (None, None)
+    if task == "ranking":
+        queries = tuple(np.arange(len(drawn[1])) // ROWS_A_QUERY for drawn in (first, second))  # type: ignore[assignment]
+    return Problem(*first, *second, task, *queries)
 
 
 def problem(**options: Any) -> Problem:
