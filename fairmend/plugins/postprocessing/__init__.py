@@ -10,6 +10,7 @@ from fairmend.plugins.postprocessing._platt_scaling import PlattScaling
 from fairmend.plugins.postprocessing._rank_preserving_score_repair import RankPreservingScoreRepair
 from fairmend.plugins.postprocessing._relaxed_error_parity import RelaxedErrorParity
 from fairmend.plugins.postprocessing._temperature_scaling import TemperatureScaling
+from fairmend.plugins.postprocessing._wasserstein_fair_regression import WassersteinFairRegression
 
 __all__ = [
     "BetaCalibration",
@@ -21,6 +22,7 @@ __all__ = [
     "RankPreservingScoreRepair",
     "RelaxedErrorParity",
     "TemperatureScaling",
+    "WassersteinFairRegression",
 ]
 
 
