@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from fairmend.core.technique import Technique
+    from fairmend.core.vocabulary import Task
     from fairmend.index import Answer
     from fairmend.pipeline.run_technique import TechniqueResult
     from fairmend.testing import Conformance
@@ -28,11 +29,11 @@ def registry() -> Registry:
     return Registry.installed()
 
 
-def list_techniques() -> list[dict[str, Any]]:
-    """Return id, slug, stage, name and citation of every technique."""
+def list_techniques(*, task: Task | None = None) -> list[dict[str, Any]]:
+    """Return id, slug, stage, name and citation of every technique, or of those that serve a task."""
     from fairmend.catalog.listing import listing
 
-    return listing(registry())
+    return listing(registry(), task)
 
 
 def technique(name: int | str) -> type[Technique]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairmend.api.catalog import Limits, Observer, registry
+from fairmend.api.catalog import Limits, Observer, list_techniques, registry
 from fairmend.api.data import audit, dataset, load_audit, loaded
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
@@ -127,7 +127,7 @@ def sweep(
     from fairmend.pipeline.sweep.sweep import on_dask
     from fairmend.pipeline.sweep.sweep import sweep as run_sweep
 
-    table = dataset(data, **roles)
+    table = _binary(dataset(data, **roles))
     with nullcontext() if dask is None else on_dask(dask):
         return run_sweep(
             table,
@@ -232,7 +232,7 @@ def run(
         if model is not None:
             raise UsageError("give a model or scores, not both")
         source, model, roles = _scored(data, scores, scores_threshold, roles)
-    table = dataset(source, **roles)
+    table = _binary(dataset(source, **roles))
     if model is not None:
         model = given_model(loaded(model), table)
     limits = Constraints.parse(constraints if spec is None else spec.constraints)
@@ -267,6 +267,28 @@ def run(
     if tracking is not None:
         tracking.finish(record)
     return record
+
+
+def _binary(table: Dataset) -> Dataset:
+    """Return the data, where pipelines serve the kind of outcome that they hold.
+
+    Raises
+    ------
+    UsageError
+        They do not; the message names the techniques that can be run alone.
+    """
+    if table.task == "binary":
+        return table
+    found = [f"{one['technique_id']} ({one['slug']})" for one in list_techniques(task=table.task)]
+    alone = (
+        f"run alone (fairmend technique run): {', '.join(found[:6])}"
+        if found
+        else "there is no technique for it yet"
+    )
+    raise UsageError(
+        f"pipelines, with their gates and policies, serve binary outcomes so far, and {table.roles.outcome!r} was read as "
+        f"{table.task}; {alone}; or make it binary (--favorable '>=10' or '==a,b')"
+    )
 
 
 def _scored(

@@ -61,7 +61,14 @@ def print_audit(found: Audit) -> None:
     from rich.table import Table
 
     console = out()
-    console.print(f"{plural(found.rows, 'row')}; {found.subject}; favorable: {found.roles.favorable}")
+    task = found.roles.task or "binary"
+    said = (
+        f"favorable: {found.roles.favorable}"
+        if found.roles.favorable is not None
+        else "no class is favorable"
+    )
+    kind = "" if task == "binary" else f"; a {task} outcome"
+    console.print(f"{plural(found.rows, 'row')}; {found.subject}{kind}; {said}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("severity", "finding", "what was found"):
         table.add_column(title, overflow="fold")
@@ -71,5 +78,10 @@ def print_audit(found: Audit) -> None:
     console.print(table)
     if not shown:
         console.print("Nothing was found at these thresholds.")
+    if task != "binary":
+        from fairmend.reports import task_audit_table
+
+        for attribute, figures in found.measures.items():
+            console.print(task_audit_table(figures, task, attribute))
     for note in found.notes:
         console.print(f"Note: {note}")

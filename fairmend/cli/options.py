@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from fairmend.core.errors import UsageError
-from fairmend.core.vocabulary import LARGEST_SEED, NOTIONS
+from fairmend.core.vocabulary import LARGEST_SEED, NOTIONS, TASKS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,7 +26,16 @@ def names_of(ctx: click.Context, param: click.Parameter, value: str | None) -> t
 
 ROLES = (
     click.option("--outcome", metavar="COLUMN", help="Column of the outcome."),
-    click.option("--favorable", metavar="VALUE", help="Value of the outcome that people want."),
+    click.option(
+        "--favorable",
+        metavar="VALUE",
+        help="Value of the outcome that people want, or an expression: '>=10', '==a,b', '!=x'. "
+        "Of a regression or ranking: high or low.",
+    ),
+    click.option(
+        "--task", type=click.Choice(TASKS), help="What kind of outcome it is; detected if nothing is said."
+    ),
+    click.option("--query", metavar="COLUMN", help="Column that says which rows are ranked together."),
     click.option("--protected", callback=names_of, metavar="A,B", help="Protected attributes."),
     click.option(
         "--mediators", callback=names_of, metavar="A,B", help="Features on a causal path from them."
@@ -149,6 +158,8 @@ def roles_of(options: dict[str, Any]) -> dict[str, Any]:
     given = {
         "outcome": options.pop("outcome"),
         "favorable": options.pop("favorable"),
+        "task": options.pop("task"),
+        "query": options.pop("query"),
         "protected": options.pop("protected"),
         "mediators": options.pop("mediators"),
         "resolving": options.pop("resolving"),

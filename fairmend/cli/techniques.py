@@ -12,7 +12,7 @@ from fairmend.cli.options import learner_option, names_of, role_options, roles_o
 from fairmend.cli.output import as_json, err, lines, out, print_json, print_line, styled
 from fairmend.core.errors import UsageError
 from fairmend.core.text.words import plural
-from fairmend.core.vocabulary import STAGES
+from fairmend.core.vocabulary import STAGES, TASKS, Task
 
 
 @click.group()
@@ -22,10 +22,11 @@ def technique() -> None:
 
 @technique.command("list")
 @click.option("--stage", type=click.Choice(STAGES), help="Only this stage.")
+@click.option("--task", type=click.Choice(TASKS), help="Only what serves this kind of outcome.")
 @as_json
-def list_(stage: str | None, as_json: bool) -> None:
+def list_(stage: str | None, task: Task | None, as_json: bool) -> None:
     """List the techniques that are installed."""
-    entries = [entry for entry in api.list_techniques() if stage in (None, entry["stage"])]
+    entries = [entry for entry in api.list_techniques(task=task) if stage in (None, entry["stage"])]
     if as_json:
         print_json(entries)
         return
@@ -136,6 +137,10 @@ def run_(
         from fairmend.reports import verdict_table
 
         console.print(verdict_table(done.before, done.after, done.tests))
+    elif done.task_before is not None and done.task_after is not None:
+        from fairmend.reports import task_comparison_table
+
+        console.print(task_comparison_table(done.task_before, done.task_after, done.changes))
     elif done.figures:
         print_figures(done.figures)
 

@@ -19,9 +19,10 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.group_names import protected_groups
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, MissingColumnError, UsageError, unknown
-from fairmend.core.metrics import Comparison, Measurement, compare, measure
+from fairmend.core.metrics import Comparison, Estimate, Measurement, TaskMeasurement, compare, measure
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.models.learners import make_learner
+from fairmend.core.models.task_learner import learner_for
 from fairmend.core.serialization import to_plain
 from fairmend.core.stages import CausalResult, DataChange
 from fairmend.core.stages.effects import change_effect, feature_effect
@@ -30,6 +31,7 @@ from fairmend.core.text.validation import check_seed, validated
 from fairmend.core.text.words import plural
 from fairmend.pipeline.external_inputs import given_columns
 from fairmend.pipeline.run.third_party import run_step, score_and_decide
+from fairmend.pipeline.run_task_technique import TaskResult, run_task_technique
 
 WEIGHT, ORIGIN = "fairmend_weight", "fairmend_origin"
 
@@ -52,6 +54,10 @@ class TechniqueResult:
         Of a technique that makes decisions: the figures without and with it on these rows.
     graph : CausalGraph or None
         The causal graph that an analysis made.
+    task_before, task_after : TaskMeasurement or None
+        The same where the outcome is not binary.
+    changes : mapping
+        By how much each of these figures changed.
     """
 
     technique_id: int | str
@@ -63,6 +69,9 @@ class TechniqueResult:
     after: Measurement | None = None
     tests: Comparison | None = None
     graph: CausalGraph | None = None
+    task_before: TaskMeasurement | None = None
+    task_after: TaskMeasurement | None = None
+    changes: Mapping[str, Estimate] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON, without the table."""
@@ -72,6 +81,12 @@ class TechniqueResult:
                 "baseline": self.before.to_json(),
                 "final": self.after.to_json(),
                 "tests": self.tests.to_json(),
+            }
+        if self.task_before is not None and self.task_after is not None:
+            compared = {
+                "baseline": self.task_before.to_json(),
+                "final": self.task_after.to_json(),
+                "changes": {name: change.to_json() for name, change in self.changes.items()},
             }
         return {
             "technique_id": self.technique_id,
@@ -145,6 +160,7 @@ def run_technique(
         if role not in asked:
             raise UsageError(f"{ready.metadata.name} needs the {role} named (--{role})")
     data = Dataset.from_frame(frame, validated(Roles, asked, "the roles of the columns"))
+    _serves(ready, data)
     if features is not None and "features" not in names:
         data = data.without([c for c in data.X.columns if c not in set(features)])
     if ready.stage == "causal":
@@ -163,14 +179,53 @@ def run_technique(
         return _told(ready, {**found, "subject": subject.name})
     if ready.stage == "pre-processing":
         known = {
-            "learner": make_learner(learner, seed=seed) if ready.metadata.needs_learner else None,
+            "learner": learner_for(data.task, learner, seed=seed) if ready.metadata.needs_learner else None,
             "graph": _graph(graph, data) if ready.reads("graph") else None,
             "proxies": data.roles.proxies or None,
         }
         return _change(ready, frame, data, known)
+    if data.task != "binary":
+        values = given if probabilities is None else probabilities
+        return _of_task(ready, run_task_technique(ready, data, values, learner, seed))
     if probabilities is not None:
         return _adjust(ready, data, np.asarray(probabilities, dtype=float), seed)
     return _train(ready, data, learner, seed, graph)
+
+
+def _serves(technique: Any, data: Dataset) -> None:
+    """Refuse a technique that does not declare the task of the data."""
+    about = technique.metadata
+    if data.task not in about.tasks:
+        raise UsageError(
+            f"{about.name} serves {' and '.join(about.tasks)} outcomes, and {data.roles.outcome!r} was read as "
+            f"{data.task}; see fairmend technique list --task {data.task}, or make the outcome binary (--favorable '>=10' "
+            "or '==a,b')"
+        )
+
+
+def _of_task(technique: Any, done: TaskResult) -> TechniqueResult:
+    test = done.test
+    name = test.roles.key or "row"
+    outcome = np.asarray(test.classes, dtype=object)[test.y] if test.classes else test.y
+    table = pd.DataFrame(
+        {
+            name: done.rows if test.key is None else test.key,
+            **test.sensitive,
+            test.roles.outcome: outcome,
+            **done.columns,
+        }
+    )
+    about = technique.metadata
+    return TechniqueResult(
+        about.technique_id,
+        about.slug,
+        done.text,
+        dict(done.figures),
+        table,
+        task_before=done.before,
+        task_after=done.after,
+        changes=done.changes or {},
+    )
 
 
 def _analyzed(technique: Any, found: CausalResult) -> TechniqueResult:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fairmend.reports.findings import findings_table, rest_of
 from fairmend.reports.sweep import sweep_header, sweep_rows, write_sweep
+from fairmend.reports.tasks import task_audit_table, task_comparison_table
 from fairmend.reports.verdict import verdict_rows, verdict_table, worse
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ __all__ = [
     "rest_of",
     "sweep_header",
     "sweep_rows",
+    "task_audit_table",
+    "task_comparison_table",
     "verdict_rows",
     "verdict_table",
     "worse",

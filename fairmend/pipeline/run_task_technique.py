@@ -1,0 +1,194 @@
+"""One technique of post-processing alone, on an outcome of regression, ranking or several classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairmend.auditing.tasks.audit import measure_task
+from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.groups import Groups
+from fairmend.core.errors import DataError, UsageError
+from fairmend.core.metrics import Estimate, TaskMeasurement, task_changes
+from fairmend.core.models.task_learner import learner_for
+from fairmend.core.serialization import to_plain
+from fairmend.core.text.words import plural
+
+REPLICATES = 1000
+LEAST_ROWS = 30
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What a technique did to predictions of rows that trained nothing.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (m,)
+        Places of these rows in the data.
+    test : Dataset
+        These rows.
+    text : str
+        How it was fitted and what it did.
+    columns : dict of str to ndarray
+        Predictions before and after.
+    figures : mapping
+        What the technique says of itself, ready for JSON.
+    before, after : TaskMeasurement or None
+        Figures on these rows; None where it makes sets or intervals, which have no such figures.
+    changes : dict of str to Estimate
+        By how much each figure changed on the same rows.
+    """
+
+    rows: NDArray[np.int64]
+    test: Dataset
+    text: str
+    columns: Columns
+    figures: Mapping[str, Any]
+    before: TaskMeasurement | None = None
+    after: TaskMeasurement | None = None
+    changes: Mapping[str, Estimate] | None = None
+
+
+def run_task_technique(technique: Any, data: Dataset, given: Any, learner: str, seed: int) -> TaskResult:
+    """Fit a technique of post-processing on some rows and act on others.
+
+    Parameters
+    ----------
+    technique : Postprocessor
+        Unfitted; it must serve the task of the data.
+    data : Dataset
+        The data, of a task other than binary.
+    given : array of shape (n,) or None
+        Predicted values of an existing model; without them a reference model is trained.
+    learner : str
+        Name of that reference model's learner.
+    seed : int
+        Seed of the split and of the model.
+
+    Raises
+    ------
+    DataError
+        The predictions are not numbers, one per row.
+    UsageError
+        The technique is of another stage, or predictions of several classes were given as one column.
+    """
+    if technique.stage != "post-processing":
+        raise UsageError(
+            f"{technique.metadata.name} is of {technique.stage}, which does not run alone yet on a {data.task} outcome; "
+            "run a technique of post-processing, or make the outcome binary (--favorable '>=10')"
+        )
+    if given is None:
+        shares = {"train": 0.5, "calibration": 0.25, "test": 0.25}
+    else:
+        shares = {"calibration": 0.5, "test": 0.5}
+    places = {
+        name: np.asarray(part.key)
+        for name, part in replace(data, key=np.arange(len(data))).split(shares, seed=seed).items()
+    }
+    fit, rows = places["calibration"], places["test"]
+    known, test = data.take(fit), data.take(rows)
+    model = None
+    if given is None:
+        train = data.take(places["train"])
+        model = learner_for(data.task, learner, seed=seed).fit(train.X, train.y, sample_weight=train.weights)
+        scores, before = (_predicted(model, part) for part in (known, test))
+        text = f"Trained a reference model ({learner}) on {plural(len(train), 'row')}, fitted on {len(fit):,} others and applied to {len(rows):,}."
+    else:
+        every = _given(given, data)
+        scores, before = every[fit], every[rows]
+        text = f"Fitted on {plural(len(fit), 'row')} and applied to the other {len(rows):,}."
+    technique.fit(
+        scores,
+        known.y,
+        sensitive_features=known.sensitive,
+        sample_weight=known.weights,
+        X=known.X if technique.reads("X") else None,
+        model=model if technique.reads("model") else None,
+        query=_queries(technique, known),
+    )
+    columns, after = _acted(technique, test, before, model)
+    figures = {"rows": len(test), **to_plain(getattr(technique, "diagnostics_", {}))}
+    if after is None:
+        return TaskResult(rows, test, text, columns, figures)
+    groups = test.groups
+    old, new = (_measured(test, values, groups, seed) for values in (before, after))
+    return TaskResult(rows, test, text, columns, figures, old, new, task_changes(old, new))
+
+
+def _given(given: Any, data: Dataset) -> NDArray[np.float64]:
+    if data.task == "multiclass":
+        raise UsageError(
+            f"scores of a multiclass outcome are a probability of each of its {len(data.classes)} classes, which one "
+            "column cannot hold; leave out --scores to have a reference model trained"
+        )
+    try:
+        values = np.asarray(given, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"predictions of a {data.task} must be numbers, got text; name a numeric column"
+        ) from error
+    if not np.isfinite(values).all():
+        raise DataError(
+            f"predictions are missing or infinite in {int((~np.isfinite(values)).sum())} rows; leave these out"
+        )
+    return values
+
+
+def _predicted(model: Any, data: Dataset) -> NDArray[np.float64]:
+    return np.asarray(model.predict_proba(data.X) if data.task == "multiclass" else model.predict(data.X))
+
+
+def _queries(technique: Any, data: Dataset) -> NDArray[np.int64] | None:
+    """Return the query of each row, one for all where a technique needs it and none was named."""
+    if not technique.reads("query"):
+        return None
+    return np.zeros(len(data), dtype=np.int64) if data.query is None else data.query
+
+
+def _acted(
+    technique: Any, test: Dataset, before: NDArray[np.float64], model: Any
+) -> tuple[Columns, NDArray[np.float64] | None]:
+    """Return columns for the table, and predictions of the kind of the old ones where there are any."""
+    asked = {
+        "sensitive_features": test.sensitive,
+        "X": test.X if technique.reads("X", "prediction") else None,
+        "model": model if technique.reads("model", "prediction") else None,
+        "query": _queries(technique, test),
+    }
+    columns = _columns("baseline_", test, before)
+    modifies = technique.metadata.modifies
+    if "intervals" in modifies:
+        low, high = technique.predict_interval(before, **asked).T
+        return {**columns, "low": low, "high": high}, None
+    if "prediction sets" in modifies:
+        held = technique.predict_set(before, **asked)
+        return {**columns, **{f"in_set[{c}]": held[:, i] for i, c in enumerate(test.classes)}}, None
+    if "abstention" in modifies:
+        return {**columns, "abstains": technique.abstain(before, **asked)}, None
+    if "ranking" in modifies:
+        place = technique.rank(before, **asked)
+        return {**columns, "place": place}, -place.astype(np.float64)
+    after = technique.adjust(before, **asked)
+    return {**columns, **_columns("", test, after)}, after
+
+
+def _columns(lead: str, test: Dataset, values: NDArray[np.float64]) -> Columns:
+    if test.task != "multiclass":
+        return {f"{lead}prediction": values}
+    names = np.asarray(test.classes, dtype=object)
+    return {
+        f"{lead}prediction": names[values.argmax(axis=1)],
+        **{f"{lead}score[{c}]": values[:, i] for i, c in enumerate(test.classes)},
+    }
+
+
+def _measured(test: Dataset, values: NDArray[np.float64], groups: Groups, seed: int) -> TaskMeasurement:
+    if test.task == "multiclass":
+        return measure_task(test, values.argmax(axis=1), groups, values, REPLICATES, LEAST_ROWS, seed)
+    return measure_task(test, values, groups, None, REPLICATES, LEAST_ROWS, seed)
