@@ -160,6 +160,8 @@ class TechniqueMetadata(BaseModel):
                 f"{told}: this follows from the base class and from what the methods name; leave it out"
             )
         bound = self.model_copy(update=dict(facts))
+        # What was filled in counts as not written down, so that a subclass may copy and change the rest.
+        bound.model_fields_set.difference_update(set(facts) - self.model_fields_set)
         if bound.stage in {"pre-processing", "in-processing", "post-processing"} and not bound.modifies:
             raise ValueError(
                 "modifies must say what the change is: weights, labels, rows or features"

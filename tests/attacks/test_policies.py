@@ -112,7 +112,7 @@ UNKNOWN = {
         route("metric: acuracy, at_least: 0.6"),
         "decision-4.c: .*did you mean accuracy",
     ),
-    "metric of a target": (target("check: demographic_ratio"), "targets.demographic_parity: .*did you mean"),
+    "metric of a target": (target("metric: demographic_ratio"), "targets.demographic_parity: .*did you mean"),
     "parameter": (
         gate(4, "id: group-calibration, parameters: {minimum_suport: 50}"),
         "gate-4.group-calibration: .*'minimum_suport'; did you mean minimum_support",
@@ -134,7 +134,7 @@ UNKNOWN = {
         gate(4, "id: group-calibration, parameters: {minimum_support: true}"),
         "at least 1, got True",
     ),
-    "notion": (target("check: f1, at_least: 0.8", "demografic_parity"), "not valid at targets"),
+    "notion": (target("metric: f1, at_least: 0.8", "demografic_parity"), "not valid at targets"),
     "level": (gate(4, "id: utility, level: advice"), "'require' or 'advise' was expected"),
     "kind of finding": (
         decision(4, "deploy, findings: [biased-mediater]", "escalate"),
@@ -167,7 +167,7 @@ BOUNDS = {
     "beyond the range": (gate(1, "id: e-value, above: 0.5"), "e_value is at least 1, got the bound 0.5"),
     "unreachable": (target("at_least: null, above: 1"), "no demographic_parity_ratio can be > 1"),
     "two bounds": (gate(4, "id: utility, below: 0.2"), "give exactly one of"),
-    "no bound": (gate(4, "id: mine, check: accuracy"), "give exactly one of"),
+    "no bound": (gate(4, "id: mine, metric: accuracy"), "give exactly one of"),
     "bound on the target": (gate(4, "id: fairness, at_least: 0.1"), "takes no bound of its own"),
     "text as bound": (gate(4, "id: utility, at_most: high"), "a number was expected, got 'high'"),
     "quoted number": (gate(4, 'id: utility, at_most: "0.1"'), "a number was expected, got '0.1'"),
@@ -178,7 +178,7 @@ BOUNDS = {
     ),
     "support true": (HEAD + "minimum_support: true\n", "minimum_support: a whole number was expected"),
     "endless iterations": (rollback("iterations: 1000000"), "a number of at most 100 was expected"),
-    "target is utility": (target("check: accuracy"), "accuracy does not measure demographic_parity"),
+    "target is utility": (target("metric: accuracy"), "accuracy does not measure demographic_parity"),
     "target of another notion": (
         target("metric: equalized_odds_difference, at_least: null, at_most: 0.1"),
         "does not measure demographic_parity .demographic_parity_ratio",
@@ -455,7 +455,7 @@ TOO_LITTLE = {
         [target("metric: demographic_parity_difference, at_least: null, below: 1")],
         "almost every rule meets the target",
     ),
-    "target of utility": ([target("check: accuracy")], "accuracy is not known to measure demographic parity"),
+    "target of utility": ([target("metric: accuracy")], "accuracy is not known to measure demographic parity"),
     "all accuracy may go": (
         [gate(4, "id: utility, at_most: 1")],
         "utility that gate-4 requires .accuracy_loss <= 1",

@@ -146,11 +146,11 @@ class ReadsTheAttributeAnyway(PlattScaling):
 
 @breaks("declared_needs")
 class ReadsTheAttributeAtFit(PlattScaling):
-    def fit(self, scores, y=None, *, sensitive_features=None, sample_weight=None):
+    def fit(self, scores, y=None, *, sensitive_features=None, sample_weight=None, **known):
         codes, weights = Groups.of(sensitive_features).codes, sample_weights(sample_weight, len(scores))
         means = np.bincount(codes, weights * scores) / np.bincount(codes, weights)
         self.spread_ = float(np.ptp(means))
-        return super().fit(scores, y, sample_weight=sample_weight)
+        return super().fit(scores, y, sample_weight=sample_weight, **known)
 
     def _adjust(self, scores):
         return super()._adjust(scores) * (1 - self.spread_ / 10)
@@ -258,18 +258,18 @@ class NotANumber(InstanceWeighting):
 
 @breaks("one_class")
 class OneClassIsFine(InstanceWeighting):
-    def change(self, X, y, *, sensitive_features, sample_weight=None):
+    def change(self, X, y, *, sensitive_features, **known):
         if len(np.unique(y)) < 2:
             return DataChange(sample_weight=np.ones(len(y)))
-        return super().change(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+        return super().change(X, y, sensitive_features=sensitive_features, **known)
 
 
 @breaks("one_group")
 class OneGroupIsFine(InstanceWeighting):
-    def change(self, X, y, *, sensitive_features, sample_weight=None):
+    def change(self, X, y, *, sensitive_features, **known):
         if Groups.of(sensitive_features).n_groups < 2:
             return DataChange(sample_weight=np.ones(len(y)))
-        return super().change(X, y, sensitive_features=sensitive_features, sample_weight=sample_weight)
+        return super().change(X, y, sensitive_features=sensitive_features, **known)
 
 
 @breaks("degenerate_columns")
