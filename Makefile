@@ -7,7 +7,7 @@ TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 # Two test processes share the cores, so each computes on one.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1
 
-.PHONY: demo test bench lint readme clean
+.PHONY: demo test bench lint pages readme clean
 
 demo: $(VENV)/.base
 	$(BIN)/fairmend demo
@@ -23,6 +23,9 @@ lint: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
+
+pages: $(VENV)/.base
+	$(BIN)/python docs/pages.py
 
 readme: $(VENV)/.base
 	$(BIN)/python docs/session.py

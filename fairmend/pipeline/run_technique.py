@@ -151,7 +151,7 @@ def run_technique(
         chosen.setdefault("random_state", seed)
     ready = technique.with_parameters(**chosen)
     if ready.reads("candidates"):
-        return _told(ready, ready.evaluate(candidates=_candidates(frame)))
+        return _told(ready, ready.evaluate(candidates=frame))
     [given, probabilities], taken = given_columns(frame, predictions, scores)
     asked = {**roles, "ignored": (*roles.get("ignored", ()), *taken)}
     if ready.stage == "pre-processing" and hasattr(ready, "_transform") and "outcome" not in asked:
@@ -238,10 +238,6 @@ def _told(technique: Any, found: Mapping[str, Any]) -> TechniqueResult:
     figures = dict(found)
     text = str(figures.pop("text", f"{about.name}: done."))
     return TechniqueResult(about.technique_id, about.slug, text, to_plain(figures))
-
-
-def _candidates(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.set_index("model") if "model" in frame.columns else frame
 
 
 def _graph(path: str | Path | None, data: Dataset) -> CausalGraph:

@@ -75,6 +75,22 @@ class CausalDiscoveryPC(CausalAnalysis):
     P. Spirtes, C. Glymour and R. Scheines (2000), *Causation, prediction, and search*, section 5.4.2. D. Colombo
     and M. H. Maathuis (2014), JMLR 15, for independence of the order. C. Meek (1995), UAI, for the rules of
     orientation. N. Meinshausen and P. Bühlmann (2010), "Stability selection", JRSS-B, for the halves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from fairmend.base import Dataset, Roles
+    >>> from fairmend.plugins.causal import CausalDiscoveryPC
+    >>> rng = np.random.default_rng(0)
+    >>> gender = rng.integers(0, 2, 1_000)
+    >>> income = 2.0 * gender + rng.normal(size=1_000)
+    >>> approved = (income + rng.normal(size=1_000) > 1).astype(int)
+    >>> frame = pd.DataFrame({"gender": gender, "income": income, "approved": approved})
+    >>> data = Dataset.from_frame(frame, Roles(outcome="approved", protected=("gender",)))
+    >>> found = CausalDiscoveryPC().analyze(data)
+    >>> print(found.result["text"])
+    3 columns, 3 edges after 6 tests: 3 directed, 0 by a hidden common cause, 0 undirected; 0 colliders were overruled.
     """
 
     metadata = TechniqueMetadata(

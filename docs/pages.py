@@ -1,0 +1,117 @@
+"""Write a page for each built-in technique, and their index, from what the classes say: make pages."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from fairmend.catalog.findings import fairmend_finding_kinds
+from fairmend.catalog.references import cite
+from fairmend.catalog.registry import BUILTINS, Registry, TechniqueEntry
+from fairmend.core.vocabulary import STAGES
+
+DOCS = Path(__file__).resolve().parent
+FOLDER = DOCS / "techniques"
+EVIDENCE = DOCS.parent / "fairmend" / "catalog" / "evidence"
+NEEDS = {
+    "needs_labels": "labels, to fit",
+    "needs_scores": "scores of a model",
+    "needs_features": "the features",
+    "needs_learner": "a learner, which it trains",
+    "needs_model": "the fitted model itself",
+    "needs_graph": "a causal graph",
+    "needs_protected_at_fit": "the protected attribute, to fit",
+    "needs_protected_at_prediction": "the protected attribute, for every decision",
+}
+SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
+PARAMETER = re.compile(r"^(\w+(?:, \w+)*) : .*\n((?:(?: {4}.*)?(?:\n|\Z))*)", re.MULTILINE)
+ROLE = re.compile(r":\w+:`~?(?:[\w.]+\.)?(\w+)`")
+
+
+def sections(text: str) -> dict[str, str]:
+    """Return the sections of a numpydoc docstring by title, as Markdown; what stands before them is ``""``."""
+    parts = SECTION.split(ROLE.sub(r"`\1`", text).replace("``", "`"))
+    return dict(zip(["", *parts[1::2]], (part.strip() for part in parts[::2]), strict=True))
+
+
+def meanings(section: str) -> dict[str, str]:
+    """Return what each parameter means, in one line."""
+    return {
+        name: " ".join(match[2].split())
+        for match in PARAMETER.finditer(section)
+        for name in match[1].split(", ")
+    }
+
+
+def command(card: TechniqueEntry) -> str:
+    """Return how the technique is run alone on the example bank, or on a table of models."""
+    metadata = card.metadata
+    start = f"fairmend technique run {metadata.slug}"
+    if card.load().reads("candidates"):
+        return f"{start} --data models.csv"
+    parts = [f"{start} --data loans.csv --outcome approved --protected race --ignore application_id"]
+    if metadata.stage == "causal":
+        parts.append("--mediators income,credit_score")
+    if metadata.stage in {"pre-processing", "in-processing", "post-processing"}:
+        parts.append("-o changed.csv" if metadata.stage == "pre-processing" else "-o decisions.csv")
+    defaults = {p["name"]: p.get("default") for p in card.parameters}
+    for adjustment in metadata.adjustments[:1]:
+        parts.append(f"-p {adjustment.parameter}={defaults[adjustment.parameter]}")
+    return " \\\n  ".join([parts[0], " ".join(parts[1:])]) if parts[1:] else parts[0]
+
+
+def facts(card: TechniqueEntry, titles: dict[str, str], slugs: dict[Any, str]) -> dict[str, Any]:
+    """Return all that a page says of a technique."""
+    metadata, said = card.metadata, sections(inspect.getdoc(card.load()) or "")
+    meaning = meanings(said.get("Parameters", ""))
+    return {
+        "m": metadata,
+        "notes": said.get("Notes", ""),
+        "example": said.get("Examples", ""),
+        "needs": [text for field, text in NEEDS.items() if getattr(metadata, field)],
+        "findings": [f"{titles[kind]} (`{kind}`)" for kind in metadata.addresses],
+        "parameters": [{**p, "meaning": meaning.get(p["name"], "")} for p in card.parameters],
+        "alternatives": [(key, slugs.get(key)) for key in metadata.alternatives],
+        "command": command(card),
+        "reference": cite(metadata.citation),
+        "measured": (EVIDENCE / f"{metadata.slug}.json").is_file(),
+    }
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page by the name of its file."""
+    found = Registry.installed()
+    cards = [card for card in found.cards() if card.plugin in BUILTINS]
+    titles = {kind.kind: kind.title for kind in fairmend_finding_kinds()}
+    slugs = {card.metadata.technique_id: card.metadata.slug for card in cards}
+    environment = jinja2.Environment(  # noqa: S701 - Markdown of our own, not HTML of others
+        loader=jinja2.FileSystemLoader(DOCS / "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    page = environment.get_template("technique.md.j2")
+    out = {f"{card.metadata.slug}.md": page.render(facts(card, titles, slugs)) for card in cards}
+    by_stage = {s: [c.metadata for c in cards if c.metadata.stage == s] for s in STAGES}
+    out["README.md"] = environment.get_template("index.md.j2").render(stages=by_stage)
+    return out
+
+
+def main() -> None:
+    """Write the pages, and remove those of techniques that are gone."""
+    FOLDER.mkdir(exist_ok=True)
+    wanted = pages()
+    for path in FOLDER.glob("*.md"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
