@@ -15,9 +15,9 @@ from fairmend.core.data.groups import label_of
 from fairmend.core.errors import DataError, InsufficientDataError, UsageError
 from fairmend.core.metrics.tables.input_validation import probabilities
 from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.models.external_inputs import check_given, features_of, given_model
 from fairmend.core.models.external_model import ask
 from fairmend.core.models.learners import fit_weighted, make_learner, split_learner
-from fairmend.pipeline.external_inputs import check_given, features_of, given_model
 
 FOLDS = 5
 

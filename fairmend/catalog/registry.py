@@ -303,6 +303,11 @@ class Registry:
             joined = {**answer, **joined}
         return joined
 
+    def names(self, hook: str) -> dict[str, tuple[str, ...]]:
+        """Return what each sound plugin contributes by a hook, by the plugin's name; nothing is imported."""
+        found = {name: entry["names"].get(hook, ()) for name, entry in self._read().items()}
+        return {name: tuple(given) for name, given in found.items() if given}
+
     def numbers(self) -> dict[str, dict[str, int]]:
         """Return how much each sound plugin contributes, by the plugin's name and by hook."""
         return {

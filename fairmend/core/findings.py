@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from fairmend.core.data.roles import Roles
+from fairmend.core.text.display import Displayed
 from fairmend.core.vocabulary import Notion, Severity, Task
 
 
@@ -45,11 +46,12 @@ class Finding(BaseModel):
     text: str = Field(description="one sentence for people")
 
 
-class Audit(BaseModel):
+class Audit(Displayed, BaseModel):
     """The record of an audit: data, roles, measures and findings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    schema_version: Literal[1] = Field(default=1, description="version of this format")
     rows: int = Field(description="number of rows")
     roles: Roles = Field(description="what each column is for")
     groups: dict[str, int] = Field(description="rows of each group")
@@ -65,6 +67,28 @@ class Audit(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON."""
         return self.model_dump(mode="json")
+
+    def facts(self) -> dict[str, object]:
+        """Return what was audited, and what was found."""
+        return {
+            "subject": self.subject,
+            "rows": f"{self.rows:,}",
+            "protected": ", ".join(self.roles.protected),
+            "found": ", ".join(self.kinds()) or "nothing at these thresholds",
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the findings, gravest first."""
+        shown = {"kind", "severity", "attribute", "group", "reference", "column", "measure", "value"}
+        return [
+            {
+                **finding.model_dump(include=shown),
+                **dict(zip(("lower", "upper"), finding.interval or (None, None), strict=True)),
+                "support": finding.support,
+                "text": finding.text,
+            }
+            for finding in self.findings
+        ]
 
     def kinds(self) -> list[str]:
         """Return the kinds that were found at any severity, gravest first, each once."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+LEARNERS = {
+    "gradient_boosting": "gradient-boosted trees on columns as they are (scikit-learn's histogram variant)",
+    "logistic_regression": "logistic regression on standardized numbers and indicators of categories",
+}
 LARGEST_SEED = 2**32 - 1
 """The largest seed that every generator in use takes."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from fairmend.core.constraints import Constraints
 from fairmend.core.findings import Audit
 from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.text.display import Displayed
 from fairmend.core.vocabulary import Notion, Stage
 
 
@@ -91,8 +92,8 @@ class Excluded:
         return {"technique_id": self.technique_id, "slug": self.slug, "reason": self.reason}
 
 
-@dataclass(frozen=True)
-class Answer:
+@dataclass(frozen=True, repr=False)
+class Answer(Displayed):
     """The answer to a question in words.
 
     Attributes
@@ -112,15 +113,31 @@ class Answer:
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON."""
         return {
+            "schema_version": 1,
             "query": self.query,
             "results": [result.to_json() for result in self.results],
             "excluded": [left_out.to_json() for left_out in self.excluded],
         }
 
+    def facts(self) -> dict[str, object]:
+        """Return the question and the first techniques."""
+        return {
+            "query": self.query,
+            "results": ", ".join(result.slug for result in self.results[:3]) or "none",
+            "count": f"{len(self.results)} fit, {len(self.excluded)} are excluded",
+        }
 
-@dataclass(frozen=True)
-class Recommendation:
-    """What an audit calls for.
+    def records(self) -> list[dict[str, Any]]:
+        """Return the techniques that fit, best first, then those that are excluded."""
+        fits = [{**r.to_json(), "why": " ".join(r.why), "excluded": None} for r in self.results]
+        out = [{"technique_id": e.technique_id, "slug": e.slug, "excluded": e.reason} for e in self.excluded]
+        columns = ("technique_id", "slug", "stage", "score", "why", "excluded")
+        return [{column: row.get(column) for column in columns} for row in (*fits, *out)]
+
+
+@dataclass(frozen=True, repr=False)
+class Recommendation(Answer):
+    """What an audit calls for: an answer to its findings.
 
     Attributes
     ----------
@@ -138,9 +155,7 @@ class Recommendation:
         Notion of fairness that the repair works towards.
     """
 
-    query: str
     results: tuple[Ranked, ...]
-    excluded: tuple[Excluded, ...]
     audit: Audit
     constraints: Constraints
     notion: Notion
@@ -148,11 +163,3 @@ class Recommendation:
     def by_stage(self, stage: Stage) -> list[Ranked]:
         """Return the techniques of a stage, best first."""
         return [result for result in self.results if result.stage == stage]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record for JSON."""
-        return {
-            "query": self.query,
-            "results": [result.to_json() for result in self.results],
-            "excluded": [left_out.to_json() for left_out in self.excluded],
-        }

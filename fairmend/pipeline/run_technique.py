@@ -21,23 +21,24 @@ from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, MissingColumnError, UsageError, unknown
 from fairmend.core.metrics import Comparison, Estimate, Measurement, TaskMeasurement, compare, measure
 from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.models.external_inputs import given_columns
 from fairmend.core.models.learners import make_learner
 from fairmend.core.models.task_learner import learner_for
 from fairmend.core.serialization import to_plain
 from fairmend.core.stages import CausalResult, DataChange
 from fairmend.core.stages.effects import change_effect, feature_effect
 from fairmend.core.technique import Technique
+from fairmend.core.text.display import Displayed, figure_record
 from fairmend.core.text.validation import check_seed, validated
 from fairmend.core.text.words import plural
-from fairmend.pipeline.external_inputs import given_columns
 from fairmend.pipeline.run.third_party import run_step, score_and_decide
 from fairmend.pipeline.run_task_technique import TaskResult, run_task_technique
 
 WEIGHT, ORIGIN = "fairmend_weight", "fairmend_origin"
 
 
-@dataclass(frozen=True)
-class TechniqueResult:
+@dataclass(frozen=True, repr=False)
+class TechniqueResult(Displayed):
     """What a technique did on its own.
 
     Attributes
@@ -73,6 +74,29 @@ class TechniqueResult:
     task_after: TaskMeasurement | None = None
     changes: Mapping[str, Estimate] = field(default_factory=dict)
 
+    def facts(self) -> dict[str, object]:
+        """Return the technique and what it did."""
+        table = (
+            {}
+            if self.table is None
+            else {"table": f"{len(self.table):,} rows, {self.table.shape[1]} columns"}
+        )
+        return {"technique": f"{self.slug} ({self.technique_id})", "text": self.text, **table}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the figures without and with the technique, else what it found, a row for each name."""
+        if self.before is None or self.after is None:
+            return [{"name": name, "value": value} for name, value in to_plain(self.figures).items()]
+        return [
+            {"model": model, **figure_record(name, figure)}
+            for model, measured in (("baseline", self.before), ("final", self.after))
+            for name, figure in measured.to_json().items()
+        ]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the changed data, or scores and decisions; where there are none, the figures."""
+        return super().to_frame() if self.table is None else self.table
+
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON, without the table."""
         compared = {}
@@ -89,6 +113,7 @@ class TechniqueResult:
                 "changes": {name: change.to_json() for name, change in self.changes.items()},
             }
         return {
+            "schema_version": 1,
             "technique_id": self.technique_id,
             "slug": self.slug,
             "text": self.text,

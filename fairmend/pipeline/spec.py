@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fairmend.core.constraints import Constraints
 from fairmend.core.data.dataset import PARTS
+from fairmend.core.data.files import write_text
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import UsageError
 from fairmend.core.findings import Finding
+from fairmend.core.text.display import Displayed
 from fairmend.core.text.strict_reading import read_yaml
 from fairmend.core.text.validation import validated
 from fairmend.core.text.yaml_text import yaml_text
@@ -48,7 +50,7 @@ class AuditedData(_Closed):
     rows: int = Field(description="number of rows")
 
 
-class PipelineSpec(_Closed):
+class PipelineSpec(Displayed, _Closed):
     """A pipeline: steps with their reasons and alternatives, target, policy, data roles, split and seed."""
 
     fairmend: Literal[1] = Field(default=1, description="version of this format")
@@ -77,6 +79,45 @@ class PipelineSpec(_Closed):
     def of_stage(self, stage: str) -> tuple[Step, ...]:
         """Return the steps of a stage, in order."""
         return tuple(s for s in self.steps if s.stage == stage)
+
+    def facts(self) -> dict[str, object]:
+        """Return what it works towards, by which policy, with which steps."""
+        return {
+            "name": self.name,
+            "notion": self.notion,
+            "policy": self.policy,
+            "learner": self.learner,
+            "steps": " -> ".join(step.slug for step in self.steps) or "none",
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the steps, in order."""
+        return [
+            {
+                "stage": step.stage,
+                "technique_id": step.technique,
+                "slug": step.slug,
+                "when": step.when,
+                "parameters": step.parameters,
+                "alternatives": ", ".join(choice.slug for choice in step.alternatives),
+                "reason": step.reason,
+            }
+            for step in self.steps
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record for JSON."""
+        return self.model_dump(mode="json")
+
+    def save(self, path: str | Path) -> None:
+        """Write the pipeline to a file as YAML, to read, edit and run.
+
+        Raises
+        ------
+        UsageError
+            The file cannot be written.
+        """
+        write_text(path, self.to_yaml())
 
     def to_yaml(self) -> str:
         """Return the pipeline as YAML, without what is at its default."""

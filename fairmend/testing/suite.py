@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from fairmend.core.technique import Technique
+from fairmend.core.text.display import Displayed
 
 Applies = Callable[[type[Technique]], bool]
 
@@ -84,11 +85,16 @@ def check(
     return register
 
 
-def checks_for(technique: type[Technique]) -> list[ConformanceCheck]:
-    """Return the checks that apply to a technique, in order."""
+def all_checks() -> list[ConformanceCheck]:
+    """Return all checks, in order."""
     for room in ROOMS:
         import_module(f"fairmend.testing.{room}")
-    return [c for c in CHECKS if c.applies(technique)]
+    return CHECKS
+
+
+def checks_for(technique: type[Technique]) -> list[ConformanceCheck]:
+    """Return the checks that apply to a technique, in order."""
+    return [c for c in all_checks() if c.applies(technique)]
 
 
 def run_check(one: ConformanceCheck, technique: type[Technique]) -> Outcome:
@@ -130,8 +136,8 @@ def _told_once(outcomes: list[Outcome]) -> list[Outcome]:
     return out
 
 
-@dataclass(frozen=True)
-class Conformance:
+@dataclass(frozen=True, repr=False)
+class Conformance(Displayed):
     """How a technique fared in all checks that apply to it.
 
     Attributes
@@ -145,6 +151,19 @@ class Conformance:
     technique_id: int | str
     slug: str
     outcomes: tuple[Outcome, ...]
+
+    def facts(self) -> dict[str, object]:
+        """Return the technique and how many checks it passes."""
+        passed = sum(o.status == "passed" for o in self.outcomes)
+        return {
+            "technique": f"{self.slug} ({self.technique_id})",
+            "passed": f"{passed} of {len(self.outcomes)}",
+            "failed": ", ".join(o.check for o in self.failed) or "none",
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the checks, in order."""
+        return [{"check": o.check, "status": o.status, "message": o.message} for o in self.outcomes]
 
     @property
     def failed(self) -> list[Outcome]:

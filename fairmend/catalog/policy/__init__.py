@@ -4,6 +4,7 @@
 another, ``rules`` what is refused when it is read, ``strength`` where it demands less than the playbook.
 """
 
+from fairmend.catalog.policy.identity import PolicyComparison, PolicyRecord
 from fairmend.catalog.policy.loading import load_policy
 from fairmend.catalog.policy.merging import merged, policy_names, raw_policy
 from fairmend.catalog.policy.schema import (
@@ -31,6 +32,8 @@ __all__ = [
     "Plan",
     "Policy",
     "PolicyCheck",
+    "PolicyComparison",
+    "PolicyRecord",
     "Rollback",
     "RollbackAction",
     "Route",

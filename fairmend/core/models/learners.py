@@ -17,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 from sklearn.utils.validation import has_fit_parameter
 
 from fairmend.core.errors import DataError, unknown
+from fairmend.core.vocabulary import LEARNERS
 
 MOST_CATEGORIES = 250
 Encoding = Literal["ordinal", "one-hot"]
@@ -123,9 +124,6 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     return out.assign(**{c: out[c].where(out[c].notna(), np.nan) for c in texts}) if texts else out
 
 
-LEARNERS = ("gradient_boosting", "logistic_regression")
-
-
 def make_learner(name: str = "gradient_boosting", *, seed: int = 0) -> TabularClassifier:
     """Return a base learner by name: ``gradient_boosting`` or ``logistic_regression``.
 
@@ -140,7 +138,7 @@ def make_learner(name: str = "gradient_boosting", *, seed: int = 0) -> TabularCl
         )
     if name == "logistic_regression":
         return TabularClassifier(LogisticRegression(max_iter=1000), "one-hot")
-    raise unknown("learner", name, LEARNERS)
+    raise unknown("learner", name, LEARNERS, "fairmend technique learners")
 
 
 def split_learner(estimator: Any) -> tuple[Any, Any]:

@@ -118,5 +118,5 @@ class Chooser:
             reason=self.why.get(metadata.technique_id, HELD),
         )
 
-    def _parameters(self, metadata: TechniqueMetadata) -> list[str]:
-        return self.registry.technique(metadata.technique_id)._get_param_names()
+    def _parameters(self, metadata: TechniqueMetadata) -> set[str]:
+        return {parameter["name"] for parameter in self.registry.card(metadata.technique_id).parameters}

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from fairmend.catalog.policy import Policy, Weakness, load_policy, policy_names, weaker_than
+from fairmend.catalog.policy import Policy, PolicyRecord
 from fairmend.core.case import Case, Effect
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.metrics import Comparison, Measurement
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.serialization import to_plain
-from fairmend.core.text.escaping import one_line
+from fairmend.core.text.display import Displayed, figure_record
 from fairmend.pipeline.finding_outcomes import FindingOutcome
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.approvals import Approval
@@ -171,54 +171,8 @@ class Variant:
         return to_plain(self.__dict__)
 
 
-@dataclass(frozen=True)
-class PolicyRecord:
-    """By which policy a run was judged.
-
-    Attributes
-    ----------
-    name : str
-        What it calls itself.
-    file : str or None
-        Where it was read; None for a built-in one, or one that a program made.
-    sha256 : str
-        Of what it says.
-    evidence : str
-        Whether the estimate or the whole interval decides.
-    built_in : bool
-        Whether it is what comes with fairmend under that name.
-    weaker_than_playbook : tuple of Weakness
-        Where it demands less than the playbook.
-    """
-
-    name: str
-    file: str | None
-    sha256: str
-    evidence: str
-    built_in: bool
-    weaker_than_playbook: tuple[Weakness, ...]
-
-    @classmethod
-    def of(cls, policy: Policy) -> Self:
-        """Return what a run says of its policy."""
-        digest = policy.digest()
-        built_in = policy.policy in policy_names() and load_policy(policy.policy).digest() == digest
-        weaker = tuple(weaker_than(policy, load_policy("playbook")))
-        return cls(policy.policy, policy.file, digest, policy.evidence, built_in, weaker)
-
-    @property
-    def text(self) -> str:
-        """The policy in one line: name, origin and the beginning of its hash."""
-        origin = "built in" if self.built_in else one_line(self.file or "not from a file")
-        return f"{self.name} ({origin}), SHA-256 {self.sha256[:12]}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record for JSON."""
-        return {**self.__dict__, "weaker_than_playbook": [w.to_json() for w in self.weaker_than_playbook]}
-
-
-@dataclass
-class RunRecord:
+@dataclass(repr=False)
+class RunRecord(Displayed):
     """Everything that a run leaves behind.
 
     Attributes
@@ -306,6 +260,26 @@ class RunRecord:
     rules: Policy | None = None
     head: str | None = None
 
+    def facts(self) -> dict[str, object]:
+        """Return the verdict, the rule it is about, and how it compares with the baseline."""
+        name = "accuracy", "demographic_parity_ratio"
+        before, after = ({n: m.figure(n).value for n in name} for m in (self.baseline, self.final))
+        return {
+            "status": f"{self.status} ({self.run_id})",
+            "reason": self.reason,
+            "steps run": ", ".join(dict.fromkeys(s.slug for s in self.steps if s.status == "ran")) or "none",
+            **{n.replace("_", " "): f"{before[n]:.3f} -> {after[n]:.3f}" for n in name},
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the figures of baseline and final rule on the test data, with intervals, over all and by group."""
+        return [
+            {"model": model, "group": group, **figure_record(name, figure)}
+            for model, measured in (("baseline", self.baseline), ("final", self.final))
+            for name, over_all in measured.to_json().items()
+            for group, figure in ((None, over_all), *over_all.get("by_group", {}).items())
+        ]
+
     @property
     def exit_code(self) -> int:
         """Exit code of the command: 0 deployable, 3 waiting, 4 otherwise."""
@@ -314,6 +288,7 @@ class RunRecord:
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON."""
         return {
+            "schema_version": 1,
             "run_id": self.run_id,
             "status": self.status,
             "reason": self.reason,

@@ -12,14 +12,14 @@ from typing import Any
 from fairmend.auditing.data_warnings import cautions
 from fairmend.auditing.leakage import label_leaks
 from fairmend.catalog import code_integrity as integrity
-from fairmend.catalog.policy import Policy, load_policy
+from fairmend.catalog.policy import Policy, PolicyRecord, load_policy
 from fairmend.catalog.registry import Registry
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.metrics import InferenceSettings
+from fairmend.core.models.external_inputs import given_model
 from fairmend.core.models.learners import make_learner
 from fairmend.pipeline.compose.spec_validation import check_spec
-from fairmend.pipeline.external_inputs import given_model
 from fairmend.pipeline.finding_outcomes import resolve
 from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.run.ablation import FULL, AblationVariant, ablate, simplest
@@ -30,7 +30,7 @@ from fairmend.pipeline.run.cv_results import Repeats
 from fairmend.pipeline.run.final_evaluation import FinalEvaluator, evaluate, status_of
 from fairmend.pipeline.run.guards import guards, row_figures, row_notes
 from fairmend.pipeline.run.notes import about, notes, third_party, versions
-from fairmend.pipeline.run.record import PolicyRecord, RunRecord, Transition
+from fairmend.pipeline.run.record import RunRecord, Transition
 from fairmend.pipeline.run.state_machine import Observer, StateMachine
 from fairmend.pipeline.run.test_looks import TestLooks
 from fairmend.pipeline.spec import PipelineSpec

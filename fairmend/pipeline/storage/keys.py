@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairmend.core.data.files import write_text
 from fairmend.core.errors import KeyFileError, UsageError, unknown
 
 if TYPE_CHECKING:
@@ -149,6 +150,10 @@ class Keyring:
             _generate(self.path)
         self._own = None
         return self.signing()
+
+    def export(self, path: str | Path) -> None:
+        """Write the own public key to a file, for people who are to trust what it signs."""
+        write_text(path, f"{self.signing().public}\n")
 
     # -- keys of others ---------------------------------------------------------------------------
 

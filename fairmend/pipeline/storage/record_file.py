@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel
 from scipy.sparse import csr_array
 
-from fairmend.catalog.policy import Policy, Weakness
+from fairmend.catalog.policy import Policy, PolicyRecord, Weakness
 from fairmend.core.case import Effect
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.errors import RunError
@@ -31,7 +31,6 @@ from fairmend.pipeline.run.cv_results import CrossValidation, Fold, FoldChange, 
 from fairmend.pipeline.run.guards import Guard
 from fairmend.pipeline.run.record import (
     GateMeasurement,
-    PolicyRecord,
     RunRecord,
     StepRecord,
     Transition,

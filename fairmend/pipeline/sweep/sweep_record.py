@@ -13,6 +13,7 @@ from fairmend.core.data.roles import Roles
 from fairmend.core.errors import UsageError
 from fairmend.core.findings import Audit
 from fairmend.core.metrics import Estimate, MetricChange
+from fairmend.core.text.display import Displayed
 from fairmend.core.text.strict_reading import read_json
 from fairmend.core.text.validation import validated
 from fairmend.core.vocabulary import Notion
@@ -123,10 +124,10 @@ class ExcludedTechnique(_Closed):
     reason: str
 
 
-class Sweep(_Closed):
+class Sweep(Displayed, _Closed):
     """Everything that a sweep found; figures come from validation data, never from the test part."""
 
-    sweep: Literal[1] = Field(default=1, description="version of this format")
+    schema_version: Literal[1] = Field(default=1, description="version of this format")
     sweep_id: str = Field(description="hash of all that the figures depend on, the candidates apart")
     roles: Roles = Field(description="what each column is for")
     audit: Audit = Field(description="what settled the parameters")
@@ -146,6 +147,34 @@ class Sweep(_Closed):
     computed: int = Field(default=0, description="candidates computed in this call; the others were kept")
     seconds: float = Field(default=0.0, description="duration of this call")
     versions: dict[str, str] = Field(default_factory=dict)
+
+    def facts(self) -> dict[str, object]:
+        """Return what was tried, and what was selected and why."""
+        return {
+            "target": f"{self.target.measure} {self.target.bound}",
+            "candidates": f"{len(self.measured)} measured of {len(self.candidates)}",
+            "frontier": ", ".join(c.name for c in self.frontier) or "none",
+            "selected": self.selected or "none",
+            "reason": self.reason,
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the candidates in the order to read them."""
+        return [
+            {
+                "name": c.name,
+                "status": c.status,
+                **_figures("accuracy", c.accuracy),
+                **_figures("fairness", c.fairness),
+                "meets_target": c.meets_target,
+                "passes": c.passes,
+                "on_frontier": c.on_frontier,
+                "reads_protected": c.reads_protected,
+                "randomized": c.randomized,
+                "reason": c.reason,
+            }
+            for c in ranked(self.candidates)
+        ]
 
     @property
     def measured(self) -> list[SweepCandidate]:
@@ -191,6 +220,12 @@ class Sweep(_Closed):
                 for c in found["candidates"]
             ]
         return validated(cls, found, what)
+
+
+def _figures(name: str, figure: MeasuredCandidate | None) -> dict[str, float | None]:
+    lower, upper = (None, None) if figure is None or figure.interval is None else figure.interval
+    value = None if figure is None else figure.value
+    return {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
 
 
 def ranked(candidates: tuple[SweepCandidate, ...]) -> list[SweepCandidate]:
