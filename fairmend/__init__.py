@@ -1,6 +1,7 @@
 """fairmend turns a fairness audit into a fix that can be shown to work.
 
-Importing it loads nothing heavy; each function loads what it needs when it is called.
+Importing it loads nothing heavy; each function loads what it needs when it is called. These are the
+functions for daily use; :mod:`fairmend.api` has all of them, and the records that they return.
 
 >>> import fairmend
 >>> any(entry["technique_id"] == 69 for entry in fairmend.list_techniques())
@@ -13,29 +14,49 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairmend.api import (
+        approve,
         audit,
         compose,
         dataset,
+        describe_technique,
+        explain,
         list_techniques,
+        load_dataset,
+        predict,
         query,
         recommend,
+        report,
+        resume,
         run,
+        run_technique,
+        status,
         sweep,
         technique,
+        verify,
     )
     from fairmend.core.hooks.markers import hookimpl
 
 __all__ = [
+    "approve",
     "audit",
     "compose",
     "dataset",
+    "describe_technique",
+    "explain",
     "hookimpl",
     "list_techniques",
+    "load_dataset",
+    "predict",
     "query",
     "recommend",
+    "report",
+    "resume",
     "run",
+    "run_technique",
+    "status",
     "sweep",
     "technique",
+    "verify",
 ]
 
 

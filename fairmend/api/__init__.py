@@ -1,35 +1,148 @@
-"""The functions for daily use; the command line calls these and prints."""
+"""The functions for daily use, and the records that they return; the command line calls these and prints.
+
+Each name is imported when it is first used.
+"""
 
 from __future__ import annotations
 
-from fairmend.api.catalog import (
-    check_techniques,
-    describe_technique,
-    list_techniques,
-    plugins,
-    query,
-    registry,
-    run_technique,
-    technique,
-)
-from fairmend.api.data import audit, dataset, example, load_audit
-from fairmend.api.pipelines import compose, recommend, run, sweep
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "audit",
-    "check_techniques",
-    "compose",
-    "dataset",
-    "describe_technique",
-    "example",
-    "list_techniques",
-    "load_audit",
-    "plugins",
+if TYPE_CHECKING:
+    from fairmend.api.catalog import (
+        check_techniques,
+        conformance_checks,
+        describe_technique,
+        list_encoders,
+        list_learners,
+        list_techniques,
+        new_plugin,
+        plugins,
+        query,
+        registry,
+        run_technique,
+        technique,
+    )
+    from fairmend.api.data import audit, dataset, list_datasets, load_audit, load_dataset
+    from fairmend.api.pipelines import compose, draw, explain, load_sweep, recommend, run, sweep
+    from fairmend.api.policies import compare_policies, identify_policy, load_policy, not_deployable
+    from fairmend.api.runs import (
+        approve,
+        keyring,
+        load_run,
+        predict,
+        report,
+        resume,
+        run_store,
+        status,
+        verify,
+    )
+    from fairmend.catalog.policy import Policy, PolicyComparison, PolicyRecord, Weakness
+    from fairmend.core.data.dataset import Dataset
+    from fairmend.core.data.files import check_spared, formula_note
+    from fairmend.core.findings import Audit, Finding
+    from fairmend.index.answer import Answer, Recommendation
+    from fairmend.pipeline.compose.explanation import Explanation
+    from fairmend.pipeline.run.approvals import Approval
+    from fairmend.pipeline.run.record import RunRecord
+    from fairmend.pipeline.run_technique import TechniqueResult
+    from fairmend.pipeline.spec import PipelineSpec
+    from fairmend.pipeline.sweep.sweep_record import Sweep
+    from fairmend.reports.drawing import check_drawing_name
+    from fairmend.testing.suite import Conformance
+
+_NAMES = {
+    "fairmend.api.catalog": (
+        *("check_techniques", "conformance_checks", "describe_technique", "list_encoders", "list_learners"),
+        *("list_techniques", "new_plugin", "plugins", "query", "registry", "run_technique", "technique"),
+    ),
+    "fairmend.api.data": ("audit", "dataset", "list_datasets", "load_audit", "load_dataset"),
+    "fairmend.api.pipelines": (*("compose", "draw", "explain", "load_sweep", "recommend", "run", "sweep"),),
+    "fairmend.api.policies": ("compare_policies", "identify_policy", "load_policy", "not_deployable"),
+    "fairmend.api.runs": (
+        *("approve", "keyring", "load_run", "predict", "report", "resume", "run_store", "status", "verify"),
+    ),
+    "fairmend.catalog.policy": ("Policy", "PolicyComparison", "PolicyRecord", "Weakness"),
+    "fairmend.core.data.dataset": ("Dataset",),
+    "fairmend.core.data.files": ("check_spared", "formula_note"),
+    "fairmend.core.findings": ("Audit", "Finding"),
+    "fairmend.index.answer": ("Answer", "Recommendation"),
+    "fairmend.pipeline.compose.explanation": ("Explanation",),
+    "fairmend.pipeline.run.approvals": ("Approval",),
+    "fairmend.pipeline.run.record": ("RunRecord",),
+    "fairmend.pipeline.run_technique": ("TechniqueResult",),
+    "fairmend.pipeline.spec": ("PipelineSpec",),
+    "fairmend.pipeline.sweep.sweep_record": ("Sweep",),
+    "fairmend.reports.drawing": ("check_drawing_name",),
+    "fairmend.testing.suite": ("Conformance",),
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = [  # noqa: RUF022 - functions in the order of the work, then what they return
     "query",
+    "audit",
+    "load_audit",
     "recommend",
-    "registry",
-    "run",
-    "run_technique",
+    "explain",
+    "compose",
+    "draw",
     "sweep",
+    "load_sweep",
+    "run",
+    "status",
+    "load_run",
+    "resume",
+    "approve",
+    "verify",
+    "report",
+    "predict",
+    "run_store",
+    "keyring",
+    "load_policy",
+    "identify_policy",
+    "compare_policies",
+    "not_deployable",
     "technique",
+    "list_techniques",
+    "describe_technique",
+    "run_technique",
+    "list_learners",
+    "list_encoders",
+    "dataset",
+    "list_datasets",
+    "load_dataset",
+    "registry",
+    "plugins",
+    "new_plugin",
+    "check_techniques",
+    "conformance_checks",
+    "check_drawing_name",
+    "check_spared",
+    "formula_note",
+    "Answer",
+    "Approval",
+    "Audit",
+    "Conformance",
+    "Dataset",
+    "Explanation",
+    "Finding",
+    "PipelineSpec",
+    "Policy",
+    "PolicyComparison",
+    "PolicyRecord",
+    "Recommendation",
+    "RunRecord",
+    "Sweep",
+    "TechniqueResult",
+    "Weakness",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'fairmend.api' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

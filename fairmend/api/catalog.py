@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairmend.catalog.registry import Registry
 from fairmend.core.constraints import Constraints
+from fairmend.core.vocabulary import LEARNERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from fairmend.index import Answer
     from fairmend.pipeline.run_technique import TechniqueResult
     from fairmend.testing import Conformance
+    from fairmend.testing.kit import Written
 
 Limits = Constraints | Mapping[str, Any] | Iterable[str] | None
 Observer = Callable[[dict[str, Any]], None]
@@ -85,7 +87,21 @@ def plugins() -> list[dict[str, Any]]:
     ]
 
 
-def query(text: str, constraints: Limits = None, top: int = 10) -> Answer:
+def list_learners() -> list[dict[str, str]]:
+    """Return the learners by name, with what each is."""
+    return [{"name": name, "text": text} for name, text in LEARNERS.items()]
+
+
+def list_encoders() -> list[dict[str, str]]:
+    """Return the encoders of texts for :func:`query` by name, with the plugin that contributes each."""
+    return [
+        {"name": name, "plugin": plugin}
+        for plugin, names in registry().names("fairmend_encoders").items()
+        for name in names
+    ]
+
+
+def query(text: str, constraints: Limits = None, top: int = 10, *, encoder: str | None = None) -> Answer:
     """Return the techniques that answer a question in words.
 
     Parameters
@@ -96,10 +112,14 @@ def query(text: str, constraints: Limits = None, top: int = 10) -> Answer:
         Hard limits; what they exclude is listed with the reason.
     top : int
         How many techniques at most.
+    encoder : str, optional
+        What turns texts into vectors: one of :func:`list_encoders`, or a model of sentence-transformers;
+        by default the bundled one.
     """
     from fairmend import index
 
-    return index.query(text, registry=registry(), constraints=Constraints.parse(constraints), top=top)
+    limits = Constraints.parse(constraints)
+    return index.query(text, registry=registry(), constraints=limits, top=top, encoder=encoder)
 
 
 def run_technique(
@@ -186,7 +206,7 @@ def check_techniques(
     Returns
     -------
     list of Conformance
-        One a technique.
+        One per technique.
     """
     from fairmend.testing import conformance
     from fairmend.testing.resolve import techniques_of
@@ -200,3 +220,28 @@ def check_techniques(
             observer({"event": "check", "slug": technique.metadata.slug, "place": place, "of": len(found)})
         done.append(conformance(technique))
     return done
+
+
+def conformance_checks() -> list[dict[str, str]]:
+    """Return name and purpose of the checks of the conformance suite, in order."""
+    from fairmend.testing.suite import all_checks
+
+    return [{"name": check.name, "about": check.about} for check in all_checks()]
+
+
+def new_plugin(name: str, stage: str, folder: str | Path = ".") -> Written:
+    """Write a package with a technique that works and passes the suite, to start from.
+
+    Parameters
+    ----------
+    name, stage, folder
+        As in :func:`fairmend.testing.kit.write_package`.
+
+    Raises
+    ------
+    UsageError
+        The name or stage is not one, or something of the name is there already.
+    """
+    from fairmend.testing.kit import write_package
+
+    return write_package(name, stage, folder)

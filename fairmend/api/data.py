@@ -20,13 +20,22 @@ MOST_ROWS = 5_000_000
 """The most rows of an example that fit into the memory of one machine."""
 
 
-def example(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
+def list_datasets() -> list[dict[str, str]]:
+    """Return the example data sets by name, with the plugin that contributes each."""
+    return [
+        {"name": name, "plugin": plugin}
+        for plugin, names in registry().names("fairmend_datasets").items()
+        for name in names
+    ]
+
+
+def load_dataset(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
     """Return an example data set with its roles.
 
     Parameters
     ----------
     name : str
-        ``"bank"``, or what a plugin contributes.
+        One of :func:`list_datasets`, such as ``"bank"``.
     rows : int
         How many rows to draw.
     seed : int
@@ -133,7 +142,7 @@ def _with_given(
     import pandas as pd
 
     from fairmend.core.data.table_reading import exact_columns, read_table
-    from fairmend.pipeline.external_inputs import given_columns
+    from fairmend.core.models.external_inputs import given_columns
 
     frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
     by_name = [source if isinstance(source, str) else None for source in (predictions, scores)]
@@ -149,7 +158,7 @@ def _with_given(
 
 def loaded(model: Any) -> Any:
     """Return a model, read where it is a file."""
-    from fairmend.pipeline.external_inputs import read_model
+    from fairmend.pipeline.model_reading import read_model
     from fairmend.pipeline.stored_runs import plugin_modules
 
     return read_model(model, plugin_modules(registry())) if isinstance(model, (str, Path)) else model

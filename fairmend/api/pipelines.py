@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fairmend.core.findings import Audit
     from fairmend.core.models.decision_rule import FairModel
     from fairmend.index import Recommendation
+    from fairmend.pipeline.compose.explanation import Explanation
     from fairmend.pipeline.run.approvals import Approval
     from fairmend.pipeline.run.record import RunRecord
     from fairmend.pipeline.spec import PipelineSpec
@@ -31,6 +32,8 @@ def recommend(
     findings: str | Path | Mapping[str, Any] | Audit,
     constraints: Limits = None,
     notion: Notion = "demographic_parity",
+    *,
+    encoder: str | None = None,
 ) -> Recommendation:
     """Return the techniques that an audit calls for, best first, and why others are left out.
 
@@ -42,17 +45,25 @@ def recommend(
         Hard limits.
     notion : str
         Notion of fairness that the repair works towards.
+    encoder : str, optional
+        As in :func:`query`.
     """
     from fairmend import index
 
     return index.recommend(
-        load_audit(findings), registry=registry(), constraints=Constraints.parse(constraints), notion=notion
+        load_audit(findings),
+        registry=registry(),
+        constraints=Constraints.parse(constraints),
+        notion=notion,
+        encoder=encoder,
     )
 
 
 def compose(
-    recommendation: Recommendation,
+    source: Recommendation | Audit | Sweep | str | Path | Mapping[str, Any],
     *,
+    constraints: Limits = None,
+    notion: Notion = "demographic_parity",
     policy: str | Policy = "playbook",
     learner: str = "gradient_boosting",
     seed: int = 0,
@@ -61,21 +72,99 @@ def compose(
 ) -> PipelineSpec:
     """Return a pipeline of the recommended techniques, with reasons, alternatives and gates.
 
-    With a sweep (or the JSON file that it wrote) its chosen candidate becomes the steps, what else is on
-    its frontier their alternatives, and its learner and seed hold.
-    """
-    from fairmend.pipeline.compose.composer import compose as compose_pipeline
-    from fairmend.pipeline.sweep.sweep_record import load_sweep
+    Parameters
+    ----------
+    source : Recommendation, Audit, Sweep, mapping or path
+        What to compose from: a recommendation, or an audit (or its JSON file), which is recommended
+        from; a sweep stands for its own audit, constraints and notion.
+    constraints, notion
+        As in :func:`recommend`, where the source is an audit.
+    policy, learner, seed, name
+        As in :func:`fairmend.pipeline.compose.composer.compose`.
+    sweep : Sweep, mapping or path, optional
+        A sweep whose chosen candidate becomes the steps, and what else is on its frontier their
+        alternatives; its constraints, notion, learner and seed hold.
 
+    Raises
+    ------
+    UsageError
+        No technique is left that could reach the target, or source and sweep are about something else.
+    """
+    from fairmend.index import Recommendation
+    from fairmend.pipeline.compose.composer import compose as compose_pipeline
+    from fairmend.pipeline.sweep.sweep_record import Sweep, load_sweep
+
+    if isinstance(source, Sweep):
+        sweep, source = source, source.audit
+    swept = None if sweep is None else load_sweep(sweep)
+    if swept is not None:
+        constraints, notion = swept.constraints, swept.notion
+    if not isinstance(source, Recommendation):
+        source = recommend(source, constraints, notion)
     return compose_pipeline(
-        recommendation,
-        registry=registry(),
-        policy=policy,
-        learner=learner,
-        seed=seed,
-        name=name,
-        sweep=None if sweep is None else load_sweep(sweep),
+        source, registry=registry(), policy=policy, learner=learner, seed=seed, name=name, sweep=swept
     )
+
+
+def explain(
+    technique: int | str,
+    findings: str | Path | Mapping[str, Any] | Audit,
+    constraints: Limits = None,
+    notion: Notion = "demographic_parity",
+    policy: str | Policy = "playbook",
+) -> Explanation:
+    """Return why a technique is, or is not, in the pipeline that an audit calls for.
+
+    Parameters
+    ----------
+    technique : int or str
+        Id or slug.
+    findings, constraints, notion
+        As in :func:`recommend`.
+    policy : str or Policy
+        By what the run would be judged.
+
+    Raises
+    ------
+    UnknownNameError
+        No technique is called so; the message names the close ones.
+    """
+    from fairmend.pipeline.compose.explanation import explain as explain_choice
+
+    registry().card(technique)  # an unknown name is told before the work
+    recommendation = recommend(findings, constraints, notion)
+    return explain_choice(technique, recommendation, registry=registry(), policy=policy)
+
+
+def load_sweep(source: str | Path | Mapping[str, Any] | Sweep) -> Sweep:
+    """Return a sweep from the JSON file (or mapping) that a sweep wrote.
+
+    Raises
+    ------
+    UsageError
+        The file is missing or is not a sweep.
+    """
+    from fairmend.pipeline.sweep.sweep_record import load_sweep as load
+
+    return load(source)
+
+
+def draw(pipeline: str | Path | PipelineSpec, path: str | Path) -> Path:
+    """Draw a pipeline with its gates, decisions, rollbacks and approvals.
+
+    Parameters
+    ----------
+    pipeline : path or PipelineSpec
+        The pipeline.
+    path : path
+        Where to write: .mmd (Mermaid), .png or .svg.
+    """
+    from fairmend.catalog.policy import load_policy
+    from fairmend.pipeline.spec import load_spec
+    from fairmend.reports.drawing import draw as draw_pipeline
+
+    spec = load_spec(pipeline)
+    return draw_pipeline(spec, load_policy(spec.policy, registry()), path)
 
 
 def sweep(
@@ -210,7 +299,7 @@ def run(
     from contextlib import nullcontext
 
     from fairmend.catalog.policy import load_policy
-    from fairmend.pipeline.external_inputs import given_model
+    from fairmend.core.models.external_inputs import given_model
     from fairmend.pipeline.mlflow_tracking import Tracking
     from fairmend.pipeline.run.cv_results import Repeats
     from fairmend.pipeline.run.runner import run as run_pipeline
@@ -297,8 +386,8 @@ def _scored(
     """Return data that hold the scores as a feature, what reads them, and roles that let it."""
     from fairmend.core.data.dataset import Dataset
     from fairmend.core.data.table_reading import exact_columns, read_table
+    from fairmend.core.models.external_inputs import with_scores
     from fairmend.core.models.external_model import PrecomputedScores
-    from fairmend.pipeline.external_inputs import with_scores
 
     if not 0 <= threshold <= 1:
         raise UsageError(f"the threshold on the scores must lie between 0 and 1, got {threshold:g}")

@@ -15,14 +15,15 @@ from importlib import import_module
 import click
 
 from fairmend.cli.streams import steady_streams
-from fairmend.cli.supervisor import supervised
 from fairmend.core.errors import FairmendError, UsageError, unknown
+from fairmend.core.safety.supervision import supervised
 from fairmend.core.text.escaping import one_line, shown
 
 COMMANDS = {
     "query": ("fairmend.cli.discover", "Find techniques for a question in plain words."),
     "audit": ("fairmend.cli.audit", "Find where and how much groups differ in data or decisions."),
     "recommend": ("fairmend.cli.discover", "Rank the techniques that an audit calls for."),
+    "explain": ("fairmend.cli.discover", "Say why a technique is, or is not, in the pipeline of an audit."),
     "compose": ("fairmend.cli.pipelines", "Compose a pipeline from an audit, as YAML."),
     "sweep": ("fairmend.cli.sweep", "Try techniques and their combinations, and draw the frontier."),
     "run": ("fairmend.cli.pipelines", "Run a pipeline on data: gates, decisions, rollbacks, verdict."),
@@ -123,12 +124,12 @@ def _refusal(error: OSError) -> str:
 
 def _tell_left_out() -> None:
     """Name the plugins that a command had to do without, each with the reason."""
-    api = sys.modules.get("fairmend.api")
-    if api is None or not api.registry.cache_info().currsize:
+    catalog = sys.modules.get("fairmend.api.catalog")
+    if catalog is None or not catalog.registry.cache_info().currsize:
         return
-    for name, why in api.registry().problems.items():
+    for name, why in catalog.registry().problems.items():
         _say(f"the plugin {name} is left out: {why}")
-    for name, what in api.registry().notices.items():
+    for name, what in catalog.registry().notices.items():
         _say(f"the plugin {name} works in part: {what}")
 
 

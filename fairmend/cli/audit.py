@@ -16,12 +16,12 @@ from fairmend.cli.options import (
     seed_option,
     spares_inputs,
 )
-from fairmend.cli.output import as_json, err, out, print_json, to_json
+from fairmend.cli.output import as_json, err, out, print_json
 from fairmend.cli.progress import Progress
 from fairmend.core.text.words import plural
 
 if TYPE_CHECKING:
-    from fairmend.core.findings import Audit
+    from fairmend.api import Audit
 
 
 @click.command()
@@ -41,13 +41,11 @@ def audit(data: str, output: str | None, as_json: bool, **options: Any) -> None:
     Without --model, --predictions or --scores a reference model is trained, and its decisions on rows that it
     has not seen are audited.
     """
-    from fairmend.core.data.files import write_text
-
     roles = required(roles_of(options))
     with Progress(err()) as progress:
         found = api.audit(data, observer=progress.tell, **options, **roles)
     if output is not None:
-        write_text(output, to_json(found.to_json()) + "\n")
+        found.save(output)
         err().print(f"wrote {output}")
     if as_json:
         print_json(found.to_json())

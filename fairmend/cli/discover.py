@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from fairmend import api
-from fairmend.cli.options import constraint_option, notion_option
+from fairmend.cli.options import constraint_option, notion_option, policy_option
 from fairmend.cli.output import as_json, out, print_json, styled
 from fairmend.core.vocabulary import STAGES, Notion
 
 if TYPE_CHECKING:
-    from fairmend.index import Answer, Recommendation
+    from fairmend.api import Answer
 
 top_option = click.option(
     "--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many techniques at most."
@@ -24,14 +24,22 @@ top_option = click.option(
 @click.option("--stage", type=click.Choice(STAGES), help="Only this stage.")
 @constraint_option
 @top_option
+@click.option("--encoder", metavar="NAME", help="Encoder of texts: of a plugin, or of sentence-transformers.")
 @as_json
-def query(text: str, stage: str | None, constraints: tuple[str, ...], top: int, as_json: bool) -> None:
+def query(
+    text: str,
+    stage: str | None,
+    constraints: tuple[str, ...],
+    top: int,
+    encoder: str | None,
+    as_json: bool,
+) -> None:
     """Find techniques for a question in plain words.
 
     Constraints are hard limits; whatever they leave out is listed with the reason.
     """
     limits = (*constraints, f"stage={stage}") if stage else constraints
-    answer = api.query(text, constraints=limits, top=top)
+    answer = api.query(text, constraints=limits, top=top, encoder=encoder)
     if as_json:
         print_json(answer.to_json())
     else:
@@ -55,7 +63,35 @@ def recommend(
         print_answer(found, top)
 
 
-def print_answer(answer: Answer | Recommendation, top: int | None = None) -> None:
+@click.command()
+@click.argument("name", metavar="ID")
+@click.option("--findings", required=True, metavar="AUDIT", help="JSON file that an audit wrote.")
+@constraint_option
+@notion_option
+@policy_option
+@as_json
+def explain(
+    name: str,
+    findings: str,
+    constraints: tuple[str, ...],
+    notion: Notion,
+    policy: str,
+    as_json: bool,
+) -> None:
+    """Say why a technique is, or is not, in the pipeline that an audit calls for; ID is its number or slug."""
+    found = api.explain(name, findings, constraints=constraints, notion=notion, policy=policy)
+    if as_json:
+        print_json(found.to_json())
+        return
+    console = out()
+    console.print(styled((f"{found.slug} ({found.technique_id})", "bold"), f": {found.outcome}"))
+    for reason in found.reasons:
+        console.print(reason)
+    if found.ahead:
+        console.print(f"Before it at its place: {', '.join(found.ahead)}")
+
+
+def print_answer(answer: Answer, top: int | None = None) -> None:
     """Print techniques with their reasons, then what was left out."""
     from rich.padding import Padding
 

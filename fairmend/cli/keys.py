@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from fairmend import api
 from fairmend.cli.output import as_json, err, out, print_json
-
-if TYPE_CHECKING:
-    from fairmend.pipeline.storage.keys import Keyring
 
 
 @click.group()
@@ -25,7 +21,7 @@ def keys() -> None:
 @as_json
 def show(as_json: bool) -> None:
     """Show the own public key, and where the private one lies; it is made if there is none."""
-    keyring = _keyring()
+    keyring = api.keyring()
     public = keyring.signing().public
     if as_json:
         print_json({"public": public, "path": str(keyring.path)})
@@ -37,7 +33,7 @@ def show(as_json: bool) -> None:
 @click.option("--replace", is_flag=True, help="Take the place of a key that is there, which stays trusted.")
 def new(replace: bool) -> None:
     """Make an own key."""
-    keyring = _keyring()
+    keyring = api.keyring()
     public = keyring.new(replace).public
     out().print(f"made {keyring.path}; its public key is {public}", soft_wrap=True, markup=False)
 
@@ -47,7 +43,7 @@ def new(replace: bool) -> None:
 @click.option("--as", "name", required=True, metavar="NAME", help="What to call the key.")
 def trust(key: str, name: str) -> None:
     """Trust records that the key of someone else signed; get the key from that person, not from the store."""
-    public = _keyring().trust(key, name)
+    public = api.keyring().trust(key, name)
     out().print(f"records signed by {public} are trusted as {name}", soft_wrap=True, markup=False)
 
 
@@ -55,7 +51,7 @@ def trust(key: str, name: str) -> None:
 @click.argument("name", metavar="NAME")
 def forget(name: str) -> None:
     """Trust a key no longer."""
-    _keyring().forget(name)
+    api.keyring().forget(name)
     out().print(f"{name} is no longer trusted", soft_wrap=True, markup=False)
 
 
@@ -63,7 +59,7 @@ def forget(name: str) -> None:
 @as_json
 def list_keys(as_json: bool) -> None:
     """List the keys whose records are believed: the own and the trusted."""
-    accepted = _keyring().accepted()
+    accepted = api.keyring().accepted()
     if as_json:
         print_json([{"name": name, "public": public} for public, name in accepted.items()])
         return
@@ -75,17 +71,9 @@ def list_keys(as_json: bool) -> None:
 @click.option("--output", "-o", metavar="FILE", help="Write it there; else it is printed.")
 def export(output: str | None) -> None:
     """Give the own public key, for people who are to trust your records."""
-    from fairmend.core.data.files import write_text
-
-    public = _keyring().signing().public
+    keyring = api.keyring()
     if output is None:
-        click.echo(public)
+        click.echo(keyring.signing().public)
     else:
-        write_text(output, f"{public}\n")
+        keyring.export(output)
         err().print(f"wrote {output}", soft_wrap=True, markup=False)
-
-
-def _keyring() -> Keyring:
-    from fairmend.pipeline.storage.keys import Keyring
-
-    return Keyring()

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from fairmend.core.errors import UsageError
-from fairmend.core.vocabulary import LARGEST_SEED, NOTIONS, TASKS
+from fairmend.core.vocabulary import LARGEST_SEED, LEARNERS, NOTIONS, TASKS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -93,7 +93,7 @@ learner_option = click.option(
     "--learner",
     default="gradient_boosting",
     show_default=True,
-    help="Learner of the baseline, and of techniques that retrain.",
+    help=f"Learner of the baseline, and of techniques that retrain: {' or '.join(LEARNERS)}.",
 )
 seed_option = click.option(
     "--seed",
@@ -124,7 +124,7 @@ def spares_inputs(*outputs: str) -> Callable[[Command], Command]:
     def check(ctx: click.Context, param: click.Parameter, force: bool) -> None:
         if force or ctx.resilient_parsing:
             return
-        from fairmend.core.data.files import check_spared
+        from fairmend import api
 
         written, read = [], []
         for name, value in ctx.params.items():
@@ -135,7 +135,7 @@ def spares_inputs(*outputs: str) -> Callable[[Command], Command]:
                 written += values
             else:
                 read += [*values, *(head for head, colon, _ in (v.rpartition(":") for v in values) if colon)]
-        check_spared(written, read)
+        api.check_spared(written, read)
 
     return click.option(
         "--force",

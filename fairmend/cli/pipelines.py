@@ -24,7 +24,7 @@ from fairmend.cli.output import as_json, err, out, print_data, print_json, style
 from fairmend.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.run.record import RunRecord
+    from fairmend.api import RunRecord
 
 report_option = click.option(
     "--report", metavar="FOLDER", help="Write the validation report, its plots and the record there."
@@ -64,30 +64,22 @@ def compose(
     **options: Any,
 ) -> None:
     """Compose a pipeline from an audit: steps with reasons and alternatives, as YAML to read and edit."""
-    from fairmend.catalog.policy import load_policy
-    from fairmend.core.data.files import write_text
-    from fairmend.pipeline.sweep.sweep_record import load_sweep
-    from fairmend.reports.drawing import check_drawing_name, draw
-
     for drawing in drawings:
-        check_drawing_name(drawing)
-    found: Any = findings
-    swept = None if sweep is None else load_sweep(sweep)
+        api.check_drawing_name(drawing)
+    swept = None if sweep is None else api.load_sweep(sweep)
+    source = findings or swept
+    if source is None:
+        raise click.UsageError("give --findings, or a --sweep")
     if swept is not None:
         _settled(ctx, ("constraints", "notion", "learner", "seed"), "sweep")
-        found = findings or swept.audit
-        constraints, notion = swept.constraints, swept.notion
-    elif findings is None:
-        raise click.UsageError("give --findings, or a --sweep")
-    recommendation = api.recommend(found, constraints=constraints, notion=notion)
-    spec = api.compose(recommendation, sweep=swept, **options)
+    spec = api.compose(source, sweep=swept, constraints=constraints, notion=notion, **options)
     if output is not None:
-        write_text(output, spec.to_yaml())
+        spec.save(output)
         err().print(f"wrote {output}: {', '.join(step.slug for step in spec.steps)}")
     for drawing in drawings:
-        err().print(f"wrote {draw(spec, load_policy(spec.policy), drawing)}")
+        err().print(f"wrote {api.draw(spec, drawing)}")
     if as_json:
-        print_json(spec.model_dump(mode="json"))
+        print_json(spec.to_json())
     elif output is None:
         print_data(spec.to_yaml())
 
@@ -199,7 +191,7 @@ def _settled(ctx: click.Context, names: tuple[str, ...], by: str) -> None:
 def demo(rows: int, report: str | None, as_json: bool, **options: Any) -> int:
     """Run the whole way on an invented bank whose bias is known; no data is needed."""
     with Progress(err()) as progress:
-        example = api.example("bank", rows=rows, seed=options["seed"])
+        example = api.load_dataset("bank", rows=rows, seed=options["seed"])
         record = api.run(None, example, observer=progress.tell, **options)
     return finish(record, report, as_json)
 
@@ -207,9 +199,7 @@ def demo(rows: int, report: str | None, as_json: bool, **options: Any) -> int:
 def finish(record: RunRecord, report: str | None, as_json: bool) -> int:
     """Write and print what a run leaves behind, and return its exit code."""
     if report is not None:
-        from fairmend.reports import write_report
-
-        err().print(f"wrote {write_report(record, report)}")
+        err().print(f"wrote {api.report(record, report)}")
     if as_json:
         print_json(record.to_json())
     else:

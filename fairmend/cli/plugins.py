@@ -12,7 +12,7 @@ from fairmend.core.text.words import plural
 from fairmend.core.vocabulary import STAGES
 
 if TYPE_CHECKING:
-    from fairmend.testing import Conformance
+    from fairmend.api import Conformance
 
 MARKS = {
     "passed": styled(("·", "green")),
@@ -90,10 +90,9 @@ def _print_table(found: list[Conformance]) -> None:
     """Print techniques against checks, then what failed and what is exempt, with the reasons."""
     from rich.table import Table
 
-    from fairmend.testing.suite import CHECKS
-
     console = out()
-    names = [c.name for c in CHECKS if any(o.check == c.name for one in found for o in one.outcomes)]
+    told = {outcome.check for one in found for outcome in one.outcomes}
+    names = [check["name"] for check in api.conformance_checks() if check["name"] in told]
     console.width = max(console.width, max(len(one.slug) for one in found) + 3 * len(names) + 10)
     table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("technique", no_wrap=True)
@@ -138,9 +137,7 @@ def new(name: str, stage: str, folder: str, as_json: bool) -> None:
 
     NAME is lower case words joined by hyphens, first that of its owner, e.g. acme-my-technique.
     """
-    from fairmend.testing.kit import write_package
-
-    written = write_package(name, stage, folder)
+    written = api.new_plugin(name, stage, folder)
     if as_json:
         print_json({"folder": str(written.folder), "files": [str(f) for f in written.files]})
         return

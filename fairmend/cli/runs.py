@@ -15,12 +15,6 @@ from fairmend.core.text.escaping import one_line
 from fairmend.core.text.words import plural
 
 
-def _store() -> Any:
-    from fairmend.pipeline.storage.run_store import RunStore
-
-    return RunStore()
-
-
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @as_json
@@ -28,21 +22,13 @@ def status(run_id: str | None, as_json: bool) -> None:
     """List the runs that are kept, or show how one stands and what it waits for; RUN may be 'latest'."""
     from rich.table import Table
 
-    from fairmend.pipeline.run.run_status import current_status, listed
-
-    store = _store()
-    shown = listed(store) if run_id is None else [(r := store.verified(run_id), *current_status(store, r))]
+    shown = api.status(run_id)
     if as_json:
-        print_json(
-            [
-                {"run_id": r.run_id, "created": r.created, "status": how, "reason": why}
-                for r, how, why in shown
-            ]
-        )
+        print_json(shown)
         return
     table = Table("run", "begun", "status", "why")
-    for r, how, why in shown:
-        table.add_row(r.run_id, r.created, how, why)
+    for run in shown:
+        table.add_row(*run.values())
     out().print(table)
 
 
@@ -52,10 +38,8 @@ def status(run_id: str | None, as_json: bool) -> None:
 @as_json
 def resume(run_id: str, report: str | None, as_json: bool) -> int:
     """Go on with a run that was cut off or waited; what was finished is read, not computed."""
-    from fairmend.pipeline.stored_runs import resume as resume_run
-
     with Progress(err()) as progress:
-        record = resume_run(run_id, store=_store(), registry=api.registry(), observer=progress.tell)
+        record = api.resume(run_id, observer=progress.tell)
     return finish(record, report, as_json)
 
 
@@ -81,8 +65,6 @@ def approve(
     A rejection holds until the same person approves, or another person's approval says how the objection was
     answered (--answer).
     """
-    from fairmend.pipeline.run.run_status import approve as approve_run
-
     decision: dict[str, Any] = {
         "gate": gate,
         "role": role,
@@ -91,7 +73,7 @@ def approve(
         "note": note,
         "answer": answer,
     }
-    stored = approve_run(_store(), run_id, **decision)
+    stored = api.approve(run_id, **decision)
     word = "rejected" if reject else "approved"
     if as_json:
         print_json({"run_id": stored.run_id, **decision})
@@ -125,9 +107,7 @@ def verify(
     Believed are your own key and those you trust (fairmend keys). A store that was set back to an earlier
     state as a whole is found by --anchor alone.
     """
-    from fairmend.pipeline.storage.verification import verify as verify_run
-
-    found = verify_run(_store(), run_id, keys)
+    found = api.verify(run_id, keys=keys)
     if anchor is not None:
         found.check_anchor(anchor)
     if write_anchor is not None:
@@ -150,16 +130,11 @@ def verify(
 @click.option("--output", "-o", required=True, metavar="FOLDER", help="Write the report there.")
 def report(run_id: str, output: str) -> int:
     """Write the validation report of a run that is kept; one that was cut off is brought to its end first."""
-    from fairmend.pipeline.stored_runs import current_record
-    from fairmend.pipeline.stored_runs import resume as resume_run
-    from fairmend.reports import write_report
-
-    store, registry = _store(), api.registry()
-    record = current_record(store, store.verified(run_id), registry)
+    record = api.load_run(run_id)
     if record is None:
         with Progress(err()) as progress:
-            record = resume_run(run_id, store=store, registry=registry, observer=progress.tell)
-    err().print(f"wrote {write_report(record, output)}")
+            record = api.resume(run_id, observer=progress.tell)
+    err().print(f"wrote {api.report(record, output)}")
     return record.exit_code
 
 
@@ -182,15 +157,11 @@ def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
     """Apply the rule of a deployable run to new rows: the score and the decision, 1 the favorable one."""
     import warnings
 
-    from fairmend.core.data.files import check_table_name, formula_note, write_table
     from fairmend.core.errors import DataWarning
-    from fairmend.pipeline.stored_runs import predict as predict_rows
 
-    if output is not None:
-        check_table_name(output)
     with warnings.catch_warnings(record=True) as remarks:
         warnings.simplefilter("always", DataWarning)
-        found = predict_rows(_store(), run_id, data, api.registry(), even_so=even_so)
+        found = api.predict(run_id, data, output=output, even_so=even_so)
     told = [str(w.message) for w in remarks if issubclass(w.category, DataWarning)]
     if "run_status" in found:
         told.insert(
@@ -201,7 +172,6 @@ def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
     if output is None:
         print_data(found.to_csv(index=False))
     else:
-        write_table(output, found)
         err().print(f"wrote {output}: {plural(len(found), 'row')}, {found['decision'].mean():.1%} favorable")
-    if note := formula_note(found):
+    if note := api.formula_note(found):
         err().print(f"Note: {note}")

@@ -19,11 +19,11 @@ from fairmend.cli.options import (
     seed_option,
     spares_inputs,
 )
-from fairmend.cli.output import as_json, err, out, print_json, styled, to_json
+from fairmend.cli.output import as_json, err, out, print_json, styled
 from fairmend.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.sweep.sweep_record import Sweep
+    from fairmend.api import Sweep
 
 
 SHOWN = 6  # columns of the table that fit on a screen; a report has them all
@@ -98,13 +98,12 @@ def sweep(
             **roles,
         )
     if output is not None:
-        _write(output, to_json(found.to_json()) + "\n")
+        found.save(output)
+        err().print(f"wrote {output}")
     if pipeline is not None:
         _write_pipeline(found, pipeline, options["policy"])
     if report is not None:
-        from fairmend.reports import write_sweep
-
-        err().print(f"wrote {write_sweep(found, report)}")
+        err().print(f"wrote {api.report(found, report)}")
     if as_json:
         print_json(found.to_json())
     else:
@@ -112,19 +111,12 @@ def sweep(
     return found.exit_code
 
 
-def _write(path: str, text: str) -> None:
-    from fairmend.core.data.files import write_text
-
-    write_text(path, text)
-    err().print(f"wrote {path}")
-
-
 def _write_pipeline(found: Sweep, path: str, policy: str) -> None:
     if found.pick is None:
         err().print(f"{path} is not written: {found.reason}")
         return
-    recommendation = api.recommend(found.audit, found.constraints, found.notion)
-    _write(path, api.compose(recommendation, policy=policy, sweep=found).to_yaml())
+    api.compose(found, policy=policy).save(path)
+    err().print(f"wrote {path}")
 
 
 def print_sweep(found: Sweep) -> None:

@@ -43,6 +43,18 @@ def list_(stage: str | None, task: Task | None, as_json: bool) -> None:
 
 
 @technique.command()
+@as_json
+def learners(as_json: bool) -> None:
+    """List the learners that --learner takes."""
+    found = api.list_learners()
+    if as_json:
+        print_json(found)
+        return
+    for learner in found:
+        out().print(f"{learner['name']}: {learner['text']}")
+
+
+@technique.command()
 @click.argument("name", metavar="ID")
 @as_json
 def show(name: str, as_json: bool) -> None:
@@ -122,10 +134,8 @@ def run_(
     roles = roles_of(options)
     done = api.run_technique(name, data, parameters=parameters_of(words), output=output, **options, **roles)
     if output is not None:
-        from fairmend.core.data.files import formula_note
-
         err().print(f"wrote {output}")
-        if done.table is not None and (note := formula_note(done.table)):
+        if done.table is not None and (note := api.formula_note(done.table)):
             err().print(f"Note: {note}")
     if as_json:
         print_json(done.to_json())

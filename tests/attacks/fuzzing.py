@@ -21,7 +21,7 @@ from fairmend.catalog.policy import load_policy
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
-from fairmend.pipeline.external_inputs import read_model
+from fairmend.pipeline.model_reading import read_model
 from fairmend.pipeline.spec import load_spec
 from fairmend.pipeline.sweep.sweep_record import load_sweep
 

@@ -16,8 +16,8 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
 from fairmend.core.metrics import measure
 from fairmend.core.metrics.degenerate import degeneracies
+from fairmend.core.models.external_inputs import given_model
 from fairmend.core.models.external_model import PrecomputedScores
-from fairmend.pipeline.external_inputs import given_model
 from fairmend.pipeline.run.final_evaluation import status_of
 from fairmend.pipeline.run.guards import Guard
 from fairmend.pipeline.run.record import RunRecord

@@ -667,7 +667,7 @@ def test_a_data_set_at_fault_is_named(case, install):
     source = f"import os, sys\n{MARK}@hookimpl\ndef fairmend_datasets(): return {{'acme-coins': lambda n_rows, random_state: {body}}}"
     install(coins=("coins", source))
     with pytest.raises(PluginError, match=message):
-        api.example("acme-coins", rows=10)
+        api.load_dataset("acme-coins", rows=10)
 
 
 # -- replaced built-ins -------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 
 from fairmend.catalog.policy import (
     Policy,
+    PolicyRecord,
     load_policy,
     merged,
     not_deployable,
@@ -25,7 +26,6 @@ from fairmend.core.text.yaml_text import yaml_text
 from fairmend.pipeline.gates.checks import CHECKS
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.final_evaluation import status_of
-from fairmend.pipeline.run.record import PolicyRecord
 from fairmend.pipeline.run.run_status import EXIT_CODES
 from fairmend.pipeline.run.state_machine import RunOutcome
 

@@ -19,9 +19,10 @@ from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, FairmendError, MissingColumnError, RunError, UsageError
+from fairmend.core.models.external_inputs import given_model
 from fairmend.core.models.external_model import FittedModel, PrecomputedScores
 from fairmend.core.models.learners import make_learner
-from fairmend.pipeline.external_inputs import given_model, read_model
+from fairmend.pipeline.model_reading import read_model
 from fairmend.pipeline.run.runner import run
 from fairmend.pipeline.spec import PipelineSpec, Step
 from fairmend.pipeline.storage.run_store import RunStore

@@ -359,7 +359,7 @@ def resolved(data, choices, findings, registry, learner):
 
 
 def test_a_repair_shows_on_the_features_of_the_bank(registry):
-    bank = api.example("bank", rows=4000)
+    bank = api.load_dataset("bank", rows=4000)
     audit = api.audit(bank, learner="logistic_regression")
     repair = Choice(
         technique=69,

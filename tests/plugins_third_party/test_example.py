@@ -54,7 +54,7 @@ def registry(tmp_path, monkeypatch):
 def tenancies(registry, monkeypatch):
     monkeypatch.setattr(Registry, "installed", lambda: registry)
     api.registry.cache_clear()
-    yield api.example("acme-tenancies", rows=4000, seed=1)
+    yield api.load_dataset("acme-tenancies", rows=4000, seed=1)
     api.registry.cache_clear()
 
 
@@ -83,7 +83,7 @@ def test_the_data_set_is_drawn_by_name(tenancies):
 
 def test_an_unknown_data_set_names_the_close_ones(tenancies):
     with pytest.raises(UnknownNameError, match="did you mean acme-tenancies"):
-        api.example("acme-tenancy")
+        api.load_dataset("acme-tenancy")
 
 
 def test_a_query_finds_the_technique_at_once_with_the_encoder_by_name(registry):

@@ -18,7 +18,7 @@ PLAIN_HOLD = Choice(technique=20, slug="fairness-constrained-lr")
 
 @pytest.fixture(scope="module")
 def tracer(registry) -> StepCache:
-    parts = api.example("bank", rows=2000).split(seed=0)
+    parts = api.load_dataset("bank", rows=2000).split(seed=0)
     parts.pop("test")
     return StepCache(registry, Case(**parts, learner=make_learner("logistic_regression")).retrained())
 

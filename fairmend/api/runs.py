@@ -1,0 +1,233 @@
+"""Runs that are kept: how they stand, resume, approve, verify, report, predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fairmend.api.catalog import Observer, registry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fairmend.pipeline.run.record import RunRecord
+    from fairmend.pipeline.storage.keys import Keyring
+    from fairmend.pipeline.storage.run_store import RunStore, StoredRun
+    from fairmend.pipeline.storage.verification import Verified
+    from fairmend.pipeline.sweep.sweep_record import Sweep
+
+
+def run_store(folder: str | Path | None = None) -> RunStore:
+    """Return the store of runs in a folder; by default FAIRMEND_HOME, else ``.fairmend``."""
+    from fairmend.pipeline.storage.run_store import RunStore
+
+    return RunStore(None if folder is None else Path(folder))
+
+
+def keyring() -> Keyring:
+    """Return the key that signs records, and the keys of others that are trusted."""
+    from fairmend.pipeline.storage.keys import Keyring
+
+    return Keyring()
+
+
+def status(run_id: str | None = None, *, store: RunStore | None = None) -> list[dict[str, Any]]:
+    """Return how the kept runs stand and why, the latest first.
+
+    Parameters
+    ----------
+    run_id : str, optional
+        One run alone, or ``"latest"``; of that one the files are verified, too.
+    store : RunStore, optional
+        Where the runs are kept; by default as :func:`run_store` has it.
+
+    Raises
+    ------
+    RunError
+        The record of the named run was changed.
+    """
+    from fairmend.pipeline.run.run_status import current_status, listed
+
+    kept = store or run_store()
+    if run_id is None:
+        found = listed(kept)
+    else:
+        one = kept.verified(run_id)
+        found = [(one, *current_status(kept, one))]
+    return [
+        {"run_id": run.run_id, "created": run.created, "status": how, "reason": why}
+        for run, how, why in found
+    ]
+
+
+def resume(
+    run_id: str = "latest", *, store: RunStore | None = None, observer: Observer | None = None
+) -> RunRecord:
+    """Resume an interrupted or waiting run, and return its record; finished steps are read, not computed.
+
+    Parameters
+    ----------
+    run_id : str
+        The run.
+    store : RunStore, optional
+        Where it is kept.
+    observer : callable, optional
+        Told of every event, as it happens.
+
+    Raises
+    ------
+    RunError
+        The record or the data changed since the run began, or a stored result is missing.
+    """
+    from fairmend.pipeline.stored_runs import resume as resume_run
+
+    return resume_run(run_id, store=store or run_store(), registry=registry(), observer=observer)
+
+
+def load_run(run_id: str = "latest", *, store: RunStore | None = None) -> RunRecord | None:
+    """Return the record of a run that has ended, with what people decided since; None where it has not ended.
+
+    Raises
+    ------
+    RunError
+        The record was changed.
+    """
+    from fairmend.pipeline.stored_runs import current_record
+
+    kept = store or run_store()
+    return current_record(kept, kept.verified(run_id), registry())
+
+
+def approve(
+    run_id: str,
+    *,
+    gate: str,
+    role: str,
+    by: str,
+    approved: bool = True,
+    note: str = "",
+    answer: str = "",
+    store: RunStore | None = None,
+) -> StoredRun:
+    """Record a person's decision on a gate of a run; :func:`resume` then goes on.
+
+    Parameters
+    ----------
+    run_id, gate, role, by, approved, note, answer
+        As in :func:`fairmend.pipeline.run.run_status.approve`.
+    store : RunStore, optional
+        Where the run is kept.
+
+    Raises
+    ------
+    UsageError
+        There is no such gate or role, or the decision cannot be recorded.
+    RunError
+        The record was changed.
+    """
+    from fairmend.pipeline.run.run_status import approve as approve_run
+
+    return approve_run(
+        store or run_store(),
+        run_id,
+        gate=gate,
+        role=role,
+        by=by,
+        approved=approved,
+        note=note,
+        answer=answer,
+    )
+
+
+def verify(run_id: str = "latest", *, keys: tuple[str, ...] = (), store: RunStore | None = None) -> Verified:
+    """Check the signed log of a run, its record and its files.
+
+    Parameters
+    ----------
+    run_id : str
+        The run.
+    keys : tuple of str
+        Public keys (digits, file, or name of a trusted key) that alone are believed.
+    store : RunStore, optional
+        Where it is kept.
+
+    Raises
+    ------
+    RunError
+        Something was changed, or signed by a key that is not trusted.
+    """
+    from fairmend.pipeline.storage.verification import verify as verify_run
+
+    return verify_run(store or run_store(), run_id, keys)
+
+
+def report(
+    run: str | RunRecord | Sweep,
+    folder: str | Path,
+    *,
+    store: RunStore | None = None,
+    observer: Observer | None = None,
+) -> Path:
+    """Write the validation report of a run with its plots and record, or the table and plot of a sweep.
+
+    Parameters
+    ----------
+    run : str, RunRecord or Sweep
+        The run, or the sweep; a run that was interrupted is brought to its end first.
+    folder : path
+        Where to write.
+    store : RunStore, optional
+        Where the run is kept.
+    observer : callable, optional
+        Told of every event, where the run is resumed.
+
+    Returns
+    -------
+    Path
+        The report.
+    """
+    from fairmend.pipeline.sweep.sweep_record import Sweep
+    from fairmend.reports import write_report, write_sweep
+
+    if isinstance(run, Sweep):
+        return write_sweep(run, folder)
+    if isinstance(run, str):
+        run = load_run(run, store=store) or resume(run, store=store, observer=observer)
+    return write_report(run, folder)
+
+
+def predict(
+    run_id: str,
+    data: str | Path | pd.DataFrame,
+    *,
+    output: str | Path | None = None,
+    even_so: bool = False,
+    store: RunStore | None = None,
+) -> pd.DataFrame:
+    """Return score and decision of a run's rule for new rows.
+
+    Parameters
+    ----------
+    run_id, data, even_so
+        As in :func:`fairmend.pipeline.stored_runs.predict`.
+    output : path, optional
+        Where to write the table, too (CSV or Parquet).
+    store : RunStore, optional
+        Where the run is kept.
+
+    Raises
+    ------
+    RunError
+        The run has not ended or is not deployable, or its record was changed.
+    DataError
+        The columns are not those of the training.
+    """
+    from fairmend.core.data.files import check_table_name, write_table
+    from fairmend.pipeline.stored_runs import predict as predict_rows
+
+    if output is not None:
+        check_table_name(output)
+    found = predict_rows(store or run_store(), run_id, data, registry(), even_so=even_so)
+    if output is not None:
+        write_table(output, found)
+    return found
