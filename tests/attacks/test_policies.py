@@ -455,7 +455,10 @@ TOO_LITTLE = {
         [target("metric: demographic_parity_difference, at_least: null, below: 1")],
         "almost every rule meets the target",
     ),
-    "target of utility": ([target("metric: accuracy")], "accuracy is not known to measure demographic parity"),
+    "target of utility": (
+        [target("metric: accuracy")],
+        "accuracy is not known to measure demographic parity",
+    ),
     "all accuracy may go": (
         [gate(4, "id: utility, at_most: 1")],
         "utility that gate-4 requires .accuracy_loss <= 1",
