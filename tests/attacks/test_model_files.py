@@ -41,7 +41,8 @@ from fairmend.pipeline.storage.model_files import dump_model, load_model
 from fairmend.pipeline.storage.model_files.schema import RULES
 from fairmend.pipeline.storage.model_files.types import LISTS, NAMES, listed
 from fairmend.pipeline.storage.run_store import RunStore
-from fairmend.testing.checks_behavior import instance, outputs, problem
+from fairmend.testing.driving import instance, outputs
+from fairmend.testing.problems import problem
 from tests.attacks.model_schemas import (
     array,
     mapping,

@@ -361,7 +361,7 @@ def test_every_metric_has_its_direction_and_range():
     playbook = load_policy("playbook")
     bounds = [c for g in playbook.gates for c in g.checks if c.threshold is not None]
     for check in [*bounds, *playbook.targets.values()]:
-        assert check.upward == (METRICS[check.check].better == "higher"), check.id
+        assert check.upward == (METRICS[check.metric].better == "higher"), check.id
 
 
 def changed(*changes: str) -> Policy:

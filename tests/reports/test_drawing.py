@@ -80,7 +80,7 @@ def test_everything_of_the_policy_is_drawn(spec, name, notion):
         for check in gate.checks:
             assert check.id in shown or set(check.roles) <= set(re.split(r", | (?=advice)", shown.partition("approval: ")[2]))  # fmt: skip
             if check.threshold is not None and check.level == "require":
-                assert f"{check.id}: {check.check.replace('_', ' ')} {check.bound_text()}" in shown
+                assert f"{check.id}: {check.metric.replace('_', ' ')} {check.bound_text()}" in shown
         assert decision.question in plain
         on = [end for begin, _, _, end in found if begin == f"{node}_decision"]
         assert on == [route.to.replace("-", "_") for route in decision.paths]
