@@ -1,4 +1,4 @@
-"""The catalog: what is installed, what it says of itself, search, one technique alone, conformance."""
+"""The catalog: installed techniques and plugins, search, single techniques, conformance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Observer = Callable[[dict[str, Any]], None]
 
 @lru_cache(maxsize=1)
 def registry() -> Registry:
-    """Return what the installed plugins contribute."""
+    """Return the contributions of the installed plugins."""
     return Registry.installed()
 
 
@@ -44,18 +44,18 @@ def technique(name: int | str) -> type[Technique]:
     Raises
     ------
     UnknownNameError
-        There is none; the message names the close ones.
+        No technique has this name; the message suggests similar ones.
     """
     return registry().technique(name)
 
 
 def describe_technique(name: int | str) -> dict[str, Any]:
-    """Return what a technique says of itself, its parameters, and its full reference.
+    """Return the metadata of a technique, its parameters, and its full reference.
 
     Raises
     ------
     UnknownNameError
-        There is none; the message names the close ones.
+        No technique has this name; the message suggests similar ones.
     """
     from fairmend.catalog.references import cite
 
@@ -69,7 +69,7 @@ def describe_technique(name: int | str) -> dict[str, Any]:
 
 
 def plugins() -> list[dict[str, Any]]:
-    """Return name, source, version, what it contributes and health of every plugin."""
+    """Return name, source, version, contributions and health of every plugin."""
     found = registry()
     numbers = found.numbers()
     return [
@@ -102,16 +102,16 @@ def list_encoders() -> list[dict[str, str]]:
 
 
 def query(text: str, constraints: Limits = None, top: int = 10, *, encoder: str | None = None) -> Answer:
-    """Return the techniques that answer a question in words.
+    """Return the techniques that match a question in plain language.
 
     Parameters
     ----------
     text : str
         The question.
     constraints : mapping, iterable of ``key=value`` or Constraints, optional
-        Hard limits; what they exclude is listed with the reason.
+        Hard limits; excluded techniques are listed with the reason.
     top : int
-        How many techniques at most.
+        Maximum number of techniques.
     encoder : str, optional
         What turns texts into vectors: one of :func:`list_encoders`, or a model of sentence-transformers;
         by default the bundled one.
@@ -136,19 +136,19 @@ def run_technique(
     output: str | Path | None = None,
     **roles: Any,
 ) -> TechniqueResult:
-    """Run one technique alone on a table.
+    """Run a single technique on a table.
 
     Parameters
     ----------
     name : int or str
         Id or slug.
     data, **roles
-        As in :func:`dataset`; a change of features needs no outcome.
+        As in :func:`dataset`; transforming features needs no outcome.
     features, parameters, predictions, scores, graph, learner, seed
         As in :func:`fairmend.pipeline.run_technique.run_technique`.
     output : path, optional
-        Where to write the table (CSV or Parquet); where there is none, the figures as JSON, or to a
-        ``.dot`` or ``.gv`` file the causal graph that was made.
+        Output file: the table (CSV or Parquet); if there is none, JSON, or the causal graph for a
+        ``.dot`` or ``.gv`` file.
     """
     from contextlib import nullcontext
 
@@ -199,9 +199,9 @@ def check_techniques(
     ----------
     target : str or path, optional
         An installed plugin, a module, a folder of a package or a Python file, as in
-        :func:`fairmend.testing.resolve.techniques_of`; every installed technique if nothing is given.
+        :func:`fairmend.testing.resolve.techniques_of`; default: every installed technique.
     observer : callable, optional
-        Told of every technique before it is checked.
+        Called for every technique before it is checked.
 
     Returns
     -------
@@ -230,7 +230,7 @@ def conformance_checks() -> list[dict[str, str]]:
 
 
 def new_plugin(name: str, stage: str, folder: str | Path = ".") -> Written:
-    """Write a package with a technique that works and passes the suite, to start from.
+    """Create a plugin package with a working technique that passes the conformance suite, as a starting point.
 
     Parameters
     ----------

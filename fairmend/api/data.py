@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 MOST_ROWS = 5_000_000
-"""The most rows of an example that fit into the memory of one machine."""
+"""Maximum number of rows of a generated example, so that it fits into memory."""
 
 
 def list_datasets() -> list[dict[str, str]]:
@@ -37,9 +37,9 @@ def load_dataset(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
     name : str
         One of :func:`list_datasets`, such as ``"bank"``.
     rows : int
-        How many rows to draw.
+        Number of rows to generate.
     seed : int
-        Seed of the draw.
+        Random seed.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def load_dataset(name: str, *, rows: int = 20_000, seed: int = 0) -> Dataset:
 
     check_seed(seed)
     if rows > MOST_ROWS:
-        raise UsageError(f"at most {MOST_ROWS:,} rows are drawn, got {rows:,}")
+        raise UsageError(f"rows must be at most {MOST_ROWS:,}, got {rows:,}")
     answers = registry().collect("fairmend_datasets")
     loaders = {known: (plugin, load) for plugin, answer in answers for known, load in answer.items()}
     if name not in loaders:
@@ -71,7 +71,7 @@ def dataset(data: str | Path | pd.DataFrame | Dataset, **roles: Any) -> Dataset:
         A CSV (also .csv.gz) or Parquet file, or a frame.
     **roles
         As in :class:`fairmend.core.data.roles.Roles`: outcome, favorable, protected, mediators, resolving,
-        proxies, weights, key, ignored, allowed_features, protected_in_model, cuts. One column may stand for a list.
+        proxies, weights, key, ignored, allowed_features, protected_in_model, cuts. A single column may replace a list.
     """
     import pandas as pd
 
@@ -98,31 +98,33 @@ def audit(
     observer: Observer | None = None,
     **roles: Any,
 ) -> Audit:
-    """Find where and how much groups differ, with intervals and support.
+    """Audit data or decisions for differences between groups, with intervals and support.
 
     Parameters
     ----------
     data, **roles
         As in :func:`dataset`.
     predictions, scores : array or str, optional
-        Decisions and probabilities of an existing model; in words a column of the data, or
+        Decisions and probabilities of an existing model; a string names a column of the data, or
         ``FILE:COLUMN`` of a file with the same rows.
     model : fitted classifier or path, optional
-        An existing model; in words a file that ``skops.io.dump`` wrote. Without any of these three a
-        reference model is trained.
+        An existing model; a string is the path of a file written by ``skops.io.dump``. Without any of
+        these three, a reference model is trained.
     learner : str
         Learner of that reference model.
     seed : int
-        Seed of everything random.
+        Random seed.
     observer : callable, optional
-        Told of every event, as it happens.
+        Called with every event as it occurs.
     """
     from fairmend.auditing import audit as run_audit
     from fairmend.core.data.dataset import Dataset
 
     if isinstance(predictions, str) or isinstance(scores, str):
         if isinstance(data, Dataset):
-            raise UsageError("predictions and scores by name need the data as a file or frame")
+            raise UsageError(
+                "predictions and scores given by column name require the data as a file or DataFrame"
+            )
         data, predictions, scores, roles = _with_given(data, predictions, scores, roles)
     return run_audit(
         dataset(data, **roles),
@@ -138,7 +140,7 @@ def audit(
 def _with_given(
     data: str | Path | pd.DataFrame, predictions: Any, scores: Any, roles: dict[str, Any]
 ) -> tuple[pd.DataFrame, Any, Any, dict[str, Any]]:
-    """Return the data as a frame, decisions and scores as columns, and roles that keep them from the model."""
+    """Return the data as a DataFrame, decisions and scores as columns, and roles that hide them from the model."""
     import pandas as pd
 
     from fairmend.core.data.table_reading import exact_columns, read_table
@@ -157,7 +159,7 @@ def _with_given(
 
 
 def loaded(model: Any) -> Any:
-    """Return a model, read where it is a file."""
+    """Return a model, loaded from its file if a path is given."""
     from fairmend.pipeline.model_reading import read_model
     from fairmend.pipeline.stored_runs import plugin_modules
 
@@ -165,7 +167,7 @@ def loaded(model: Any) -> Any:
 
 
 def load_audit(source: str | Path | Mapping[str, Any] | Audit) -> Audit:
-    """Return an audit from the JSON file (or mapping) that an audit wrote.
+    """Return an audit from the JSON file (or mapping) that it was saved as.
 
     Raises
     ------

@@ -35,16 +35,16 @@ def recommend(
     *,
     encoder: str | None = None,
 ) -> Recommendation:
-    """Return the techniques that an audit calls for, best first, and why others are left out.
+    """Return the techniques that address the findings of an audit, best first, and why others are excluded.
 
     Parameters
     ----------
     findings : Audit, mapping or path
-        The audit, or the JSON file that it wrote.
+        The audit, or the JSON file it was saved as.
     constraints : as in :func:`query`
         Hard limits.
     notion : str
-        Notion of fairness that the repair works towards.
+        Fairness notion to target.
     encoder : str, optional
         As in :func:`query`.
     """
@@ -185,30 +185,30 @@ def sweep(
     observer: Observer | None = None,
     **roles: Any,
 ) -> Sweep:
-    """Try every applicable technique and sensible combinations, and return those that no other beats.
+    """Try every applicable technique and sensible combinations, and return the Pareto-optimal ones.
 
     Parameters
     ----------
     data, **roles
         As in :func:`dataset`.
     findings : Audit, mapping or path, optional
-        An audit, which settles parameters such as the features to repair; without one the rows that are
-        not of the test part are audited.
+        An audit, which determines parameters such as the features to repair; by default all rows outside
+        the test part are audited.
     constraints : as in :func:`query`
         Hard limits.
     notion, policy, learner, seed, depth, without, jobs, fresh, observer
         As in :func:`fairmend.pipeline.sweep.sweep.sweep`.
     dask : str, optional
-        Address of the scheduler of a Dask cluster to compute on, with as many jobs as it has threads
-        unless ``jobs`` says otherwise.
+        Address of the scheduler of a Dask cluster to compute on; ``jobs`` defaults to its number of
+        threads.
     store : RunStore or bool
-        Where outcomes are kept, so that the same call again computes only what is missing; True stands
-        for the folder of :func:`fairmend.pipeline.storage.run_store.store_folder`.
+        Where results are stored, so that a repeated call computes only what is missing; True means
+        the folder of :func:`fairmend.pipeline.storage.run_store.store_folder`.
 
     Raises
     ------
     FairmendError
-        The request is not sound, or the data cannot serve it.
+        The request is invalid, or the data do not allow it.
     """
     from contextlib import nullcontext
 
@@ -256,45 +256,45 @@ def run(
     store: RunStore | bool = False,
     **roles: Any,
 ) -> RunRecord:
-    """Run a pipeline on data; without a pipeline: audit, recommend, compose, and run what comes of it.
+    """Run a pipeline on data; without a pipeline: audit, recommend, compose and run the result.
 
     Parameters
     ----------
     pipeline : path or PipelineSpec, optional
-        A composed pipeline; its own target, learner and seed hold.
+        A composed pipeline; its own target, learner and seed are used.
     data, **roles
-        As in :func:`dataset`; with a pipeline its roles hold unless others are given.
+        As in :func:`dataset`; the roles default to those of the pipeline.
     constraints, notion, learner, seed
-        What the pipeline is composed from, where none is given.
+        Inputs for composing a pipeline if none is given.
     policy : str or Policy, optional
-        By what the run is judged; by default what the pipeline names, without one the playbook.
+        Policy to evaluate the run against; default: the one named in the pipeline, else the playbook.
     approvals : sequence of Approval
-        Decisions of people so far, in their order.
+        Decisions of people so far, in chronological order.
     assume_approved : bool
-        Take every approval as given and mark the record so; for demonstrations.
+        Assume every approval and mark the record accordingly; for demonstrations.
     model : fitted classifier or path, optional
-        The user's own model, as the baseline; in words a file that ``skops.io.dump`` wrote. Techniques
-        that retrain train the learner in its place; the constraint ``retraining=false`` keeps the model.
+        The user's own model, as the baseline; a string is the path of a file written by ``skops.io.dump``.
+        Techniques that retrain use the learner instead; the constraint ``retraining=false`` keeps the model.
     scores : str, optional
-        Instead of a model its scores: a column of the data, or ``FILE:COLUMN`` of a file with the same
-        rows. Techniques that retrain are left out.
+        Scores of a model instead of the model: a column of the data, or ``FILE:COLUMN`` of a file with
+        the same rows. Techniques that retrain are excluded.
     scores_threshold : float in [0, 1]
-        The baseline decides favorably at this score and above.
+        Baseline decisions are favorable at this score and above.
     cv : str, optional
         Cross-validate the whole pipeline at the end, such as ``"5x2"``: five repetitions of two folds.
     mlflow : str, optional
-        Also log the run to MLflow there, such as ``"sqlite:///mlflow.db"``; empty for the address in
-        MLFLOW_TRACKING_URI. Once the run is under way, trouble there is a note and does not stop it.
+        Also log the run to this MLflow URI, such as ``"sqlite:///mlflow.db"``; empty to use
+        MLFLOW_TRACKING_URI. After the start, logging failures become notes and do not stop the run.
     observer : callable, optional
-        Told of every event, as it happens.
+        Called with every event as it occurs.
     store : RunStore or bool
-        Where the run is kept, so that it can be resumed, approved, verified and deployed; True stands
-        for the folder of :func:`fairmend.pipeline.storage.run_store.store_folder`.
+        Where the run is stored, so that it can be resumed, approved, verified and deployed; True means
+        the folder of :func:`fairmend.pipeline.storage.run_store.store_folder`.
 
     Raises
     ------
     FairmendError
-        The pipeline is not sound, or the data cannot serve it.
+        The pipeline is invalid, or the data do not allow it.
     """
     from contextlib import nullcontext
 
@@ -308,9 +308,9 @@ def run(
     from fairmend.pipeline.stored_runs import begin
 
     if data is None:
-        raise UsageError("give the data to run on")
+        raise UsageError("data is required: a file, DataFrame or Dataset to run on")
     if cv is not None:
-        Repeats.parse(cv)  # before the audit, which takes its time
+        Repeats.parse(cv)  # fail before the audit, which is slow
     tracking = None if mlflow is None else Tracking(mlflow)
     spec = None if pipeline is None else load_spec(pipeline)
     judged_by = load_policy(policy or ("playbook" if spec is None else spec.policy), registry())
@@ -319,7 +319,7 @@ def run(
     source = data
     if scores is not None:
         if model is not None:
-            raise UsageError("give a model or scores, not both")
+            raise UsageError("expected a model or scores, got both")
         source, model, roles = _scored(data, scores, scores_threshold, roles)
     table = _binary(dataset(source, **roles))
     if model is not None:
@@ -327,7 +327,7 @@ def run(
     limits = Constraints.parse(constraints if spec is None else spec.constraints)
     if scores is not None:
         if limits.retraining:
-            raise UsageError("scores cannot be retrained, and retraining=true asks for it; give the model")
+            raise UsageError("retraining=true requires a model, got only scores; pass the model instead")
         limits = Constraints.parse({**limits.model_dump(exclude_none=True), "retraining": False})
     if spec is not None:
         spec = spec.model_copy(update={"constraints": limits})
@@ -383,14 +383,14 @@ def _binary(table: Dataset) -> Dataset:
 def _scored(
     data: str | Path | pd.DataFrame | Dataset, scores: str, threshold: float, roles: dict[str, Any]
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """Return data that hold the scores as a feature, what reads them, and roles that let it."""
+    """Return data with the scores as a feature, the model that reads them, and matching roles."""
     from fairmend.core.data.dataset import Dataset
     from fairmend.core.data.table_reading import exact_columns, read_table
     from fairmend.core.models.external_inputs import with_scores
     from fairmend.core.models.external_model import PrecomputedScores
 
     if not 0 <= threshold <= 1:
-        raise UsageError(f"the threshold on the scores must lie between 0 and 1, got {threshold:g}")
+        raise UsageError(f"scores_threshold must be between 0 and 1, got {threshold:g}")
     column = scores
     if not isinstance(data, Dataset):
         frame, column = with_scores(
@@ -405,7 +405,7 @@ def _scored(
 
 
 def _audited(table: Dataset, model: FairModel | None, **options: Any) -> Audit:
-    """Return the audit that a run begins with; given scores are decisions to audit, and no feature."""
+    """Return the audit that a run starts with; given scores are audited as decisions and not used as a feature."""
     from fairmend.core.models.external_model import PrecomputedScores
 
     if model is None or not isinstance(model.estimator, PrecomputedScores):

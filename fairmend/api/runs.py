@@ -72,12 +72,12 @@ def resume(
     store : RunStore, optional
         Where it is kept.
     observer : callable, optional
-        Told of every event, as it happens.
+        Called with every event as it occurs.
 
     Raises
     ------
     RunError
-        The record or the data changed since the run began, or a stored result is missing.
+        The record or the data changed since the run started, or a stored result is missing.
     """
     from fairmend.pipeline.stored_runs import resume as resume_run
 
@@ -116,7 +116,7 @@ def approve(
     run_id, gate, role, by, approved, note, answer
         As in :func:`fairmend.pipeline.run.run_status.approve`.
     store : RunStore, optional
-        Where the run is kept.
+        Where the run is stored.
 
     Raises
     ------
@@ -177,7 +177,7 @@ def report(
     folder : path
         Where to write.
     store : RunStore, optional
-        Where the run is kept.
+        Where the run is stored.
     observer : callable, optional
         Told of every event, where the run is resumed.
 
@@ -204,7 +204,7 @@ def predict(
     even_so: bool = False,
     store: RunStore | None = None,
 ) -> pd.DataFrame:
-    """Return score and decision of a run's rule for new rows.
+    """Return the score and decision per row of new data.
 
     Parameters
     ----------
@@ -213,14 +213,14 @@ def predict(
     output : path, optional
         Where to write the table, too (CSV or Parquet).
     store : RunStore, optional
-        Where the run is kept.
+        Where the run is stored.
 
     Raises
     ------
     RunError
         The run has not ended or is not deployable, or its record was changed.
     DataError
-        The columns are not those of the training.
+        The columns differ from those of the training data.
     """
     from fairmend.core.data.files import check_table_name, write_table
     from fairmend.pipeline.stored_runs import predict as predict_rows

@@ -1,4 +1,4 @@
-"""Audit data, or decisions on them: findings with severity, support and interval."""
+"""Audit data or decisions: findings with severity, support and interval."""
 
 from __future__ import annotations
 
@@ -51,37 +51,37 @@ def audit(
     Parameters
     ----------
     data : Dataset
-        Features, outcome and protected attributes, at least 100 rows.
+        Features, outcome and protected attributes; at least 100 rows.
     predictions : array-like of shape (n,), optional
         Decisions: 0 and 1, where 1 is the favorable one, or values of the outcome column.
     scores : array-like of shape (n,), optional
         Probabilities of the favorable outcome; without predictions, 0.5 and more is favorable.
     model : fitted classifier, optional
-        Asked for its decisions on ``data.X``, instead of predictions and scores.
+        Model whose decisions on ``data.X`` are audited, instead of predictions and scores.
     learner : str or None
-        Where neither is given, a reference model of this name decides on each row without having
-        seen it (five folds); with None the recorded outcomes are audited as decisions.
+        If none of these is given, the out-of-fold decisions of a reference model of this name are
+        audited (five folds); with None the recorded outcomes are audited as decisions.
     seed : int
-        Seed of folds, replicates and permutations; the same seed gives the same audit.
+        Random seed of folds, bootstrap and permutations.
     n_boot : int
         Bootstrap replicates of the intervals.
     progress : callable, optional
-        Told in a few words what is being done.
+        Called with a short description of the current step.
 
     Returns
     -------
     Audit
-        ``measures`` holds the figures of each protected attribute by its name and, of several, of
-        their crossing, such as ``sex & race``.
+        ``measures`` holds the metrics of each protected attribute by name and, for several, of
+        their intersection, such as ``sex & race``.
 
     Raises
     ------
     InsufficientDataError
         Fewer than 100 rows, or too few of one outcome to train a reference model.
     DataError
-        Predictions or scores of another length, missing, or not readable as such.
+        Predictions or scores with wrong length, missing values, or an unsupported type.
     UsageError
-        A model beside predictions or scores, or one without ``predict``.
+        A model together with predictions or scores, or one without ``predict``.
     UnknownNameError
         No learner has this name.
     """
@@ -125,7 +125,7 @@ def audit(
     *_, crossing = measured
     if len(measured) > 1:
         found += intersectional_disparity(crossing, measured[crossing], groups, errors=not subject.is_label)
-    say(f"putting {data.X.shape[1]:,} features in bins")
+    say(f"binning {data.X.shape[1]:,} features")
     about_features, cautions_ = _of_features(data, rules, seed, say)
     findings, notes = conclude([*found, *about_features], rules)
     return Audit(
@@ -142,7 +142,7 @@ def audit(
 
 
 def _with_column_kind(finding: Finding, data: Dataset) -> Finding:
-    """Return the finding with what its feature holds, so that a repair can tell numbers from texts."""
+    """Return the finding with the type of its feature, so that a repair can tell numbers from categories."""
     if finding.column is None or finding.column not in data.X.columns:
         return finding
     held = "number" if pd.api.types.is_numeric_dtype(data.X[finding.column]) else "text"
@@ -158,7 +158,7 @@ def _of_groups(
     rules: Thresholds,
     seed: int,
 ) -> list[CandidateFinding | Finding]:
-    """Return what comparing the groups of one attribute, or of the crossing, shows."""
+    """Return the evidence from comparing the groups of one attribute, or of the intersection."""
     gaps = (OUTCOME, BASE_RATE) if subject.is_label else (OUTCOME, ERROR_RATE, BASE_RATE)
     out: list[CandidateFinding | Finding] = []
     for gap in gaps:
@@ -178,7 +178,7 @@ def _of_groups(
 def _of_features(
     data: Dataset, rules: Thresholds, seed: int, say: Callable[[str], None]
 ) -> tuple[list[CandidateFinding], list[str]]:
-    """Return what the features show about each attribute, and what to be cautious about."""
+    """Return the evidence from features about each attribute, and the data warnings."""
     every = {str(name): binned(data.X[name]) for name in data.X.columns}
     every = {name: feature for name, feature in every.items() if feature.n_bins > 1}
     roles = data.roles
@@ -193,8 +193,8 @@ def _of_features(
     notes = cautions(data.X, leaking)
     if len(features) < len(every):
         notes.append(
-            f"{len(features)} of {len(every):,} features were asked for leaks, bias and as proxies: those that go most "
-            "closely with the outcome or a group."
+            f"{len(features)} of {len(every):,} features were checked for leaks, bias and proxies: those most strongly "
+            "associated with the outcome or a group."
         )
     asked = [name for name in data.X.columns if str(name) in features]
     stopping = [
@@ -204,19 +204,19 @@ def _of_features(
         names = ", ".join(one.column for one in stopping)
         told = "; ".join(one.text for one in stopping)
         notes.append(
-            f"Label leak: {told}. No run is deployable while its rule reads this: leave it out (--ignore {names}); "
-            "or, if it is known before the decision, say so (--allow-feature)."
+            f"Label leak: {told}. No run is deployable while its model reads this feature: exclude it (--ignore {names}), "
+            "or allow it if it is known before the decision (--allow-feature)."
         )
     if data.roles.resolving:
         notes.append(
-            f"Resolving variables were not asked for bias or as proxies: {', '.join(data.roles.resolving)}."
+            f"Resolving variables were not checked for bias or as proxies: {', '.join(data.roles.resolving)}."
         )
     if not data.roles.mediators:
-        notes.append("No mediators are declared; biased mediators were looked for by association.")
+        notes.append("No mediators are declared; biased mediators were searched by association.")
     honest = {name: feature for name, feature in features.items() if name not in leaking}
     out: list[CandidateFinding] = []
     for attribute in data.roles.protected:
-        say(f"looking for mediators and proxies of {attribute} among {len(features)} features")
+        say(f"searching mediators and proxies of {attribute} among {len(features)} features")
         known = {name: feature for name, feature in honest.items() if name != attribute}
         out += biased_mediators(attribute, data, known, {name: rates[name] for name in known}, rules, seed)
         out += proxies(attribute, data, features, rules, seed)

@@ -1,4 +1,4 @@
-"""From evidence to findings: levels, correction for several tests, and plain words."""
+"""From evidence to findings: severity levels, correction for multiple tests, and text."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from fairmend.core.metrics import holm
 from fairmend.core.vocabulary import Severity
 
 ORDER: tuple[Severity, ...] = ("none", "insufficient evidence", "low", "medium", "high")
-"""Severities, the gravest last."""
+"""Severities, the most severe last."""
 MOST_OF_A_KIND = 10
-"""Findings about undeclared columns or cells that are listed for one kind and attribute."""
+"""Maximum number of findings about undeclared columns or groups listed per kind and attribute."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One measured number that may decide a severity.
+    """One measured value that may determine a severity.
 
     Attributes
     ----------
     measure : str
-        Name of the measure, with levels in the thresholds.
+        Name of the metric, with levels in the thresholds.
     value, interval : float, (float, float) or None
         The number and its confidence interval.
     ceiling : Severity
-        The severity it can reach at most.
+        Highest severity it can reach.
     is_fact : bool
-        Whether the number describes this data, and not a population of which it is a sample; then
-        the value decides alone.
+        Whether the value describes this data set itself rather than the population; then the
+        value decides without its interval.
     """
 
     measure: str
@@ -46,22 +46,22 @@ class Reading:
 
 @dataclass(frozen=True)
 class CandidateFinding:
-    """What was measured about one possible finding, before it is judged.
+    """The evidence for one possible finding, before its severity is determined.
 
     Attributes
     ----------
     kind : str
         Kind of finding.
     text : str
-        What was seen, as the beginning of a sentence.
+        Description, as the beginning of a sentence.
     readings : tuple of Reading
-        Numbers of which the gravest decides; none where support is lacking throughout.
+        Values of which the most severe decides; empty if support is insufficient throughout.
     support : int
-        Rows of the smallest cell.
+        Rows of the smallest group.
     p_value : float or None
-        Of the test against no disparity; NaN if undefined, None where counts need no test.
+        P-value of the test of no disparity; NaN if undefined, None if counts need no test.
     optional : bool
-        Whether to leave it out unless it is raised, or is the gravest of its kind and attribute.
+        Whether to omit it unless it is raised, or is the most severe of its kind and attribute.
     """
 
     kind: str
@@ -80,7 +80,7 @@ class CandidateFinding:
 def lacking(
     kind: str, attribute: str, groups: Sequence[str], support: int, what: str, measure: str
 ) -> Finding:
-    """Return the finding that some groups have too few rows to say anything about them."""
+    """Return the finding that some groups have too few rows."""
     named = ", ".join(groups[:5]) + (f" and {len(groups) - 5} more" if len(groups) > 5 else "")
     return Finding(
         kind=kind,
@@ -91,8 +91,8 @@ def lacking(
         value=None,
         support=support,
         text=(
-            f"Nothing can be said on {kind.replace('-', ' ')} for {named} ({attribute}): "
-            f"too few {what} (the fewest: {support})."
+            f"Insufficient evidence on {kind.replace('-', ' ')} for {named} ({attribute}): "
+            f"too few {what} (minimum: {support})."
         ),
     )
 
@@ -100,9 +100,9 @@ def lacking(
 def conclude(
     found: Sequence[CandidateFinding | Finding], rules: Thresholds
 ) -> tuple[tuple[Finding, ...], list[str]]:
-    """Judge evidence: the findings, the gravest first, and notes on what was left out.
+    """Turn evidence into findings, most severe first, and notes on omitted ones.
 
-    The p-values of each kind are corrected together (Holm), so that the chance of any false alarm
+    The p-values of each kind are corrected together (Holm), so that the family-wise error rate
     of that kind, over all attributes, groups and columns, stays below the significance level.
     """
     evidence = [one for one in found if isinstance(one, CandidateFinding)]
@@ -127,7 +127,7 @@ def conclude(
 
 
 def gravity(finding: Finding) -> tuple[int, str, str, float, str, str]:
-    """Return a key that sorts the gravest finding first, then by kind, attribute and value."""
+    """Return a key that sorts the most severe finding first, then by kind, attribute and value."""
     return (
         -ORDER.index(finding.severity),
         finding.kind,
@@ -173,10 +173,10 @@ def _finding(one: CandidateFinding, p: float | None, rules: Thresholds) -> Findi
 
 
 def severity(levels: Levels, reading: Reading, significant: bool) -> Severity:
-    """Return the severity of one reading: the gravest level that all of its interval reaches.
+    """Return the severity of one reading: the highest level that its whole interval reaches.
 
-    Where only the value reaches one, or the test is not significant, the evidence is insufficient. A
-    value that reaches none is ``none`` only if the interval leaves out a grave disparity.
+    If only the value reaches a level, or the test is not significant, the evidence is insufficient. A
+    value that reaches no level is ``none`` only if the interval excludes a severe disparity.
     """
     if not math.isfinite(reading.value) or reading.interval is None:
         return "insufficient evidence"
@@ -205,9 +205,9 @@ def _verdict(level: Severity, levels: Levels, reading: Reading) -> str:
     if level != "insufficient evidence" or reading.interval is None:
         return ""
     if reading.ceiling == "insufficient evidence":
-        return "; that the groups differ in it is not sure"
+        return "; the difference between groups is not significant"
     if levels.supported_by(reading.interval) != "none":
-        return "; among so many tests this may be chance"
+        return "; not significant after correction for multiple tests"
     if levels.grade(reading.value) != "none":
-        return f"; that it is beyond {levels.low:g} is not sure"
-    return "; too few rows to rule out a grave disparity"
+        return f"; not significantly beyond {levels.low:g}"
+    return "; too few rows to rule out a severe disparity"

@@ -1,4 +1,4 @@
-"""Features that a user should look at before trusting any figure: leaks, identifiers, dates as text."""
+"""Features to check before trusting any result: leaks, identifiers, dates stored as text."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T]\d{1,2}:\d{2}.*)?")
 
 
 def leaks(y: Ints, outcome_rates: dict[str, Floats], rules: Thresholds) -> dict[str, float]:
-    """Return the features that order the outcomes suspiciously well by themselves, with their AUC."""
+    """Return the features that predict the outcome suspiciously well by themselves, with their AUC."""
     areas = {name: area(y == 1, rates)[0] for name, rates in outcome_rates.items()}
     return {name: value for name, value in areas.items() if value >= rules.leakage_auc.value}
 
 
 def cautions(X: pd.DataFrame, leaking: dict[str, float]) -> list[str]:
-    """Return a sentence for each feature that looks like a leak, an identifier or a date kept as text."""
+    """Return a warning for each feature that looks like a leak, an identifier or a date stored as text."""
     notes = [
-        f"{name} orders the outcomes almost perfectly by itself (AUC {value:.3f}): if it was recorded after "
-        "them, ignore it. It was passed over in the search for mediators."
+        f"{name} predicts the outcome almost perfectly by itself (AUC {value:.3f}): if it was recorded after "
+        "the outcome, ignore it. It was not considered as a mediator."
         for name, value in leaking.items()
     ]
     for name in map(str, X.columns):
         if _is_date(X[name]):
             notes.append(
-                f"{name} holds dates, which a model takes for mere names: derive a number, or ignore it."
+                f"{name} contains dates, which a model treats as unordered categories: derive a number, or ignore it."
             )
         elif _is_identifier(X[name]):
-            notes.append(f"{name} has a value of its own in nearly every row: make it the key, or ignore it.")
+            notes.append(f"{name} is unique in nearly every row: declare it as the row id, or ignore it.")
     return notes
 
 

@@ -1,4 +1,4 @@
-"""Features in bins, and what a feature alone, or all of them, tell about something."""
+"""Binned features, and how well one feature, or all of them, predict a class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_BINS = 20
 ROWS_A_BIN = 50
 MOST_LEVELS = 50
 MOST_FEATURES = 500
-"""Features that are asked one by one; of more, those that go most with the outcome or a group."""
+"""Maximum number of features checked one by one: those most associated with the outcome or a group."""
 PROBE_ROWS = 20_000
 
 
@@ -33,12 +33,12 @@ class Binned:
     Attributes
     ----------
     codes : ndarray of int, shape (n,)
-        Bin of each row: of about equal numbers of rows where the feature is a number; a level, or
-        all levels beyond the 50 most frequent, where it is not; missing values have a bin.
+        Bin of each row: quantile bins for numbers; for categories one bin per level, with all levels
+        beyond the 50 most frequent in one; missing values have their own bin.
     n_bins : int
         Number of bins.
     values : ndarray of float, shape (n,), or None
-        The numbers themselves, NaN where missing.
+        The numeric values, NaN where missing.
     """
 
     codes: Ints
@@ -47,7 +47,7 @@ class Binned:
 
 
 def binned(column: pd.Series[Any]) -> Binned:
-    """Put a feature in bins."""
+    """Bin a feature."""
     if pd.api.types.is_numeric_dtype(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         known = values[~np.isnan(values)]
@@ -64,13 +64,13 @@ def binned(column: pd.Series[Any]) -> Binned:
 
 
 def _dense(codes: NDArray[Any]) -> tuple[Ints, int]:
-    """Return codes without gaps, and how many there are."""
+    """Return consecutive codes, and their number."""
     found, dense = np.unique(codes, return_inverse=True)
     return dense.astype(np.int64), len(found)
 
 
 def association(feature: Binned, classes: Ints) -> float:
-    """Return how closely bins go with classes: the squared contingency per row and degree of freedom."""
+    """Return the association of bins with classes: chi-squared per row and degree of freedom."""
     n_classes = int(classes.max()) + 1
     counts = np.bincount(feature.codes * n_classes + classes, minlength=feature.n_bins * n_classes)
     counts = counts.reshape(feature.n_bins, n_classes)
@@ -82,7 +82,7 @@ def association(feature: Binned, classes: Ints) -> float:
 def most_telling(
     features: dict[str, Binned], classes: Iterable[Ints], declared: set[str]
 ) -> dict[str, Binned]:
-    """Return the 500 features that go most closely with any of the classes, and those that are declared."""
+    """Return the 500 features most associated with any of the classes, and the declared ones."""
     if len(features) <= MOST_FEATURES:
         return features
     by = list(classes)
@@ -104,7 +104,7 @@ def rates_by_bin(feature: Binned, classes: Ints, folds: Ints) -> Floats:
     Returns
     -------
     ndarray of shape (n, n_classes)
-        The share among all other folds where these have no row in the bin.
+        Falls back to the overall share of the other folds if these have no row in the bin.
     """
     n_classes, n_folds = int(classes.max()) + 1, int(folds.max()) + 1
     cell = (folds * feature.n_bins + feature.codes) * n_classes + classes
@@ -123,9 +123,9 @@ def probe(features: Iterable[Binned], rows: Ints, classes: Ints, folds: Ints, se
     Parameters
     ----------
     features : iterable of Binned
-        What it reads.
+        Its inputs.
     rows : ndarray of int, shape (m,)
-        Places of the rows to learn and to tell.
+        Positions of the rows to train on and to predict.
     classes, folds : ndarray of int, shape (m,)
         Class and fold of these rows.
     seed : int
@@ -150,7 +150,7 @@ def probe(features: Iterable[Binned], rows: Ints, classes: Ints, folds: Ints, se
 def area(target: NDArray[np.bool_], score: Floats) -> tuple[float, Interval, float]:
     """Return the area under the ROC curve, its interval, and the p-value against one half, one-sided."""
     ((value, interval),) = roc_auc(target, score, np.zeros(len(target), dtype=np.int64)).values()
-    if interval is None or interval[0] == interval[1]:  # as for a column with one value
+    if interval is None or interval[0] == interval[1]:  # e.g. for a constant column
         return value, (value, value), float(value <= 0.5)
     low, high = (math.log(end / (1 - end)) for end in interval)
     error = (high - low) / (2 * NormalDist().inv_cdf(0.975))

@@ -1,4 +1,4 @@
-"""Gaps between groups: in decisions, in errors, in outcomes, and in what a score means."""
+"""Gaps between groups: in decisions, errors, outcomes and calibration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fairmend.core.metrics.inference.effective_sample_size import effective_supp
 
 PERMUTATIONS = 10_000
 RIGHT_SCORES = 4_000
-"""Draws of outcomes that agree with the scores."""
+"""Number of simulated outcomes under perfectly calibrated scores."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Gap:
     tested : str
         The difference whose permutation test says whether there is any gap.
     measures : tuple of str
-        The comparisons that are graded; the gravest counts.
+        The metrics that are graded; the most severe counts.
     cells : str
-        What a group must have enough of.
+        Which rows a group must have enough of.
     text : callable
         Describes the worst-off and the best-off group.
     """
@@ -48,23 +48,23 @@ class Gap:
 
 
 def _pair(measured: Measurement, rate: str, worst: str, best: str) -> str:
-    one, other = (f"{measured.figure(rate, group).value:.1%} of {group}" for group in (worst, best))
-    return f"{one} against {other}"
+    one, other = (f"{measured.figure(rate, group).value:.1%} for {group}" for group in (worst, best))
+    return f"{one} and {other}"
 
 
 def _decisions(measured: Measurement, worst: str, best: str) -> str:
-    return f"The favorable decision goes to {_pair(measured, 'selection_rate', worst, best)}"
+    return f"The selection rate is {_pair(measured, 'selection_rate', worst, best)}"
 
 
 def _errors(measured: Measurement, worst: str, best: str) -> str:
     due, undue = (
         _pair(measured, rate, worst, best) for rate in ("true_positive_rate", "false_positive_rate")
     )
-    return f"The favorable decision goes to {due} where the outcome is favorable, and to {undue} elsewhere"
+    return f"The true positive rate is {due}; the false positive rate is {undue}"
 
 
 def _outcomes(measured: Measurement, worst: str, best: str) -> str:
-    return f"The favorable outcome is on record for {_pair(measured, 'base_rate', worst, best)}"
+    return f"The base rate of the favorable outcome is {_pair(measured, 'base_rate', worst, best)}"
 
 
 OUTCOME = Gap(
@@ -87,11 +87,11 @@ BASE_RATE = Gap("base-rate-difference", "base_rate_difference", ("base_rate_diff
 def compare_groups(
     gap: Gap, attribute: str, measured: Measurement, rules: Thresholds, seed: int
 ) -> list[CandidateFinding | Finding]:
-    """Compare the groups that have enough rows, and name those that have not.
+    """Compare the groups that have enough rows, and report those that do not.
 
-    A small group at one end widens the interval of a gap so far that it would hide a sure gap between
-    large ones. So the larger half of the groups is compared too, and so on down to the two largest;
-    the gravest comparison that is sure counts, with its p-value times the number of comparisons.
+    A small group at one end widens the interval of a gap so much that it would hide a significant gap
+    between large ones. So the larger half of the groups is compared too, and so on down to the two
+    largest; the most severe significant comparison counts, with its p-value times the number of comparisons.
     """
     support = np.min([effective_support(rate, measured.table) for rate in metric(gap.tested).rates], axis=0)
     enough = np.flatnonzero(support >= measured.min_support)
@@ -135,7 +135,7 @@ class Look:
     best: str
 
     def gravity(self, rules: Thresholds) -> int:
-        """Return how grave the comparison is, 0 where it is not sure that there is any gap."""
+        """Return the severity of the comparison, 0 if the gap is not significant."""
         sure = [rules.measures[r.measure].supported_by(r.interval) for r in self.readings if r.interval]
         return max((ORDER.index(level) for level in sure), default=0)
 
@@ -172,7 +172,7 @@ def among(measured: Measurement, keep: NDArray[np.intp]) -> Measurement:
 def group_miscalibration(
     attribute: str, measured: Measurement, counted: ScoreTable, rules: Thresholds, seed: int
 ) -> list[CandidateFinding | Finding]:
-    """Ask of each group with enough rows whether a score of p means a chance of p.
+    """Check the calibration of the scores in each group with enough rows.
 
     Parameters
     ----------
@@ -181,9 +181,9 @@ def group_miscalibration(
 
     Notes
     -----
-    The binned error e of a small group is too high even where scores are right. So its bootstrap
-    bias is taken off (the value is ``2 e - mean(e*)``, the interval the basic one), and the test
-    compares e with the error of right scores in the same bins.
+    The binned error e of a small group is biased upward even if scores are calibrated. So its bootstrap
+    bias is subtracted (the value is ``2 e - mean(e*)``, the interval the basic one), and the test
+    compares e with the error of calibrated scores in the same bins.
     """
     kind, name = "group-miscalibration", "expected_calibration_error"
     rows = counted.rows.sum(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""Few rows: of a group, or of one of the two outcomes."""
+"""Imbalance: of group sizes, or of the two outcomes."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def representation(
 
 
 def rarer_outcome(measured: Measurement) -> CandidateFinding:
-    """Ask how rare the rarer outcome is among all rows."""
+    """Measure the share of the rarer outcome among all rows."""
     return _rarity(measured.figure("base_rate"), "all rows", None, None)
 
 
 def rarer_outcome_in_group(attribute: str, measured: Measurement) -> list[CandidateFinding]:
-    """Ask it of each group with enough rows, and return the group where it is rarest."""
+    """Measure it in each group with enough rows, and return the group with the lowest share."""
     figures = [(group, f) for group, f in measured.by_group("base_rate").items() if f.enough]
     if not figures:
         return []

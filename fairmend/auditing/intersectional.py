@@ -1,4 +1,4 @@
-"""Crossings of attributes that fare worse than each of their attributes alone shows."""
+"""Intersectional groups that do worse than the groups of each single attribute."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ CELLS = {"selection_rate": "rows", "true_positive_rate": "rows with the favorabl
 def intersectional_disparity(
     attribute: str, measured: Measurement, groups: Groups, *, errors: bool
 ) -> list[CandidateFinding | Finding]:
-    """Compare each cell of the crossing with the worse off of the groups that it belongs to.
+    """Compare each intersectional group with the worst off of the groups that it belongs to.
 
-    The deficit of a cell, Black women for instance, is the lower one of the rates of Black people
-    and of women less its own rate. The two are held fixed in the replicates, so that the interval
-    is centered; all cells and rates are tested, one-sided, and corrected together.
+    The deficit of an intersection, for instance Black women, is the lower of the rates of Black people
+    and of women minus its own rate. Which of the two is lower is held fixed in the bootstrap, so that
+    the interval is centered; all intersections and rates are tested one-sided and corrected together.
 
     Parameters
     ----------
     attribute : str
-        Name of the crossing.
+        Name of the intersection.
     measured : Measurement
-        Figures of the cells.
+        Metrics of the intersectional groups.
     groups : Groups
-        The cells, with the attributes they cross.
+        The intersectional groups, with the attributes they combine.
     errors : bool
-        Whether decisions differ from labels, so that true positive rates say something.
+        Whether decisions differ from labels, so that true positive rates are meaningful.
     """
     members = members_of(groups)
     out: list[CandidateFinding | Finding] = []
@@ -78,14 +78,14 @@ def intersectional_disparity(
 
 
 def members_of(groups: Groups) -> list[Groups]:
-    """Return, for each attribute of a crossing, the group that each cell belongs to."""
+    """Return, for each attribute, the group that each intersection belongs to."""
     first = np.unique(groups.codes, return_index=True)[1]
     values = groups.frame.iloc[first].reset_index(drop=True)
     return [Groups.of(values[[column]]) for column in values.columns]
 
 
 def parent_rates(rate: Rate, counts: Floats, members: list[Groups]) -> Floats:
-    """Return the rate of the groups that each cell belongs to, shape (attributes, ..., G)."""
+    """Return the rate of the groups that each intersection belongs to, shape (attributes, ..., G)."""
     return np.stack([rate.of(_parents(counts, part)) for part in members])
 
 
@@ -96,6 +96,6 @@ def _parents(counts: Floats, part: Groups) -> Floats:
 
 
 def _one_sided(value: float, drawn: Floats) -> float:
-    """Return the chance of a value this high where there is none, by the replicates' standard error."""
+    """Return the one-sided p-value under zero deficit, from the bootstrap standard error."""
     error = float(np.nanstd(drawn))
     return NormalDist().cdf(-value / error) if error > 0 else float("nan")

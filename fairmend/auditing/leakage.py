@@ -1,4 +1,4 @@
-"""Label leaks: a feature that gives the outcome away by itself."""
+"""Label leakage: features that determine the outcome by themselves."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from scipy import stats
 from fairmend.core.types import Floats, Ints
 
 LEAKING_AREA = 0.99
-"""A feature with such an area under the ROC curve, in either direction, leaks."""
+"""AUC, in either direction, from which a feature counts as a leak."""
 LEAKING_SHARE = 0.9
-"""A feature that settles such a share of the rows of one outcome leaks, whatever its area."""
+"""Share of the rows of one outcome that a feature must determine to count as a leak, whatever its AUC."""
 PURE = 0.001
-"""A value settles the outcome where at most this share of its rows has the other one."""
+"""A value determines the outcome if at most this share of its rows has the other one."""
 ROWS_OF_A_VALUE = 30
-"""Rows that a value needs to settle the outcome, and that each outcome needs to tell a leak."""
+"""Minimum number of rows for a value to determine the outcome, and per outcome to detect a leak."""
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A feature that gives the outcome away.
+    """A feature that determines the outcome.
 
     Attributes
     ----------
@@ -43,14 +43,14 @@ class Leak:
 
     @property
     def text(self) -> str:
-        """What was seen, as a clause."""
+        """Description, as a clause."""
         if self.area >= LEAKING_AREA:
-            return f"{self.column} orders the outcomes almost perfectly by itself (AUC {self.area:.3f})"
-        return f"{self.column} settles {self.settled:.0%} of the rows of one outcome by itself"
+            return f"{self.column} predicts the outcome almost perfectly by itself (AUC {self.area:.3f})"
+        return f"{self.column} determines {self.settled:.0%} of the rows of one outcome by itself"
 
 
 def label_leaks(X: pd.DataFrame, y: Ints, columns: Iterable[Any] | None = None) -> list[Leak]:
-    """Return the features that give the outcome away by themselves, from one sort of each column.
+    """Return the features that determine the outcome by themselves, with one sort per column.
 
     Parameters
     ----------
@@ -63,9 +63,9 @@ def label_leaks(X: pd.DataFrame, y: Ints, columns: Iterable[Any] | None = None) 
 
     Notes
     -----
-    Numbers are ordered by their ranks, missing values first or last, whichever tells more. Texts
+    Numbers are ordered by rank, missing values first or last, whichever predicts better. Categories
     are ordered by the outcome rate of their value among all other rows, so that a value that occurs
-    once tells nothing. Numbers beyond the range of the other outcome settle it, too.
+    once predicts nothing. Numbers outside the range of the other outcome determine it, too.
     """
     outcome = np.asarray(y) == 1
     if min(outcome.sum(), (~outcome).sum()) < ROWS_OF_A_VALUE:
@@ -79,7 +79,7 @@ def label_leaks(X: pd.DataFrame, y: Ints, columns: Iterable[Any] | None = None) 
 
 
 def _tells(column: pd.Series[Any], outcome: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the area under the ROC curve and the settled share of a feature."""
+    """Return the area under the ROC curve and the determined share of a feature."""
     codes, values = pd.factorize(column, use_na_sentinel=False)
     size = np.bincount(codes, minlength=len(values))
     ones = np.bincount(codes, weights=outcome, minlength=len(values))

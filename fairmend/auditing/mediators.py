@@ -1,4 +1,4 @@
-"""Features that differ between groups and carry a part of the gap in outcomes."""
+"""Features that differ between groups and mediate part of the gap in outcomes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ KIND = "biased-mediator"
 CARRIED = "mediated_outcome_difference"
 REPLICATES = 1000
 SAME = 0.95
-"""Features correlated above this say the same about the outcome."""
+"""Features correlated above this are redundant for the outcome."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The two groups whose gap in favorable outcomes is surest, and their rows.
+    """The two groups with the most significant gap in favorable outcomes, and their rows.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Pair:
     support : int
         Rows of the smaller one.
     rows : ndarray of int, shape (m,)
-        Places of their rows in the data.
+        Positions of their rows in the data.
     is_best, y : ndarray of int, shape (m,)
         Group and outcome of these rows.
     weights : ndarray of float, shape (m,)
@@ -57,7 +57,7 @@ class Pair:
 
     @property
     def effective_rows(self) -> int:
-        """Number of equal rows that weigh as much evidence (Kish)."""
+        """Effective sample size (Kish)."""
         return round(float(self.weights.sum() ** 2 / (self.weights**2).sum()))
 
     @property
@@ -77,11 +77,11 @@ def biased_mediators(
     rules: Thresholds,
     seed: int,
 ) -> list[CandidateFinding]:
-    """Ask of each mediator how much it differs between two groups, and how much of their gap it carries.
+    """Measure how much each mediator differs between two groups, and how much of their gap it mediates.
 
-    What a feature carries is the gap in outcomes less the gap that is left between people in the
-    same bin of it (the coefficient of the group in a regression on group and bins). Its severity
-    needs both: it is at most one level above that of the difference between the groups.
+    The mediated part is the gap in outcomes minus the gap that remains between people in the same
+    bin of the feature (the coefficient of the group in a regression on group and bins). The severity
+    requires both: it is at most one level above that of the difference between the groups.
 
     Parameters
     ----------
@@ -90,19 +90,19 @@ def biased_mediators(
     data : Dataset
         The data.
     features : dict of str to Binned
-        Features that may be asked.
+        Candidate features.
     outcome_rates : dict of str to ndarray of shape (n,)
-        Of each of them the rate of favorable outcomes in the bin, counted in other folds.
+        For each of them, the rate of favorable outcomes in the bin, counted in other folds.
     rules : Thresholds
-        Levels of severity.
+        Severity levels.
     seed : int
-        Seed of the replicates.
+        Random seed of the bootstrap.
 
     Notes
     -----
-    Where no mediator is declared, every feature that is neither resolving nor a declared proxy is
-    asked, and must also predict the outcome beside the other features. That is association; no
-    causal path is shown.
+    If no mediator is declared, every feature that is neither resolving nor a declared proxy is
+    checked, and must also predict the outcome given the other features. That is association and
+    does not establish a causal path.
     """
     pair = _pair(attribute, data, int(rules.minimum_support.value))
     if pair is None:
@@ -136,7 +136,7 @@ def biased_mediators(
 
 
 def _ceiling(differs: list[Reading], rules: Thresholds) -> Severity:
-    """Return the severity that a feature can reach that differs this much."""
+    """Return the highest severity that a feature with this difference can reach."""
     graded = (severity(rules.measures[r.measure], r, significant=True) for r in differs)
     gravest = max(graded, key=ORDER.index)
     raised: dict[Severity, Severity] = {"low": "medium", "medium": "high"}
@@ -171,7 +171,7 @@ def _pair(attribute: str, data: Dataset, min_support: int) -> Pair | None:
 
 
 def _measured(pair: Pair, feature: Binned, rng: Generator) -> tuple[Reading, float, list[Reading]]:
-    """Return what a feature carries, the p-value that it carries nothing, and how much it differs."""
+    """Return the mediated gap of a feature, its p-value, and how much the feature differs."""
     codes = feature.codes[pair.rows]
     cell = (pair.is_best * feature.n_bins + codes) * 2 + pair.y
     flat = sums_by(cell, pair.weights, 4 * feature.n_bins)
@@ -191,7 +191,7 @@ def _measured(pair: Pair, feature: Binned, rng: Generator) -> tuple[Reading, flo
 
 
 def carried_gap(counts: Floats) -> Floats:
-    """Return the gap in outcomes that goes with a feature.
+    """Return the gap in outcomes that a feature mediates.
 
     Parameters
     ----------
@@ -201,9 +201,9 @@ def carried_gap(counts: Floats) -> Floats:
     Returns
     -------
     ndarray of shape (...)
-        The difference of the two rates less its mean within bins, weighted by
+        The difference of the two rates minus its mean within bins, weighted by
         ``n_worst n_best / (n_worst + n_best)``, which is the coefficient of the group in the least
-        squares regression of the outcome on group and bins. NaN where no bin holds both groups.
+        squares regression of the outcome on group and bins. NaN if no bin contains both groups.
     """
     n, favorable = counts.sum(axis=-1), counts[..., 1]
     rate = np.divide(favorable, n, out=np.zeros_like(n), where=n > 0)
@@ -247,9 +247,9 @@ def _ks_distance(a: Floats, b: Floats) -> Reading:
 
 
 def _cramers_v(counts: Floats, drawn: Floats) -> Reading:
-    """Return Cramér's V of group x level less its bias (Bergsma 2013), with the bootstrap interval.
+    """Return the bias-corrected Cramér's V of group x level (Bergsma 2013), with its bootstrap interval.
 
-    The replicates carry the bias twice, once of the data and once of the drawing.
+    The replicates are biased twice, once by the data and once by the resampling.
     """
     value = float(_debiased_v(counts, 1))
     return Reading("cramers_v", value, percentile_interval(_debiased_v(drawn, 2)))
@@ -268,8 +268,8 @@ def _debiased_v(counts: Floats, times: int) -> Floats:
 def _beside_others(y: Ints, name: str, outcome_rates: dict[str, Floats]) -> tuple[float, float]:
     """Return the partial R2 of a feature for the outcome given the others, and the p-value of its F test.
 
-    Each feature enters as its cross-fitted rate of favorable outcomes; others that say the same
-    as this one (education in words and in years) are left out.
+    Each feature enters as its cross-fitted rate of favorable outcomes; features redundant with
+    this one (education as text and in years) are excluded.
     """
     from scipy.stats import f as f_distribution
 
@@ -299,6 +299,6 @@ def _text(
     share = f", {carried / pair.gap:.0%}" if pair.gap > 0.01 and carried > 0 else ""
     how = "; found by association, not declared" if found else ""
     return (
-        f"{name} differs between {pair.worst} and {pair.best} ({attribute}; {sizes}) and carries "
-        f"{carried * 100:.1f} of the {pair.gap * 100:.1f} points between their outcomes{share}{how}"
+        f"{name} differs between {pair.worst} and {pair.best} ({attribute}; {sizes}) and mediates "
+        f"{carried * 100:.1f} of the {pair.gap * 100:.1f} points gap in their outcomes{share}{how}"
     )

@@ -1,4 +1,4 @@
-"""Whose decisions are audited: given ones, a fitted model's, a reference model's, or the labels."""
+"""The decisions to audit: given predictions, those of a fitted or a reference model, or the labels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class AuditedPredictions:
-    """Decisions, and scores where there are any, with a name for the record.
+    """Decisions, and scores if available, with a name for the record.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class AuditedPredictions:
     scores : ndarray of float, shape (n,), or None
         Probabilities of the favorable outcome.
     is_label : bool
-        Whether the decisions are the recorded outcomes, so that there are no errors to look for.
+        Whether the decisions are the recorded outcomes, so that error rates are not defined.
     notes : tuple of str
-        How the decisions were read.
+        How the decisions were interpreted.
     """
 
     name: str
@@ -58,7 +58,7 @@ def audited_predictions(
     """Return the subject of an audit; see :func:`fairmend.auditing.audit`."""
     given = predictions is not None or scores is not None
     if model is not None and given:
-        raise UsageError("give a model, or its predictions and scores, not both")
+        raise UsageError("expected a model, or predictions and scores, got both")
     if model is not None:
         return _of_model(data, model)
     if given:
@@ -68,7 +68,7 @@ def audited_predictions(
     encoder, classifier = split_learner(make_learner(learner, seed=seed))
     folds = folds_of(data.groups.codes * 2 + data.y, seed, units=data.units)
     fitted = cross_fitted(classifier, encoder.fit_transform(data.X), data.y, folds, data.weights)[:, 1]
-    note = f"The reference model ({learner}) decided on each row without having seen it ({FOLDS} folds)."
+    note = f"Decisions are out-of-fold predictions of the reference model ({learner}, {FOLDS} folds)."
     return AuditedPredictions(
         "a trained reference model", (fitted >= 0.5).astype(np.int64), fitted, notes=(note,)
     )
@@ -77,7 +77,7 @@ def audited_predictions(
 def folds_of(
     strata: NDArray[Any], seed: int, n_folds: int = FOLDS, units: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
-    """Return a fold a row, every fold with the same mix of strata; rows of one unit are in one fold."""
+    """Return the fold of each row, stratified; rows of one unit are in the same fold."""
     place = places(strata, units, np.random.default_rng(seed))
     return np.minimum(place * n_folds, n_folds - 1).astype(np.int64)
 
@@ -89,12 +89,12 @@ def cross_fitted(
     folds: NDArray[np.int64],
     weights: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Return for each row the class probabilities by a model that has not seen its fold.
+    """Return the out-of-fold class probabilities of each row.
 
     Raises
     ------
     InsufficientDataError
-        When leaving a fold out leaves a class without rows.
+        Some class has no rows outside one of the folds.
     """
     classes = np.unique(y)
     out = np.empty((len(y), len(classes)))
@@ -103,8 +103,8 @@ def cross_fitted(
         if len(np.unique(y[seen])) < len(classes):
             rarest = int(np.unique(y, return_counts=True)[1].min())
             raise InsufficientDataError(
-                f"a model cannot be trained and tested with {rarest} rows of the rarer outcome; "
-                "more of them are needed, or decisions of a model of yours (predictions=)"
+                f"too few rows of the rarer outcome ({rarest}) to train and test a model; "
+                "collect more, or pass the decisions of your own model (predictions=)"
             )
         weight = None if weights is None else weights[seen]
         out[held] = fit_weighted(clone(classifier), X[seen], y[seen], weight).predict_proba(X[held])
@@ -117,7 +117,7 @@ def _given(
     if predictions is not None:
         decisions, notes = _decisions(predictions, data)
         return AuditedPredictions("given predictions", decisions, scores, notes=notes)
-    note = "Scores of 0.5 and more were read as favorable decisions."
+    note = "Scores of 0.5 or higher were treated as favorable decisions."
     return AuditedPredictions(
         "given predictions", (np.asarray(scores) >= 0.5).astype(np.int64), scores, notes=(note,)
     )
@@ -130,27 +130,27 @@ def _of_model(data: Dataset, model: Any) -> AuditedPredictions:
         decisions = rule.predict(data.X, needed, key=data.key)
         return AuditedPredictions("a fitted model", decisions, rule.scores(data.X, needed))
     classes = check_given(model, "predict") or ()
-    # A model that was trained on the outcome itself names its values; 0 may be the favorable one.
+    # A model trained on the outcome column itself has its values as classes; 0 may be the favorable one.
     by_value = str(data.roles.favorable) in map(label_of, classes)
     decided = ask(model, "predict", data.X[list(features_of(model, data))])
     decisions, notes = _decisions(decided, data, by_value=by_value)
-    note = "The model gives no probabilities, so calibration was not audited."
+    note = "The model has no predict_proba, so calibration was not audited."
     return AuditedPredictions("a fitted model", decisions, notes=(*notes, note))
 
 
 def _decisions(
     values: Any, data: Dataset, *, by_value: bool = False
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Read decisions, values of the outcome or (unless told so) 0 and 1, as 1 where favorable."""
+    """Convert decisions (values of the outcome, or 0 and 1) to 1 where favorable, else 0."""
     column = pd.Series(np.asarray(values).ravel())
     if len(column) != len(data):
-        raise DataError(f"predictions must have a value for each of the {len(data)} rows, got {len(column)}")
+        raise DataError(f"predictions must have one value per row ({len(data)}), got {len(column)}")
     if column.isna().any():
-        raise DataError(f"predictions are missing in {int(column.isna().sum())} rows; leave these rows out")
+        raise DataError(f"predictions are missing in {int(column.isna().sum())} rows; remove these rows")
     labels = column.map({value: label_of(value) for value in column.unique()})
     found, favorable = set(labels), str(data.roles.favorable)
     if not by_value and found <= {"0", "1", "False", "True"}:
-        note = f"Predictions of 1 were read as favorable, though the favorable {data.roles.outcome} is {favorable}."
+        note = f"Predictions of 1 were treated as favorable, although the favorable {data.roles.outcome} is {favorable}."
         flags = labels.isin(["1", "True"]).to_numpy().astype(np.int64)
         return flags, (note,) if favorable in {"0", "False"} else ()
     if favorable not in found and not by_value:
@@ -164,5 +164,5 @@ def _decisions(
 def _scores(values: Any, n_rows: int) -> NDArray[np.float64]:
     scores = probabilities(values, "scores")
     if len(scores) != n_rows:
-        raise DataError(f"scores must have a value for each of the {n_rows} rows, got {len(scores)}")
+        raise DataError(f"scores must have one value per row ({n_rows}), got {len(scores)}")
     return scores

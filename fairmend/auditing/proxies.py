@@ -1,4 +1,4 @@
-"""Features that stand in for a protected attribute."""
+"""Features that are proxies for a protected attribute."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ FOLDS = 3
 def proxies(
     attribute: str, data: Dataset, features: dict[str, Binned], rules: Thresholds, seed: int
 ) -> list[CandidateFinding]:
-    """Ask how well each feature, and all of them together, tell the groups of an attribute.
+    """Measure how well each feature, and all of them together, predict the groups of an attribute.
 
-    The measure is the area under the ROC curve of one group against the others, by the share of
-    the group in the feature's bin, counted in other folds; of several groups, the one told most
-    surely. Declared proxies are reported whatever they tell; resolving variables are not asked.
+    The metric is the area under the ROC curve of one group against the others, scored by the share of
+    the group in the feature's bin, counted in other folds; with several groups, the most predictable
+    one. Declared proxies are always reported; resolving variables are not checked.
 
     Notes
     -----
-    Groups without enough rows are left out; with more than 20,000 rows a sample of them is asked.
+    Groups without enough rows are excluded; more than 20,000 rows are subsampled.
     """
     groups = Groups.of(data.sensitive[[attribute]])
     enough = np.flatnonzero(groups.counts() >= rules.minimum_support.value)
@@ -66,12 +66,12 @@ def _told(
     *,
     optional: bool,
 ) -> CandidateFinding:
-    """Return the evidence about the group that the feature tells most surely from the others."""
+    """Return the evidence about the group that the feature predicts best."""
     asked: Iterable[int] = range(len(labels)) if len(labels) > 2 else (1,)
     found = {g: area(classes == g, share[:, g]) for g in asked}
     at = max(found, key=lambda g: found[g][1][0])
     value, interval, p_value = found[at]
-    verb = "tell" if column is None else "tells"
+    verb = "distinguish" if column is None else "distinguishes"
     whom = f"{labels[at]} from {'the others' if len(labels) > 2 else labels[0]}"
     return CandidateFinding(
         kind=KIND,

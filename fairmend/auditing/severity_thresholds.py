@@ -15,7 +15,7 @@ Interval = tuple[float, float]
 
 
 class Bound(BaseModel):
-    """One number that audits go by, and why."""
+    """One constant of the audit, with its reason."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,19 +24,21 @@ class Bound(BaseModel):
 
 
 class Levels(BaseModel):
-    """From where on a measure is low, medium and high; falling levels are breached from above."""
+    """Thresholds for low, medium and high severity; if they decrease, lower values are worse."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    low: float = Field(description="where a disparity begins")
-    medium: float = Field(description="where it calls for action")
-    high: float = Field(description="where it is grave")
+    low: float = Field(description="low severity from here")
+    medium: float = Field(description="medium severity from here")
+    high: float = Field(description="high severity from here")
     reason: str = Field(min_length=20, description="why these numbers")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not (self.low < self.medium < self.high or self.low > self.medium > self.high):
-            raise ValueError(f"levels must rise or fall, got {self.low}, {self.medium}, {self.high}")
+            raise ValueError(
+                f"levels must be increasing or decreasing, got {self.low}, {self.medium}, {self.high}"
+            )
         return self
 
     @property
@@ -45,16 +47,16 @@ class Levels(BaseModel):
         return self.low < self.high
 
     def reached(self, value: float, limit: float) -> bool:
-        """Whether a value is at least as bad as a limit; exactly 0.8 keeps the four-fifths rule."""
+        """Whether a value breaches a limit; a ratio of exactly 0.8 satisfies the four-fifths rule."""
         return value >= limit if self.rising else value < limit
 
     def grade(self, value: float) -> Severity:
-        """Return the gravest level that the value reaches, or ``none``."""
+        """Return the highest level that the value reaches, or ``none``."""
         reached = [name for name in LEVELS if self.reached(value, getattr(self, name))]
         return reached[-1] if reached else "none"
 
     def supported_by(self, interval: Interval) -> Severity:
-        """Return the gravest level that all of the interval reaches, or ``none``."""
+        """Return the highest level that the whole interval reaches, or ``none``."""
         return self.grade(interval[0] if self.rising else interval[1])
 
     def open_to(self, interval: Interval) -> bool:
@@ -63,7 +65,7 @@ class Levels(BaseModel):
 
 
 class Thresholds(BaseModel):
-    """All that an audit goes by."""
+    """All thresholds of an audit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,8 +1,7 @@
 """The command line: options, one call of the Python API, one printer.
 
-Commands are imported when they are called for, so that a listing starts at once. Exit codes: 0 done
-and deployable; 1 an error; 2 usage; 3 waits for approval; 4 escalated, a gate failed, or the policy
-demands too little.
+Commands are imported on first use, so that ``--help`` is fast. Exit codes: 0 done and deployable;
+1 error; 2 usage error; 3 waiting for approval; 4 escalated, a gate failed, or the policy requires too little.
 """
 
 from __future__ import annotations
@@ -21,29 +20,29 @@ from fairmend.core.text.escaping import one_line, shown
 
 COMMANDS = {
     "query": ("fairmend.cli.discover", "Find techniques for a question in plain words."),
-    "audit": ("fairmend.cli.audit", "Find where and how much groups differ in data or decisions."),
-    "recommend": ("fairmend.cli.discover", "Rank the techniques that an audit calls for."),
+    "audit": ("fairmend.cli.audit", "Audit data or decisions for differences between groups."),
+    "recommend": ("fairmend.cli.discover", "Rank the techniques that address the findings of an audit."),
     "explain": ("fairmend.cli.discover", "Say why a technique is, or is not, in the pipeline of an audit."),
     "compose": ("fairmend.cli.pipelines", "Compose a pipeline from an audit, as YAML."),
-    "sweep": ("fairmend.cli.sweep", "Try techniques and their combinations, and draw the frontier."),
+    "sweep": ("fairmend.cli.sweep", "Try techniques and combinations, and plot the Pareto frontier."),
     "run": ("fairmend.cli.pipelines", "Run a pipeline on data: gates, decisions, rollbacks, verdict."),
-    "status": ("fairmend.cli.runs", "List the runs that are kept, or show how one stands."),
-    "resume": ("fairmend.cli.runs", "Go on with a run that was cut off or waits."),
-    "approve": ("fairmend.cli.runs", "Record a person's decision on a gate of a run."),
-    "verify": ("fairmend.cli.runs", "Check that nothing of a run was changed."),
+    "status": ("fairmend.cli.runs", "List stored runs, or show the status of one."),
+    "resume": ("fairmend.cli.runs", "Resume an interrupted or waiting run."),
+    "approve": ("fairmend.cli.runs", "Approve or reject a gate of a run."),
+    "verify": ("fairmend.cli.runs", "Verify that a stored run has not been altered."),
     "report": ("fairmend.cli.runs", "Write the validation report of a run."),
-    "predict": ("fairmend.cli.runs", "Apply the rule of a run to new rows."),
-    "keys": ("fairmend.cli.keys", "Show, make and trust the keys that sign records."),
-    "policy": ("fairmend.cli.policies", "Show, check and compare policies."),
-    "demo": ("fairmend.cli.pipelines", "Run the whole way on an invented bank whose bias is known."),
+    "predict": ("fairmend.cli.runs", "Apply the decision rule of a run to new data."),
+    "keys": ("fairmend.cli.keys", "Show, create and trust the keys that sign records."),
+    "policy": ("fairmend.cli.policies", "Show, validate and compare policies."),
+    "demo": ("fairmend.cli.pipelines", "Run the full workflow on synthetic bank data with known bias."),
     "technique": ("fairmend.cli.techniques", "List, show and run single techniques."),
-    "plugin": ("fairmend.cli.plugins", "Show what is installed, and how it fares."),
+    "plugin": ("fairmend.cli.plugins", "List, check and create plugins."),
 }
 LONGEST_MESSAGE = 1200  # characters of a message on stderr
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called for."""
+    """A group whose commands are imported on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order of the work."""
@@ -58,7 +57,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that is asked for, or say which names are close."""
+        """Return the requested command, or suggest similar names."""
         if args and args[0] not in COMMANDS:
             raise click.UsageError(str(unknown("command", args[0], COMMANDS, "fairmend --help")))
         return super().resolve_command(ctx, args)
@@ -72,13 +71,13 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="fairmend")
 def root() -> None:
-    """Turn a fairness audit into a fix that can be shown to work."""
+    """Turn a fairness audit into a validated mitigation pipeline."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code."""
-    # Threads that wait for work in a loop stop each other where cores are shared with other programs:
-    # training was up to thirty times slower for it. Read when the numeric libraries are loaded.
+    """Run the command line and exit with its code."""
+    # Idle threads that spin block each other when other programs share the cores:
+    # training was up to thirty times slower. Read when the numeric libraries are loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     steady_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -95,8 +94,8 @@ def invoke(arguments: Sequence[str]) -> int:
         return _failed(error.format_message(), error.exit_code)
     except click.Abort:
         return _failed("interrupted", 130)
-    except SystemExit as error:  # click's own ways out do not come here: this is a plugin's
-        return _failed(f"the command was ended by sys.exit({error.code!r}) before it was done", 1)
+    except SystemExit as error:  # click's own exits do not end up here, so this one comes from a plugin
+        return _failed(f"the command was ended by sys.exit({error.code!r}) before it finished", 1)
     except FairmendError as error:
         return _failed(str(error), 2 if isinstance(error, UsageError) else 1)
     except OSError as error:
@@ -107,30 +106,30 @@ def invoke(arguments: Sequence[str]) -> int:
 
 
 def _check_text(arguments: Sequence[str]) -> None:
-    """Raise UsageError where an argument holds bytes that are no text."""
+    """Raise UsageError if an argument contains bytes that are not text."""
     for place, argument in enumerate(arguments, start=1):
         if "\0" in argument or any("\ud800" <= character <= "\udfff" for character in argument):
             raise UsageError(
-                f"argument {place} ({shown(argument)}) holds bytes that are no UTF-8 text; "
-                "type it in UTF-8, and rename a file that is so named"
+                f"argument {place} ({shown(argument)}) contains bytes that are not valid UTF-8; "
+                "type it in UTF-8; rename the file if its name is the cause"
             )
 
 
 def _refusal(error: OSError) -> str:
-    """Return what the operating system refused, and of which file."""
+    """Describe an operating system error and the file it concerns."""
     named = "" if error.filename is None else f"{shown(str(error.filename))}: "
     return f"{named}{error.strerror or error}"
 
 
 def _tell_left_out() -> None:
-    """Name the plugins that a command had to do without, each with the reason."""
+    """Warn about plugins that could not be loaded, each with the reason."""
     catalog = sys.modules.get("fairmend.api.catalog")
     if catalog is None or not catalog.registry.cache_info().currsize:
         return
     for name, why in catalog.registry().problems.items():
-        _say(f"the plugin {name} is left out: {why}")
+        _say(f"plugin {name} was not loaded: {why}")
     for name, what in catalog.registry().notices.items():
-        _say(f"the plugin {name} works in part: {what}")
+        _say(f"plugin {name} works only in part: {what}")
 
 
 def _failed(message: str, code: int) -> int:

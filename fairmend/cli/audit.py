@@ -28,18 +28,20 @@ if TYPE_CHECKING:
 @click.argument("data", metavar="DATA")
 @role_options
 @click.option("--predictions", metavar="[FILE:]COLUMN", help="Decisions of an existing model.")
-@click.option("--scores", metavar="[FILE:]COLUMN", help="Its probabilities of the favorable outcome.")
+@click.option(
+    "--scores", metavar="[FILE:]COLUMN", help="Its predicted probabilities of the favorable outcome."
+)
 @model_option
 @learner_option
 @seed_option
-@click.option("--output", "-o", metavar="FILE", help="Write the audit there, as JSON.")
+@click.option("--output", "-o", metavar="FILE", help="Write the audit to this file, as JSON.")
 @as_json
 @spares_inputs("output")
 def audit(data: str, output: str | None, as_json: bool, **options: Any) -> None:
-    """Find where and how much groups differ, in data or in the decisions of a model.
+    """Audit data, or the decisions of a model, for differences between groups.
 
-    Without --model, --predictions or --scores a reference model is trained, and its decisions on rows that it
-    has not seen are audited.
+    Without --model, --predictions or --scores, a reference model is trained and its out-of-sample decisions
+    are audited.
     """
     roles = required(roles_of(options))
     with Progress(err()) as progress:
@@ -54,7 +56,7 @@ def audit(data: str, output: str | None, as_json: bool, **options: Any) -> None:
 
 
 def print_audit(found: Audit) -> None:
-    """Print the findings, gravest first, and what was decided on the way."""
+    """Print the findings, most severe first, and the notes."""
     from rich import box
     from rich.table import Table
 
@@ -68,14 +70,14 @@ def print_audit(found: Audit) -> None:
     kind = "" if task == "binary" else f"; a {task} outcome"
     console.print(f"{plural(found.rows, 'row')}; {found.subject}{kind}; {said}")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("severity", "finding", "what was found"):
+    for title in ("severity", "finding", "description"):
         table.add_column(title, overflow="fold")
     shown = [f for f in found.findings if f.severity != "none"]
     for finding in shown:
         table.add_row(finding.severity, finding.kind, finding.text)
     console.print(table)
     if not shown:
-        console.print("Nothing was found at these thresholds.")
+        console.print("No findings at these thresholds.")
     if task != "binary":
         from fairmend.reports import task_audit_table
 

@@ -1,4 +1,4 @@
-"""Search the catalog, and rank techniques for an audit."""
+"""Search the catalog and rank techniques for an audit."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from fairmend.api import Answer
 
 top_option = click.option(
-    "--top", type=click.IntRange(min=1), default=10, show_default=True, help="How many techniques at most."
+    "--top", type=click.IntRange(min=1), default=10, show_default=True, help="Maximum number of techniques."
 )
 
 
 @click.command()
 @click.argument("text")
-@click.option("--stage", type=click.Choice(STAGES), help="Only this stage.")
+@click.option("--stage", type=click.Choice(STAGES), help="Restrict to this stage.")
 @constraint_option
 @top_option
 @click.option("--encoder", metavar="NAME", help="Encoder of texts: of a plugin, or of sentence-transformers.")
@@ -36,7 +36,7 @@ def query(
 ) -> None:
     """Find techniques for a question in plain words.
 
-    Constraints are hard limits; whatever they leave out is listed with the reason.
+    Constraints are hard limits; techniques that they exclude are listed with the reason.
     """
     limits = (*constraints, f"stage={stage}") if stage else constraints
     answer = api.query(text, constraints=limits, top=top, encoder=encoder)
@@ -47,15 +47,20 @@ def query(
 
 
 @click.command()
-@click.option("--findings", required=True, metavar="AUDIT", help="JSON file that an audit wrote.")
+@click.option(
+    "--findings",
+    required=True,
+    metavar="AUDIT",
+    help="Audit to start from: the JSON file written by fairmend audit.",
+)
 @constraint_option
 @notion_option
-@click.option("--top", type=click.IntRange(min=1), help="How many techniques to print at most.")
+@click.option("--top", type=click.IntRange(min=1), help="Maximum number of techniques to print.")
 @as_json
 def recommend(
     findings: str, constraints: tuple[str, ...], notion: Notion, top: int | None, as_json: bool
 ) -> None:
-    """Rank the techniques that an audit calls for."""
+    """Rank the techniques that address the findings of an audit."""
     found = api.recommend(findings, constraints=constraints, notion=notion)
     if as_json:
         print_json(found.to_json())
@@ -65,7 +70,12 @@ def recommend(
 
 @click.command()
 @click.argument("name", metavar="ID")
-@click.option("--findings", required=True, metavar="AUDIT", help="JSON file that an audit wrote.")
+@click.option(
+    "--findings",
+    required=True,
+    metavar="AUDIT",
+    help="Audit to start from: the JSON file written by fairmend audit.",
+)
 @constraint_option
 @notion_option
 @policy_option
@@ -92,12 +102,12 @@ def explain(
 
 
 def print_answer(answer: Answer, top: int | None = None) -> None:
-    """Print techniques with their reasons, then what was left out."""
+    """Print techniques with their reasons, then the excluded ones."""
     from rich.padding import Padding
 
     console = out()
     if not answer.results:
-        console.print("No technique of the catalog answers this.")
+        console.print("No technique in the catalog matches this query.")
     for place, result in enumerate(answer.results[:top], start=1):
         console.print(
             styled(
@@ -110,6 +120,6 @@ def print_answer(answer: Answer, top: int | None = None) -> None:
             console.print(Padding(sentence, (0, 0, 0, 4)))
     if answer.excluded:
         console.print()
-        console.print("Left out", style="bold")
+        console.print("Excluded", style="bold")
         for left_out in answer.excluded:
             console.print(f"    {left_out.slug} ({left_out.technique_id}): {left_out.reason}")

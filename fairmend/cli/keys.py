@@ -10,17 +10,17 @@ from fairmend.cli.output import as_json, err, out, print_json
 
 @click.group()
 def keys() -> None:
-    """Show, make and trust the keys that sign records.
+    """Show, create and trust the keys that sign records.
 
-    The private key lies in fairmend/keys of XDG_CONFIG_HOME, else of ~/.config, or in the file that
-    FAIRMEND_KEY names; it is made when a run is first kept.
+    The private key is stored in fairmend/keys under XDG_CONFIG_HOME (default ~/.config), or in the file
+    named by FAIRMEND_KEY; it is created when a run is first saved.
     """
 
 
 @keys.command()
 @as_json
 def show(as_json: bool) -> None:
-    """Show the own public key, and where the private one lies; it is made if there is none."""
+    """Show your public key and the path of the private key, which is created if missing."""
     keyring = api.keyring()
     public = keyring.signing().public
     if as_json:
@@ -30,19 +30,19 @@ def show(as_json: bool) -> None:
 
 
 @keys.command()
-@click.option("--replace", is_flag=True, help="Take the place of a key that is there, which stays trusted.")
+@click.option("--replace", is_flag=True, help="Replace the existing key, which stays trusted.")
 def new(replace: bool) -> None:
-    """Make an own key."""
+    """Create your own key."""
     keyring = api.keyring()
     public = keyring.new(replace).public
-    out().print(f"made {keyring.path}; its public key is {public}", soft_wrap=True, markup=False)
+    out().print(f"created {keyring.path}; its public key is {public}", soft_wrap=True, markup=False)
 
 
 @keys.command()
 @click.argument("key", metavar="FILE|HEX")
-@click.option("--as", "name", required=True, metavar="NAME", help="What to call the key.")
+@click.option("--as", "name", required=True, metavar="NAME", help="Name for the key.")
 def trust(key: str, name: str) -> None:
-    """Trust records that the key of someone else signed; get the key from that person, not from the store."""
+    """Trust records signed with another person's key; get the key from that person, not from the store."""
     public = api.keyring().trust(key, name)
     out().print(f"records signed by {public} are trusted as {name}", soft_wrap=True, markup=False)
 
@@ -50,7 +50,7 @@ def trust(key: str, name: str) -> None:
 @keys.command()
 @click.argument("name", metavar="NAME")
 def forget(name: str) -> None:
-    """Trust a key no longer."""
+    """Stop trusting a key."""
     api.keyring().forget(name)
     out().print(f"{name} is no longer trusted", soft_wrap=True, markup=False)
 
@@ -58,7 +58,7 @@ def forget(name: str) -> None:
 @keys.command(name="list")
 @as_json
 def list_keys(as_json: bool) -> None:
-    """List the keys whose records are believed: the own and the trusted."""
+    """List the keys whose records are accepted: your own and the trusted ones."""
     accepted = api.keyring().accepted()
     if as_json:
         print_json([{"name": name, "public": public} for public, name in accepted.items()])
@@ -68,9 +68,9 @@ def list_keys(as_json: bool) -> None:
 
 
 @keys.command()
-@click.option("--output", "-o", metavar="FILE", help="Write it there; else it is printed.")
+@click.option("--output", "-o", metavar="FILE", help="Write the key to this file instead of stdout.")
 def export(output: str | None) -> None:
-    """Give the own public key, for people who are to trust your records."""
+    """Export your public key, for people who need to trust your records."""
     keyring = api.keyring()
     if output is None:
         click.echo(keyring.signing().public)

@@ -15,17 +15,17 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def names_of(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """Return column names that are separated by commas; the callback of such options."""
+    """Split comma-separated column names; the callback of such options."""
     if value is None:
         return None
     names = tuple(name.strip() for name in value.split(","))
     if not all(names):
-        raise click.BadParameter(f"column names separated by commas were expected, got {value!r}")
+        raise click.BadParameter(f"expected comma-separated column names, got {value!r}")
     return names
 
 
 ROLES = (
-    click.option("--outcome", metavar="COLUMN", help="Column of the outcome."),
+    click.option("--outcome", metavar="COLUMN", help="Outcome column."),
     click.option(
         "--favorable",
         metavar="VALUE",
@@ -38,34 +38,45 @@ ROLES = (
     click.option("--query", metavar="COLUMN", help="Column that says which rows are ranked together."),
     click.option("--protected", callback=names_of, metavar="A,B", help="Protected attributes."),
     click.option(
-        "--mediators", callback=names_of, metavar="A,B", help="Features on a causal path from them."
+        "--mediators",
+        callback=names_of,
+        metavar="A,B",
+        help="Features on a causal path from the protected attributes to the outcome.",
     ),
     click.option(
-        "--resolving", callback=names_of, metavar="A,B", help="Mediators whose influence is accepted."
+        "--resolving",
+        callback=names_of,
+        metavar="A,B",
+        help="Mediators whose influence is accepted as legitimate.",
     ),
-    click.option("--proxies", callback=names_of, metavar="A,B", help="Features that stand in for them."),
-    click.option("--ignore", callback=names_of, metavar="A,B", help="Columns to leave out altogether."),
+    click.option(
+        "--proxies",
+        callback=names_of,
+        metavar="A,B",
+        help="Features that are proxies for the protected attributes.",
+    ),
+    click.option("--ignore", callback=names_of, metavar="A,B", help="Columns to ignore entirely."),
     click.option(
         "--allow-feature",
         callback=names_of,
         metavar="A,B",
-        help="Features that tell the outcome almost perfectly and are known before the decision: no label leaks.",
+        help="Features that predict the outcome almost perfectly but are known before the decision, so are not label leaks.",
     ),
     click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
-    click.option("--row-id", "key", metavar="COLUMN", help="Column that identifies a row."),
+    click.option("--row-id", "key", metavar="COLUMN", help="Column that identifies each row."),
     click.option(
         "--bins",
         "cuts",
         multiple=True,
         metavar="COLUMN=N,N",
-        help="Upper bounds of the groups of a numeric attribute, e.g. age=25.",
+        help="Bin edges (upper bounds) of a numeric protected attribute, e.g. age=25.",
     ),
     click.option(
-        "--protected-in-model", is_flag=True, help="Let the model read the protected attributes as features."
+        "--protected-in-model", is_flag=True, help="Use the protected attributes as model features."
     ),
 )
 model_option = click.option(
-    "--model", metavar="FILE", help="Your own fitted model, as skops.io.dump wrote it; nothing is unpickled."
+    "--model", metavar="FILE", help="Your own fitted model, saved with skops.io.dump; nothing is unpickled."
 )
 constraint_option = click.option(
     "--constraint",
@@ -80,14 +91,14 @@ notion_option = click.option(
     type=click.Choice(NOTIONS),
     default="demographic_parity",
     show_default=True,
-    help="Notion of fairness to work towards.",
+    help="Fairness notion to target.",
 )
 policy_option = click.option(
     "--policy",
     default="playbook",
     show_default=True,
     metavar="NAME|FILE",
-    help="Gates, decisions and rollbacks.",
+    help="Policy with gates, decisions and rollbacks: a name or a YAML file.",
 )
 learner_option = click.option(
     "--learner",
@@ -100,7 +111,7 @@ seed_option = click.option(
     type=click.IntRange(0, LARGEST_SEED),
     default=0,
     show_default=True,
-    help="Seed of everything random.",
+    help="Random seed.",
 )
 
 
@@ -112,12 +123,12 @@ cv_option = click.option(
 
 
 def spares_inputs(*outputs: str) -> Callable[[Command], Command]:
-    """Add --force, without which a command does not write over a file that it reads.
+    """Add --force, without which a command does not overwrite a file that it reads.
 
     Parameters
     ----------
     *outputs : str
-        The parameters that name what is written. All others may name a file that is read, also in the
+        Names of the parameters that hold output paths. All others may name input files, also in the
         form ``FILE:COLUMN``.
     """
 
@@ -142,19 +153,19 @@ def spares_inputs(*outputs: str) -> Callable[[Command], Command]:
         is_flag=True,
         expose_value=False,
         callback=check,
-        help="Write over a file that is read, where an output is the same file.",
+        help="Allow an output to overwrite an input file.",
     )
 
 
 def role_options(command: Command) -> Command:
-    """Add the options that say what each column is for."""
+    """Add the options that assign roles to columns."""
     for option in reversed(ROLES):
         command = option(command)
     return command
 
 
 def roles_of(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the roles out of a command's options, those that were given."""
+    """Remove the roles from a command's options and return those that were set."""
     given = {
         "outcome": options.pop("outcome"),
         "favorable": options.pop("favorable"),
@@ -175,15 +186,15 @@ def roles_of(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def required(roles: dict[str, Any]) -> dict[str, Any]:
-    """Return the roles, which must name outcome and protected attributes."""
+    """Return the roles; raise if outcome or protected attributes are missing."""
     for name in ("outcome", "protected"):
         if name not in roles:
-            raise click.UsageError(f"give --{name}: without it there is nothing to compare")
+            raise click.UsageError(f"--{name} is required: without it there are no groups to compare")
     return roles
 
 
 def cuts_of(words: Iterable[str]) -> dict[str, tuple[float, ...]]:
-    """Return cut points from words of the form ``age=25`` or ``age=25,60``."""
+    """Parse bin edges of the form ``age=25`` or ``age=25,60``."""
     out: dict[str, tuple[float, ...]] = {}
     for word in words:
         name, found, bounds = word.partition("=")
@@ -192,6 +203,6 @@ def cuts_of(words: Iterable[str]) -> dict[str, tuple[float, ...]]:
         except ValueError:
             numbers = ()
         if not found or not name or not numbers or not all(map(math.isfinite, numbers)):
-            raise UsageError(f"--bins takes COLUMN=NUMBER[,NUMBER], got {word!r}")
+            raise UsageError(f"--bins expects COLUMN=NUMBER[,NUMBER], got {word!r}")
         out[name] = numbers
     return out

@@ -1,7 +1,8 @@
-"""Where output goes: results to stdout, messages and progress to stderr, JSON alone on stdout.
+"""Output streams: results to stdout, messages and progress to stderr; with --json only JSON on stdout.
 
-What is shown passes one console, which takes no text for markup, shows control characters as their codes
-and a text on one line: no name of a group and no message of a plugin acts on a terminal or poses as a line of ours. Data (JSON, YAML, CSV) are printed as they are.
+All text goes through one console, which interprets no markup, prints control characters as escape codes and keeps
+each text on one line, so that no group name or plugin message can control the terminal or imitate our output.
+Data (JSON, YAML, CSV) are printed unchanged.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from rich.text import Text
 from fairmend.core.text.escaping import json_text, visible
 
 as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON to stdout, and nothing else there."
+    "--json", "as_json", is_flag=True, help="Print one JSON document to stdout and nothing else."
 )
 
 
 class PlainConsole(Console):
-    """A console on which no text acts; styles are given as :func:`styled` text."""
+    """A console that interprets no markup or control characters; styles come from :func:`styled`."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return a text on one line, cleaned before it is measured, so that tables stay aligned."""
+        """Return text on one line, escaped before its width is measured, so that tables stay aligned."""
         return super().render_str(_line(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield what is rendered, cleaned whatever way it took."""
+        """Yield rendered segments, escaped regardless of where they come from."""
         for segment in super().render(renderable, options):
             clean = segment.text if segment.control else visible(segment.text)
             yield Segment(clean, segment.style, segment.control)
@@ -53,12 +54,12 @@ def _console(stderr: bool) -> Console:
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
-    """Return text of parts, each a text or a text with its style, such as ``("done", "bold")``."""
+    """Return text from parts, each a string or a string with its style, such as ``("done", "bold")``."""
     return Text.assemble(*(_line(p) if isinstance(p, str) else (_line(p[0]), p[1]) for p in parts))
 
 
 def lines(texts: Iterable[str]) -> Text:
-    """Return text of several lines; elsewhere a text of several lines is shown on one."""
+    """Return text that keeps its line breaks; by default line breaks are replaced."""
     return Text("\n").join(styled(text) for text in texts)
 
 
@@ -67,7 +68,7 @@ def _line(text: str) -> str:
 
 
 def to_json(value: Any) -> str:
-    """Return JSON as it is printed and written: indented, NaN not allowed."""
+    """Return indented JSON; NaN is not allowed."""
     return json_text(value)
 
 
@@ -77,12 +78,12 @@ def print_json(value: Any) -> None:
 
 
 def print_line(text: str) -> None:
-    """Print a line to stdout, however long it is."""
+    """Print a line to stdout without wrapping it."""
     click.echo(_line(text))
 
 
 def print_data(text: str) -> None:
-    """Print data to stdout as they are; as UTF-8 where the encoding of stdout cannot hold them."""
+    """Print data to stdout unchanged; as UTF-8 if the encoding of stdout cannot represent them."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

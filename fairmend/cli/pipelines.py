@@ -27,26 +27,34 @@ if TYPE_CHECKING:
     from fairmend.api import RunRecord
 
 report_option = click.option(
-    "--report", metavar="FOLDER", help="Write the validation report, its plots and the record there."
+    "--report", metavar="FOLDER", help="Write the validation report, its plots and the record to this folder."
 )
 
 
 @click.command()
-@click.option("--findings", metavar="AUDIT", help="JSON file that an audit wrote; a sweep holds its own.")
-@click.option("--sweep", metavar="SWEEP", help="JSON file that a sweep wrote, to begin with what it chose.")
+@click.option(
+    "--findings",
+    metavar="AUDIT",
+    help="Audit to start from: the JSON file written by fairmend audit; a sweep includes its own.",
+)
+@click.option(
+    "--sweep",
+    metavar="SWEEP",
+    help="JSON file written by fairmend sweep, to start from the candidate it selected.",
+)
 @constraint_option
 @notion_option
 @policy_option
 @learner_option
 @seed_option
-@click.option("--name", default="pipeline", show_default=True, help="What to call the pipeline.")
-@click.option("--output", "-o", metavar="FILE", help="Write the pipeline there; else it is printed.")
+@click.option("--name", default="pipeline", show_default=True, help="Name of the pipeline.")
+@click.option("--output", "-o", metavar="FILE", help="Write the pipeline to this file instead of stdout.")
 @click.option(
     "--diagram",
     "drawings",
     multiple=True,
     metavar="FILE",
-    help="Draw it with its gates, decisions and rollbacks: .mmd (Mermaid), .png or .svg; may be repeated.",
+    help="Draw the pipeline with its gates, decisions and rollbacks: .mmd (Mermaid), .png or .svg; repeatable.",
 )
 @as_json
 @spares_inputs("output", "drawings")
@@ -63,13 +71,13 @@ def compose(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Compose a pipeline from an audit: steps with reasons and alternatives, as YAML to read and edit."""
+    """Compose a pipeline from an audit: steps with reasons and alternatives, as YAML to review and edit."""
     for drawing in drawings:
         api.check_drawing_name(drawing)
     swept = None if sweep is None else api.load_sweep(sweep)
     source = findings or swept
     if source is None:
-        raise click.UsageError("give --findings, or a --sweep")
+        raise click.UsageError("--findings or --sweep is required")
     if swept is not None:
         _settled(ctx, ("constraints", "notion", "learner", "seed"), "sweep")
     spec = api.compose(source, sweep=swept, constraints=constraints, notion=notion, **options)
@@ -92,14 +100,14 @@ def compose(
 @click.option(
     "--scores",
     metavar="[FILE:]COLUMN",
-    help="Instead of a model its probabilities of the favorable outcome.",
+    help="Predicted probabilities of the favorable outcome, instead of a model.",
 )
 @click.option(
     "--scores-threshold",
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
-    help="Where decisions on --scores become favorable.",
+    help="Threshold on --scores at and above which a decision is favorable.",
 )
 @constraint_option
 @notion_option
@@ -109,14 +117,14 @@ def compose(
 @click.option(
     "--assume-approved",
     is_flag=True,
-    help="Take every approval as given and mark the record so; for demonstrations.",
+    help="Assume every approval and mark the record accordingly; for demonstrations.",
 )
 @click.option(
     "--save/--no-save",
     "store",
     default=True,
     show_default=True,
-    help="Keep the run (in FAIRMEND_HOME, else .fairmend), so that it can be resumed, approved and deployed.",
+    help="Store the run (in FAIRMEND_HOME, default .fairmend), so that it can be resumed, approved and deployed.",
 )
 @cv_option
 @click.option(
@@ -124,7 +132,7 @@ def compose(
     metavar="[URI]",
     is_flag=False,
     flag_value="",
-    help="Also log the run to MLflow, e.g. sqlite:///mlflow.db; without URI, to MLFLOW_TRACKING_URI.",
+    help="Also log the run to MLflow, e.g. sqlite:///mlflow.db; without a URI, MLFLOW_TRACKING_URI is used.",
 )
 @report_option
 @as_json
@@ -139,13 +147,13 @@ def run(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Run a pipeline on data; without one: audit, recommend, compose, and run what comes of it.
+    """Run a pipeline on data; without a pipeline: audit, recommend, compose and run the result.
 
-    The baseline is --model or --scores, else a model is trained. Techniques that retrain train the
-    learner, not your model; -c retraining=false keeps your model.
+    The baseline is --model or --scores if given, otherwise a model is trained. Techniques that retrain
+    use --learner, not your model; -c retraining=false keeps your model.
 
-    Exit codes: 0 deployable; 1 an error; 2 usage; 3 waits for an approval; 4 escalated, a gate failed, or
-    the policy was passed and demands too little to call the result deployable.
+    Exit codes: 0 deployable; 1 error; 2 usage error; 3 waiting for approval; 4 escalated, a gate failed, or
+    the policy passed but requires too little for the result to be called deployable.
     """
     roles = roles_of(options)
     if pipeline is None:
@@ -159,11 +167,13 @@ def run(
 
 
 def _settled(ctx: click.Context, names: tuple[str, ...], by: str) -> None:
-    """Refuse options that a composed pipeline, or a sweep, has settled already."""
+    """Reject options that a composed pipeline or a sweep already sets."""
     for name in names:
         if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
             option = name.removesuffix("s") if name == "constraints" else name
-            raise click.UsageError(f"--{option} is settled by the {by}; edit the file, or leave the {by} out")
+            raise click.UsageError(
+                f"--{option} is already set by the {by}; edit the file, or run without the {by}"
+            )
 
 
 @click.command()
@@ -172,7 +182,7 @@ def _settled(ctx: click.Context, names: tuple[str, ...], by: str) -> None:
     type=click.IntRange(100, 5_000_000),
     default=30_000,
     show_default=True,
-    help="Applications to draw.",
+    help="Number of applications to generate.",
 )
 @constraint_option
 @notion_option
@@ -183,13 +193,13 @@ def _settled(ctx: click.Context, names: tuple[str, ...], by: str) -> None:
     "--assume-approved/--wait-for-approval",
     default=True,
     show_default=True,
-    help="Take every approval as given, or end where people must decide.",
+    help="Assume every approval, or stop where people must decide.",
 )
 @cv_option
 @report_option
 @as_json
 def demo(rows: int, report: str | None, as_json: bool, **options: Any) -> int:
-    """Run the whole way on an invented bank whose bias is known; no data is needed."""
+    """Run the full workflow on synthetic bank data with known bias; no data is needed."""
     with Progress(err()) as progress:
         example = api.load_dataset("bank", rows=rows, seed=options["seed"])
         record = api.run(None, example, observer=progress.tell, **options)
@@ -197,7 +207,7 @@ def demo(rows: int, report: str | None, as_json: bool, **options: Any) -> int:
 
 
 def finish(record: RunRecord, report: str | None, as_json: bool) -> int:
-    """Write and print what a run leaves behind, and return its exit code."""
+    """Write and print the results of a run, and return its exit code."""
     if report is not None:
         err().print(f"wrote {api.report(record, report)}")
     if as_json:
@@ -210,14 +220,14 @@ def finish(record: RunRecord, report: str | None, as_json: bool) -> int:
 
 
 def print_record(record: RunRecord) -> None:
-    """Print the verdict table, where the run ended and why, and on escalation the options."""
+    """Print the verdict table, the outcome of the run and its reason, and on escalation the options."""
     from fairmend.reports import findings_table, rest_of, verdict_rows, verdict_table, worse
 
     console = out()
     console.print(verdict_table(record.baseline, record.final, record.tests))
     price = worse(verdict_rows(record.baseline, record.final, record.tests))
     if price:
-        console.print(f"Worse beyond chance: {'; '.join(price)}")
+        console.print(f"Significantly worse: {'; '.join(price)}")
     if record.findings:
         console.print(findings_table(record.findings))
     if left := rest_of(record.findings):
@@ -226,7 +236,7 @@ def print_record(record: RunRecord) -> None:
         console.print(line)
     console.print(f"Policy: {record.policy.text}")
     if record.policy.weaker_than_playbook:
-        console.print("The policy demands less than the playbook:")
+        console.print("The policy requires less than the playbook:")
     for weakness in record.policy.weaker_than_playbook:
         console.print(f"  - {weakness}")
     console.print(styled((record.status, "bold"), f": {record.reason}"))
@@ -237,4 +247,4 @@ def print_record(record: RunRecord) -> None:
     for note in record.notes:
         console.print(f"Note: {note}")
     if any(a.by == "assumed" for a in record.approvals):
-        console.print("Note: approvals were assumed for this demonstration; nobody has given them.")
+        console.print("Note: approvals were assumed for this demonstration; nobody actually gave them.")

@@ -1,4 +1,4 @@
-"""Show what is installed and how it fares, check techniques, and begin a package of one's own."""
+"""List installed plugins, check techniques, and create a new plugin package."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ MARKS = {
 
 @click.group()
 def plugin() -> None:
-    """Show what is installed, check techniques, and begin a package of one's own."""
+    """List installed plugins, check techniques, and create a new plugin package."""
 
 
 @plugin.command("list")
 @as_json
 def list_(as_json: bool) -> int:
-    """List the plugins: name, source, version, what they contribute, and why one was left out.
+    """List plugins with source, version, contributions, and the reason if one was not loaded.
 
-    Exit codes: 0 all are well; 1 one is broken, wholly or in part.
+    Exit codes: 0 all plugins work; 1 at least one is broken, in whole or in part.
     """
     from rich import box
     from rich.table import Table
@@ -67,12 +67,12 @@ def list_(as_json: bool) -> int:
 def check(target: str | None, everything: bool, as_json: bool) -> int:
     """Run the conformance suite on techniques.
 
-    PACKAGE_OR_PATH is an installed plugin or distribution, a module, the folder of a package that need
-    not be installed, or a Python file. Exit codes: 0 all checks pass or are exempt; 1 an error; 4 a check
+    PACKAGE_OR_PATH is an installed plugin or distribution, a module, a package folder (installed or
+    not), or a Python file. Exit codes: 0 all checks pass or are exempt; 1 error; 4 at least one check
     fails.
     """
     if everything == (target is not None):
-        raise click.UsageError("give either PACKAGE_OR_PATH or --all")
+        raise click.UsageError("expected either PACKAGE_OR_PATH or --all")
     console = err()
     with console.status(styled("checking")) as status:
         found = api.check_techniques(
@@ -87,7 +87,7 @@ def check(target: str | None, everything: bool, as_json: bool) -> int:
 
 
 def _print_table(found: list[Conformance]) -> None:
-    """Print techniques against checks, then what failed and what is exempt, with the reasons."""
+    """Print a table of techniques by checks, then failures and exemptions with their reasons."""
     from rich.table import Table
 
     console = out()
@@ -105,9 +105,7 @@ def _print_table(found: list[Conformance]) -> None:
         table.add_row(one.slug, *(status.get(name, "") for name in names), f"{count}/{len(one.outcomes)}")
     console.print(table)
     console.print("Checks: " + ", ".join(f"{place} {name}" for place, name in enumerate(names, start=1)))
-    console.print(
-        "Marks: · passed, F failed, f failed for the same reason, e exempt; a blank says that the check is not meant for it."
-    )
+    console.print("Marks: · passed, F failed, f failed for the same reason, e exempt, blank not applicable.")
     for title, wanted in (("Failed", "failed"), ("Exempt", "exempt")):
         lines = [
             f"  {one.slug} {o.check}: {o.message}"
@@ -129,13 +127,13 @@ def _print_table(found: list[Conformance]) -> None:
     default=".",
     show_default=True,
     metavar="FOLDER",
-    help="Where the folder of the package goes.",
+    help="Folder in which to create the package.",
 )
 @as_json
 def new(name: str, stage: str, folder: str, as_json: bool) -> None:
-    """Write a package with a technique that works and passes the suite, to start from.
+    """Create a plugin package with a working technique that passes the conformance suite, as a starting point.
 
-    NAME is lower case words joined by hyphens, first that of its owner, e.g. acme-my-technique.
+    NAME consists of lower-case words joined by hyphens, starting with the owner, e.g. acme-my-technique.
     """
     written = api.new_plugin(name, stage, folder)
     if as_json:

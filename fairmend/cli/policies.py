@@ -1,4 +1,4 @@
-"""Policies: show, check and compare them."""
+"""Policies: show, validate and compare them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def policy() -> None:
-    """Show, check and compare the policies by which runs are judged."""
+    """Show, validate and compare the policies that runs are evaluated against."""
 
 
 @policy.command()
 @click.argument("name", default="playbook")
 @as_json
 def show(name: str, as_json: bool) -> None:
-    """Show gates, bounds, sources and readings of a policy, by its name or file."""
+    """Show the gates, bounds, sources and interpretation of a policy, given by name or file."""
     from rich.table import Table
 
     found = api.load_policy(name)
@@ -51,14 +51,14 @@ def show(name: str, as_json: bool) -> None:
 @policy.command()
 @click.argument("name")
 def check(name: str) -> None:
-    """Check a policy file: schema, metrics, bounds and decisions, and where it demands less than the playbook."""
+    """Validate a policy file: schema, metrics, bounds and decisions, and where it requires less than the playbook."""
     found = api.load_policy(name)
     identity = api.identify_policy(found)
     checks = plural(sum(len(gate.checks) for gate in found.gates), "check")
     out().print(f"{identity.text} is valid: {checks} at {plural(len(found.gates), 'gate')}")
-    _tell_weaker(identity.weaker_than_playbook, "It demands less than the playbook:")
+    _tell_weaker(identity.weaker_than_playbook, "It requires less than the playbook:")
     for notion, lacking in api.not_deployable(found).items():
-        out().print(f"No run for {notion} can end as deployable: {'; '.join(lacking)}")
+        out().print(f"No run that targets {notion} can be deployable: {'; '.join(lacking)}")
 
 
 @policy.command()
@@ -66,7 +66,7 @@ def check(name: str) -> None:
 @click.argument("second")
 @as_json
 def diff(first: str, second: str, as_json: bool) -> None:
-    """Show in what two policies differ, and where each demands less than the other."""
+    """Show the differences between two policies, and where each requires less than the other."""
     from rich.table import Table
 
     found = api.compare_policies(first, second)
@@ -77,8 +77,8 @@ def diff(first: str, second: str, as_json: bool) -> None:
     for place, (x, y) in found.changed.items():
         table.add_row(place, str(x), str(y))
     out().print(table)
-    _tell_weaker(found.first_weaker, f"{first} demands less than {second}:")
-    _tell_weaker(found.second_weaker, f"{second} demands less than {first}:")
+    _tell_weaker(found.first_weaker, f"{first} requires less than {second}:")
+    _tell_weaker(found.second_weaker, f"{second} requires less than {first}:")
 
 
 def _tell_weaker(found: Sequence[Weakness], title: str) -> None:

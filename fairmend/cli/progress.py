@@ -1,4 +1,4 @@
-"""Live progress on stderr: a line for each thing done, and a clock for what is being done."""
+"""Live progress on stderr: one line per completed event, and a timer for the current one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ STYLES = {"passed": "green", "failed": "red", "insufficient evidence": "yellow",
 
 
 class Progress:
-    """Print the events of an audit or a run as they come.
+    """Print the events of an audit or a run as they occur.
 
-    On a terminal, what is under way stands below them with a clock; elsewhere there are plain lines.
+    On a terminal the current activity is shown below them with a timer; otherwise plain lines are printed.
 
     Parameters
     ----------
     console : Console
-        Where to print.
+        Console to print to.
     """
 
     def __init__(self, console: Console) -> None:
@@ -74,8 +74,8 @@ class Progress:
     def _sweep(self, event: dict[str, Any]) -> None:
         rows = ", ".join(f"{part} {n:,}" for part, n in event["rows"].items())
         self._line(
-            f"sweep: {plural(event['candidates'], 'candidate')}, {event['kept']} of them known, "
-            f"{plural(event['left_out'], 'technique')} left out; rows: {rows}"
+            f"sweep: {plural(event['candidates'], 'candidate')}, {event['kept']} of them already computed, "
+            f"{plural(event['excluded'], 'technique')} excluded; rows: {rows}"
         )
         self._now("first candidates")
 
@@ -94,7 +94,7 @@ class Progress:
         self._line((event["stage"], "bold"), again)
 
     def _step_start(self, event: dict[str, Any]) -> None:
-        rest = f" (about {event['rest']:.0f} s of steps to go)" if event["rest"] >= 1 else ""
+        rest = f" (about {event['rest']:.0f} s of steps remaining)" if event["rest"] >= 1 else ""
         self._now(f"{event['stage']}: {event['slug']}{rest}")
 
     def _step(self, event: dict[str, Any]) -> None:
@@ -124,11 +124,11 @@ class Progress:
 
     def _simplification(self, event: dict[str, Any]) -> None:
         self._line(f"ablation: {event['reason']}")
-        self._now("final figures on the test data")
+        self._now("final metrics on the test data")
 
     def _fold(self, event: dict[str, Any]) -> None:
         self._now(f"cross-validation: {event['place']} of {event['of']} folds")
-        words = {True: "target held", False: "target missed", None: "insufficient evidence"}
+        words = {True: "target met", False: "target missed", None: "insufficient evidence"}
         how = f"failed: {event['reason']}" if event["failed"] else words[event["held"]]
         self._line(f"cross-validation: fold {event['place']} of {event['of']}: {how}")
 

@@ -1,4 +1,4 @@
-"""Runs that are kept: status, resume, approve, verify, report, predict."""
+"""Stored runs: status, resume, approve, verify, report, predict."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fairmend.core.text.words import plural
 @click.argument("run_id", metavar="[RUN]", required=False)
 @as_json
 def status(run_id: str | None, as_json: bool) -> None:
-    """List the runs that are kept, or show how one stands and what it waits for; RUN may be 'latest'."""
+    """List stored runs, or show the status of one and what it is waiting for; RUN may be 'latest'."""
     from rich.table import Table
 
     shown = api.status(run_id)
@@ -37,7 +37,7 @@ def status(run_id: str | None, as_json: bool) -> None:
 @report_option
 @as_json
 def resume(run_id: str, report: str | None, as_json: bool) -> int:
-    """Go on with a run that was cut off or waited; what was finished is read, not computed."""
+    """Resume an interrupted or waiting run; completed steps are loaded, not recomputed."""
     with Progress(err()) as progress:
         record = api.resume(run_id, observer=progress.tell)
     return finish(record, report, as_json)
@@ -45,25 +45,25 @@ def resume(run_id: str, report: str | None, as_json: bool) -> int:
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--gate", required=True, help="Which gate, e.g. gate-4.")
-@click.option("--role", required=True, help="In which role, e.g. 'product owner'.")
-@click.option("--by", required=True, metavar="NAME", help="Who decides.")
+@click.option("--gate", required=True, help="Gate, e.g. gate-4.")
+@click.option("--role", required=True, help="Role of the person, e.g. 'product owner'.")
+@click.option("--by", required=True, metavar="NAME", help="Name of the person who decides.")
 @click.option("--reject", is_flag=True, help="Record a rejection instead of an approval.")
 @click.option("--note", default="", help="Why.")
 @click.option(
     "--answer",
     default="",
     metavar="TEXT",
-    help="How the objection of another person's rejection was answered, which this approval overrules.",
+    help="How the objection of another person's rejection was resolved; required to override it.",
 )
 @as_json
 def approve(
     run_id: str, gate: str, role: str, by: str, reject: bool, note: str, answer: str, as_json: bool
 ) -> None:
-    """Record a person's decision on a gate; fairmend resume then goes on.
+    """Approve or reject a gate; then continue with fairmend resume.
 
-    A rejection holds until the same person approves, or another person's approval says how the objection was
-    answered (--answer).
+    A rejection stands until the same person approves, or until another person approves and states how the
+    objection was resolved (--answer).
     """
     decision: dict[str, Any] = {
         "gate": gate,
@@ -79,7 +79,7 @@ def approve(
         print_json({"run_id": stored.run_id, **decision})
     else:
         out().print(
-            f"{gate} of {stored.run_id} {word} by {by} ({role}); go on with: fairmend resume {stored.run_id}"
+            f"{gate} of {stored.run_id} {word} by {by} ({role}); continue with: fairmend resume {stored.run_id}"
         )
 
 
@@ -90,22 +90,24 @@ def approve(
     "keys",
     multiple=True,
     metavar="PUBLIC",
-    help="Believe this key alone (digits, file, or name of a trusted key); may be repeated.",
+    help="Accept only this key (hex digits, file, or name of a trusted key); repeatable.",
 )
 @click.option(
     "--anchor",
     metavar="HEAD|FILE",
-    help="Check that a head that was kept elsewhere is part of the record.",
+    help="Check that this log head, saved elsewhere, is part of the record.",
 )
-@click.option("--write-anchor", metavar="FILE", help="Write the head there, to be kept out of the store.")
+@click.option(
+    "--write-anchor", metavar="FILE", help="Write the log head to this file, to be kept outside the store."
+)
 @as_json
 def verify(
     run_id: str, keys: tuple[str, ...], anchor: str | None, write_anchor: str | None, as_json: bool
 ) -> None:
-    """Check the signed log of a run, its record and its files; anything changed is an error.
+    """Verify the signed log, the record and the files of a run; any change is an error.
 
-    Believed are your own key and those you trust (fairmend keys). A store that was set back to an earlier
-    state as a whole is found by --anchor alone.
+    Your own key and the keys you trust (fairmend keys) are accepted. Only --anchor detects a store that was
+    restored to an earlier state as a whole.
     """
     found = api.verify(run_id, keys=keys)
     if anchor is not None:
@@ -127,9 +129,9 @@ def verify(
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--output", "-o", required=True, metavar="FOLDER", help="Write the report there.")
+@click.option("--output", "-o", required=True, metavar="FOLDER", help="Write the report to this folder.")
 def report(run_id: str, output: str) -> int:
-    """Write the validation report of a run that is kept; one that was cut off is brought to its end first."""
+    """Write the validation report of a stored run; an interrupted run is completed first."""
     record = api.load_run(run_id)
     if record is None:
         with Progress(err()) as progress:
@@ -145,16 +147,16 @@ def report(run_id: str, output: str) -> int:
     "--output",
     "-o",
     metavar="FILE",
-    help="Write score and decision a row there, as CSV (also .csv.gz) or Parquet; else to stdout, as CSV.",
+    help="Write the score and decision for each row to this CSV (also .csv.gz) or Parquet file; default: CSV on stdout.",
 )
 @click.option(
     "--even-so",
     is_flag=True,
-    help="Apply the rule also of a run that is not deployable; a column run_status then says so in each row.",
+    help="Apply the rule even if the run is not deployable; the column run_status then says so in each row.",
 )
 @spares_inputs("output")
 def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
-    """Apply the rule of a deployable run to new rows: the score and the decision, 1 the favorable one."""
+    """Apply the decision rule of a deployable run to new data: score and decision per row, 1 is favorable."""
     import warnings
 
     from fairmend.core.errors import DataWarning
@@ -165,7 +167,7 @@ def predict(run_id: str, data: str, output: str | None, even_so: bool) -> None:
     told = [str(w.message) for w in remarks if issubclass(w.category, DataWarning)]
     if "run_status" in found:
         told.insert(
-            0, f"{run_id} is not deployable ({found['run_status'].iloc[0]}); nothing may rest on this"
+            0, f"{run_id} is not deployable ({found['run_status'].iloc[0]}); do not use these decisions"
         )
     for text in dict.fromkeys(told):
         click.echo(f"fairmend: warning: {one_line(text, limit=1000)}", err=True)

@@ -1,4 +1,4 @@
-"""Streams that neither an encoding nor a reader that goes away can break."""
+"""Output streams that survive unencodable characters and closed pipes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import IO, cast
 
 
 class _Steady(io.FileIO):
-    """A file that goes on taking what is written once its reader is gone, as with ``fairmend ... | head``.
+    """A file that discards output once its reader has closed the pipe, as with ``fairmend ... | head``.
 
-    A command then ends with the exit code of its verdict, as if all had been read.
+    The command then exits with the code of its verdict, as if everything had been read.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -18,7 +18,7 @@ class _Steady(io.FileIO):
         self._gone = False
 
     def write(self, data: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]
-        """Write what the reader takes; after it has gone, nothing."""
+        """Write to the reader; discard everything after it has closed the pipe."""
         if not self._gone:
             try:
                 return super().write(data)
@@ -28,7 +28,7 @@ class _Steady(io.FileIO):
 
 
 def steady_streams() -> None:
-    """Make stdout and stderr write what their encoding lacks as its code, and outlive their readers."""
+    """Make stdout and stderr escape unencodable characters and survive closed pipes."""
     sys.stdout = _steady(sys.stdout)
     sys.stderr = _steady(sys.stderr)
 

@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     from fairmend.api import Sweep
 
 
-SHOWN = 6  # columns of the table that fit on a screen; a report has them all
+SHOWN = 6  # columns that fit on a terminal; the report has all of them
 
 
 @click.command()
 @click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
 @role_options
-@click.option("--findings", metavar="AUDIT", help="JSON file that an audit wrote; else the data are audited.")
+@click.option(
+    "--findings",
+    metavar="AUDIT",
+    help="JSON file written by fairmend audit; by default the data are audited.",
+)
 @constraint_option
 @notion_option
 @policy_option
@@ -43,33 +47,33 @@ SHOWN = 6  # columns of the table that fit on a screen; a report has them all
     type=click.IntRange(1, 3),
     default=2,
     show_default=True,
-    help="Most techniques in a combination.",
+    help="Maximum number of techniques in a combination.",
 )
 @click.option(
-    "--exclude", "without", callback=names_of, metavar="ID,ID", help="Techniques to leave out, by id or slug."
+    "--exclude", "without", callback=names_of, metavar="ID,ID", help="Techniques to exclude, by id or slug."
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1, 1024),
     metavar="N",
-    help="Processes; by default one a core, or a thread of the cluster.",
+    help="Number of processes; default: one per core, or one per thread of the cluster.",
 )
-@click.option("--dask", metavar="ADDRESS", help="Compute on the Dask cluster of this scheduler.")
+@click.option("--dask", metavar="ADDRESS", help="Compute on the Dask cluster with this scheduler address.")
 @click.option(
     "--save/--no-save",
     "store",
     default=True,
     show_default=True,
-    help="Keep outcomes (in FAIRMEND_HOME, else .fairmend), so that a sweep goes on where it was cut off.",
+    help="Store results (in FAIRMEND_HOME, default .fairmend), so that an interrupted sweep can be resumed.",
 )
+@click.option("--recompute", "fresh", is_flag=True, help="Discard stored results and recompute everything.")
+@click.option("--output", "-o", metavar="FILE", help="Write the sweep to this file, as JSON.")
 @click.option(
-    "--recompute", "fresh", is_flag=True, help="Forget the outcomes that are kept, and compute all anew."
+    "--pipeline",
+    metavar="FILE",
+    help="Write a pipeline that starts with the selected candidate to this file.",
 )
-@click.option("--output", "-o", metavar="FILE", help="Write the sweep there, as JSON.")
-@click.option(
-    "--pipeline", metavar="FILE", help="Write a pipeline there that begins with the chosen candidate."
-)
-@click.option("--report", metavar="FOLDER", help="Write the table and the plot of the frontier there.")
+@click.option("--report", metavar="FOLDER", help="Write the table and the frontier plot to this folder.")
 @as_json
 @spares_inputs("output", "pipeline", "report")
 def sweep(
@@ -81,12 +85,12 @@ def sweep(
     without: tuple[str, ...] | None,
     **options: Any,
 ) -> int:
-    """Try every applicable technique and sensible combinations, and find those that no other beats.
+    """Try every applicable technique and sensible combinations, and find the Pareto-optimal ones.
 
-    All figures are of validation data; a run of the pipeline gives the verdict, on test data. Called
-    again it computes only what is missing.
+    All metrics are computed on validation data; the verdict on test data comes from running the pipeline.
+    A repeated sweep computes only what is missing.
 
-    Exit codes: 0 some candidate meets the target; 1 an error; 2 usage; 4 none does.
+    Exit codes: 0 at least one candidate meets the target; 1 error; 2 usage error; 4 none does.
     """
     roles = required(roles_of(options))
     with Progress(err()) as progress:
@@ -113,14 +117,14 @@ def sweep(
 
 def _write_pipeline(found: Sweep, path: str, policy: str) -> None:
     if found.pick is None:
-        err().print(f"{path} is not written: {found.reason}")
+        err().print(f"{path} was not written: {found.reason}")
         return
     api.compose(found, policy=policy).save(path)
     err().print(f"wrote {path}")
 
 
 def print_sweep(found: Sweep) -> None:
-    """Print the candidates with their figures, what failed, what was left out, and what is chosen."""
+    """Print the candidates with their metrics, failures, exclusions, and the selected candidate."""
     from rich import box
     from rich.table import Table
 
@@ -137,7 +141,7 @@ def print_sweep(found: Sweep) -> None:
         if candidate.status == "failed":
             console.print(f"Failed: {candidate.name}: {candidate.reason}")
     for excluded in found.excluded:
-        console.print(f"Left out: {excluded.slug} ({excluded.technique_id}): {excluded.reason}")
+        console.print(f"Excluded: {excluded.slug} ({excluded.technique_id}): {excluded.reason}")
     for note in found.notes:
         console.print(f"Note: {note}")
     console.print(styled((found.selected or "none", "bold"), f": {found.reason}"))

@@ -21,11 +21,11 @@ def technique() -> None:
 
 
 @technique.command("list")
-@click.option("--stage", type=click.Choice(STAGES), help="Only this stage.")
+@click.option("--stage", type=click.Choice(STAGES), help="Restrict to this stage.")
 @click.option("--task", type=click.Choice(TASKS), help="Only what serves this kind of outcome.")
 @as_json
 def list_(stage: str | None, task: Task | None, as_json: bool) -> None:
-    """List the techniques that are installed."""
+    """List the installed techniques."""
     entries = [entry for entry in api.list_techniques(task=task) if stage in (None, entry["stage"])]
     if as_json:
         print_json(entries)
@@ -58,7 +58,7 @@ def learners(as_json: bool) -> None:
 @click.argument("name", metavar="ID")
 @as_json
 def show(name: str, as_json: bool) -> None:
-    """Show what a technique does, needs and changes; ID is its number or slug."""
+    """Show what a technique does, requires and modifies; ID is its number or slug."""
     described = api.describe_technique(name)
     if as_json:
         print_json(described)
@@ -108,28 +108,35 @@ def _text(value: Any) -> str:
 @click.argument("name", metavar="ID")
 @click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
 @role_options
+@click.option("--features", callback=names_of, metavar="A,B", help="Features to transform; default: all.")
 @click.option(
-    "--features", callback=names_of, metavar="A,B", help="Features that it acts on; all if none are named."
-)
-@click.option(
-    "--param", "-p", "words", multiple=True, metavar="NAME=VALUE", help="Parameter of the technique."
+    "--param",
+    "-p",
+    "words",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Parameter of the technique, as NAME=VALUE; repeatable.",
 )
 @click.option("--predictions", metavar="[FILE:]COLUMN", help="Decisions of an existing model.")
-@click.option("--scores", metavar="[FILE:]COLUMN", help="Its probabilities of the favorable outcome.")
+@click.option(
+    "--scores", metavar="[FILE:]COLUMN", help="Its predicted probabilities of the favorable outcome."
+)
 @click.option("--graph", metavar="FILE", help="Causal graph: JSON, YAML or Graphviz.")
 @learner_option
 @seed_option
-@click.option("--output", "-o", metavar="FILE", help="Write the result there: a table, or JSON for figures.")
+@click.option(
+    "--output", "-o", metavar="FILE", help="Write the result to this file: a table, or JSON for metrics."
+)
 @as_json
 @spares_inputs("output")
 def run_(
     name: str, data: str, words: tuple[str, ...], output: str | None, as_json: bool, **options: Any
 ) -> None:
-    """Run one technique alone; ID is its number or slug.
+    """Run a single technique; ID is its number or slug.
 
-    Pre-processing writes the table as changed. In- and post-processing train on a seeded split and
-    write score and decision of each row that trained nothing. Evaluation and causal analysis print
-    what they find.
+    Pre-processing writes the transformed table. In- and post-processing train on a seeded split and
+    write the score and decision of each held-out row. Evaluation and causal analysis print their
+    results.
     """
     roles = roles_of(options)
     done = api.run_technique(name, data, parameters=parameters_of(words), output=output, **options, **roles)
@@ -156,7 +163,7 @@ def run_(
 
 
 def print_figures(figures: Mapping[str, Any], depth: int = 0) -> None:
-    """Print what an analysis found, indented by its structure; measured figures on one line each."""
+    """Print the result of an analysis, indented by structure, with one line per metric."""
     for name, value in figures.items():
         lead = f"{'  ' * depth}{name}:"
         if isinstance(value, dict) and value and not _is_figure(value):
@@ -192,14 +199,14 @@ def _short(value: Any) -> str:
 
 
 def parameters_of(words: tuple[str, ...]) -> dict[str, Any]:
-    """Return parameters from words of the form ``name=value``; a value is read as YAML reads it."""
+    """Parse parameters of the form ``name=value``; values are read as YAML."""
     from fairmend.core.text.strict_reading import parse_yaml
 
     out: dict[str, Any] = {}
     for word in words:
         name, found, text = word.partition("=")
         if not found or not name:
-            raise UsageError(f"a parameter has the form name=value, got {word!r}")
+            raise UsageError(f"expected a parameter of the form NAME=VALUE, got {word!r}")
         if name in out:
             raise UsageError(f"the parameter {name!r} is given twice")
         out[name] = parse_yaml(text, f"the value of -p {name}")

@@ -1,4 +1,4 @@
-"""Log a run to MLflow as it goes. What goes wrong there is told once and never stops the run."""
+"""Log a run to MLflow while it runs. Failures are reported once and never stop the run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from fairmend.pipeline.run.state_machine import Observer
 from fairmend.pipeline.spec import PipelineSpec
 
 EXPERIMENT = "fairmend"
-PATIENCE = 30  # seconds for a server to answer at the start
+PATIENCE = 30  # timeout in seconds for the first response of a server
 Answer = TypeVar("Answer")
-# Set where the user has not: a server that is gone must not hold the run up, and nobody else is told of it.
+# Defaults if the user set none: an unreachable server must not block the run; no telemetry.
 SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -38,32 +38,34 @@ class Tracking:
     Parameters
     ----------
     uri : str
-        Where to log, such as ``sqlite:///mlflow.db``; empty for that of MLFLOW_TRACKING_URI. The
-        experiment is that of MLFLOW_EXPERIMENT_NAME, else ``fairmend``.
+        Tracking URI, such as ``sqlite:///mlflow.db``; empty to use MLFLOW_TRACKING_URI. The
+        experiment is MLFLOW_EXPERIMENT_NAME, default ``fairmend``.
 
     Attributes
     ----------
     problem : str or None
-        Why logging was given up, once it was.
+        Why logging stopped, if it did.
 
     Raises
     ------
     MissingExtraError
         MLflow is not installed.
     UsageError
-        No address was given, or nothing can be logged there; nothing is lost at this point.
+        No URI was given, or it is not writable; raised before any work is done.
     """
 
     def __init__(self, uri: str = "") -> None:
         self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI", "")
         if not self.uri:
-            raise UsageError("say where to log: --mlflow sqlite:///mlflow.db, or set MLFLOW_TRACKING_URI")
+            raise UsageError("no tracking URI: use --mlflow sqlite:///mlflow.db, or set MLFLOW_TRACKING_URI")
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         try:
             from mlflow.tracking import MlflowClient
         except ImportError as error:
-            raise MissingExtraError("logging to MLflow needs it: pip install 'fairmend[mlflow]'") from error
+            raise MissingExtraError(
+                "logging to MLflow requires the extra: pip install 'fairmend[mlflow]'"
+            ) from error
         for library in ("mlflow", "alembic"):
             logging.getLogger(library).setLevel(logging.WARNING)
         self.problem: str | None = None
@@ -72,11 +74,11 @@ class Tracking:
         self._gates = self._rollbacks = 0
         try:
             self._client, self._experiment = _answered(lambda: self._connect(MlflowClient), self.uri)
-        except Exception as error:  # whatever the store, its driver or the network brings about
+        except Exception as error:  # the store, its driver or the network may raise anything
             raise UsageError(f"cannot log to MLflow at {_public(self.uri)}: {_said(error)}") from error
 
     def _connect(self, client_class: type[Any]) -> tuple[Any, str]:
-        """Return a client and the id of the experiment, which is made if it is not there."""
+        """Return a client and the id of the experiment, which is created if missing."""
         client = client_class(tracking_uri=self.uri)
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
         found = client.get_experiment_by_name(name)
@@ -86,9 +88,9 @@ class Tracking:
     def mirroring(
         self, spec: PipelineSpec, policy: Policy, data: Dataset, observer: Observer | None
     ) -> Iterator[Observer]:
-        """Begin a run of MLflow and give an observer that logs events and tells the given one.
+        """Start an MLflow run and yield an observer that logs events and forwards them.
 
-        An error within ends the run of MLflow as failed; else :meth:`finish` ends it.
+        An exception inside ends the MLflow run as failed; otherwise :meth:`finish` ends it.
         """
         self._observer = observer
         self._try(lambda: self._begin(spec, policy, data))
@@ -99,7 +101,7 @@ class Tracking:
             raise
 
     def _begin(self, spec: PipelineSpec, policy: Policy, data: Dataset) -> None:
-        """Log what is run, by what it is judged, and on what."""
+        """Log the pipeline, the policy and the data."""
         self._run = self._client.create_run(self._experiment, run_name=spec.name).info.run_id
         about = {
             "pipeline": spec.name,
@@ -116,7 +118,7 @@ class Tracking:
         self._log(params=about)
 
     def finish(self, record: RunRecord) -> None:
-        """Log how the run ended, its figures on the test data, and the record and pipeline as files."""
+        """Log the status of the run, its metrics on the test data, and the record and pipeline as files."""
         whole = record.to_json()
         figures = {
             f"{part}.{name}": figure["value"]
@@ -170,21 +172,21 @@ class Tracking:
         self._try(lambda: self._client.log_batch(self._run, **batch))
 
     def _try(self, work: Callable[[], object]) -> None:
-        """Do something at MLflow; after the first failure nothing more is tried, and the run goes on."""
+        """Call MLflow; after the first failure nothing more is tried, and the run continues."""
         if self.problem is not None:
             return
         try:
             work()
-        except Exception as error:  # whatever the store, its driver or the network brings about
-            self.problem = f"Logging to MLflow at {_public(self.uri)} was given up: {_said(error)}"
+        except Exception as error:  # the store, its driver or the network may raise anything
+            self.problem = f"Logging to MLflow at {_public(self.uri)} stopped: {_said(error)}"
             if self._observer is not None:
                 self._observer({"event": "tracking", "text": self.problem})
 
 
 def _answered(work: Callable[[], Answer], uri: str) -> Answer:
-    """Return what work at an address comes to; a server must answer in time, a file may take its own.
+    """Return the result of a call to MLflow; servers must answer within a timeout, files need not.
 
-    A driver that waits for a server cannot be stopped: its thread is left behind and ends with the process.
+    A driver that waits for a server cannot be stopped: its thread is abandoned and ends with the process.
     """
     if not re.match(r"(?!sqlite|file)[\w+.-]+://", uri):
         return work()
@@ -216,5 +218,5 @@ def _said(error: BaseException) -> str:
 
 
 def _public(text: str) -> str:
-    """Return a text without the names and passwords that addresses may hold."""
+    """Return a text without credentials in URIs."""
     return re.sub(r"//[^/@\s]*@", "//", text)

@@ -16,25 +16,25 @@ def read_model(path: str | Path, plugins: Iterable[str] = ()) -> Any:
     Parameters
     ----------
     path : str or Path
-        What ``skops.io.dump(model, path)`` wrote.
+        File written by ``skops.io.dump(model, path)``.
     plugins : iterable of str
-        Modules of installed third-party plugins, whose own classes are trusted, too.
+        Modules of installed third-party plugins, whose own classes are also trusted.
 
     Raises
     ------
     UsageError
-        There is no such file.
+        The file does not exist.
     DataError
-        It is not of skops, damaged, or too large for a model.
+        It was not saved with skops, is damaged, or is too large.
     RunError
-        It holds a type that no model needs.
+        It contains a type that no model needs.
     """
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"there is no model file {path}; write one with skops.io.dump(model, 'model.skops')")
     try:
         if (size := path.stat().st_size) > MAX_TOTAL:
-            raise DataError(f"{path} has {size:,} bytes; a model file may have {MAX_TOTAL:,}")
+            raise DataError(f"{path} has {size:,} bytes; a model file may have at most {MAX_TOTAL:,}")
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error

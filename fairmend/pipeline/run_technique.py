@@ -1,4 +1,4 @@
-"""One technique alone on a table, without a pipeline around it."""
+"""Run a single technique on a table, without a pipeline."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WEIGHT, ORIGIN = "fairmend_weight", "fairmend_origin"
 
 @dataclass(frozen=True, repr=False)
 class TechniqueResult(Displayed):
-    """What a technique did on its own.
+    """The result of a single technique.
 
     Attributes
     ----------
@@ -48,11 +48,11 @@ class TechniqueResult(Displayed):
     text : str
         What it did, in a sentence.
     figures : dict
-        What it changed or found, for JSON.
+        Its results, for JSON.
     table : DataFrame or None
-        The changed data, or scores and decisions of the rows that trained nothing.
+        The changed data, or scores and decisions of the held-out rows.
     before, after, tests : Measurement, Measurement, Comparison; or None
-        Of a technique that makes decisions: the figures without and with it on these rows.
+        For a technique that makes decisions: the metrics without and with it on these rows.
     graph : CausalGraph or None
         The causal graph that an analysis made.
     task_before, task_after : TaskMeasurement or None
@@ -140,28 +140,28 @@ def run_technique(
     Parameters
     ----------
     technique : type of Technique
-        What to run.
+        The technique.
     frame : DataFrame, shape (n, p)
-        The data; for an evaluation that compares models, the models with their measures.
+        The data; for an evaluation that compares models, the models with their metrics.
     roles : mapping
-        As in :class:`~fairmend.core.data.roles.Roles`; a change of features needs no outcome.
+        As in :class:`~fairmend.core.data.roles.Roles`; transforming features needs no outcome.
     features : sequence of str, optional
-        Features that it acts on or reads; all that have no other role if nothing is given.
+        Features that it transforms or reads; default: all columns without another role.
     parameters : mapping, optional
         Parameters of the technique.
     predictions, scores : str, optional
         Decisions and probabilities of an existing model, as ``[FILE:]COLUMN``.
     graph : path, optional
-        Causal graph as JSON, YAML or Graphviz; without one, the graph that the roles imply.
+        Causal graph as JSON, YAML or Graphviz; default: the graph implied by the roles.
     learner : str
-        Learner of the reference model, where one is trained.
+        Learner of the reference model, if one is trained.
     seed : int
         Seed of the split, the model and the technique.
 
     Raises
     ------
     FairmendError
-        The request contradicts itself, or the data cannot serve it.
+        The request is inconsistent, or the data do not allow it.
     """
     check_seed(seed)
     chosen = dict(parameters or {})
@@ -183,7 +183,7 @@ def run_technique(
         return _transform_unlabeled(ready, frame, asked, features)
     for role in ("outcome", "protected"):
         if role not in asked:
-            raise UsageError(f"{ready.metadata.name} needs the {role} named (--{role})")
+            raise UsageError(f"{ready.metadata.name} requires --{role}")
     data = Dataset.from_frame(frame, validated(Roles, asked, "the roles of the columns"))
     _serves(ready, data)
     if features is not None and "features" not in names:
@@ -269,7 +269,7 @@ def _graph(path: str | Path | None, data: Dataset) -> CausalGraph:
     return standard_graph(data) if path is None else read_graph(path)
 
 
-# -- pre-processing: the table as changed ---------------------------------------------------------
+# -- pre-processing: the changed table ------------------------------------------------------------
 
 
 def _transform_unlabeled(
@@ -278,7 +278,7 @@ def _transform_unlabeled(
     """Change features of a table that has no outcome."""
     if "protected" not in roles or features is None or technique.metadata.needs_labels:
         raise UsageError(
-            f"{technique.metadata.name} needs --protected, and --outcome or --features to tell features from the rest"
+            f"{technique.metadata.name} requires --protected, and --outcome or --features to identify the features"
         )
     absent = [c for c in roles["protected"] if c not in frame.columns]
     if absent:
@@ -302,7 +302,7 @@ def _transform(
 
 
 def _change(technique: Any, frame: pd.DataFrame, data: Dataset, known: Mapping[str, Any]) -> TechniqueResult:
-    """Return the table with features repaired, weights added, labels changed, or rows drawn anew."""
+    """Return the table with features repaired, weights added, labels changed, or rows resampled."""
     if not hasattr(technique, "_change"):
         return _transform(technique, frame, data.X, data.y, data.sensitive, known)
     change = technique.change(
@@ -325,7 +325,7 @@ def _change(technique: Any, frame: pd.DataFrame, data: Dataset, known: Mapping[s
 
 
 def _drawn_anew(frame: pd.DataFrame, data: Dataset, rows: DataChange) -> pd.DataFrame:
-    """Return the table of rows that were drawn anew; a synthetic row has features, groups and outcome only."""
+    """Return the table of resampled rows; a synthetic row has features, groups and outcome only."""
     origin, X, sensitive = (
         np.asarray(rows.origin),
         pd.DataFrame(rows.X),
@@ -347,7 +347,7 @@ def _drawn_anew(frame: pd.DataFrame, data: Dataset, rows: DataChange) -> pd.Data
 
 
 def _outcome_values(frame: pd.DataFrame, data: Dataset) -> Any:
-    """Return the unfavorable and the favorable value as they stand in the table."""
+    """Return the unfavorable and the favorable value of the outcome column."""
     column = frame[data.roles.outcome]
     values = [column[data.y == label].unique() for label in (0, 1)]
     if any(len(v) != 1 for v in values):
@@ -362,7 +362,7 @@ def _changed(technique: Any, effect: Effect, table: pd.DataFrame) -> TechniqueRe
     return TechniqueResult(about.technique_id, about.slug, effect.text, {"effect": effect.to_json()}, table)
 
 
-# -- in- and post-processing: scores and decisions of rows that trained nothing -------------------
+# -- in- and post-processing: scores and decisions of held-out rows -------------------------------
 
 
 def _train(
@@ -390,7 +390,7 @@ def _train(
 
 
 def _places(data: Dataset, shares: Mapping[str, float] | None, seed: int) -> dict[str, NDArray[Any]]:
-    """Return the numbers of the rows of each part of a split."""
+    """Return the row numbers of each part of a split."""
     numbered = replace(data, key=np.arange(len(data)))
     return {name: np.asarray(part.key) for name, part in numbered.split(shares, seed=seed).items()}
 
@@ -401,10 +401,10 @@ def _decided(model: FairModel, data: Dataset) -> dict[str, Any]:
 
 
 def _adjust(technique: Any, data: Dataset, scores: Any, seed: int) -> TechniqueResult:
-    """Fit a technique of post-processing on given scores of one half, and adjust the other half."""
+    """Fit a post-processing technique on the given scores of one half, and adjust the other half."""
     if technique.stage != "post-processing":
         raise UsageError(
-            f"{technique.metadata.name} trains a model of its own; --scores serves post-processing and evaluation"
+            f"{technique.metadata.name} trains its own model; --scores is only for post-processing and evaluation"
         )
     places = _places(data, {"calibration": 0.5, "test": 0.5}, seed)
     fit, rows = places["calibration"], places["test"]

@@ -32,7 +32,7 @@ class Choice(_Closed):
     technique: int | str = Field(description="id in the catalog, or namespace:name")
     slug: str = Field(description="its name, for people")
     parameters: dict[str, Any] = Field(default_factory=dict, description="what differs from its defaults")
-    reason: str = Field(default="", description="why it is here")
+    reason: str = Field(default="", description="reason for the choice")
 
 
 class Step(Choice):
@@ -44,7 +44,7 @@ class Step(Choice):
 
 
 class AuditedData(_Closed):
-    """The data whose audit a pipeline was composed from."""
+    """The audited data that a pipeline was composed from."""
 
     sha256: str = Field(description="of the data, as the audit and the run record give it")
     rows: int = Field(description="number of rows")
@@ -54,14 +54,12 @@ class PipelineSpec(Displayed, _Closed):
     """A pipeline: steps with their reasons and alternatives, target, policy, data roles, split and seed."""
 
     fairmend: Literal[1] = Field(default=1, description="version of this format")
-    name: str = Field(default="pipeline", description="what to call it")
+    name: str = Field(default="pipeline", description="name of the pipeline")
     audited: AuditedData | None = Field(
         default=None, description="the data it was composed from; a run on other data says so"
     )
     roles: Roles
-    notion: Notion = Field(
-        default="demographic_parity", description="notion of fairness that the target speaks of"
-    )
+    notion: Notion = Field(default="demographic_parity", description="fairness notion of the target")
     policy: str = Field(default="playbook", description="name or file of the policy")
     learner: str = Field(
         default="gradient_boosting", description="learner of the baseline and of steps that retrain"
@@ -70,7 +68,7 @@ class PipelineSpec(Displayed, _Closed):
     split: dict[str, float] = Field(default_factory=lambda: dict(PARTS), description="share of each part")
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     simplify: bool = Field(
-        default=True, description="whether steps without which the result is as good are left out at the end"
+        default=True, description="whether to remove steps at the end that do not improve the result"
     )
     steps: tuple[Step, ...]
     evaluations: tuple[Choice, ...] = Field(default=(), description="what accompanies the gates")
@@ -120,7 +118,7 @@ class PipelineSpec(Displayed, _Closed):
         write_text(path, self.to_yaml())
 
     def to_yaml(self) -> str:
-        """Return the pipeline as YAML, without what is at its default."""
+        """Return the pipeline as YAML, without default values."""
         raw = self.model_dump(mode="json", exclude_defaults=True)
         head = {"fairmend": self.fairmend, "name": self.name}
         return yaml_text({**head, **raw})
@@ -141,5 +139,5 @@ def load_spec(source: str | Path | PipelineSpec) -> PipelineSpec:
         raise UsageError(f"there is no pipeline file {path}; make one with fairmend compose")
     raw = read_yaml(path, str(path))
     if not isinstance(raw, dict):
-        raise UsageError(f"{path} is not a pipeline: a mapping was expected")
+        raise UsageError(f"{path} is not a pipeline: expected a mapping")
     return validated(PipelineSpec, raw, str(path))

@@ -47,17 +47,17 @@ def begin(
     n_boot: int = 2000,
     n_permutations: int = 10_000,
 ) -> RunRecord:
-    """Run a pipeline and keep the run.
+    """Run a pipeline and store the run.
 
     Parameters
     ----------
     spec, data, registry, policy, assume_approved, model, cv, observer, n_boot, n_permutations
         As for :func:`fairmend.pipeline.run.runner.run`.
     store : RunStore
-        Where the run is kept.
+        Where the run is stored.
     path : str or Path, optional
-        The file that the data come from; it is read again to go on. Without one, or where it is a pipe, the data
-        are kept.
+        The data file, which is read again on resume. Without one, or if it is a pipe, the data are
+        stored.
     """
     run_id = new_run_id()
     checkpoint = Checkpoint(store, run_id, plugin_modules(registry))
@@ -65,7 +65,9 @@ def begin(
     name = None
     if model is not None:
         name = checkpoint.put_model(model)
-        model = checkpoint.get_model(name)  # one that could not be read again is refused before the work
+        model = checkpoint.get_model(
+            name
+        )  # reject a source that cannot be read again before any work is done
     source = None if path is None or not Path(path).is_file() else Path(path)
     request = {
         "pipeline": spec.model_dump(mode="json"),
@@ -90,14 +92,14 @@ def begin(
 def resume(
     run_id: str, *, store: RunStore, registry: Registry, observer: Observer | None = None
 ) -> RunRecord:
-    """Go on with a run that was cut off or waits; finished steps are read, not computed.
+    """Resume an interrupted or waiting run; completed steps are loaded, not recomputed.
 
-    A run that ended, and on which nobody decided since, is read as a whole and needs no data.
+    A completed run without later decisions is loaded as a whole and needs no data.
 
     Raises
     ------
     RunError
-        The record or the data changed since the run began, or a stored result is missing.
+        The record or the data changed since the run started, or a stored result is missing.
     """
     stored = store.verified(run_id)
     ended = read_record(store, stored, registry)
@@ -108,13 +110,13 @@ def resume(
     if about["path"] is not None:
         data = Dataset.read(about["path"], roles)
     else:
-        # The stored frame holds groups, already cut, and no column that is left out.
+        # The stored frame has binned groups and no ignored columns.
         grouped = roles.model_copy(update={"cuts": {}, "ignored": ()})
         data = Dataset.from_frame(load_frame(store.artifacts.get(about["frame"])), grouped)
         data = replace(data, roles=roles, notes=tuple(about.get("notes", ())))
     if data.fingerprint() != about["sha256"]:
         raise RunError(
-            f"the data of {stored.run_id} changed since it began ({about['path']}); begin a new run"
+            f"the data of {stored.run_id} changed since it started ({about['path']}); start a new run"
         )
     checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
     model = None if stored.request["model"] is None else checkpoint.get_model(stored.request["model"])
@@ -122,20 +124,20 @@ def resume(
 
 
 def read_record(store: RunStore, stored: StoredRun, registry: Registry) -> RunRecord | None:
-    """Return the whole record of a run as it ended; None where it has not, or where none agrees with its result."""
+    """Return the whole record of a completed run; None if it has not ended, or none matches its result."""
     if stored.result is None or stored.model is None:
         return None
     record = Checkpoint(store, stored.run_id, plugin_modules(registry)).get_record(stored.model)
     if record is None:
         return None
     found = json.loads(json.dumps(record.to_json()))
-    if json.dumps(found) != json.dumps(stored.result):  # as texts, in which NaN equals NaN
+    if json.dumps(found) != json.dumps(stored.result):  # compared as strings, in which NaN equals NaN
         return None
     return replace(record, head=stored.head)
 
 
 def current_record(store: RunStore, stored: StoredRun, registry: Registry) -> RunRecord | None:
-    """Return the whole record of a run with what people decided since it ended, None where there is none."""
+    """Return the whole record of a run with later decisions of people, None if there is none."""
     record = read_record(store, stored, registry)
     if record is None:
         return None
@@ -169,7 +171,7 @@ def _work(
                 approvals=store.approvals(stored.run_id),
                 assume_approved=request["assume_approved"],
                 model=model,
-                cv=request.get("cv"),  # not there in runs of versions that could not cross-validate
+                cv=request.get("cv"),  # missing in runs of versions without cross-validation
                 observer=_written(store, stored.run_id, observer),
                 n_boot=request["n_boot"],
                 n_permutations=request["n_permutations"],
@@ -178,7 +180,7 @@ def _work(
                 test_looks=store.test_looks(stored.run_id),
             )
         except FairmendError as error:
-            with suppress(StoreError):  # the disk that is full may be the error itself
+            with suppress(StoreError):  # the error itself may be a full disk
                 store.fail(stored.run_id, str(error))
             raise
         deployed = FairPipeline.of_model(record.model, data)
@@ -189,7 +191,7 @@ def _work(
 
 
 def _written(store: RunStore, run_id: str, observer: Observer | None) -> Observer:
-    """Return an observer that writes each event as a line of JSON before it tells the given one."""
+    """Return an observer that writes each event as a line of JSON and then forwards it."""
     path = store.events_path(run_id)
 
     def tell(event: dict[str, Any]) -> None:
@@ -209,13 +211,13 @@ def load_deployed(store: RunStore, run_id: str, registry: Registry, *, even_so: 
     Parameters
     ----------
     store : RunStore
-        Where the run is kept.
+        Where the run is stored.
     run_id : str
         The run.
     registry : Registry
         What is installed.
     even_so : bool
-        Return the rule also of a run that is not deployable.
+        Return the rule even if the run is not deployable.
 
     Raises
     ------
@@ -233,7 +235,7 @@ def _deployed(stored: StoredRun, store: RunStore, registry: Registry, even_so: b
     if status not in DEPLOYABLE and not even_so:
         raise RunError(
             f"{stored.run_id} is not deployable, it is {status}{f' ({reason})' if reason else ''}; "
-            f"{next_step(status, stored.run_id)}, or apply its rule all the same with --even-so"
+            f"{next_step(status, stored.run_id)}, or apply its rule anyway with --even-so"
         )
     return Checkpoint(store, stored.run_id, plugin_modules(registry)).get_model(stored.model)
 
@@ -246,33 +248,33 @@ def predict(
     *,
     even_so: bool = False,
 ) -> pd.DataFrame:
-    """Return score and decision of a run's rule for new rows.
+    """Return the score and decision per row of new data.
 
     Parameters
     ----------
     store : RunStore
-        Where the run is kept.
+        Where the run is stored.
     run_id : str
         The run.
     data : path or DataFrame
-        The features, the protected attributes where the rule reads them, and the row key if there is one.
+        The features, the protected attributes if the rule reads them, and the row id if there is one.
     registry : Registry
         What is installed.
     even_so : bool
-        Apply the rule also of a run that is not deployable; its status then stands in each row.
+        Apply the rule even if the run is not deployable; the result then has its status in each row.
 
     Returns
     -------
     DataFrame
-        ``score``, the probability of the favorable outcome, and ``decision``, 1 the favorable one;
-        ``run_status`` where the run is not deployable.
+        ``score``, the probability of the favorable outcome, and ``decision``, 1 if favorable;
+        ``run_status`` if the run is not deployable.
 
     Raises
     ------
     RunError
         As for :func:`load_deployed`.
     DataError
-        The columns are not those of the training.
+        The columns differ from those of the training data.
     """
     stored = store.verified(run_id)
     rule = _deployed(stored, store, registry, even_so)
@@ -289,7 +291,9 @@ def decide(rule: FairPipeline, roles: Roles, frame: pd.DataFrame) -> pd.DataFram
     if rule.reads_protected:
         absent = [a for a in roles.protected if a not in frame.columns]
         if absent:
-            raise UsageError(f"the rule reads {', '.join(absent)} for every decision, and the data lacks it")
+            raise UsageError(
+                f"the rule reads {', '.join(absent)} for every decision, but the data has no such column"
+            )
         sensitive = frame[list(roles.protected)]
     key = frame[roles.key].to_numpy() if roles.key is not None and roles.key in frame.columns else None
     scores, decisions = decided(
@@ -304,7 +308,7 @@ def decide(rule: FairPipeline, roles: Roles, frame: pd.DataFrame) -> pd.DataFram
 
 
 def plugin_modules(registry: Registry) -> tuple[str, ...]:
-    """Return the modules of the installed third-party plugins: where they begin, and of their techniques."""
+    """Return the modules of the installed third-party plugins and of their techniques."""
     third = {p.name: p.module.partition(":")[0] for p in registry.plugins}
     third = {name: module for name, module in third.items() if module.partition(".")[0] != "fairmend"}
     if not third:
@@ -314,7 +318,7 @@ def plugin_modules(registry: Registry) -> tuple[str, ...]:
 
 
 def _dump(data: Dataset) -> bytes:
-    """Return the data with their columns as they would come from a file."""
+    """Return the data with columns as they would be read from a file."""
     frame = data.frame
     roles = data.roles
     favorable = roles.favorable

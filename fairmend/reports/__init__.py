@@ -1,4 +1,4 @@
-"""What a run leaves for people: the verdict, the validation report and its plots."""
+"""Human-readable results of a run: the verdict, the validation report and its plots."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ def draw(spec: PipelineSpec, policy: Policy, path: str | Path) -> Path:
     spec : PipelineSpec
         The pipeline.
     policy : Policy
-        By what it is judged.
+        Policy that the pipeline is evaluated against.
     path : str or Path
-        Where to write; the suffix says what: ``.mmd`` (Mermaid), ``.png`` or ``.svg``.
+        Output file; the suffix sets the format: ``.mmd`` (Mermaid), ``.png`` or ``.svg``.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def draw(spec: PipelineSpec, policy: Policy, path: str | Path) -> Path:
     Raises
     ------
     UsageError
-        Another suffix, a file that cannot be written, or a policy without a target for the pipeline.
+        Unsupported suffix, file not writable, or policy without a target for the pipeline's notion.
     """
     target = Path(path)
     check_drawing_name(target)
@@ -59,23 +59,23 @@ def draw(spec: PipelineSpec, policy: Policy, path: str | Path) -> Path:
 
 
 def _ends(policy: Policy) -> dict[str, str]:
-    """Return what is to be said of the two ends."""
+    """Return the texts of the two end states."""
     waits = "at the end" if policy.approvals == "at_end" else "at its gate"
     return {
-        "deploy": f"The final figures must hold on test data that no step has seen. A run waits for open approvals {waits}.",
-        "escalate": "Options with their measured costs are laid out where a limit is reached, no way on is open, "
+        "deploy": f"The final metrics must meet the bounds on test data that no step has seen. A run waits for open approvals {waits}.",
+        "escalate": "Options with their measured costs are listed if an iteration limit is reached, no transition applies, "
         "or a check has too few rows.",
     }
 
 
 def check_drawing_name(path: str | Path) -> None:
-    """Raise UsageError where the suffix of a file is not that of a drawing."""
+    """Raise UsageError if the suffix of a file is not a supported drawing format."""
     if Path(path).suffix not in KINDS:
-        raise UsageError(f"a drawing ends in {', '.join(KINDS)}, got {path}")
+        raise UsageError(f"a drawing must end in {', '.join(KINDS)}, got {path}")
 
 
 def mermaid(spec: PipelineSpec, policy: Policy) -> str:
-    """Return a pipeline as a Mermaid flowchart: stages, gates, decisions, ways back and out.
+    """Return a pipeline as a Mermaid flowchart: stages, gates, decisions, rollbacks and end states.
 
     Raises
     ------

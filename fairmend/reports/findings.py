@@ -1,4 +1,4 @@
-"""What became of each finding of the audit, and of the target in cross-validation, as tables."""
+"""Audit findings re-measured on the test data, and the target in cross-validation, as tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STYLES = {"fixed": "green", "improved": "green", "worse": "red", "insufficient e
 def finding_rows(findings: Sequence[FindingOutcome]) -> list[dict[str, str]]:
     """Return the findings that the audit raised or that changed, as text.
 
-    The p-values are those corrected for all findings of the run.
+    The p-values are corrected for all findings of the run.
     """
     return [
         {
@@ -46,11 +46,11 @@ def _name(found: FindingOutcome) -> str:
 
 
 def rest_of(findings: Sequence[FindingOutcome]) -> str:
-    """Return how many findings are not among the rows, as a sentence; empty where there is none."""
+    """Return a sentence with the number of omitted findings; empty if there are none."""
     left = sum(not found.matters for found in findings)
     if not left:
         return ""
-    return f"Left out: {left} that the audit had not raised and that did not change beyond chance."
+    return f"Not shown: {left} that the audit had not raised and that did not change significantly."
 
 
 def findings_table(findings: Sequence[FindingOutcome]) -> Table:
@@ -60,7 +60,7 @@ def findings_table(findings: Sequence[FindingOutcome]) -> Table:
     from rich.text import Text
 
     table = Table(
-        title="What became of the findings, on the test data; p corrected for all of them",
+        title="Audit findings re-measured on test data; p corrected for all findings",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,

@@ -1,4 +1,4 @@
-"""The drawing of a pipeline as a picture: a row a stage, ways back as dashed lines at the left."""
+"""The drawing of a pipeline as a picture: one row per stage, rollbacks as dashed lines at the left."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from matplotlib.textpath import text_to_path
 from fairmend.core.text.escaping import one_line
 from fairmend.reports.outline import TITLES, StageOutline, Way
 
-# All measures are inches, so that text of a known size fits.
-COLUMNS = (2.75, 3.35, 3.0)  # stage, gate with its ways back, decision
+# All lengths are in inches, so that text of a known size fits.
+COLUMNS = (2.75, 3.35, 3.0)  # stage, gate with its rollbacks, decision
 BETWEEN, MARGIN, LANE = 0.75, 0.35, 0.16
 ABOVE, PADDING, LEADING = 0.75, 0.11, 0.165
 SIZE, HEAD = 8.0, 9.0
@@ -40,7 +40,7 @@ class Box:
     lines : list of (text, size, color, weight)
         Wrapped.
     x, y : float
-        The corner, once it is placed; y runs downwards.
+        The corner, once it is placed; y points downwards.
     """
 
     kind: str
@@ -54,7 +54,7 @@ class Box:
         self._add("", text, HEAD, INK, "bold")
 
     def item(self, text: str, mark: str = "•") -> None:
-        """Add a line after a mark; what does not fit goes below it."""
+        """Add a line after a bullet; overflow wraps below it."""
         self._add(f"{mark} ", text, SIZE, INK, "normal")
 
     def remark(self, text: str, indent: str = "") -> None:
@@ -86,7 +86,7 @@ class Box:
 
     @property
     def middle(self) -> float:
-        """Where lines leave at the side: the height of the first line."""
+        """Height at which side connectors start: that of the first line."""
         return self.level(0)
 
     def place(self, axes: Axes) -> None:
@@ -112,7 +112,7 @@ class Box:
 
 @dataclass
 class Row:
-    """The boxes of one stage, and the line of the second from which a way leads back to each stage."""
+    """The boxes of one stage, and the line of the gate box at which the rollback to each stage starts."""
 
     outline: StageOutline
     stage: Box
@@ -137,11 +137,11 @@ def flowchart(stages: list[StageOutline], about: tuple[str, str], ends: dict[str
     Parameters
     ----------
     stages : list of StageOutline
-        What there is to draw.
+        The stages to draw.
     about : (str, str)
-        What it is called, and what it is judged by.
+        Title, and the policy it is evaluated against.
     ends : dict of str to str
-        What is to be said of deployment and of escalation.
+        Texts for deployment and for escalation.
     """
     rows = [_row(stage) for stage in stages]
     lanes = sorted({to for row in rows for to in row.leads if to != row.outline.place})
@@ -209,7 +209,7 @@ def _row(stage: StageOutline) -> Row:
         gate.item(f"approval: {', '.join(stage.approvals)}")
     if stage.advised:
         gate.remark(f"advice only: {', '.join(stage.advised)}")
-    back.heading("Where a required check fails")
+    back.heading("If a required check fails")
     leads: dict[str, int] = {}
     for way in stage.back:
         leads.setdefault(way.to, len(back.lines))
@@ -224,7 +224,7 @@ def _row(stage: StageOutline) -> Row:
 
 
 def _within(axes: Axes, row: Row) -> None:
-    """Draw the lines of a row: stage to gate, gate to decision, gate to where it leads if it fails."""
+    """Draw the connectors of a row: stage to gate, gate to decision, gate to its rollback targets."""
     at = row.gate.middle
     _line(axes, [(row.stage.right, at), (row.gate.x, at)], EDGE)
     _line(axes, [(row.gate.right, at), (row.decision.x, at)], PASSED, label="passed")
@@ -233,7 +233,7 @@ def _within(axes: Axes, row: Row) -> None:
 
 
 def _back(axes: Axes, row: Row, stages: dict[str, Box], lanes: list[str]) -> None:
-    """Draw where a gate that fails leads: to its own stage, or by a lane at the left to an earlier one."""
+    """Draw the rollbacks of a gate: to its own stage, or by a lane at the left to an earlier one."""
     for to, line in row.leads.items():
         target, at = stages[to], row.back.level(line)
         if to == row.outline.place:
@@ -250,13 +250,13 @@ def _back(axes: Axes, row: Row, stages: dict[str, Box], lanes: list[str]) -> Non
 
 
 def _skips(row: Row, way: Way, rows: list[Row]) -> bool:
-    """Whether a way on passes over a stage."""
+    """Whether a transition skips a stage."""
     places = [r.outline.place for r in rows]
     return way.to in places and places.index(way.to) != places.index(row.outline.place) + 1
 
 
 def _onward(axes: Axes, rows: list[Row], outs: dict[str, Box], skips: list[tuple[Row, Way]]) -> None:
-    """Draw the ways on: below to the next stage, by a lane at the right to a later one, and to the ends."""
+    """Draw the transitions: down to the next stage, by a lane at the right to a later one, and to the end states."""
     stages = {row.outline.place: row.stage for row in rows}
     for row in rows:
         box = row.decision
@@ -311,14 +311,14 @@ def _towards(corner: tuple[float, float], other: tuple[float, float]) -> tuple[f
 def _legend(axes: Axes, left: float, height: float) -> None:
     at = height - 0.3
     _line(axes, [(left, at), (left + 0.5, at)], PASSED)
-    axes.text(left + 0.6, at, "way on", size=SIZE, color=INK, va="center")
+    axes.text(left + 0.6, at, "transition", size=SIZE, color=INK, va="center")
     _line(axes, [(left + 1.4, at), (left + 1.9, at)], BACK, dashed=True)
-    axes.text(left + 2.0, at, "way back, with the changes that the box names, tried in this order", size=SIZE, color=INK, va="center")  # fmt: skip
+    axes.text(left + 2.0, at, "rollback, with the listed changes tried in this order", size=SIZE, color=INK, va="center")  # fmt: skip
 
 
 def _wrapped(lead: str, text: str, size: float, weight: str, width: float) -> list[str]:
-    """Return a text in lines that fit a width in inches; those after the first are indented below it."""
-    words = re.sub(r"([<>]=?) ", "\\1\u00a0", text).split(" ")  # a bound stays together
+    """Wrap text to a width in inches; continuation lines are indented."""
+    words = re.sub(r"([<>]=?) ", "\\1\u00a0", text).split(" ")  # keep operator and bound on one line
     lines = [lead + words[0]]
     for word in words[1:]:
         if _width(f"{lines[-1]} {word}", size, weight) <= width:

@@ -24,8 +24,8 @@ from fairmend.pipeline.sweep.sweep_record import Sweep
 
 ACCENT = "#3b5bdb"
 MOST_NUMBERED = 16
-ROOM = 11.0  # points on the page that a number needs around it
-# Where a number may stand beside its point, in points on the page; near before far.
+ROOM = 11.0  # points (1/72 inch) of clearance around a number
+# Candidate offsets of a number from its point, in points (1/72 inch), nearest first.
 SIDES: list[tuple[float, float]] = [
     (round(far * x, 1), round(far * y, 1))
     for far in (12, 20, 30)
@@ -34,7 +34,7 @@ SIDES: list[tuple[float, float]] = [
 
 
 def write_frontier(sweep: Sweep, folder: Path) -> list[str]:
-    """Write the plot as PNG and SVG into a folder, which must exist, and return the names of the files."""
+    """Write the plot as PNG and SVG into an existing folder, and return the file names."""
     import matplotlib as mpl
 
     names = ["frontier.png", "frontier.svg"]
@@ -47,9 +47,9 @@ def write_frontier(sweep: Sweep, folder: Path) -> list[str]:
 
 
 def frontier(sweep: Sweep) -> Drawing:
-    """Draw every candidate, the frontier with its intervals, the target, the plain model and the chosen one.
+    """Draw every candidate, the frontier with its intervals, the target, the plain model and the selected candidate.
 
-    What matters is numbered in the plot and named beside it, so that no label hides another.
+    Important points are numbered in the plot and named beside it, so that labels do not overlap.
     """
     drawn = [c for c in sweep.measured if _point(c) is not None]
     named = _named(sweep, drawn)
@@ -98,7 +98,7 @@ def _columns(candidates: Sequence[SweepCandidate]) -> Any:
 
 
 def _named(sweep: Sweep, drawn: Sequence[SweepCandidate]) -> list[SweepCandidate]:
-    """Return what gets a number: plain model, chosen one, and the frontier as far as there is room."""
+    """Return the candidates to number: plain model, selected candidate, and as much of the frontier as fits."""
     first = [c for c in drawn if c.name in {PLAIN, sweep.selected}]
     rest = [c for c in sweep.frontier if c in drawn and c not in first]
     return [*first, *rest[: MOST_NUMBERED - len(first)]]
@@ -111,7 +111,7 @@ def _color(candidate: SweepCandidate, sweep: Sweep) -> str:
 
 
 def _staircase(axes: Axes, front: Sequence[SweepCandidate], upward: bool) -> None:
-    """Draw the edge of what was reached: the best fairness at each accuracy."""
+    """Draw the frontier: the best fairness at each accuracy."""
     if not front:
         return
     accuracy, fairness = _columns(sorted(front, key=lambda c: _point(c) or (0.0, 0.0)))
@@ -140,11 +140,11 @@ def _bars(axes: Axes, candidate: SweepCandidate, sweep: Sweep) -> None:
 
 
 def _legend(named: Sequence[SweepCandidate], others: Sequence[SweepCandidate], sweep: Sweep) -> list[Line2D]:
-    """Return what each number and line stands for."""
+    """Return the legend of numbers and lines."""
     entries = []
     for number, candidate in enumerate(named, start=1):
         accuracy, fairness = _point(candidate) or (np.nan, np.nan)
-        mark = ", chosen" if candidate.name == sweep.selected else ""
+        mark = ", selected" if candidate.name == sweep.selected else ""
         reads = ", reads the protected attribute" if candidate.reads_protected else ""
         wrapped = textwrap.wrap(
             f"{number}  {one_line(candidate.name)}", 52, break_on_hyphens=False, subsequent_indent="    "
@@ -166,8 +166,8 @@ def _legend(named: Sequence[SweepCandidate], others: Sequence[SweepCandidate], s
 def _numbers(
     figure: Drawing, axes: Axes, named: Sequence[SweepCandidate], others: Sequence[SweepCandidate]
 ) -> None:
-    """Write the numbers beside their points, each on the side where nothing is yet."""
-    figure.draw_without_rendering()  # settles the layout, so that distances on the page are known
+    """Place the numbers beside their points, each at the first free offset."""
+    figure.draw_without_rendering()  # fixes the layout, so that distances on the page are known
     points = axes.transData.transform(_columns([*named, *others]).T) * 72 / figure.dpi
     taken = [*points]
     for number, point in enumerate(points[: len(named)], start=1):

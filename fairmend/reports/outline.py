@@ -1,4 +1,4 @@
-"""What there is to draw of a pipeline: steps, gates, decisions, ways back and out, in words."""
+"""The content of a pipeline drawing as text: steps, gates, decisions, rollbacks and end states."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ TITLES = {
 }
 ACTIONS = {
     "switch": "next alternative",
-    "skip": "leave {stage} out",
+    "skip": "skip {stage}",
     "calibrate": "another calibrator",
-    "withhold": "protected attributes out of the model",
+    "withhold": "remove protected attributes from the model",
 }
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way on from a decision, or a way back from a gate.
+    """A transition from a decision, or a rollback from a gate.
 
     Attributes
     ----------
     to : str
         A stage, ``deploy`` or ``escalate``.
     when : str
-        Under which condition, or which checks have failed.
+        The condition, or the failed checks.
     then : str
-        What is changed, on a way back.
+        The change made by a rollback.
     """
 
     to: str
@@ -53,7 +53,7 @@ class Way:
 
 @dataclass(frozen=True)
 class StageOutline:
-    """One stage with its gate, decision and ways back.
+    """One stage with its gate, decision and rollbacks.
 
     Attributes
     ----------
@@ -64,17 +64,17 @@ class StageOutline:
     gate : str
         Title of the gate.
     required, approvals, advised : tuple of str
-        Its checks that decide, the roles that must approve, and the ids of checks that only advise.
+        Required checks, roles that must approve, and ids of advisory checks.
     back : tuple of Way
-        Where it leads where checks fail.
+        The rollbacks when checks fail.
     limit : str
-        How often, and who decides after that.
+        The iteration limit, and who decides after it.
     decision : str
-        What is asked.
+        The question.
     makers : tuple of str
         Who decides.
     on : tuple of Way
-        The answers, in the order in which they are tried.
+        The transitions, in the order in which they are tried.
     """
 
     place: str
@@ -92,7 +92,7 @@ class StageOutline:
 
 
 def outline(spec: PipelineSpec, policy: Policy) -> list[StageOutline]:
-    """Return what there is to draw, stage by stage.
+    """Return the content of the drawing, stage by stage.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def outline(spec: PipelineSpec, policy: Policy) -> list[StageOutline]:
 
 
 def _step(step: Step) -> tuple[str, tuple[str, ...]]:
-    said = [] if step.when == "always" else [f"only where: {step.when}"]
+    said = [] if step.when == "always" else [f"only if: {step.when}"]
     if step.alternatives:
         said.append(f"else: {', '.join(a.slug for a in step.alternatives)}")
     return f"{step.slug} ({step.technique})", tuple(said)
@@ -142,7 +142,7 @@ def _condition(check: PolicyCheck, target: PolicyCheck) -> str:
 
 
 def _back(rollback: Rollback, gate: Gate) -> tuple[Way, ...]:
-    """Return the ways back in the order in which they are looked at."""
+    """Return the rollbacks in the order in which they are considered."""
     advisory = {c.id for c in gate.checks if not _decides(c)}
     ways = []
     for trigger in rollback.triggers:

@@ -42,7 +42,7 @@ STYLE: Any = {
     "grid.color": "#e6e8eb",
     "legend.frameon": False,
     "savefig.dpi": 144,
-    "text.parse_math": False,  # a name may hold dollar signs
+    "text.parse_math": False,  # names may contain dollar signs
 }
 
 
@@ -54,7 +54,7 @@ def write_plots(record: RunRecord, folder: Path) -> dict[str, str]:
     record : RunRecord
         The run.
     folder : Path
-        Where to write, which must exist.
+        Output folder, which must exist.
     """
     import matplotlib as mpl
 
@@ -68,7 +68,7 @@ def write_plots(record: RunRecord, folder: Path) -> dict[str, str]:
             "reliability.png",
             lambda: reliability(record.baseline, record.final),
         ),
-        "Accuracy and fairness of what was tried": ("trade-off.png", lambda: trade_off(record)),
+        "Accuracy and fairness of all candidates": ("trade-off.png", lambda: trade_off(record)),
         "Causal graph": ("causal-graph.png", lambda: causal_graph(graph, record.spec.roles)),
     }
     if record.final.scores is None or record.baseline.scores is None:
@@ -125,9 +125,9 @@ def _whiskers(axes: Axes, figures: list[Estimate], place: Any, color: str, label
 
 
 def reliability(before: Measurement, after: Measurement) -> Drawing:
-    """Draw how often the outcome was favorable against the score that foretold it, by group.
+    """Draw the observed rate of the favorable outcome against the predicted score, by group.
 
-    The largest groups are shown, and bins of at least ten rows.
+    Only the largest groups and bins with at least ten rows are shown.
     """
     rows = after.scores.rows.sum(axis=(1, 2)) if after.scores is not None else np.zeros(0)
     shown = np.argsort(-rows, kind="stable")[:MOST_PANELS]
@@ -151,9 +151,9 @@ def reliability(before: Measurement, after: Measurement) -> Drawing:
     for panel in panels[len(shown) :]:
         panel.set_visible(False)
     figure.supxlabel(
-        f"Mean score of a bin (bins of {LEAST_ROWS_OF_A_BIN} rows and more; test data)", fontsize=10
+        f"Mean score per bin (bins with at least {LEAST_ROWS_OF_A_BIN} rows; test data)", fontsize=10
     )
-    figure.supylabel("Share with favorable outcome", fontsize=10)
+    figure.supylabel("Share with the favorable outcome", fontsize=10)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return figure
 
@@ -178,8 +178,8 @@ def _reliability_line(panel: Axes, measured: Measurement, g: int, **look: Any) -
 
 
 def trade_off(record: RunRecord) -> Drawing:
-    """Draw accuracy against fairness: what was tried (validation data), and the result (test data)."""
-    panels = (("Validation data: what was tried", _tried(record)), ("Test data: the result", _result(record)))
+    """Draw accuracy against fairness: candidates (validation data), and the result (test data)."""
+    panels = (("Validation data: candidates", _tried(record)), ("Test data: result", _result(record)))
     figure = Drawing(figsize=(10.5, 4.8), layout="constrained")
     plots = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, (title, points) in zip(plots, panels, strict=True):
@@ -233,7 +233,7 @@ def _target_name(record: RunRecord) -> str:
 
 
 def _tried(record: RunRecord) -> Mapping[str, Point]:
-    """Return every attempt and variant with its figures on the gates' data; equal ones once."""
+    """Return every attempt and variant with its metrics on validation data, without duplicates."""
     causal = {step.slug for step in record.spec.steps if step.stage == "causal"}
     labeled: list[tuple[str, int, GateMeasurement | Variant]] = [
         (" + ".join(s for s in one.steps if s not in causal) or PLAIN, one.iteration, one)
@@ -303,7 +303,7 @@ def causal_graph(graph: CausalGraph | None, roles: Any) -> Drawing:
 
 
 def _layers(graph: CausalGraph) -> dict[str, tuple[float, float]]:
-    """Return a place for each node: its column is one past that of its last cause."""
+    """Return a position for each node: its column is one after that of its last cause."""
     column: dict[str, int] = {}
     causes = {node: [e.cause for e in graph.edges if e.effect == node] for node in graph.nodes}
     while len(column) < len(graph.nodes):

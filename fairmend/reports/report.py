@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 HEADLINES = {
     "deployable": "The result can be deployed",
-    "passed its policy": "The result passed its policy, which demands too little to call it deployable",
+    "passed its policy": "The result passed its policy, which requires too little to call it deployable",
     "waiting": "The result waits for approval",
     "escalated": "People must decide",
-    "failed": "The result did not hold on the test data",
+    "failed": "The result failed on the test data",
     "rejected": "The result was rejected",
 }
 
@@ -41,18 +41,18 @@ def write_report(record: RunRecord, folder: str | Path) -> Path:
     record : RunRecord
         The run.
     folder : str or Path
-        Where to write; it is made if it is not there. Files of an earlier report are replaced.
+        Output folder, created if missing. Files of an earlier report are replaced.
 
     Returns
     -------
     Path
-        The report in Markdown; ``report.html`` beside it holds the same with the plots inside,
-        ``run.json`` the record, ``pipeline.yaml`` the pipeline and ``pipeline.svg`` its drawing.
+        The report in Markdown; next to it are ``report.html`` (the same with embedded plots),
+        ``run.json`` (the record), ``pipeline.yaml`` and ``pipeline.svg`` (its drawing).
 
     Raises
     ------
     UsageError
-        The folder cannot be made or written to.
+        The folder cannot be created or written to.
     """
     target = Path(folder)
     try:
@@ -85,7 +85,7 @@ def _write_parts(record: RunRecord, folder: Path) -> None:
 
 
 def report_facts(record: RunRecord) -> dict[str, Any]:
-    """Return what the templates say, in the order in which they say it."""
+    """Return the variables of the templates, in order of use."""
     final = [g for g in record.gates if g.id.startswith("final.")]
     target = next((g for g in reversed(record.gates) if g.check == "fairness"), None)
     rows = verdict_rows(record.baseline, record.final, record.tests)
@@ -100,8 +100,8 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
         "resolved": finding_rows(record.findings),
         "rest": rest_of(record.findings),
         "folds": [] if record.cross_validation is None else fold_rows(record.cross_validation),
-        "final_gates": [_judgement(g) for g in final],
-        "gates": [_judgement(g) for g in record.gates if g not in final],
+        "final_gates": [_check_row(g) for g in final],
+        "gates": [_check_row(g) for g in record.gates if g not in final],
         "readings": _readings(record.gates),
         "transitions": record.transitions,
         "steps": [_step(step) for step in record.steps],
@@ -114,7 +114,7 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _judgement(judged: CheckResult) -> dict[str, str]:
+def _check_row(judged: CheckResult) -> dict[str, str]:
     value = "" if judged.value is None else f"{judged.value:.3f}"
     if value and judged.interval is not None:
         value += f" [{judged.interval[0]:.3f}, {judged.interval[1]:.3f}]"
@@ -131,7 +131,7 @@ def _judgement(judged: CheckResult) -> dict[str, str]:
 
 
 def _readings(gates: list[CheckResult]) -> list[tuple[str, str, str]]:
-    """Return check, source and sound reading, each once."""
+    """Return check, source and interpretation, without duplicates."""
     found = {(g.check, g.source, g.reading): None for g in gates if g.reading}
     return list(found)
 
@@ -150,7 +150,7 @@ def _step(step: Any) -> dict[str, Any]:
 
 def _variant(variant: Any, chosen: str) -> dict[str, str]:
     return {
-        "name": variant.name + (" (chosen)" if variant.name == chosen else ""),
+        "name": variant.name + (" (selected)" if variant.name == chosen else ""),
         "steps": " + ".join(variant.steps) or "none",
         "accuracy": f"{variant.accuracy:.4f}",
         "fairness": f"{variant.fairness:.3f}",
@@ -172,11 +172,11 @@ def _gain(change: dict[str, Any]) -> str:
 
 @lru_cache(maxsize=2)
 def _template(name: str) -> jinja2.Template:
-    """Return the template of a file; whatever it is given becomes text of that medium."""
+    """Load a template; all values are escaped for its output format."""
     is_html = name.endswith(".html")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("fairmend.reports"),
-        autoescape=is_html,  # noqa: S701 - of Markdown, finalize escapes all that is given
+        autoescape=is_html,  # noqa: S701 - for Markdown, finalize escapes every value
         finalize=_cleaned if is_html else markdown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -189,7 +189,7 @@ def _template(name: str) -> jinja2.Template:
 
 
 def _cleaned(value: Any) -> Any:
-    """Return a value for HTML, which escapes all but what acts on the eye."""
+    """Return a value for HTML, with invisible and bidirectional characters escaped."""
     return value if hasattr(value, "__html__") else visible(value)
 
 

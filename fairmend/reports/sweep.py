@@ -1,4 +1,4 @@
-"""The report of a sweep: the table of candidates, and the frontier as a plot."""
+"""The report of a sweep: the table of candidates and the frontier plot."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ HEADER = ("steps", "accuracy", "", "frontier", "target", "reads group", "last ga
 
 
 def sweep_header(sweep: Sweep) -> tuple[str, ...]:
-    """Return the titles of the columns of the table."""
+    """Return the column titles of the table."""
     measure = OVERALL.get(sweep.target.measure, sweep.target.measure.replace("_", " "))
     return tuple(title or measure for title in HEADER)
 
 
 def sweep_rows(sweep: Sweep) -> list[tuple[str, ...]]:
-    """Return the table of what was measured: the chosen candidate, the frontier, the others by accuracy."""
+    """Return the table of candidates: the selected one, the frontier, then the others by accuracy."""
     order = sorted(ranked(sweep.candidates), key=lambda c: c.name != sweep.selected)
     return [_cells(c, sweep) for c in order if c.status == "measured"]
 
@@ -37,7 +37,7 @@ def _cells(candidate: SweepCandidate, sweep: Sweep) -> tuple[str, ...]:
     accuracy, fairness = candidate.accuracy, candidate.fairness
     share = "" if candidate.share_on_frontier is None else f"{candidate.share_on_frontier:.0%}"
     return (
-        candidate.name + (" (chosen)" if candidate.name == sweep.selected else ""),
+        candidate.name + (" (selected)" if candidate.name == sweep.selected else ""),
         accuracy.text(4) if accuracy else "",
         fairness.text(3) if fairness else "",
         f"yes, {share}" if candidate.on_frontier else share,
@@ -54,20 +54,20 @@ def write_sweep(sweep: Sweep, folder: str | Path) -> Path:
     Parameters
     ----------
     sweep : Sweep
-        What was found.
+        The sweep.
     folder : str or Path
-        Where to write; it is made if it is not there. Files of an earlier report are replaced.
+        Output folder, created if missing. Files of an earlier report are replaced.
 
     Returns
     -------
     Path
         The report in Markdown; the plot (``frontier.png``, ``frontier.svg``) and the record
-        (``sweep.json``) are beside it.
+        (``sweep.json``) are next to it.
 
     Raises
     ------
     UsageError
-        The folder cannot be made or written to.
+        The folder cannot be created or written to.
     """
     from fairmend.reports.frontier import write_frontier
 
@@ -98,8 +98,8 @@ def sweep_text(sweep: Sweep) -> str:
         "",
         "![Accuracy against fairness](frontier.png)",
         "",
-        "Frontier: no other candidate is at least as good in both figures and better in one; the share is that of "
-        "resamples of the rows in which no other beats it.",
+        "Frontier: no other candidate is at least as good in both metrics and better in one; the share is the fraction of "
+        "bootstrap resamples in which the candidate is on the frontier.",
         "",
         *_table(sweep_header(sweep), sweep_rows(sweep)),
     ]
@@ -108,7 +108,7 @@ def sweep_text(sweep: Sweep) -> str:
         lines += ["", "## Failed", "", *_table(("steps", "why"), failed)]
     if sweep.excluded:
         excluded = [(f"{e.slug} ({e.technique_id})", e.reason) for e in sweep.excluded]
-        lines += ["", "## Left out", "", *_table(("technique", "why"), excluded)]
+        lines += ["", "## Excluded", "", *_table(("technique", "why"), excluded)]
     lines += ["", "## Notes", "", *(f"- {markdown(note)}" for note in sweep.notes)]
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""The verdict table: baseline against final on the test data, each figure with its interval."""
+"""The verdict table: baseline against final rule on the test data, each metric with its interval."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ BY_GROUP = {"expected_calibration_error": "ECE", "selection_rate": "Selection ra
 
 @dataclass(frozen=True)
 class Row:
-    """One figure before and after.
+    """One metric before and after.
 
     Attributes
     ----------
     name : str
-        Which figure, in English.
+        Title of the metric.
     before, after : Estimate
-        Of the baseline and of the final rule, on the same rows.
+        Estimates for the baseline and the final rule, on the same rows.
     p_value : float or None
-        Of the paired permutation test of no change, where there is one.
+        P-value of the paired permutation test of no change; None if there is none.
     of_group : bool
-        Whether it is the figure of one group.
+        Whether the metric is for a single group.
     high_is_good : bool
-        Whether a greater value is better; of a group's own rates nothing is said.
+        Whether higher is better; not meaningful for the rates of a single group.
     """
 
     name: str
@@ -50,13 +50,13 @@ class Row:
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """Name, both figures with intervals, p-value and support, as text."""
+        """Name, both estimates with intervals, p-value and support, as text."""
         support = f"{self.after.support:,}" + ("" if self.after.enough else " (too few)")
         return self.name, figure_text(self.before), figure_text(self.after), p_text(self.p_value), support
 
 
 def verdict_rows(before: Measurement, after: Measurement, tests: Comparison) -> list[Row]:
-    """Return the rows of the verdict table: figures over all groups, then those of each group."""
+    """Return the rows of the verdict table: overall metrics, then those of each group."""
     has_scores = before.scores is not None and after.scores is not None
     rows = [
         Row(
@@ -75,14 +75,14 @@ def verdict_rows(before: Measurement, after: Measurement, tests: Comparison) -> 
 
 
 def worse(rows: list[Row], level: float = 0.05) -> list[str]:
-    """Return what became worse beyond chance, each with its figures: the price of the change.
+    """Return the metrics that became significantly worse, with their values: the price of the change.
 
     Parameters
     ----------
     rows : list of Row
         Of the verdict table.
     level : float
-        A p-value below it counts as beyond chance.
+        Significance level.
     """
     found = []
     for row in rows:
@@ -129,7 +129,7 @@ def verdict_table(before: Measurement, after: Measurement, tests: Comparison) ->
 
 
 def figure_text(figure: Estimate) -> str:
-    """Return a figure with its interval, or that it is not defined.
+    """Format an estimate with its interval, or as "not defined".
 
     Examples
     --------
@@ -145,7 +145,7 @@ def figure_text(figure: Estimate) -> str:
 
 
 def p_text(p_value: float | None) -> str:
-    """Return a p-value as people write it.
+    """Format a p-value for people.
 
     Examples
     --------

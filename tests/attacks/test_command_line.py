@@ -39,7 +39,7 @@ NO_TEXT = {
 
 @pytest.mark.parametrize("arguments", NO_TEXT.values(), ids=NO_TEXT)
 def test_bytes_that_are_no_text_are_refused_by_place(refused, arguments):
-    message = refused(*arguments, match=r"argument \d+ .* no UTF-8 text", code=2)
+    message = refused(*arguments, match=r"argument \d+ .* not valid UTF-8", code=2)
     message.encode("utf-8")
 
 

@@ -51,12 +51,12 @@ def _encrypted() -> bytes:
 
 
 DAMAGE: dict[str, tuple[Callable[[Keyring], object], str]] = {
-    "emptied": (_private(b""), "is damaged: an unencrypted Ed25519 key"),
+    "emptied": (_private(b""), "is damaged: expected an unencrypted Ed25519 key"),
     "a text": (_private(b"secret"), "is damaged"),
     "bytes": (_private(bytes(range(256))), "is damaged"),
     "cut short": (lambda k: _private(k.path.read_bytes()[:40])(k), "is damaged"),
-    "another kind of key": (_private(_other_kind()), "is damaged: an unencrypted Ed25519 key"),
-    "an encrypted key": (_private(_encrypted()), "is damaged: an unencrypted Ed25519 key"),
+    "another kind of key": (_private(_other_kind()), "is damaged: expected an unencrypted Ed25519 key"),
+    "an encrypted key": (_private(_encrypted()), "is damaged: expected an unencrypted Ed25519 key"),
     "read by the group": (
         lambda k: k.path.chmod(0o640),
         r"can be read by others \(mode 640\); run: chmod 600",
@@ -87,24 +87,24 @@ def test_nothing_is_run_with_a_damaged_key(keyring, refused, damage):
 def test_a_key_that_is_named_and_missing_is_not_made(keyring, refused, tmp_path, monkeypatch):
     monkeypatch.setenv("FAIRMEND_KEY", str(tmp_path / "typo.pem"))
     for arguments in (["keys", "show"], ["run", "light.yaml", "--data", "jobs.csv"]):
-        refused(*arguments, match="FAIRMEND_KEY names .*typo.pem, which is not there", code=1)
+        refused(*arguments, match="FAIRMEND_KEY is set to .*typo.pem, which does not exist", code=1)
     assert not (tmp_path / "typo.pem").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(arena, refused, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
-    refused("keys", "show", match="keys cannot be kept in .*set XDG_CONFIG_HOME", code=1)
+    refused("keys", "show", match="keys cannot be stored in .*set XDG_CONFIG_HOME", code=1)
 
 
 REQUESTS = {
-    "a short key": (["trust", "abc", "--as", "Ann"], "a public key is 64 hexadecimal digits"),
-    "a table": (["trust", "jobs.csv", "--as", "Ann"], "a public key is 64 hexadecimal digits"),
-    "a folder": (["trust", ".", "--as", "Ann"], "a public key is 64 hexadecimal digits"),
+    "a short key": (["trust", "abc", "--as", "Ann"], "expected a public key of 64 hexadecimal digits"),
+    "a table": (["trust", "jobs.csv", "--as", "Ann"], "expected a public key of 64 hexadecimal digits"),
+    "a folder": (["trust", ".", "--as", "Ann"], "expected a public key of 64 hexadecimal digits"),
     "no name": (["trust", "ab" * 32, "--as", ""], "printable name"),
     "an escape": (["trust", "ab" * 32, "--as", "\x1b[2J"], "printable name"),
-    "a name twice": (["trust", "cd" * 32, "--as", "Bob"], "name of another trusted key"),
-    "a second key": (["new"], "there is a signing key already"),
+    "a name twice": (["trust", "cd" * 32, "--as", "Bob"], "belongs to another trusted key"),
+    "a second key": (["new"], "a signing key already exists"),
     "a stranger": (["forget", "Eve"], "no trusted key is called 'Eve'"),
     "a missing folder": (["export", "-o", "nowhere/key.pub"], "cannot write"),
 }
@@ -141,13 +141,13 @@ def test_a_record_is_read_elsewhere_once_its_key_is_trusted(keyring, cli, refuse
 
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "elsewhere"))
     for verb in (["verify"], ["resume"], ["predict", "--data", "jobs.csv", "--even-so"]):
-        refused(verb[0], run_id, *verb[1:], match=f"not trusted here, {public}", code=1)
+        refused(verb[0], run_id, *verb[1:], match=f"that you do not trust, {public}", code=1)
     [listed] = cli("status", "--json").json
     assert listed["status"] == "changed"
     assert public in listed["reason"]
 
     assert cli("verify", run_id, "--key", public).code == 0
-    refused("verify", run_id, "--key", "ab" * 32, match="not trusted here", code=1)
+    refused("verify", run_id, "--key", "ab" * 32, match="that you do not trust", code=1)
     assert cli("keys", "trust", public, "--as", "Ann").code == 0
     assert cli("verify", run_id, "--json").json["signers"] == {"Ann": public}
 
@@ -155,9 +155,9 @@ def test_a_record_is_read_elsewhere_once_its_key_is_trusted(keyring, cli, refuse
     gate = ("--gate", "gate-4", "--role", "legal team")
     assert cli("approve", run_id, *gate, "--by", "Bea").code == 0
     assert set(cli("verify", run_id, "--json").json["signers"]) == {"Ann", "own key"}
-    refused("verify", run_id, "--key", "Ann", match="not trusted here", code=1)
+    refused("verify", run_id, "--key", "Ann", match="that you do not trust", code=1)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    refused("verify", run_id, match="not trusted here", code=1)
+    refused("verify", run_id, match="that you do not trust", code=1)
 
 
 def test_listing_and_help_load_no_cryptography(arena):

@@ -55,7 +55,7 @@ class OwnError(DataError):
 CALLS = {
     "sys.exit(0)": (lambda: sys.exit(0), "raised SystemExit: 0"),
     "sys.exit with words": (lambda: sys.exit("bye"), "raised SystemExit: bye"),
-    "os._exit(0)": (lambda: os._exit(0), "ended its process with exit code 0 before it was done"),
+    "os._exit(0)": (lambda: os._exit(0), "ended its process with exit code 0 before it finished"),
     "os._exit(7)": (lambda: os._exit(7), "ended its process with exit code 7"),
     "keyboard interrupt": (lambda: refuse(KeyboardInterrupt, ""), "raised KeyboardInterrupt$"),
     "generator exit": (lambda: refuse(GeneratorExit, ""), "raised GeneratorExit$"),
@@ -347,13 +347,13 @@ def labels_in_place(X, sensitive, y, w):
 STEPS: dict[str, tuple[type, Any, str]] = {
     "raises": (Weigh, lambda *g: refuse(), "acme-pre-processing of the plugin tests raised ZeroDivisionError: by zero"),
     "exits": (Weigh, lambda *g: sys.exit(0), "raised SystemExit: 0"),
-    "ends its process": (Weigh, lambda *g: os._exit(0), "exit code 0 before it was done"),
+    "ends its process": (Weigh, lambda *g: os._exit(0), "exit code 0 before it finished"),
     "too few weights": (Weigh, lambda *g: np.ones(3), "returned 3 values for 600 rows"),
     "changes a value in place": (Weigh, in_place, "changed the train data in place; it must return a changed copy"),
     "adds a column in place": (Weigh, more_columns, "changed the train data in place"),
     "cannot decide on other rows": (Change, lambda X: X if len(X) == 600 else X.iloc[1:], "299 rows for 300 rows"),
     "raises at prediction": (Train, lambda X: refuse(), "raised ZeroDivisionError"),
-    "ends the process at prediction": (Adjust, lambda s: os._exit(0), "exit code 0 before it was done"),
+    "ends the process at prediction": (Adjust, lambda s: os._exit(0), "exit code 0 before it finished"),
     "our error": (Weigh, lambda *g: refuse(DataError, "no such rows"), "^no such rows$"),
 }  # fmt: skip
 
@@ -650,7 +650,7 @@ def test_an_unknown_hook_is_named_with_those_there_are_and_the_rest_works(instal
         "fairmend_technique is no hook and is ignored; there are fairmend_techniques, fairmend_finding_kinds, "
         "fairmend_gate_checks, fairmend_encoders, fairmend_datasets"
     )
-    assert "the plugin mostly works in part: fairmend_technique is no hook" in done.err
+    assert "plugin mostly works only in part: fairmend_technique is no hook" in done.err
     assert cli("technique", "show", "acme-halve", "--json").code == 0
 
 
@@ -749,7 +749,7 @@ def test_a_replaced_gate_check_is_named(monkeypatch, value):
 RUNS = {
     "raises": ("return 1 / 0", "raised ZeroDivisionError: division by zero"),
     "exits": ("raise SystemExit(0)", "raised SystemExit: 0"),
-    "ends the process": ("import os; os._exit(0)", "exit code 0 before it was done"),
+    "ends the process": ("import os; os._exit(0)", "exit code 0 before it finished"),
     "loses a row": ("return scores[1:]", "_adjust of acme-halve returned"),
 }
 PIPELINE = """\
@@ -791,7 +791,7 @@ def test_sys_exit_within_a_command_is_no_success(cli, monkeypatch):
     monkeypatch.setattr(api, "plugins", lambda: sys.exit(0))
     done = cli("plugin", "list")
     assert done.code == 1
-    assert "the command was ended by sys.exit(0) before it was done" in done.errors[0]
+    assert "the command was ended by sys.exit(0) before it finished" in done.errors[0]
 
 
 def test_a_plugin_that_ends_the_process_of_a_command_gives_no_exit_code_0(tmp_path):
@@ -824,4 +824,4 @@ def test_a_plugin_that_ends_the_process_of_a_command_gives_no_exit_code_0(tmp_pa
         check=False,
     )
     assert done.returncode == 1, done
-    assert "the command was ended (exit code 0) before it was done" in done.stderr
+    assert "the command was ended (exit code 0) before it finished" in done.stderr

@@ -345,7 +345,7 @@ def test_a_policy_of_ones_own_is_named_with_file_and_digest(cli, arena):
     assert done.code == 0, done.err
     digest = load_policy("ours.yaml").digest()
     assert f"ours (ours.yaml), SHA-256 {digest[:12]} is valid" in done.out
-    assert "demands less" not in done.out
+    assert "requires less" not in done.out
 
 
 @pytest.mark.parametrize("name", policy_names())
@@ -372,7 +372,7 @@ def changed(*changes: str) -> Policy:
     return Policy(**raw)
 
 
-# case: the change of the playbook, and the places where it demands less
+# case: the change of the playbook, and the places where it requires less
 WEAKER = {
     "nothing": ("policy: ours", []),
     "advice": (gate(4, "id: fairness, level: advise"), ["gate-4.fairness"]),
@@ -521,7 +521,7 @@ def test_a_policy_of_advice_only_is_passed_on_data_that_were_never_audited(light
     )
     assert done.code == 4, done.err
     assert done.json["status"] == "passed its policy"
-    assert "demands too little" in done.json["reason"]
+    assert "requires too little" in done.json["reason"]
     about = done.json["policy"]
     assert (about["name"], about["file"], about["built_in"]) == ("ours", "ours.yaml", False)
     assert about["sha256"] == load_policy("ours.yaml").digest()
@@ -529,7 +529,7 @@ def test_a_policy_of_advice_only_is_passed_on_data_that_were_never_audited(light
     assert {"gate-4.fairness", "gate-4.utility", "gate-4.stakeholders"} <= places
     notes = " ".join(done.json["notes"])
     assert "composed from an audit of other data or other roles (77 rows, SHA-256 abababababab" in notes
-    assert "other roles than the pipeline names: mediators none for score; ignored years for none" in notes
+    assert "other column roles than the pipeline: mediators none for score; ignored years for none" in notes
 
 
 def test_a_trivial_target_and_a_weaker_bound_stand_in_verdict_and_report(light_run):
@@ -547,10 +547,10 @@ def test_a_trivial_target_and_a_weaker_bound_stand_in_verdict_and_report(light_r
     )
     report, page = (Path("report", f"report.{kind}").read_text() for kind in ("md", "html"))
     for text in (" ".join(done.out.split()), report, page.replace("&gt;", ">")):
-        assert "demands less than the playbook" in text
+        assert "requires less than the playbook" in text
         assert told in text
         assert "ours (ours.yaml), SHA-256" in text
-    assert "which demands too little to call it deployable" in report
+    assert "which requires too little to call it deployable" in report
 
 
 def test_decisions_that_lead_in_a_loop_end_at_a_limit(light_run):
@@ -558,7 +558,7 @@ def test_decisions_that_lead_in_a_loop_end_at_a_limit(light_run):
         decision(4, "causal, when: [{id: c, metric: accuracy, at_least: 0.1}]", "deploy"), "--json"
     )
     assert done.code == 4, done.err
-    assert "iteration limit (3) reached: decision-4 goes back to causal" in done.json["reason"]
+    assert "iteration limit (3) reached: decision-4 returns to causal" in done.json["reason"]
 
 
 # -- pipelines, audits and parameters -------------------------------------------------------------
@@ -566,9 +566,9 @@ def test_decisions_that_lead_in_a_loop_end_at_a_limit(light_run):
 PIPELINES = {
     "slug of another": (
         "technique: 31, slug: massaging",
-        "the technique 31 is instance-weighting, .* 'massaging'",
+        "the technique 31 has the slug 'instance-weighting', got 'massaging'",
     ),
-    "slug of nobody": ("technique: 31, slug: nothing", "slug beside it is 'nothing'"),
+    "slug of nobody": ("technique: 31, slug: nothing", "has the slug .*, got 'nothing'"),
     "key twice": (
         "technique: 31, technique: 9, slug: instance-weighting",
         "the key 'technique' is there twice",
@@ -590,11 +590,15 @@ def test_a_slug_of_another_technique_among_alternatives_and_evaluations(refused,
     light = (arena / "light.yaml").read_text()
     wrong = light.replace("slug: expected-calibration-error", "slug: subgroup-metrics")
     (arena / "wrong.yaml").write_text(wrong)
-    refused("run", "wrong.yaml", "--data", "jobs.csv", match="45 is expected-calibration-error", code=2)
+    refused(
+        "run", "wrong.yaml", "--data", "jobs.csv", match="45 has the slug .expected-calibration-error", code=2
+    )
     step = "slug: instance-weighting, stage: pre-processing"
     wrong = light.replace(step, f"{step}, alternatives: [{{technique: 69, slug: massaging}}]")
     (arena / "wrong.yaml").write_text(wrong)
-    refused("run", "wrong.yaml", "--data", "jobs.csv", match="69 is disparate-impact-remover", code=2)
+    refused(
+        "run", "wrong.yaml", "--data", "jobs.csv", match="69 has the slug .disparate-impact-remover", code=2
+    )
 
 
 JSON = {

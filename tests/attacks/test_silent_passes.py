@@ -121,7 +121,7 @@ def test_a_leak_stops_the_verdict_until_it_is_ignored_or_allowed(registry: Regis
     leaking = frame.assign(later=frame["y"] * 2.0 + np.random.default_rng(1).normal(0, 0.3, len(frame)))
     stopped = drive(leaking, registry)
     assert (stopped.status, stopped.exit_code) == ("escalated", 4)
-    assert "later orders the outcomes almost perfectly" in stopped.reason
+    assert "later predicts the outcome almost perfectly" in stopped.reason
     assert any("--ignore later" in option and "--allow-feature later" in option for option in stopped.escalation_options)
     assert drive(leaking, registry, ignored=("later",)).status == "deployable"
     allowed = drive(leaking, registry, allowed_features=("later",))
@@ -213,7 +213,7 @@ def test_a_group_whose_weight_lies_on_few_rows_is_insufficient_evidence(registry
     assert record.by_rows is not None
     both = record.by_rows["selection_rate"]["by_group"]["F"]
     assert both["rows"] - both["weighted"] > 0.3
-    assert any("By rows the selection rate of F" in note for note in record.notes)
+    assert any("The unweighted selection rate of F" in note for note in record.notes)
     assert record.to_json()["by_rows"] == record.by_rows
 
 
@@ -222,7 +222,7 @@ def test_equal_weights_change_no_support(registry: Registry, sound: RunRecord) -
     for group in ("F", "M"):
         a, b = (r.final.figure("selection_rate", group) for r in (record, sound))
         assert (a.support, a.enough) == (b.support, b.enough)
-    assert not [note for note in record.notes if "By rows" in note]
+    assert not [note for note in record.notes if "unweighted" in note]
 
 
 # -- copies ---------------------------------------------------------------------------------------
@@ -363,7 +363,7 @@ def test_a_patched_gate_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: R
     policy = Policy(**merged(raw_policy("playbook"), {"policy": "impossible", "gates": impossible}))
     data = of_roles(people())
     with pytest.raises(
-        RunError, match=r"contradicts its own record: gate-4\.utility is required and is failed"
+        RunError, match=r"contradicts its own record: gate-4\.utility is required but its verdict is failed"
     ):
         run(spec_for(data), data, registry=registry, policy=policy, assume_approved=True, **FAST)
 
@@ -372,13 +372,13 @@ def test_a_patched_measure_is_an_error(monkeypatch: pytest.MonkeyPatch, registry
     from fairmend.pipeline.gates.checks import CHECKS
 
     monkeypatch.setitem(CHECKS, "demographic_parity_ratio", lambda view: Value(1.0, (0.99, 1.0), 500))
-    with pytest.raises(RunError, match="was judged at 1"):
+    with pytest.raises(RunError, match="was evaluated at 1"):
         drive(people(), registry)
 
 
 def test_a_patched_test_gate_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
     monkeypatch.setattr(final_evaluation, "evaluate_gate", lambda *a, **k: [])
-    with pytest.raises(RunError, match=r"final\.fairness is required and was not judged"):
+    with pytest.raises(RunError, match=r"final\.fairness is required but was not evaluated"):
         drive(people(), registry)
 
 
@@ -409,7 +409,7 @@ FORGED: dict[str, tuple[str, Callable[[list[CheckResult]], list[CheckResult]], s
     "validation: failed": ("post-processing", change(".fairness", verdict="failed"), "is failed"),
     "validation: no evidence": (
         "post-processing", change(".utility", verdict="insufficient evidence"), "is insufficient"),
-    "validation: dropped": ("post-processing", drop(".utility"), "was not judged"),
+    "validation: dropped": ("post-processing", drop(".utility"), "was not evaluated"),
     "validation: value beyond the bound": ("post-processing", change(".utility", value=0.4), "is not <= 0.1"),
     "validation: no value": ("post-processing", change(".fairness", value=None), "None is not"),
     "validation: not a number": ("post-processing", change(".fairness", value=float("nan")), "nan is not"),
@@ -417,9 +417,9 @@ FORGED: dict[str, tuple[str, Callable[[list[CheckResult]], list[CheckResult]], s
     "validation: an approval open": ("post-processing", change(".stakeholders", verdict="waiting"), "is waiting"),
     "an early gate: failed": ("causal", change(".protected-attribute", verdict="failed"), "is failed"),
     "test: failed": ("test", change(".fairness", verdict="failed"), "is failed"),
-    "test: dropped": ("test", drop(".calibration"), "was not judged"),
-    "test: a better value": ("test", change(".fairness", value=0.999), "was judged at"),
-    "test: nothing at all": ("test", lambda judged: [], "was not judged"),
+    "test: dropped": ("test", drop(".calibration"), "was not evaluated"),
+    "test: a better value": ("test", change(".fairness", value=0.999), "was evaluated at"),
+    "test: nothing at all": ("test", lambda judged: [], "was not evaluated"),
 }  # fmt: skip
 
 
@@ -489,7 +489,7 @@ def test_a_stored_run_tells_of_earlier_looks(tmp_path: Path, registry: Registry)
         store.create(name, asked)
         store.finish(name, "failed", {"reason": ""}, "model")
     record = begin(spec, data, store=store, registry=registry, assume_approved=True, **FAST)
-    assert any("was looked at 2 times before" in note for note in record.notes)
+    assert any("was already used 2 times" in note for note in record.notes)
     written = record.to_json()["test_looks"]
     assert written["before"] == 2
     assert written["p_corrected"] == min(1.0, 3 * written["p_value"])

@@ -107,5 +107,5 @@ def test_a_ceiling_lowers_and_a_fact_needs_no_interval() -> None:
 
 def test_thresholds_give_reasons_and_must_be_in_order() -> None:
     assert {"demographic_parity_ratio", "proxy_auc"} <= set(thresholds().measures)
-    with pytest.raises(ValueError, match="levels must rise or fall"):
+    with pytest.raises(ValueError, match="levels must be increasing or decreasing"):
         Levels(low=0.1, medium=0.3, high=0.2, reason="levels of a test, nothing else")

@@ -43,9 +43,9 @@ def test_an_audit_says_how_many_features_it_asked(monkeypatch):
     told: list[str] = []
     data = Dataset.from_frame(wide(), Roles(outcome="y", favorable="1", protected=("sex",)))
     found = audit(data, learner=None, n_boot=50, progress=told.append)
-    assert any(note.startswith("3 of 13 features were asked") for note in found.notes)
+    assert any(note.startswith("3 of 13 features were checked") for note in found.notes)
     assert any(f.column == "club" and f.severity == "high" for f in found.findings)
     assert told[-2:] == [
-        "putting 13 features in bins",
-        "looking for mediators and proxies of sex among 3 features",
+        "binning 13 features",
+        "searching mediators and proxies of sex among 3 features",
     ]

@@ -87,8 +87,8 @@ REQUESTS = {
     "unknown id": (["technique", "run", "9999", "--protected", "sex"], 1, "no technique has the id 9999; close ids"),
     "parameter out of range": ([*REPAIR, "-p", "repair_level=1.5"], 2, "repair_level.*range.*1.5"),
     "unknown parameter": ([*REPAIR, "-p", "repair=0.5"], 2, "did you mean repair_level"),
-    "parameter without a value": ([*REPAIR, "-p", "repair_level"], 2, "name=value"),
-    "no protected attribute": (["technique", "run", "69", "--features", "income"], 2, "needs --protected"),
+    "parameter without a value": ([*REPAIR, "-p", "repair_level"], 2, "NAME=VALUE"),
+    "no protected attribute": (["technique", "run", "69", "--features", "income"], 2, "requires --protected"),
     "no outcome": (["technique", "run", "31", "--protected", "sex"], 2, "--outcome"),
     "unknown ending": ([*REPAIR, "-o", "{folder}/out.xlsx"], 2, r"\.csv, \.csv\.gz or \.parquet"),
     "no such folder": ([*REPAIR[:-1], "amount", "-o", "{folder}/nowhere/out.csv"], 2, "cannot write"),
@@ -113,9 +113,9 @@ def test_requests_for_one_technique(cli, table, tmp_path, case):
 USAGE = {
     "no command of this name": (["technqiue"], 2, "did you mean technique"),
     "no protected attribute": (["audit", "data.csv", "--outcome", "label"], 2, "--protected"),
-    "empty name": (["audit", "data.csv", "--outcome", "label", "--protected", "a,,b"], 2, "separated by commas"),
+    "empty name": (["audit", "data.csv", "--outcome", "label", "--protected", "a,,b"], 2, "comma-separated"),
     "cut that is no number": (
-        ["audit", "data.csv", "--outcome", "y", "--protected", "age", "--bins", "age=young"], 2, "--bins takes"
+        ["audit", "data.csv", "--outcome", "y", "--protected", "age", "--bins", "age=young"], 2, "--bins expects"
     ),
     "contradictory constraints": (
         ["query", "x", "-c", "retraining=false", "--stage", "in-processing"], 2, "contradict each other"
@@ -127,7 +127,7 @@ USAGE = {
     "value it cannot take": (["query", "x", "-c", "max_complexity=tiny"], 2, "one of low, medium, high"),
     "no such audit": (["recommend", "--findings", "no.json"], 2, "there is no audit file"),
     "no such pipeline": (["run", "no.yaml", "--data", "data.csv"], 2, "there is no pipeline file"),
-    "settled by the pipeline": (["run", "no.yaml", "--data", "data.csv", "--seed", "3"], 2, "settled by the pipeline"),
+    "already set by the pipeline": (["run", "no.yaml", "--data", "data.csv", "--seed", "3"], 2, "already set by the pipeline"),
     "unknown technique": (["technique", "show", "group-treshold"], 1, "did you mean group-thresholds"),
 }  # fmt: skip
 

@@ -27,4 +27,4 @@ def test_compose_draws_the_pipeline(cli, jobs_csv, tmp_path):
 def test_a_drawing_of_another_kind_is_refused_before_the_work(cli, tmp_path):
     done = cli("compose", "--findings", "nowhere.json", "--diagram", tmp_path / "pipeline.pdf")
     assert done.code == 2
-    assert "a drawing ends in .mmd, .png, .svg" in done.err
+    assert "a drawing must end in .mmd, .png, .svg" in done.err

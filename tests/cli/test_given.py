@@ -59,10 +59,10 @@ def test_a_pipeline_runs_on_a_model_and_on_scores_of_another_file(cli, folder, j
     light = ["run", folder / "light.yaml", "--data", jobs_csv, "--no-save", "--json"]
     done = cli(*light, "--model", given / "model.skops")
     assert done.code == 3, done.err
-    assert any("train logistic_regression in its place" in note for note in done.json["notes"])
+    assert any("use logistic_regression instead" in note for note in done.json["notes"])
     refused = cli(*light, "--scores", f"{given / 'scores.csv'}:p")
     assert refused.code == 2
-    assert "instance-weighting breaks the constraints: it needs retraining" in refused.err
+    assert "instance-weighting violates the constraints: it needs retraining" in refused.err
 
 
 def test_an_audit_reads_the_model(cli, jobs_csv, given):
@@ -75,12 +75,12 @@ def test_an_audit_reads_the_model(cli, jobs_csv, given):
 BAD = {
     "a pickle": (["--model", "{}/model.pkl"], 1, "was not saved with skops"),
     "no file": (["--model", "{}/none.skops"], 2, "there is no model file"),
-    "both": (["--model", "{}/model.skops", "--scores", "years"], 2, "a model or scores, not both"),
+    "both": (["--model", "{}/model.skops", "--scores", "years"], 2, "expected a model or scores, got both"),
     "no such column": (["--scores", "q"], 1, "no column is called 'q'"),
     "no such file": (["--scores", "{}/q.csv:p"], 1, "there is no file"),
     "no probabilities": (["--scores", "years"], 1, "must be probabilities in \\[0, 1\\]"),
-    "a column it lacks": (["--model", "{}/model.skops", "--ignore", "years"], 1, "reads years, which its role keeps"),
-    "retraining": (["--scores", "years", "-c", "retraining=true"], 2, "scores cannot be retrained"),
+    "a column it lacks": (["--model", "{}/model.skops", "--ignore", "years"], 1, "reads years, which has a role that models may not read"),
+    "retraining": (["--scores", "years", "-c", "retraining=true"], 2, "requires a model, got only scores"),
 }  # fmt: skip
 
 

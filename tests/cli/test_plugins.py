@@ -64,7 +64,7 @@ def test_a_broken_plugin_is_in_the_list_and_once_on_stderr_and_all_else_works(cl
     assert entries["acme_fine"]["health"] == "ok"
     assert entries["fairmend.plugins.preprocessing"]["techniques"] >= 4
     said = [line for line in listed.err.splitlines() if "acme_boom" in line]
-    assert said == [f"fairmend: the plugin acme_boom is left out: {entries['acme_boom']['health']}"]
+    assert said == [f"fairmend: plugin acme_boom was not loaded: {entries['acme_boom']['health']}"]
     other = cli("technique", "show", "31", "--json")
     assert other.code == 0
     assert other.json["slug"] == "instance-weighting"
@@ -139,8 +139,8 @@ def test_all_checks_every_installed_technique(cli, plugins, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["check"], 2, "give either PACKAGE_OR_PATH or --all"),
-        (["check", "fairmend", "--all"], 2, "give either"),
+        (["check"], 2, "expected either PACKAGE_OR_PATH or --all"),
+        (["check", "fairmend", "--all"], 2, "expected either"),
         (["check", "no-such-plugin"], 1, "no plugin, module, folder or file is called"),
         (["new", "Acme", "--stage", "causal"], 2, "lower case words"),
         (["new", "acme-x", "--stage", "late"], 2, "is not one of"),

@@ -34,7 +34,7 @@ def test_a_sweep_prints_writes_and_is_kept(cli, home, jobs_csv):
 
     again = cli(*arguments)
     assert again.code == 0
-    assert f"{first.json['computed']} of them known" in again.err
+    assert f"{first.json['computed']} of them already computed" in again.err
     assert "  1 of" not in again.err
     names = [c["name"] for c in first.json["candidates"]]
     assert all(name.split(" + ")[0] in again.out for name in names)
@@ -53,10 +53,10 @@ def test_a_sweep_prints_writes_and_is_kept(cli, home, jobs_csv):
 
     settled = cli("compose", "--sweep", home / "sweep.json", "--seed", "3")
     assert settled.code == 2
-    assert "--seed is settled by the sweep" in settled.err
+    assert "--seed is already set by the sweep" in settled.err
     other = cli("compose", "--sweep", home / "sweep.json", "--policy", "strict")
     assert other.code == 2
-    assert "the sweep is about something else: its policy" in other.err
+    assert "the sweep does not match the pipeline: its policy" in other.err
 
 
 def test_exit_code_where_nothing_meets_the_target(cli, home, jobs_csv):
@@ -65,7 +65,7 @@ def test_exit_code_where_nothing_meets_the_target(cli, home, jobs_csv):
     done = cli("sweep", "--data", jobs_csv, *JOBS, *LIGHT, *only, "--no-save", "--pipeline", home / "p.yaml")
     assert done.code == 4, done.err
     assert not (home / "p.yaml").exists()
-    assert "is not written: no candidate meets the target" in " ".join(done.err.split())
+    assert "was not written: no candidate meets the target" in " ".join(done.err.split())
     assert not (home / "home").exists()
 
 
@@ -88,7 +88,7 @@ def test_bad_requests(cli, home, jobs_csv, arguments, code, pattern):
 
 
 def test_compose_needs_an_audit_or_a_sweep(cli, tmp_path):
-    assert "give --findings, or a --sweep" in cli("compose").err
+    assert "--findings or --sweep is required" in cli("compose").err
     assert "there is no sweep file" in cli("compose", "--sweep", tmp_path / "none.json").err
 
 

@@ -24,4 +24,4 @@ def test_a_run_logs_where_it_is_told_and_prints_the_same(cli, folder, tmp_path, 
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     refused = cli(*light, "--mlflow")
     assert (refused.code, len(refused.errors)) == (2, 1)
-    assert "say where to log" in refused.errors[0]
+    assert "no tracking URI" in refused.errors[0]

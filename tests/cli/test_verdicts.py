@@ -55,7 +55,11 @@ def test_the_command_python_and_the_report_agree(cli, jobs_csv, tmp_path, monkey
     out = words(done.out)
     report = words((tmp_path / "report.md").read_text())
     page = words((tmp_path / "report.html").read_text())
-    assert out.index("final") < out.index("What became of the findings") < out.index("Cross-validation 2x2")
+    assert (
+        out.index("final")
+        < out.index("Audit findings re-measured on test data")
+        < out.index("Cross-validation 2x2")
+    )
     rows = finding_rows(record.findings)
     assert {"improved", "fixed"} & {row["verdict"] for row in rows}
     for row in rows:

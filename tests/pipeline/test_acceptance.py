@@ -248,8 +248,8 @@ def test_a_useless_step_gets_no_credit_and_is_excluded(registry, lenient, tmp_pa
     assert record.to_json()["final"]["demographic_parity_ratio"]["value"] == alone["value"]
 
     write_report(record, tmp_path)
-    rows = section(tmp_path, "What each step is worth").splitlines()
-    assert any(row.startswith("| post-processing alone (chosen) | group-thresholds |") for row in rows)
+    rows = section(tmp_path, "Ablation: the contribution of each step").splitlines()
+    assert any(row.startswith("| post-processing alone (selected) | group-thresholds |") for row in rows)
     assert "remover" not in " ".join(record.notes).lower()
     assert not any("remover" in f.text.lower() for f in record.findings)
 

@@ -108,7 +108,7 @@ def test_utility_lost_in_preprocessing_weakens_the_repair_then_skips(two_races, 
     record = drive(two_races, registry, rules, REMOVER, THRESHOLDS)
     assert rollbacks(record)[:2] == [
         ("pre-processing", "repair_level of disparate-impact-remover from 0.8 to 0.6"),
-        ("pre-processing", "left out disparate-impact-remover"),
+        ("pre-processing", "skipped disparate-impact-remover"),
     ]
 
 
@@ -125,7 +125,7 @@ def test_integrity_lost_switches_to_a_gentler_transformation(two_races, registry
     assert [change for _, change in rollbacks(record)] == [
         "repair_level of disparate-impact-remover from 0.8 to 0.6",
         "switched from disparate-impact-remover to instance-weighting",
-        "left out instance-weighting",
+        "skipped instance-weighting",
     ]
 
 
@@ -137,7 +137,7 @@ def test_too_little_improvement_tries_the_alternative(two_races, registry):
         "pre-processing",
         "switched from disparate-impact-remover to instance-weighting",
     )
-    assert rollbacks(record)[-1][1] == "left out instance-weighting"
+    assert rollbacks(record)[-1][1] == "skipped instance-weighting"
 
 
 def test_preprocessing_escalates_to_its_people_when_iterations_are_used_up(two_races, registry):
@@ -164,7 +164,7 @@ def test_missed_fairness_strengthens_the_constraint_then_switches_then_leaves_it
     changes = [change for to, change in rollbacks(record) if to == "in-processing"]
     assert changes[0] == "constraint_weight of fairness-constrained-lr from 0.5 to 0.7"
     assert changes[1] == "switched from fairness-constrained-lr to prejudice-remover"
-    assert changes[2] == "left out prejudice-remover"
+    assert changes[2] == "skipped prejudice-remover"
 
 
 def test_utility_lost_in_processing_softens_the_constraint(two_races, registry):
@@ -275,7 +275,7 @@ def test_a_protected_attribute_in_the_model_is_taken_out(two_races, registry):
     )
     assert "race" in inside.X.columns
     record = drive(inside, registry, policy(), THRESHOLDS)
-    assert ("causal", "took race out of the model") in rollbacks(record)
+    assert ("causal", "removed race from the model") in rollbacks(record)
     assert "race" not in record.model.features
 
 
@@ -283,7 +283,7 @@ def test_open_approvals_wait_at_the_end_or_at_the_gate(two_races, registry):
     at_end = drive(two_races, registry, policy(), THRESHOLDS, approvals=[])
     assert at_end.status == "waiting"
     assert at_end.exit_code == 3
-    assert "waits for the domain expert" in at_end.reason
+    assert "waiting for approval by the domain expert" in at_end.reason
     assert any(g.id == "gate-4.fairness" for g in at_end.gates)
     at_gate = drive(two_races, registry, policy(approvals="at_gate"), THRESHOLDS, approvals=[])
     assert at_gate.status == "waiting"

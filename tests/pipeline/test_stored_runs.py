@@ -92,7 +92,7 @@ def test_a_run_waits_for_people_and_goes_on(people, store):
     assert [e["what"] for e in verify(store, run_id).entries].count("approval") == 6
     with pytest.raises(UnknownNameError, match="role at gate-4"):
         approve(store, run_id, gate="gate-4", role="owner", by="A", approved=True)
-    with pytest.raises(UsageError, match="needs the name"):
+    with pytest.raises(UsageError, match="requires the name"):
         approve(store, run_id, gate="gate-4", role="legal team", by=" ", approved=True)
 
 
@@ -130,7 +130,7 @@ def test_changed_data_are_not_resumed(people, store, tmp_path):
     record = begin(spec_for(people), people, store=store, registry=registry, path=path, **FAST)
     approve(store, record.run_id, gate="gate-4", role="legal team", by="A. Person", approved=True)
     frame.assign(skill=0.0).to_csv(path, index=False)
-    with pytest.raises(RunError, match="changed since it began"):
+    with pytest.raises(RunError, match="changed since it started"):
         resume(record.run_id, store=store, registry=registry)
 
 

@@ -117,7 +117,7 @@ def test_pictures_are_written_and_repeat(spec, tmp_path):
 
 
 def test_other_kinds_of_file_are_refused(spec, tmp_path):
-    with pytest.raises(UsageError, match=r"ends in \.mmd, \.png, \.svg, got .*x\.pdf"):
+    with pytest.raises(UsageError, match=r"must end in \.mmd, \.png, \.svg, got .*x\.pdf"):
         draw(spec, load_policy("playbook"), tmp_path / "x.pdf")
     with pytest.raises(UsageError, match="cannot be written"):
         draw(spec, load_policy("playbook"), tmp_path / "nowhere" / "x.png")

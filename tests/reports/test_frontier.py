@@ -11,7 +11,13 @@ from fairmend.core.constraints import Constraints
 from fairmend.core.data.roles import Roles
 from fairmend.core.findings import Audit
 from fairmend.pipeline.spec import Step
-from fairmend.pipeline.sweep.sweep_record import LeftOut, MeasuredCandidate, Sweep, SweepCandidate, Target
+from fairmend.pipeline.sweep.sweep_record import (
+    ExcludedTechnique,
+    MeasuredCandidate,
+    Sweep,
+    SweepCandidate,
+    Target,
+)
 from fairmend.reports import sweep_rows, write_sweep
 from fairmend.reports.frontier import MOST_NUMBERED, frontier
 
@@ -58,7 +64,7 @@ def crowded(upward: bool = True, n: int = 40) -> Sweep:
                       bound=">= 0.8" if upward else "< 0.2", threshold=0.8 if upward else 0.2, upward=upward),
         policy={"name": "playbook", "evidence": "point", "sha256": ""}, constraints=Constraints(),
         learner="logistic_regression", seed=0, depth=2, candidates=(*candidates, failed),
-        excluded=(LeftOut(technique_id=7, slug="slow", reason="needs retraining"),),
+        excluded=(ExcludedTechnique(technique_id=7, slug="slow", reason="needs retraining"),),
         selected="technique-10", reason="because", notes=("A note.",),
     )  # fmt: skip
 
@@ -95,7 +101,7 @@ def test_the_report_holds_plot_table_and_record(tmp_path):
     assert (tmp_path / "new" / "report" / "frontier.png").read_bytes().startswith(b"\x89PNG")
     rows = sweep_rows(found)
     assert len(rows) == 40
-    assert rows[0][0] == "technique-10 (chosen)"
+    assert rows[0][0] == "technique-10 (selected)"
     assert all(f"| {row[0]} | {row[1]} | {row[2]} |" in text for row in rows)
     assert "| too-much | too-much: a \\| b |" in text
     assert "| slow (7) | needs retraining |" in text

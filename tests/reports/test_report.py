@@ -93,8 +93,8 @@ def test_what_became_worse_is_said_once_it_is_beyond_chance():
 def test_report_tells_all(record, report):
     text = (report / "report.md").read_text()
     assert record.reason in text
-    for heading in ("Verdict", "Checks on the test data", "What was done", "What each step is worth", "Gates",
-                    "Decisions and rollbacks", "Approvals", "How the policy is read", "Notes", "To repeat this"):  # fmt: skip
+    for heading in ("Verdict", "Checks on the test data", "Steps", "Ablation: the contribution of each step", "Gates",
+                    "Decisions and rollbacks", "Approvals", "Interpretation of the policy", "Notes", "Reproducibility"):  # fmt: skip
         assert re.search(rf"^##+ {heading}$", text, re.MULTILINE), heading
     for judged in record.gates:
         assert judged.id in text

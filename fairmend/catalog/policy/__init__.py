@@ -1,7 +1,7 @@
 """Policies: gates, decisions, rollbacks and approvals as data.
 
 ``schema`` says what a policy is, ``metrics`` what its checks may measure, ``merging`` how one extends
-another, ``rules`` what is refused when it is read, ``strength`` where it demands less than the playbook.
+another, ``rules`` what is refused when it is read, ``strength`` where it requires less than the playbook.
 """
 
 from fairmend.catalog.policy.identity import PolicyComparison, PolicyRecord

@@ -1,4 +1,4 @@
-"""Where a policy demands less than another one, and whether it demands enough to call a result deployable."""
+"""Where a policy requires less than another one, and whether it demands enough to call a result deployable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fairmend.core.text.escaping import one_line
 
 @dataclass(frozen=True)
 class Weakness:
-    """One place where a policy demands less than another.
+    """One place where a policy requires less than another.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Weakness:
 
 
 def weaker_than(policy: Policy, other: Policy) -> list[Weakness]:
-    """Return where a policy demands less than another, in the order of the other.
+    """Return where a policy requires less than another, in the order of the other.
 
     A check is met by one on the same metric at the same gate that is required, has no looser bound
     and asks for no less support. Advice of the other policy is not looked at.

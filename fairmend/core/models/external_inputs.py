@@ -1,4 +1,4 @@
-"""What decides already: a model of the user's own, or decisions and scores in a column or another file."""
+"""External inputs: the user's own model, or decisions and scores in a column or another file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fairmend.core.models.external_model import ExternalModel, FittedModel
 
 
 def given_columns(frame: pd.DataFrame, *sources: str | None) -> tuple[list[Any], tuple[str, ...]]:
-    """Return the columns that ``[FILE:]COLUMN`` names, and those among them that are in the frame.
+    """Return the columns named by ``[FILE:]COLUMN``, and those of them that are in the frame.
 
     Parameters
     ----------
@@ -33,16 +33,16 @@ def given_columns(frame: pd.DataFrame, *sources: str | None) -> tuple[list[Any],
     Returns
     -------
     values : list of Series or None
-        One entry a source; None for None.
+        One entry per source; None for None.
     taken : tuple of str
         Columns of the frame that hold decisions or scores, so that no model reads them.
 
     Raises
     ------
     MissingColumnError
-        There is no such column.
+        The column does not exist.
     DataError
-        The other file has another number of rows.
+        The other file has a different number of rows.
     """
     values: list[Any] = []
     taken: list[str] = []
@@ -58,21 +58,21 @@ def given_columns(frame: pd.DataFrame, *sources: str | None) -> tuple[list[Any],
         other = read_table(Path(file))
         if len(other) != len(frame):
             raise DataError(
-                f"{file} has {len(other)} rows, the data has {len(frame)}; one row a row is needed, in the same order"
+                f"{file} has {len(other)} rows, the data has {len(frame)}; both files must have equal length and order"
             )
         values.append(_column(other, column))
     return values, tuple(taken)
 
 
 def with_scores(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, str]:
-    """Return a frame that holds the scores which ``[FILE:]COLUMN`` names, and the name of their column.
+    """Return a frame with the scores named by ``[FILE:]COLUMN``, and the name of their column.
 
     Raises
     ------
     MissingColumnError
-        There is no such column.
+        The column does not exist.
     DataError
-        The other file has another number of rows, or a column of this name stands in the data, too.
+        The other file has a different number of rows, or the data already has a column of this name.
     """
     [scores], taken = given_columns(frame, source)
     if taken:
@@ -80,87 +80,87 @@ def with_scores(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, str]:
     name = str(scores.name)
     if name in frame.columns:
         raise DataError(
-            f"the data has a column {name!r} of its own; rename the scores in {source.rpartition(':')[0]}"
+            f"the data already has a column {name!r}; rename the scores in {source.rpartition(':')[0]}"
         )
     return frame.assign(**{name: scores.to_numpy()}), name
 
 
 def given_model(model: Any, data: Dataset) -> FairModel:
-    """Return a user's fitted model as the rule that a run begins with.
+    """Return a user's fitted model as the baseline of a run.
 
     Parameters
     ----------
     model : fitted classifier or FairModel
-        Its classes are the values of the outcome, or 0 and 1 with 1 for the favorable one. It reads
-        the columns that it was fitted on by name, or all features where it was fitted on an array.
+        Its classes are the values of the outcome, or 0 and 1 with 1 as the favorable one. It receives
+        the columns it was fitted on by name, or all features if it was fitted on an array.
     data : Dataset
         The data to run on.
 
     Raises
     ------
     UsageError
-        It gives no probabilities or is not fitted.
+        It has no ``predict_proba`` or is not fitted.
     DataError
-        It has other than two classes, or none of them is the favorable one.
+        It does not have exactly two classes, or none of them is the favorable one.
     MissingColumnError
-        It reads a column that is not among the features.
+        It requires a column that is not among the features.
     """
     if isinstance(model, FairModel):
         return model
     classes = check_given(model, "predict", "predict_proba")
     if classes is None:
-        raise DataError(f"the model ({type(model).__name__}) must tell two classes apart, it lacks classes_")
+        raise DataError(f"the model ({type(model).__name__}) must be a binary classifier, it has no classes_")
     estimator = (
         model if isinstance(model, ExternalModel) else FittedModel(model, _favorable(classes, data.roles))
     )
     return FairModel(features_of(model, data), tuple(data.sensitive.columns), estimator)
 
 
-def check_given(model: Any, *verbs: str) -> tuple[Any, ...] | None:
-    """Return the two classes of a user's fitted model, None where it names none.
+def check_given(model: Any, *methods: str) -> tuple[Any, ...] | None:
+    """Return the two classes of a user's fitted model, None if it has no ``classes_``.
 
     Parameters
     ----------
     model : fitted classifier
         The model.
-    *verbs : str
-        The methods that it must have.
+    *methods : str
+        Required methods.
 
     Raises
     ------
     UsageError
-        It lacks one of them, or is not fitted.
+        A required method is missing, or the model is not fitted.
     DataError
-        It has other than two classes, or contradicts itself, as one of a made-up file may.
+        It does not have exactly two classes, or is inconsistent, as in a manipulated file.
     """
     name = type(model).__name__
     try:
-        if not all(callable(getattr(model, verb, None)) for verb in verbs):
+        if not all(callable(getattr(model, method, None)) for method in methods):
             raise UsageError(
-                f"a model must have {' and '.join(verbs)}, {name} lacks one; wrap it in scikit-learn's "
-                "CalibratedClassifierCV, or give its decisions or scores instead"
+                f"a model must have {' and '.join(methods)}, {name} lacks one; wrap it in scikit-learn's "
+                "CalibratedClassifierCV, or pass its decisions or scores instead"
             )
         if isinstance(model, BaseEstimator) and hasattr(model, "fit"):
             check_is_fitted(model)
         found = getattr(model, "classes_", None)
         classes = None if found is None else tuple(np.asarray(found).tolist())
     except NotFittedError as error:
-        raise UsageError(f"the model ({name}) is not fitted; fit it before it is saved") from error
+        raise UsageError(f"the model ({name}) is not fitted; fit it before saving it") from error
     except FairmendError:
         raise
-    except Exception as error:  # whatever a model that is not what it seems brings about
+    except Exception as error:  # a manipulated model may raise anything
         said = " ".join(str(error).split())[:200]
-        raise DataError(f"the model ({name}) contradicts itself: {type(error).__name__}: {said}") from error
+        raise DataError(f"the model ({name}) is inconsistent: {type(error).__name__}: {said}") from error
     if classes is not None and (len(classes) != 2 or classes[0] == classes[1]):
         raise DataError(
-            f"the model ({name}) must tell two classes apart, it has {len(classes)} classes "
+            f"the model ({name}) must have two distinct classes, got {len(classes)} classes "
             f"({', '.join(map(str, classes[:5]))})"
         )
     return classes
 
 
 def _favorable(classes: Any, roles: Roles) -> int:
-    """Return the place of the favorable class."""
+    """Return the position of the favorable class."""
     labels, favorable = [label_of(c) for c in classes], label_of(roles.favorable)
     if favorable in labels:
         return labels.index(favorable)
@@ -173,14 +173,14 @@ def _favorable(classes: Any, roles: Roles) -> int:
 
 
 def features_of(model: Any, data: Dataset) -> tuple[str, ...]:
-    """Return the columns that a model reads, all of which must be features.
+    """Return the columns that a model requires, all of which must be features.
 
     Raises
     ------
     DataError
-        It was fitted on an array of more or fewer columns.
+        It was fitted on an array with a different number of columns.
     MissingColumnError
-        It reads a column that is not among the features.
+        It requires a column that is not among the features.
     """
     known = [str(c) for c in data.X.columns]
     names = getattr(model, "feature_names_in_", None)
@@ -188,8 +188,8 @@ def features_of(model: Any, data: Dataset) -> tuple[str, ...]:
         expected = getattr(model, "n_features_in_", len(known))
         if expected != len(known):
             raise DataError(
-                f"the model was fitted on an array of {expected} columns, and the data has {len(known)} features; "
-                "fit it on a frame, or leave the other columns out (--ignore)"
+                f"the model was fitted on an array of {expected} columns, got {len(known)} features; "
+                "fit it on a DataFrame, or exclude the other columns (--ignore)"
             )
         return tuple(known)
     absent = [str(c) for c in names if str(c) not in known]
@@ -199,16 +199,16 @@ def features_of(model: Any, data: Dataset) -> tuple[str, ...]:
     barred = [c for c in absent if c in roles.protected]
     if barred:
         raise MissingColumnError(
-            f"the model reads the protected attribute {barred[0]!r}, which is kept from models; say that it may "
-            "be read (--protected-in-model), or give a model that does not read it"
+            f"the model reads the protected attribute {barred[0]!r}, which models may not read by default; allow it "
+            "(--protected-in-model), or pass a model that does not read it"
         )
     kept = [c for c in absent if c in roles.not_features()]
     if kept:
         raise MissingColumnError(
-            f"the model reads {', '.join(kept[:5])}, which its role keeps from models; change the roles of the columns"
+            f"the model reads {', '.join(kept[:5])}, which has a role that models may not read; change the roles of the columns"
         )
     raise MissingColumnError(
-        f"the model reads {', '.join(absent[:5])}, which the data lacks or has no value of"
+        f"the model reads {', '.join(absent[:5])}, which is missing or empty in the data"
     )
 
 

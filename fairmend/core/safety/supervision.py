@@ -1,7 +1,7 @@
-"""Exit code 0 only ever follows work that was done, also where a plugin ends the process.
+"""Exit code 0 only after completed work, even if a plugin ends the process.
 
-Where third-party plugins are installed the command runs in a forked process, which reports its exit code
-over a pipe together with a word that is drawn anew for each command. Without that report the exit code is 1.
+If third-party plugins are installed, the command runs in a forked process, which reports its exit code
+over a pipe together with a random token. Without that report the exit code is 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def has_plugins() -> bool:
-    """Whether a package other than fairmend itself has an entry point of its group."""
+    """Whether a package other than fairmend registers a fairmend entry point."""
     return any(
         point.dist is None or point.dist.name != PROJECT
         for point in distributions.entry_points(group=PROJECT)
@@ -29,7 +29,7 @@ def has_plugins() -> bool:
 
 
 def supervised(work: Callable[[], int]) -> int:
-    """Return the exit code of some work; 1 where its process ended before the work did."""
+    """Return the exit code of the work; 1 if its process ended before the work did."""
     if not FORKS or not has_plugins():
         return work()
     word = secrets.token_bytes(16)
@@ -50,9 +50,9 @@ def supervised(work: Callable[[], int]) -> int:
     report = b""
     for one in FORWARDED:
         signal.signal(one, lambda number, frame: os.kill(pid, number))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal interrupts both, and the one at work tells
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the worker reports it
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    os.set_blocking(reading, False)  # a process that the plugin has left behind may hold the other end
+    os.set_blocking(reading, False)  # a process left behind by the plugin may still hold the other end
     with suppress(BlockingIOError):
         report = os.read(reading, len(word) + 1)
     os.close(reading)
@@ -61,7 +61,7 @@ def supervised(work: Callable[[], int]) -> int:
     if status < 0:
         return 128 - status
     print(
-        f"{PROJECT}: error: the command was ended (exit code {status}) before it was done, as by a plugin that calls "
+        f"{PROJECT}: error: the command was ended (exit code {status}) before it finished, probably by a plugin that calls "
         "os._exit; fairmend plugin list shows the plugins",
         file=sys.stderr,
     )

@@ -1,1 +1,1 @@
-"""From recommendations to a pipeline, and its validation."""
+"""Compose a pipeline from recommendations, and validate it."""

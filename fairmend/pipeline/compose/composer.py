@@ -1,4 +1,4 @@
-"""Compose: from what an audit found and what is allowed to a pipeline with reasons and alternatives."""
+"""Compose a pipeline, with reasons and alternatives, from the findings of an audit and constraints."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def compose(
     name: str = "pipeline",
     sweep: Sweep | None = None,
 ) -> PipelineSpec:
-    """Turn recommendations into a pipeline that a person can read and edit.
+    """Turn recommendations into a pipeline that a person can review and edit.
 
     Parameters
     ----------
@@ -41,22 +41,22 @@ def compose(
     registry : Registry
         Where techniques come from.
     policy : str or Policy
-        By what the run is judged.
+        Policy that the run is evaluated against.
     learner : str
         Learner of the baseline and of steps that retrain.
     seed : int
-        Seed of everything random.
+        Random seed.
     name : str
-        What to call the pipeline.
+        Name of the pipeline.
     sweep : Sweep, optional
-        What was measured: its chosen candidate becomes the acting steps, and what else is on its
-        frontier their alternatives; its learner and seed hold.
+        Its selected candidate becomes the acting steps, the rest of its frontier their alternatives;
+        its learner and seed are used.
 
     Raises
     ------
     UsageError
-        The policy has no target for the notion, or no technique is left that could reach it; or the
-        sweep is about something else, or found nothing that meets the target.
+        The policy has no target for the notion, or no remaining technique targets it; or the sweep
+        has other data or settings, or found no candidate that meets the target.
     """
     named = policy.policy if isinstance(policy, Policy) else str(policy)
     policy = load_policy(policy, registry)
@@ -76,7 +76,7 @@ def compose(
         steps += [step for slot in SLOTS for step in composer.staged(ranked, slot)]
     if sweep is None and not any(s.stage in ACTING for s in steps):
         raise UsageError(
-            f"no technique is left that works towards {notion} under these constraints; relax one of "
+            f"no technique that targets {notion} satisfies the constraints; relax one of "
             + ", ".join(f"{k}={v}" for k, v in allowed.model_dump(exclude_none=True).items())
         )
     evaluations = tuple(composer.chooser.choice(m) for m in composer.planned(policy.plan.evaluation))
@@ -96,7 +96,7 @@ def compose(
 
 
 def _audited(recommendation: Recommendation, sweep: Sweep | None) -> AuditedData:
-    """Return the data behind a pipeline; the audit of a sweep leaves the test part out."""
+    """Return the data behind a pipeline; the audit of a sweep excludes the test part."""
     audit = recommendation.audit
     if sweep is not None and sweep.audit == audit:
         return AuditedData(sha256=sweep.data["sha256"], rows=sweep.data["rows"])
@@ -104,7 +104,7 @@ def _audited(recommendation: Recommendation, sweep: Sweep | None) -> AuditedData
 
 
 def _check_sweep(sweep: Sweep, recommendation: Recommendation, policy: Policy) -> None:
-    """Check that a sweep measured what the pipeline is for."""
+    """Check that a sweep matches the pipeline."""
     audit = recommendation.audit
     for what, swept, wanted in (
         ("outcome", sweep.roles.outcome, audit.roles.outcome),
@@ -114,8 +114,8 @@ def _check_sweep(sweep: Sweep, recommendation: Recommendation, policy: Policy) -
     ):
         if swept != wanted:
             raise UsageError(
-                f"the sweep is about something else: its {what} is {swept!r}, the pipeline's is {wanted!r}; "
-                "sweep anew, or compose without it"
+                f"the sweep does not match the pipeline: its {what} is {swept!r}, expected {wanted!r}; "
+                "run a new sweep, or compose without it"
             )
 
 
@@ -124,14 +124,14 @@ def _ranked(registry: Registry, technique_id: int | str) -> TechniqueMetadata:
 
 
 class _Composer:
-    """Makes steps with alternatives by one set of rules."""
+    """Creates steps with alternatives."""
 
     def __init__(self, chooser: Chooser, allowed: Constraints) -> None:
         self.chooser = chooser
         self.allowed = allowed
 
     def planned(self, ids: Iterable[int | str]) -> list[TechniqueMetadata]:
-        """Return the techniques that the policy holds in any case, where the constraints allow them."""
+        """Return the techniques that the policy always includes, if the constraints allow them."""
         found = [_ranked(self.chooser.registry, i) for i in ids]
         limits = self.allowed.model_copy(update={"stage": None, "notion": None})
         return [m for m in found if limits.reason(m) is None]
@@ -139,8 +139,8 @@ class _Composer:
     def staged(self, ranked: list[TechniqueMetadata], slot: Slot) -> list[Step]:
         """Return the step at a slot: the best technique with its alternatives, or none.
 
-        Rules that are certain come before rules that draw: they are easier to explain to the people
-        they decide on.
+        Deterministic rules come before randomized ones: they are easier to explain to the people
+        affected.
         """
         notion = self.chooser.notion
         fit = sorted((m for m in ranked if slot.fits(m, notion)), key=lambda m: m.randomized)
@@ -152,20 +152,20 @@ class _Composer:
         return [self.step(best, slot.stage, slot.when, (*named, *others)[:MOST_ALTERNATIVES])]
 
     def swept(self, ranked: list[TechniqueMetadata], sweep: Sweep) -> list[Step]:
-        """Return the steps of the chosen candidate of a sweep.
+        """Return the steps of the selected candidate of a sweep.
 
-        A calibrator that it lacks is held ready as in any pipeline, for the case that a gate asks for it.
+        If it has no calibrator, one is added as in any pipeline, in case a gate requires it.
         """
         pick = sweep.pick
         if pick is None:
             raise UsageError(
-                f"the sweep has nothing to begin with: {sweep.reason}; relax a constraint, sweep deeper, or "
+                f"the sweep selected no candidate: {sweep.reason}; relax a constraint, increase --depth, or "
                 "compose without it"
             )
         chosen = {self._slot(step): step for step in pick.steps}
         plain = next((c for c in sweep.measured if not c.steps), pick)
         reason = (
-            f"chosen from {len(sweep.candidates)} candidates: {_measured(pick, sweep)}, where the plain model has "
+            f"selected from {len(sweep.candidates)} candidates: {_measured(pick, sweep)}, compared with the plain model: "
             f"{_measured(plain, sweep)}"
         )
         steps: list[Step] = []
@@ -181,7 +181,7 @@ class _Composer:
         return slot_of(_ranked(self.chooser.registry, step.technique), self.chooser.notion)
 
     def _alternatives(self, slot: Slot, chosen: Step, sweep: Sweep) -> tuple[Choice, ...]:
-        """Return what else stands at a slot on the frontier: what meets the target first, then by accuracy."""
+        """Return the other frontier techniques of a slot: those that meet the target first, then by accuracy."""
         found: dict[int | str, Choice] = {}
         for candidate in sorted(sweep.frontier, key=lambda c: not c.meets_target):
             for step in candidate.steps:

@@ -1,4 +1,4 @@
-"""Which technique fits where in a pipeline, and with which parameters; composer and sweep share it."""
+"""Which technique fits which slot of a pipeline, and with which parameters; used by composer and sweep."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.vocabulary import Notion, Stage
 from fairmend.pipeline.spec import Choice, When
 
-# A technique with this parameter is given the columns that the audit found biased.
+# A technique with this parameter receives the columns that the audit found biased.
 REPAIRS = "features"
-HELD = "held in any case by the policy"
+HELD = "always included by the policy"
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A place in a pipeline that at most one technique takes.
+    """A position in a pipeline for at most one technique.
 
     Attributes
     ----------
     stage : str
         The stage.
     when : str
-        When a composed step acts there.
+        Condition under which a composed step acts.
     takes : callable
-        Whether a technique of the stage serves there, given the notion of the target.
+        Whether a technique of the stage fits, given the notion of the target.
     """
 
     stage: Stage
@@ -36,11 +36,11 @@ class Slot:
     takes: Callable[[TechniqueMetadata, Notion], bool]
 
     def fits(self, metadata: TechniqueMetadata, notion: Notion) -> bool:
-        """Whether a technique may stand here."""
+        """Whether a technique fits here."""
         return metadata.stage == self.stage and self.takes(metadata, notion)
 
 
-# What a model learns from moves every figure; what constrains it or decides must aim at the target.
+# Changing the training data affects every metric; constraints and decision rules must aim at the target.
 BEFORE = Slot("pre-processing", "always", lambda m, notion: True)
 IN = Slot("in-processing", "always", lambda m, notion: notion in m.targets)
 CALIBRATION = Slot(
@@ -58,12 +58,12 @@ ACTING: tuple[Stage, ...] = tuple(dict.fromkeys(slot.stage for slot in SLOTS))
 
 
 def slot_of(metadata: TechniqueMetadata, notion: Notion) -> Slot | None:
-    """Return where a technique stands, None where it serves another notion or stage."""
+    """Return the slot of a technique, None if it targets another notion or stage."""
     return next((slot for slot in SLOTS if slot.fits(metadata, notion)), None)
 
 
 def biased_numbers(findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Return the numeric columns that an audit found to be biased mediators, each once."""
+    """Return the numeric columns that an audit found to be biased mediators, without duplicates."""
     return tuple(
         dict.fromkeys(
             f.column
@@ -78,7 +78,7 @@ def biased_numbers(findings: Iterable[Finding]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Chooser:
-    """Chooses the parameters of techniques by one set of rules.
+    """Chooses the parameters of techniques.
 
     Attributes
     ----------
@@ -87,9 +87,9 @@ class Chooser:
     notion : str
         Notion of fairness of the target.
     target : PolicyCheck
-        What the policy demands.
+        The target set by the policy.
     features : tuple of str
-        Columns to repair; without any a technique repairs what it does by default.
+        Columns to repair; if empty, techniques use their defaults.
     why : mapping of id to str
         Reasons by technique.
     """
@@ -101,10 +101,10 @@ class Chooser:
     why: Mapping[int | str, str] = field(default_factory=dict)
 
     def choice(self, metadata: TechniqueMetadata) -> Choice:
-        """Return a technique with the parameters that the notion, the policy and the findings ask for.
+        """Return a technique with the parameters that follow from the notion, the policy and the findings.
 
-        A rule that takes a bound starts at the policy's own: what is stricter costs more, and where the
-        bound is missed on validation data the machine tightens it.
+        A rule with a bound parameter starts at the policy's bound: stricter values cost more, and if the
+        bound is missed on validation data the state machine tightens it.
         """
         parameters = dict(metadata.notion_parameters.get(self.notion, {}))
         if self.target.metric in metadata.target_parameters:

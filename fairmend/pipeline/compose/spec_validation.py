@@ -1,4 +1,4 @@
-"""Whether a pipeline can stand, checked before any data is touched."""
+"""Validation of a pipeline before any data is touched."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def check_spec(spec: PipelineSpec, registry: Registry, policy: Policy | None = N
     registry : Registry
         Where techniques come from.
     policy : Policy, optional
-        By what it is to be judged; by default the one that it names.
+        Policy to evaluate it against; default: the one that it names.
 
     Raises
     ------
     UsageError
-        A technique at the wrong stage, in breach of the constraints, out of order, without what it
-        reads, or in conflict with another; all faults are gathered into one message.
+        A technique is at the wrong stage, violates the constraints, is out of order, lacks a required
+        input, or conflicts with another; all errors are collected in one message.
     ParameterError, UnknownNameError
-        A parameter or technique that is not there.
+        A parameter or technique does not exist.
     """
     (policy or load_policy(spec.policy, registry)).target(spec.notion)
     for choice in (*(c for step in spec.steps for c in (step, *step.alternatives)), *spec.evaluations):
@@ -40,43 +40,43 @@ def check_spec(spec: PipelineSpec, registry: Registry, policy: Policy | None = N
         *_of_order([registry.card(s.technique).metadata for s in spec.steps]),
     ]
     if faults:
-        raise UsageError(f"the pipeline {spec.name} is not sound: " + "; ".join(dict.fromkeys(faults)))
+        raise UsageError(f"the pipeline {spec.name} is invalid: " + "; ".join(dict.fromkeys(faults)))
 
 
 def _of_choices(spec: PipelineSpec, registry: Registry) -> Iterator[str]:
-    """Yield what is wrong with single techniques, alternatives included."""
+    """Yield the errors of single techniques, including alternatives."""
     limits = spec.constraints.model_copy(update={"stage": None, "notion": None})
     for choice in spec.evaluations:
         metadata = registry.card(choice.technique).metadata
         yield from _of_name(choice, metadata)
         if metadata.stage != "evaluation":
-            yield f"{metadata.slug} is of {metadata.stage}, not of evaluation"
+            yield f"{metadata.slug} is a technique of {metadata.stage}, expected evaluation"
     graph = any(step.stage == "causal" for step in spec.steps)
     for step in spec.steps:
         for choice in (step, *step.alternatives):
             metadata = registry.card(choice.technique).metadata
             yield from _of_name(choice, metadata)
             if metadata.stage != step.stage:
-                yield f"{metadata.slug} is of {metadata.stage}, not of {step.stage}"
+                yield f"{metadata.slug} is a technique of {metadata.stage}, expected {step.stage}"
             if reason := limits.reason(metadata):
-                yield f"{metadata.slug} breaks the constraints: it {reason}"
+                yield f"{metadata.slug} violates the constraints: it {reason}"
             if metadata.needs_graph and metadata.stage != "causal" and not graph:
-                yield f"{metadata.slug} reads a causal graph; put a causal step before it"
+                yield f"{metadata.slug} requires a causal graph; put a causal step before it"
 
 
 def _of_name(choice: Choice, metadata: TechniqueMetadata) -> Iterator[str]:
-    """Yield that id and slug of a choice speak of two techniques."""
+    """Yield an error if id and slug of a choice name different techniques."""
     if choice.slug != metadata.slug:
-        yield f"the technique {choice.technique} is {metadata.slug}, and the slug beside it is {choice.slug!r}"
+        yield f"the technique {choice.technique} has the slug {metadata.slug!r}, got {choice.slug!r}"
 
 
 def _of_order(steps: list[TechniqueMetadata]) -> Iterator[str]:
-    """Yield what is wrong with techniques beside each other."""
+    """Yield the errors of the order and combination of techniques."""
     for place, step in enumerate(steps):
         before = steps[:place]
         for earlier in before:
             if STAGES.index(earlier.stage) > STAGES.index(step.stage):
-                yield f"{step.slug} of {step.stage} stands after {earlier.slug} of {earlier.stage}"
+                yield f"{step.slug} ({step.stage}) must come before {earlier.slug} ({earlier.stage})"
         decides = next((m for m in before if "decisions" in m.modifies), None)
         if decides is not None and "scores" in step.modifies:
             yield f"{step.slug} changes scores after decisions were made; calibrate before thresholds"

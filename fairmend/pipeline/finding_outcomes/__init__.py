@@ -1,4 +1,4 @@
-"""What became of each finding of the audit: the same quantity before and after, on the test data."""
+"""Audit findings re-measured on the test data: the same metric before and after."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ def resolve(
     after: ModelEvaluation,
     steps: Sequence[TechniqueMetadata] = (),
 ) -> list[FindingOutcome]:
-    """Say of each finding whether it is fixed, improved, unchanged, worse, or cannot be told.
+    """Classify each finding as fixed, improved, unchanged, worse or insufficient evidence.
 
     Parameters
     ----------
     findings : sequence of Finding
-        What an audit found.
+        Findings of an audit.
     before, after : ModelEvaluation
-        Baseline and final rule on the same rows, which neither was fitted on.
+        Baseline and final rule on the same held-out rows.
     steps : sequence of TechniqueMetadata
         The techniques of the final pipeline.
 
     Returns
     -------
     list of FindingOutcome
-        One a finding, in the same order.
+        One per finding, in the same order.
 
     Notes
     -----
-    A finding is ``fixed`` where an audit of the final rule would no longer find it and the change is
-    beyond chance; ``improved`` or ``worse`` where it changed beyond chance; ``unchanged`` where it
-    did not, or could not. All p-values of a run are corrected together (Holm).
+    A finding is ``fixed`` if an audit of the final rule would no longer raise it and the change is
+    significant; ``improved`` or ``worse`` if it changed significantly; ``unchanged`` if it did not,
+    or could not. All p-values of a run are corrected together (Holm).
     """
     both = BeforeAfter(before, after, tuple(steps))
     found = [_measured(finding, both) for finding in findings]
@@ -71,11 +71,11 @@ def resolve(
 
 def _measured(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasurable:
     if finding.kind not in MEASURES:
-        return NotMeasurable(
-            f"findings of the kind {finding.kind} come from a plugin and cannot be measured again"
-        )
+        return NotMeasurable(f"findings of kind {finding.kind} come from a plugin and cannot be re-measured")
     if finding.value is None and finding.severity == "insufficient evidence":
-        return NotMeasurable("the audit could not measure it, and the test data are a part of what it had")
+        return NotMeasurable(
+            "the audit could not measure it, and the test data are a subset of the audited data"
+        )
     if finding.attribute is not None and finding.attribute not in both.views:
         return NotMeasurable(f"the data has no protected attribute {finding.attribute}")
     if finding.attribute is None and finding.kind != "class-imbalance":

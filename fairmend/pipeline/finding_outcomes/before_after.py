@@ -1,4 +1,4 @@
-"""Both rules on the test data, and what is measured of one finding before and after."""
+"""Both rules on the test data, and the metric of one finding before and after."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class NotMeasurable:
     Attributes
     ----------
     reason : str
-        In words.
+        Explanation.
     support : int
-        Rows of the smallest cell behind it.
+        Rows of the smallest group involved.
     """
 
     reason: str
@@ -39,26 +39,26 @@ class NotMeasurable:
 
 @dataclass(frozen=True)
 class FindingChange:
-    """A finding's figure before and after.
+    """The metric of a finding before and after.
 
     Attributes
     ----------
     measure : str
-        Name of the figure, with levels in the thresholds of audits.
+        Name of the metric, with levels in the audit thresholds.
     before, after : float
-        Of baseline and final rule.
+        Values for the baseline and the final rule.
     support : int
-        Rows of the smallest cell behind it.
+        Rows of the smallest group involved.
     change : float
-        After minus before; for figures whose bias was taken off, that of the change.
+        After minus before; bias-corrected for bias-corrected metrics.
     interval : (float, float) or None
-        95 % interval of the change; None where nothing could change.
+        95 % interval of the change; None if no change was possible.
     p_value : float or None
-        Of no change; None where nothing could change.
+        P-value of no change; None if no change was possible.
     left : tuple of Reading
-        What is left after, by every measure that the audit grades for this kind.
+        The remaining disparity, by every metric that the audit grades for this kind.
     reason : str
-        Why nothing could change.
+        Why no change was possible.
     """
 
     measure: str
@@ -73,7 +73,7 @@ class FindingChange:
 
 
 def unchanged(measure: str, value: float, support: int, reason: str) -> FindingChange:
-    """Return a figure that no step could change."""
+    """Return a metric that no step could change."""
     return FindingChange(measure, value, value, support, reason=reason)
 
 
@@ -84,11 +84,11 @@ class BeforeAfter:
     Attributes
     ----------
     before, after : ModelEvaluation
-        The two.
+        Evaluations of the two.
     steps : tuple of TechniqueMetadata
         The techniques of the final pipeline.
     rules : Thresholds
-        What audits go by.
+        Audit thresholds.
     """
 
     before: ModelEvaluation
@@ -103,17 +103,17 @@ class BeforeAfter:
 
     @property
     def settings(self) -> InferenceSettings:
-        """How figures are measured."""
+        """Settings of intervals and tests."""
         return self.before.settings
 
     @cached_property
     def views(self) -> dict[str, Groups]:
-        """The groups of each attribute alone and of their crossing, by name."""
+        """The groups of each attribute and of their intersection, by name."""
         return views(self.test.groups)
 
     @cached_property
     def weights(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """The weight of each row, 1 where there are none."""
+        """The weight of each row, 1 if there are none."""
         return np.ones(len(self.test)) if self.test.weights is None else self.test.weights
 
     @cached_property

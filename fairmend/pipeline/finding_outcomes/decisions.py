@@ -1,4 +1,4 @@
-"""Findings about decisions: gaps between groups, and crossings that fare worse than their attributes."""
+"""Findings about decisions: gaps between groups, and intersectional disparities."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def group_gap(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasura
     """
     gap = GAPS[finding.kind]
     if finding.measure not in gap.measures:
-        return NotMeasurable(f"{finding.measure} is not how a finding of this kind is measured")
+        return NotMeasurable(f"{finding.measure} is not a metric for findings of this kind")
     groups, test, settings = both.views[str(finding.attribute)], both.test, both.settings
     cells = np.stack([groups.counts((test.y == label).astype(np.float64)) for label in (0, 1)])
     support = cells.min(axis=0) if gap is ERROR_RATE else cells.sum(axis=0)
     keep = np.flatnonzero(support >= settings.min_support)
     short = both.short_of(finding, [groups.labels[g] for g in keep])
     if short:
-        return NotMeasurable(f"the test data has too few {gap.cells} of {short}", int(support.min()))
+        return NotMeasurable(f"too few {gap.cells} of {short} in the test data", int(support.min()))
     rows = np.isin(groups.codes, keep)
     known: dict[str, Any] = {
         "sensitive_features": groups.frame[rows],
@@ -69,20 +69,20 @@ def group_gap(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasura
 
 
 def crossing_deficit(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasurable:
-    """Compare a cell of the crossing with the worse off of the groups it belongs to, before and after."""
+    """Compare an intersectional group with the worst off of the groups it belongs to, before and after."""
     rate_name = finding.measure.removesuffix(DEFICIT)
     if rate_name not in CELLS or not finding.measure.endswith(DEFICIT):
-        return NotMeasurable(f"{finding.measure} is not how a finding of this kind is measured")
+        return NotMeasurable(f"{finding.measure} is not a metric for findings of this kind")
     groups, test, settings = both.views[str(finding.attribute)], both.test, both.settings
     if groups.frame.shape[1] < 2 or finding.group not in groups.labels:
-        return NotMeasurable(f"the test data has no row of {finding.group}")
+        return NotMeasurable(f"no rows of {finding.group} in the test data")
     (rate,), cell = metric(rate_name).rates, groups.labels.index(str(finding.group))
     table = PairedTable.from_arrays(
         test.y, both.before.decisions, both.after.decisions, groups, sample_weight=test.weights
     )
     support = int(effective_support(rate, table.before)[cell])
     if support < settings.min_support:
-        return NotMeasurable(f"the test data has too few {CELLS[rate_name]} of {finding.group}", support)
+        return NotMeasurable(f"too few {CELLS[rate_name]} of {finding.group} in the test data", support)
     members = members_of(groups)
     boot_rng, swap_rng = generators(settings.seed, 2)
     drawn = replicates(table, settings.n_boot, boot_rng)
@@ -105,7 +105,7 @@ def crossing_deficit(finding: Finding, both: BeforeAfter) -> FindingChange | Not
 
 
 def _deficits(rate: Rate, paired: Floats, members: list[Groups], cell: int) -> Floats:
-    """Return how far a cell's rate lies below the lowest rate of the groups it belongs to.
+    """Return how far the rate of an intersection is below the lowest rate of the groups it belongs to.
 
     Parameters
     ----------

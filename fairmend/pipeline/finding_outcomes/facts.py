@@ -1,4 +1,4 @@
-"""Findings about the data itself: who is in it and what was recorded, which no rule of decision changes."""
+"""Findings about the data itself, which no decision rule changes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fairmend.pipeline.finding_outcomes.before_after import (
     unchanged,
 )
 
-REWEIGHTED = "weighs or draws the training rows anew"
-FACT = "a fact about the data, which the pipeline does not change"
+REWEIGHTED = "reweights or resamples the training rows"
+FACT = "a property of the data, which the pipeline does not change"
 
 
 def base_rate_difference(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasurable:
@@ -26,7 +26,7 @@ def base_rate_difference(finding: Finding, both: BeforeAfter) -> FindingChange |
     keep = (size >= minimum) & (weight > 0)
     short = both.short_of(finding, [groups.labels[g] for g in np.flatnonzero(keep)])
     if short:
-        return NotMeasurable(f"the test data has too few rows of {short}", int(size.min()))
+        return NotMeasurable(f"too few rows of {short} in the test data", int(size.min()))
     rates = groups.counts(both.weights * both.test.y)[keep] / weight[keep]
     reason = _fact(both.changing("labels"), "changes training labels")
     return unchanged("base_rate_difference", float(np.ptp(rates)), int(size[keep].min()), reason)
@@ -39,7 +39,7 @@ def representation(finding: Finding, both: BeforeAfter) -> FindingChange | NotMe
     few, many = rows.get(str(finding.group), 0.0), rows.get(str(finding.reference), 0.0)
     if not few or not many:
         absent = finding.reference if few else finding.group
-        return NotMeasurable(f"the test data has no row of {absent}")
+        return NotMeasurable(f"no rows of {absent} in the test data")
     reason = _fact(both.changing("rows", "weights"), REWEIGHTED)
     return unchanged("ratio_to_largest_group", few / many, int(few), reason)
 
@@ -52,7 +52,7 @@ def class_imbalance(finding: Finding, both: BeforeAfter) -> FindingChange | NotM
         rows = groups.codes == (groups.labels.index(finding.group) if finding.group in groups.labels else -1)
     support = int(rows.sum())
     if support < both.settings.min_support:
-        return NotMeasurable(f"the test data has too few rows of {finding.group or 'any group'}", support)
+        return NotMeasurable(f"too few rows of {finding.group or 'any group'} in the test data", support)
     share = _share(both.test.y[rows], both.weights[rows])
     reason = _fact(both.changing("rows", "weights"), REWEIGHTED)
     return unchanged("minority_class_share", min(share, 1 - share), support, reason)
@@ -63,5 +63,5 @@ def _share(y: Ints, weights: Floats) -> float:
 
 
 def _fact(answers: list[str], how: str) -> str:
-    """Return that this is a fact, and what in the pipeline answers it in training."""
+    """Return the explanation, and which steps address it in training."""
     return FACT + (f"; {', '.join(answers)} {how}" if answers else "")

@@ -1,4 +1,4 @@
-"""Findings about features: what they carry and what they tell, raw and as the final model reads them."""
+"""Findings about features as mediators and proxies, raw and as the final model reads them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNTOUCHED = "no step changes the features; decisions are adjusted instead"
 
 
 def biased_mediator(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasurable:
-    """Measure the gap in outcomes that goes with a feature, raw and as the final model reads it."""
+    """Measure the gap in outcomes mediated by a feature, raw and as the final model reads it."""
     feature = _feature(finding, both)
     if isinstance(feature, NotMeasurable):
         return feature
@@ -41,7 +41,7 @@ def biased_mediator(finding: Finding, both: BeforeAfter) -> FindingChange | NotM
     sizes = [int((groups.codes == end).sum()) for end in ends]
     if min(sizes) < both.settings.min_support:
         named = finding.group if sizes[0] < sizes[1] else finding.reference
-        return NotMeasurable(f"the test data has too few rows of {named}", min(sizes))
+        return NotMeasurable(f"too few rows of {named} in the test data", min(sizes))
     rows = np.flatnonzero(np.isin(groups.codes, ends))
     is_best = (groups.codes[rows] == ends[1]).astype(np.int64)
     y, weights = both.test.y[rows], both.weights[rows]
@@ -88,12 +88,12 @@ class _Sides:
         return rng.multinomial(self._effective, self.weight / self.weight.sum(), size=n).astype(np.float64)
 
     def carried(self, tables: Floats) -> Floats:
-        """Return the gap that goes with the feature, raw and as read, shape (2, n)."""
+        """Return the gap mediated by the feature, raw and as read, shape (2, n)."""
         return np.stack([carried_gap((tables @ place).reshape(-1, 2, n, 2)) for place, n in self._tables])
 
 
 def proxy_variable(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasurable:
-    """Measure how well a feature, or all together, tell a group, raw and as the final model reads them."""
+    """Measure how well a feature, or all together, predict a group, raw and as the final model reads them."""
     asked = _asked(finding, both)
     if isinstance(asked, NotMeasurable):
         return asked
@@ -106,7 +106,7 @@ def proxy_variable(finding: Finding, both: BeforeAfter) -> FindingChange | NotMe
         untouched = feature.untouched
         columns = (feature.raw,) if untouched else (feature.raw, feature.read)
         scores = [asked.share_in(binned(column)) for column in columns]
-    target = asked.classes == asked.told
+    target = asked.classes == asked.target
     support = int(np.bincount(asked.classes).min())
     if untouched:
         return unchanged(PROXY, area(target, scores[0])[0], support, untouched)
@@ -126,57 +126,57 @@ def proxy_variable(finding: Finding, both: BeforeAfter) -> FindingChange | NotMe
 
 @dataclass(frozen=True)
 class _Asked:
-    """Rows of which a group is to be told.
+    """Rows whose group is to be predicted.
 
     Attributes
     ----------
     rows : ndarray of int, shape (m,)
-        Their places.
+        Their positions.
     classes, folds : ndarray of int, shape (m,)
-        Group and fold of each of them.
-    told : int
-        The group to be told.
+        Group and fold of each row.
+    target : int
+        The group to predict.
     """
 
     rows: Ints
     classes: Ints
     folds: Ints
-    told: int
+    target: int
 
     def share_in(self, feature: Binned) -> Floats:
         """Return the share of the group in each row's bin, counted in the other folds."""
         part = Binned(feature.codes[self.rows], feature.n_bins, None)
-        return rates_by_bin(part, self.classes, self.folds)[:, self.told]
+        return rates_by_bin(part, self.classes, self.folds)[:, self.target]
 
 
 def _asked(finding: Finding, both: BeforeAfter) -> _Asked | NotMeasurable:
-    """Return the rows to ask and the group to tell, as the audit does it."""
+    """Return the rows to use and the group to predict, as in the audit."""
     groups, seed = both.views[str(finding.attribute)], both.settings.seed
     counts = groups.counts()
     enough = np.flatnonzero(counts >= both.settings.min_support)
     labels = [groups.labels[g] for g in enough]
     if len(labels) < 2 or (finding.group is None and len(labels) > 2):
-        return NotMeasurable("the test data does not have two groups with enough rows", int(counts.min()))
+        return NotMeasurable("fewer than two groups with enough rows in the test data", int(counts.min()))
     if finding.group is not None and finding.group not in labels:
-        return NotMeasurable(f"the test data has too few rows of {finding.group}")
+        return NotMeasurable(f"too few rows of {finding.group} in the test data")
     rows = np.flatnonzero(np.isin(groups.codes, enough))
     if len(rows) > PROBE_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, PROBE_ROWS, replace=False))
     classes = np.searchsorted(enough, groups.codes[rows]).astype(np.int64)
-    told = 1 if finding.group is None else labels.index(finding.group)
-    return _Asked(rows, classes, folds_of(classes, seed, FOLDS), told)
+    target = 1 if finding.group is None else labels.index(finding.group)
+    return _Asked(rows, classes, folds_of(classes, seed, FOLDS), target)
 
 
 def _together(asked: _Asked, both: BeforeAfter) -> tuple[list[Floats], str]:
-    """Return how all features together tell the group, before and after, or before and why nothing changed."""
+    """Return how well all features predict the group, before and after, or before and why nothing changed."""
     untouched = both.read_before.equals(both.read_after)
     frames = (both.test.X,) if untouched else (both.read_before, both.read_after)
     out = []
     for frame in frames:
         kept = frame.drop(columns=list(both.test.roles.resolving), errors="ignore")
         read = [feature for name in kept.columns if (feature := binned(kept[name])).n_bins > 1]
-        told = probe(read, asked.rows, asked.classes, asked.folds, both.settings.seed)
-        out.append(told[:, asked.told])
+        predicted = probe(read, asked.rows, asked.classes, asked.folds, both.settings.seed)
+        out.append(predicted[:, asked.target])
     return out, _left_alone(both, "the features") if untouched else ""
 
 
@@ -187,9 +187,9 @@ class _Feature:
     Attributes
     ----------
     raw, read : Series, shape (n,)
-        Before and after; a constant where the final model no longer reads it.
+        Before and after; constant if the final model no longer reads it.
     untouched : str
-        Why it is the same, empty where it is not.
+        Why it is unchanged; empty if it changed.
     """
 
     raw: pd.Series[Any]
@@ -207,14 +207,12 @@ def _feature(finding: Finding, both: BeforeAfter) -> _Feature | NotMeasurable:
         same = (raw.astype(object) == read.astype(object)) | (raw.isna() & read.isna())
         return _Feature(raw, read, _left_alone(both, str(name)) if same.all() else "")
     if set(after.columns) - set(before.columns):
-        return NotMeasurable(
-            f"{name} is part of new features that the model reads, and cannot be told from them"
-        )
+        return NotMeasurable(f"{name} is part of transformed features and cannot be separated from them")
     if name not in before.columns:
-        return _Feature(raw, raw, f"the model does not read {name} itself")
+        return _Feature(raw, raw, f"the model does not read {name} directly")
     return _Feature(raw, pd.Series(np.zeros(len(raw)), index=raw.index))
 
 
 def _left_alone(both: BeforeAfter, what: str) -> str:
     changing = both.changing("features")
-    return f"{', '.join(changing)} leaves {what} alone" if changing else UNTOUCHED
+    return f"{', '.join(changing)} does not change {what}" if changing else UNTOUCHED

@@ -1,4 +1,4 @@
-"""Findings about scores: whether a score of p means a chance of p, before and after."""
+"""Findings about scores: calibration before and after."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def group_miscalibration(finding: Finding, both: BeforeAfter) -> FindingChange |
 
     Notes
     -----
-    As in the audit, the bootstrap bias of the binned error is taken off and intervals are the basic
-    ones. Rows are resampled by cells of bin before x bin after x label, in which a score is taken at
-    its mean; the p-value is that of swapping the two scores in each row with probability 1/2.
+    As in the audit, the bootstrap bias of the binned error is subtracted and intervals are basic
+    bootstrap intervals. Rows are resampled by cells of bin before x bin after x label, with scores at
+    the cell mean; the p-value is from swapping the two scores in each row with probability 1/2.
     """
     groups, test = both.views[str(finding.attribute)], both.test
     rows = groups.codes == (groups.labels.index(finding.group) if finding.group in groups.labels else -1)
     support = int(rows.sum())
     if support < both.rules.calibration_support.value:
-        return NotMeasurable(f"the test data has too few rows of {finding.group}", support)
+        return NotMeasurable(f"too few rows of {finding.group} in the test data", support)
     cells = _Cells(test.y[rows], both.before.scores[rows], both.after.scores[rows], both.weights[rows])
     boot_rng, swap_rng = generators(both.settings.seed, 2)
     drawn = cells.errors(cells.draws(both.settings.n_boot, boot_rng))
@@ -81,7 +81,7 @@ class _Cells:
         _, place = np.unique((bins[0] * BINS + bins[1]) * 2 + y, return_inverse=True)
         self.rows = np.bincount(place)
         self.weight = sums_by(place, weights, len(self.rows))
-        # Of each score, the weighted mean of label less score in each cell, at the cell's bin.
+        # For each score, the weighted mean of label minus score in each cell, at the cell's bin.
         self._gaps = np.zeros((2, len(self.rows), BINS))
         for side, score in enumerate((before, after)):
             mean = np.bincount(place, weights=weights * (y - score)) / np.where(
@@ -93,7 +93,7 @@ class _Cells:
         self._effective = round(float(weights.sum() ** 2 / (weights**2).sum()))
 
     def draws(self, n: int, rng: Generator) -> Floats:
-        """Return n resampled tables, shape (n, C); weighted rows are drawn as equal ones (Kish)."""
+        """Return n resampled tables, shape (n, C); weighted rows use the effective sample size (Kish)."""
         share = self.weight / self.weight.sum()
         return rng.multinomial(self._effective, share, size=n).astype(np.float64)
 

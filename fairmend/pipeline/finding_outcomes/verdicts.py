@@ -19,28 +19,28 @@ RAISED = ("low", "medium", "high")
 
 @dataclass(frozen=True)
 class FindingOutcome:
-    """What became of one finding, on the test data.
+    """The outcome of one finding, on the test data.
 
     Attributes
     ----------
     kind, attribute, group, reference, column, severity
-        The finding, as the audit made it.
+        The finding of the audit.
     measure : str
-        What was measured before and after.
+        Name of the metric.
     before, after : float or None
-        Of baseline and final rule; None where the evidence is insufficient.
+        Values for the baseline and the final rule; None if the evidence is insufficient.
     change : float or None
         After minus before.
     interval : (float, float) or None
-        95 % interval of the change; None where nothing could change.
+        95 % interval of the change; None if no change was possible.
     p_value, p_holm : float or None
-        Of no change, and corrected for all findings of the run that were tested; the latter decides.
+        P-value of no change, and corrected for all tested findings of the run; the latter decides.
     support : int
-        Rows of the smallest cell behind it.
+        Rows of the smallest group involved.
     verdict : str
         ``fixed``, ``improved``, ``unchanged``, ``worse`` or ``insufficient evidence``.
     text : str
-        Why, as one sentence.
+        Reason, as one sentence.
     """
 
     kind: str
@@ -80,13 +80,13 @@ def concluded(
     Parameters
     ----------
     finding : Finding
-        As the audit made it.
+        Finding of the audit.
     found : FindingChange or NotMeasurable
-        Its figure before and after, or why there is none.
+        Its metric before and after, or why it is not measurable.
     p_holm : float or None
-        The p-value of no change, corrected for all findings.
+        P-value of no change, corrected for all findings.
     rules : Thresholds
-        What audits go by.
+        Audit thresholds.
     """
     if isinstance(found, FindingChange) and not (math.isfinite(found.before) and math.isfinite(found.after)):
         found = NotMeasurable(f"{_words(found.measure)} is not defined on the test data", found.support)
@@ -127,30 +127,30 @@ def _verdict(
     if found.reason:
         return "unchanged", found.reason
     if p_holm is None or not p_holm < rules.significance.value:
-        return "unchanged", "no change beyond chance"
+        return "unchanged", "no significant change"
     verdict, why = _beyond_chance(finding, found, rules)
     if found.interval is not None and found.interval[0] <= 0 <= found.interval[1]:
-        why += "; the interval of the change holds 0, so that other rows may show none"
+        why += "; the interval of the change contains 0"
     return verdict, why
 
 
 def _beyond_chance(finding: Finding, found: FindingChange, rules: Thresholds) -> tuple[Verdict, str]:
-    """Return the verdict on a figure that changed beyond chance, by the paired test."""
+    """Return the verdict on a metric that changed significantly, by the paired test."""
     if (found.change > 0) == rules.measures[found.measure].rising:
-        return "worse", "a change for the worse beyond chance"
+        return "worse", "significantly worse"
     left = max(
         (severity(rules.measures[r.measure], r, significant=True) for r in found.left), key=ORDER.index
     )
     if left == "none" and finding.severity in RAISED:
-        return "fixed", "an audit would no longer find it"
+        return "fixed", "an audit would no longer raise it"
     if left in RAISED:
-        return "improved", f"what is left is {left}"
+        return "improved", f"the remaining disparity is {left}"
     if left == "none":
-        return "improved", "the audit had raised nothing here"
+        return "improved", "the audit had not raised it"
     seen = max((rules.measures[r.measure].grade(r.value) for r in found.left), key=ORDER.index)
     if seen == "none":
-        return "improved", "that nothing is left is not sure"
-    return "improved", f"what is left reaches {seen}, though its interval does not"
+        return "improved", "a remaining disparity cannot be ruled out"
+    return "improved", f"the remaining value reaches {seen}, but its interval does not"
 
 
 def _figures(found: FindingChange) -> str:

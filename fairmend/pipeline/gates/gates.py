@@ -1,4 +1,4 @@
-"""Gates: a policy's checks held against measurements, each passed, failed or insufficient evidence."""
+"""Gates: the checks of a policy evaluated on measurements; each passed, failed or insufficient evidence."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class CheckResult:
     measure : str
         What was measured.
     value, interval, support
-        The figure; support is the number of rows behind it.
+        The estimate; support is its number of rows.
     bound, threshold
-        What it was held against, as text and as a number.
+        The bound, as text and as a number.
     level : str
         ``require`` decides, ``advise`` is reported only.
     data : str
-        Which part of the data it was measured on.
+        Part of the data it was measured on.
     reason, source, reading : str
-        Why, which section it comes from, and how that section is read.
+        Reason, source section, and its interpretation.
     plugin : str
-        The plugin whose check it is; empty for one of ours.
+        The plugin that contributes the check; empty for built-in checks.
     """
 
     id: str
@@ -66,12 +66,12 @@ class CheckResult:
 
     @property
     def not_applicable(self) -> bool:
-        """Whether it passed because the question does not arise."""
+        """Whether it passed because the check is not applicable."""
         return self.value is None and self.reason.startswith(f"{NOT_APPLICABLE}:")
 
     @property
     def decides(self) -> bool:
-        """Whether the verdict stops a deployment."""
+        """Whether the verdict blocks a deployment."""
         return self.level == "require"
 
     def to_json(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def evaluate_check(
     data: str = "validation",
     approvals: Mapping[tuple[str, str], Approval] | None = None,
 ) -> CheckResult:
-    """Hold one check against a view.
+    """Evaluate one check.
 
     Parameters
     ----------
@@ -100,20 +100,20 @@ def evaluate_check(
     view : GateContext
         The measurements.
     policy : Policy
-        For its targets and its rule of evidence.
+        Provides targets and the evidence rule.
     functions : mapping of str to callable
         The quantities by name.
     gate : str
         Id of the gate, for the record.
     data : str
-        Name of the part that was measured, for the record.
+        Name of the part of the data, for the record.
     approvals : mapping of (gate, role) to Approval
-        The decisions of people that hold; see :func:`fairmend.pipeline.run.approvals.in_force`.
+        The decisions of people in force; see :func:`fairmend.pipeline.run.approvals.in_force`.
 
     Raises
     ------
     UnknownNameError
-        The check names a quantity that nobody measures.
+        The check names an unknown metric.
     """
     if check.metric == "approval":
         return _approval(check, gate, approvals or {})
@@ -125,7 +125,7 @@ def evaluate_check(
     try:
         value = function(view, **bound.parameters)
         if check.metric == "target":
-            value = replace(value, applies=True)  # a run without its target shows nothing
+            value = replace(value, applies=True)  # without its target a run has no evidence
         verdict, reason = _verdict(bound, value, policy.evidence)
     except PluginError as error:
         if not plugin:
@@ -174,7 +174,7 @@ def _approval(check: PolicyCheck, gate: str, approvals: Mapping[tuple[str, str],
         verdict = "failed"
         reason = "; ".join(map(str, rejected))
     elif open_roles:
-        verdict, reason = "waiting", f"waits for the {', the '.join(open_roles)}"
+        verdict, reason = "waiting", f"waiting for approval by the {', the '.join(open_roles)}"
     else:
         verdict = "passed"
         reason = "; ".join(str(a) for a in given.values() if a is not None)
@@ -193,7 +193,7 @@ def evaluate_gate(
     data: str = "validation",
     approvals: Mapping[tuple[str, str], Approval] | None = None,
 ) -> list[CheckResult]:
-    """Hold all checks of a gate against a view; all verdicts are gathered, then acted on."""
+    """Evaluate all checks of a gate; all verdicts are collected before acting on them."""
     return [
         evaluate_check(c, view, policy, functions, gate=gate.id, data=data, approvals=approvals)
         for c in gate.checks

@@ -1,4 +1,4 @@
-"""Gate checks of plugins: run contained, their answers checked, and never in the place of one of ours."""
+"""Gate checks of plugins: isolated, with validated results, and never replacing built-in checks."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class PluginCheck:
     Attributes
     ----------
     plugin, name : str
-        Whose it is, and what policies call it.
+        The plugin, and the name of the check in policies.
     function : callable
-        What measures.
+        Computes the value.
     """
 
     plugin: str
@@ -35,14 +35,14 @@ class PluginCheck:
     function: Callable[..., Any]
 
     def __call__(self, view: GateContext, **parameters: Any) -> Value:
-        """Return what the check measures.
+        """Return the value of the check.
 
         Raises
         ------
         PluginError
-            It raises, ends its process, exceeds a limit, or returns something that is no finite value.
+            It raises, ends its process, exceeds a limit, or does not return a finite value.
         """
-        _ = view.current.measurement  # made here once, and not in the process of each check
+        _ = view.current.measurement  # computed once here, not in the process of each check
         content = contained(
             lambda: json.dumps(asdict(self._checked(self.function(view, **parameters)))).encode(),
             plugin=self.plugin,
@@ -58,16 +58,16 @@ class PluginCheck:
             )
         fault = next(_faults(found), None)
         if fault is not None:
-            raise PluginError(f"{told} must return finite figures, got {fault}")
+            raise PluginError(f"{told} must return finite values, got {fault}")
         return found
 
 
 def _faults(found: Value) -> Iterator[str]:
-    """Yield what is wrong with a value."""
+    """Yield the errors of a value."""
     if not found.applies:
-        yield "applies=False; whether a question arises is fairmend's to say"
+        yield "applies=False; only built-in checks may be not applicable"
     if found.value is None and found.enough:
-        yield "no value; set enough=False where there is too little evidence"
+        yield "no value; set enough=False if there is too little evidence"
     if found.value is not None and not _finite(found.value):
         yield f"the value {found.value!r}"
     ends = found.interval
@@ -88,7 +88,7 @@ def _finite(number: Any) -> bool:
 
 
 def gate_functions(registry: Registry) -> dict[str, CheckFunction]:
-    """Return what gates measure, by name: our own checks, and those of plugins under names that are theirs."""
+    """Return the gate metrics by name: built-in checks, and those of plugins under their own names."""
     ours = {plugin.name for plugin in registry.plugins if plugin.source == PROJECT}
     theirs: dict[str, CheckFunction] = {}
     for plugin, answer in registry.collect(HOOK):

@@ -1,4 +1,4 @@
-"""Credit where it is due: the result with each step left out, and the simplest pipeline that does as well."""
+"""Ablation: the result without each step, and the simplest pipeline that is as good."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FULL = "full"
 
 @dataclass(frozen=True)
 class AblationVariant:
-    """A variant with what it takes to deploy it."""
+    """A variant with everything needed to deploy it."""
 
     variant: Variant
     applied: StepResult
@@ -27,19 +27,19 @@ class AblationVariant:
 
 
 def ablate(machine: StateMachine, ran: list[Choice]) -> dict[str, AblationVariant]:
-    """Return the full pipeline, each step left out, and the two references, all measured alike.
+    """Return the full pipeline, the variants without each step, and the two references, measured alike.
 
     Parameters
     ----------
     machine : StateMachine
         After its run.
     ran : list of Choice
-        The steps of its final passage, in order.
+        The steps of its final pass, in order.
 
     Notes
     -----
-    Figures come from the gates' data. The two references are mandatory: the plain model, and
-    post-processing of the plain model alone, in the first of the settings that the run went through
+    Metrics are computed on validation data. The two references are mandatory: the plain model, and
+    post-processing of the plain model alone, with the first of the settings used during the run
     that passes the last gate: a rule tightened for another model would be a poor reference.
     """
     acting = [c for c in ran if _stage(machine, c) != "causal"]
@@ -58,7 +58,7 @@ def ablate(machine: StateMachine, ran: list[Choice]) -> dict[str, AblationVarian
         except StoreError:
             raise
         except FairmendError:
-            # A step that cannot stand without the one left out: there is no such variant.
+            # A later step requires the one left out: there is no such variant.
             continue
         out[name] = _candidate(machine, name, choices, applied, full)
     for choices in milder if POST_ALONE in out else ():
@@ -76,7 +76,7 @@ def _stage(machine: StateMachine, choice: Choice) -> str:
 def _post_alone(machine: StateMachine, acting: list[Choice]) -> list[list[Choice]]:
     """Return the post-processing of the final pipeline, or what was planned for the target.
 
-    The settings of its last step that the run went through come one after another, the final ones last.
+    Yields each setting of its last step used during the run, the final one last.
     """
     post = [c for c in acting if _stage(machine, c) == "post-processing"]
     decides = [c for c in post if "decisions" in machine.registry.card(c.technique).metadata.modifies]
@@ -123,8 +123,8 @@ def simplest(machine: StateMachine, candidates: dict[str, AblationVariant]) -> t
     """Return the name of the pipeline to deploy, and why.
 
     Among those that pass every required check of the last gate, the one with the fewest steps whose
-    accuracy is within noise of the best; at equal length the more accurate one. How surely a check
-    must hold is the policy's rule of evidence, here as at the gate itself.
+    accuracy is within noise of the best; at equal length the more accurate one. The policy's evidence
+    rule applies here as at the gate itself.
     """
     full = candidates[FULL]
     sound = {name: c for name, c in candidates.items() if c.variant.passes}

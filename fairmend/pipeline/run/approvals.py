@@ -1,7 +1,7 @@
-"""Decisions of people on a run: which of them hold, and what became of the others.
+"""Decisions of people on a run: which are in force, and the state of the others.
 
-A rejection holds until the person who gave it withdraws it, or until another person's approval says how the
-objection was answered. Names are compared without regard to case, white space and invisible characters.
+A rejection stands until the person who gave it withdraws it, or until another person's approval states how
+the objection was resolved. Names are compared ignoring case, whitespace and invisible characters.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Approval:
     Attributes
     ----------
     gate, role : str
-        What was decided on, and in which role.
+        The gate, and the role of the person.
     by : str
         Name of the person, or ``"assumed"`` for demonstrations.
     approved : bool
@@ -35,12 +35,12 @@ class Approval:
     time : str
         When, in ISO format.
     answer : str
-        How the objection of an earlier rejection was answered, which overrules it.
+        How the objection of an earlier rejection was resolved, which overrules it.
     state : str
-        What became of it, as :func:`settle` finds: it ``holds``; a rejection was ``overruled`` by another person's
+        Its state, set by :func:`settle`: it ``holds``; a rejection was ``overruled`` by another person's
         answer or ``withdrawn`` by whoever gave it; an approval was ``replaced`` by a later decision of its role, or
         ``not counted``, because it left a rejection unanswered or came from a person of another role where the
-        policy wants different ones.
+        policy requires different people.
     """
 
     gate: str
@@ -54,7 +54,7 @@ class Approval:
 
     @property
     def person(self) -> str:
-        """The name as it is compared with others."""
+        """The normalized name, for comparisons."""
         return person_key(self.by)
 
     def to_json(self) -> dict[str, Any]:
@@ -66,11 +66,11 @@ class Approval:
         said = f"{'approved' if self.approved else 'rejected'} by {self.by} ({self.role})"
         if self.note:
             said += f": {self.note}"
-        return f"{said}; the objection was answered: {self.answer}" if self.answer else said
+        return f"{said}; the objection was resolved: {self.answer}" if self.answer else said
 
 
 def person_key(name: str) -> str:
-    """Return a name such that two spellings of it are equal.
+    """Return a normalized name, equal for different spellings of it.
 
     Examples
     --------
@@ -81,12 +81,12 @@ def person_key(name: str) -> str:
 
 
 def settle(decisions: Iterable[Approval], *, distinct: bool = False) -> list[Approval]:
-    """Return all decisions in their order, each with what became of it.
+    """Return all decisions in order, each with its state.
 
     Parameters
     ----------
     decisions : iterable of Approval
-        In the order in which they were made.
+        In chronological order.
     distinct : bool
         Whether one person may approve in one role only; a rejection always counts.
     """
@@ -108,7 +108,7 @@ def settle(decisions: Iterable[Approval], *, distinct: bool = False) -> list[App
 
 
 def _enter(settled: list[Approval], now: list[int], decision: Approval) -> State:
-    """Update those of the role that held until now, and return the state of a further decision."""
+    """Update the decisions of the role in force so far, and return the state of the new one."""
     for place in list(now):
         former = settled[place]
         if former.approved or (not decision.approved and former.person == decision.person):
@@ -125,63 +125,63 @@ def _enter(settled: list[Approval], now: list[int], decision: Approval) -> State
 
 
 def in_force(settled: Iterable[Approval]) -> dict[tuple[str, str], Approval]:
-    """Return the decision of each gate and role that holds; the last one where several people rejected."""
+    """Return the decision in force for each gate and role; the last one if several people rejected."""
     return {(a.gate, a.role): a for a in settled if a.state == "holds"}
 
 
 def rejections(settled: Iterable[Approval]) -> list[Approval]:
-    """Return the rejections that hold."""
+    """Return the rejections in force."""
     return [a for a in settled if a.state == "holds" and not a.approved]
 
 
 def check_decision(new: Approval, earlier: Sequence[Approval], *, distinct: bool = False) -> None:
-    """Check that a decision can be recorded after those made so far.
+    """Check that a decision can be recorded after the earlier ones.
 
     Parameters
     ----------
     new : Approval
         The decision.
     earlier : sequence of Approval
-        Those so far, in their order.
+        The earlier decisions, in order.
     distinct : bool
         As for :func:`settle`.
 
     Raises
     ------
     UsageError
-        It comes from nobody, leaves a rejection unanswered, answers none, or comes from a person who decided in
-        another role where the policy wants different ones.
+        It has no name, leaves a rejection unanswered, answers none, or comes from a person who decided in
+        another role although the policy requires different people.
     """
     if not new.person:
-        raise UsageError("an approval needs the name of the person who gives it; give --by NAME")
+        raise UsageError("an approval requires the name of the person; add --by NAME")
     if new.person == ASSUMED:
-        raise UsageError(f"{new.by!r} marks approvals that nobody gave; give the name of a person with --by")
+        raise UsageError(f"{new.by!r} is reserved for assumed approvals; give the name of a person with --by")
     settled = settle(earlier, distinct=distinct)
     objections = [a for a in rejections(settled) if (a.gate, a.role) == (new.gate, new.role)]
     of_others = [a for a in objections if a.person != new.person]
     if new.answer and not (new.approved and objections):
         raise UsageError(
-            f"--answer belongs to an approval that overrules a rejection, and no rejection of {new.gate} by the "
-            f"{new.role} holds"
+            f"--answer is only for an approval that overrules a rejection, and no rejection of {new.gate} by the "
+            f"{new.role} is in force"
             if new.approved
-            else "--answer belongs to an approval that overrules a rejection; say why you reject with --note"
+            else "--answer is only for an approval that overrules a rejection; use --note to explain a rejection"
         )
     if new.approved and of_others and not new.answer:
         raise UsageError(
-            f"{new.gate} was {of_others[-1]}; an approval by another person needs --answer, which says how the "
-            "objection was answered"
+            f"{new.gate} was {of_others[-1]}; an approval by another person requires --answer: how the "
+            "objection was resolved"
         )
     if distinct and new.approved:
         own = next((a.role for a in settled if a.person == new.person), new.role)
         if own != new.role:
             raise UsageError(
-                f"the policy wants a different person in each role, and {new.by} has decided as {own}; "
+                f"the policy requires a different person in each role, and {new.by} has decided as {own}; "
                 f"another person must approve as {new.role}"
             )
 
 
 def remarks(settled: Sequence[Approval]) -> list[str]:
-    """Return what a reader must know of the decisions: overruled rejections, and one person in several roles."""
+    """Return the notes on decisions: overruled rejections, and one person in several roles."""
     said = []
     for place, a in enumerate(settled):
         if a.state == "overruled":

@@ -1,7 +1,7 @@
-"""Whether a verdict follows from its own record: every check is computed again from what is written down.
+"""Whether a verdict follows from its own record: every check is recomputed from the recorded values.
 
-Nothing here calls the gates: the bounds are those of the policy, the comparison is done here, and
-the figures on the test data are read from the measurement itself.
+The gates are not called on purpose: bounds come from the policy, comparisons are done here, and
+the metrics on the test data are read from the measurement itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fairmend.core.metrics import Measurement
 from fairmend.pipeline.gates.gates import CheckResult
 
 FINAL = "final"
-"""Name of the last gate, which holds the checks of the post-processing gate against the test data."""
+"""Name of the last gate, which evaluates the checks of the post-processing gate on the test data."""
 _BOUNDS: tuple[tuple[str, Callable[[float, float], bool], bool], ...] = (
     ("at_least", operator.ge, True),
     ("above", operator.gt, True),
@@ -27,7 +27,7 @@ _TOLERANCE = 1e-9
 
 
 def holds(check: PolicyCheck, value: float, interval: tuple[float, float] | None, evidence: str) -> bool:
-    """Whether a figure meets the bound of a check, and its interval does where that decides."""
+    """Whether an estimate meets the bound of a check; its interval must, too, if the policy decides on it."""
     for name, compared, upward in _BOUNDS:
         bound = getattr(check, name)
         if bound is None:
@@ -48,27 +48,27 @@ def contradictions(
     *,
     approvals: bool,
 ) -> list[str]:
-    """Return what speaks against "deployable" in the record of a run; nothing where all agrees.
+    """Return everything in the record of a run that contradicts "deployable"; empty if consistent.
 
     Parameters
     ----------
     policy : Policy
         By what the run was judged.
     notion : str
-        Notion of fairness that its target speaks of.
+        Fairness notion of its target.
     standing : mapping of str to sequence of CheckResult
-        By stage, the checks of the last passage through its gate.
+        By stage, the checks of the last pass through its gate.
     verdicts : sequence of CheckResult
-        Those of the last gate, on the test data.
+        Checks of the last gate, on the test data.
     final : Measurement
-        Figures of the final rule on the test data.
+        Metrics of the final rule on the test data.
     approvals : bool
-        Whether approvals must have been given, too; a run that waits lacks some.
+        Whether approvals are required as well; a waiting run lacks some.
     """
     last = policy.gate("post-processing")
     found: list[str] = []
     if last.stage not in standing:
-        found.append(f"no passage through {last.id} is on record")
+        found.append(f"no pass through {last.id} is on record")
     for gate in policy.gates:
         if gate.stage in standing:
             complete = gate is last
@@ -78,12 +78,12 @@ def contradictions(
         try:
             figure = final.figure(judged.measure)
         except FairmendError:
-            continue  # measured by a check, not a figure of decisions
+            continue  # measured by a check, not a metric of decisions
         if judged.measure.endswith("calibration_error") or judged.value is None:
-            continue  # what chance would show is taken off there
+            continue  # bias-corrected there
         if not abs(judged.value - figure.value) <= _TOLERANCE:
             found.append(
-                f"{judged.id} was judged at {judged.value:.4g}, and {judged.measure} is {figure.value:.4g}"
+                f"{judged.id} was evaluated at {judged.value:.4g}, but {judged.measure} is {figure.value:.4g}"
             )
     return found
 
@@ -97,7 +97,7 @@ def _of_gate(
     complete: bool,
     approvals: bool,
 ) -> list[str]:
-    """Return what is wrong with the checks of one gate, by the policy's own words."""
+    """Return the contradictions of the checks of one gate to the policy."""
     found = []
     by_id = {j.id: j for j in judged}
     for check in gate.checks:
@@ -106,32 +106,32 @@ def _of_gate(
             continue
         if one is None:
             if complete:
-                found.append(f"{name}.{check.id} is required and was not judged")
+                found.append(f"{name}.{check.id} is required but was not evaluated")
             continue
         if one.verdict != "passed":
-            found.append(f"{one.id} is required and is {one.verdict}")
+            found.append(f"{one.id} is required but its verdict is {one.verdict}")
             continue
         if check.metric == "approval" or one.not_applicable:
             continue
         bound = policy.target(notion) if check.metric == "target" else check
         if one.measure != bound.metric:
-            found.append(f"{one.id} measures {one.measure}, and the policy says {bound.metric}")
+            found.append(f"{one.id} measures {one.measure}, but the policy requires {bound.metric}")
         elif one.value is None or not holds(bound, one.value, one.interval, policy.evidence):
-            found.append(f"{one.id} passed, and {one.value} is not {bound.bound_text()}")
+            found.append(f"{one.id} passed, but {one.value} is not {bound.bound_text()}")
     return found
 
 
 def assert_consistent(found: Sequence[str], plugins: Sequence[str]) -> None:
-    """Raise a RunError where anything contradicts the verdict.
+    """Raise a RunError if anything contradicts the verdict.
 
     Raises
     ------
     RunError
-        The message names what disagrees and the plugins that were loaded.
+        The message names the contradictions and the loaded plugins.
     """
     if found:
         loaded = f"; plugins loaded: {', '.join(plugins)}" if plugins else ""
         raise RunError(
             f"the verdict contradicts its own record: {'; '.join(found[:5])}. Something changed what a gate "
-            f"answers; run again without it{loaded}"
+            f"returns; run again without it{loaded}"
         )

@@ -1,4 +1,4 @@
-"""Repeated cross-validation of the pipeline that would be deployed: whether its target holds elsewhere."""
+"""Repeated cross-validation of the final pipeline: whether its target is met on other splits."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def cross_validate(
     given: FairModel | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> CrossValidation:
-    """Refit the pipeline that a run ended with on each fold, and measure it on the rows held out.
+    """Refit the final pipeline of a run on each fold, and measure it on the held-out rows.
 
     Parameters
     ----------
     machine : StateMachine
-        After its run; its policy says what the target is and when it holds.
+        After its run; its policy defines the target.
     applied : StepResult
         The steps that would be deployed, with their final parameters.
     data : Dataset
@@ -45,21 +45,19 @@ def cross_validate(
     repeats : Repeats
         Repetitions and folds; folds are stratified by group and label.
     given : FairModel, optional
-        The user's own fitted model, where one is the baseline. It stays as it is, and only the steps
-        are refitted.
+        The user's own fitted model, if it is the baseline. It is not refitted, only the steps are.
     checkpoint : Checkpoint, optional
-        Where finished folds are kept and looked up.
+        Storage of completed folds.
 
     Notes
     -----
-    Included is everything that is fitted: the baseline and each step, in order, with calibration rows
-    held out of the training folds in the proportion of the run's split; causal analyses where a later
-    step reads the causal graph. Not included is the search for the steps: which of them, with which
-    parameters, the rollbacks and the simplification settled on was learnt from rows that are held
-    out here in turn. So the figures say how this pipeline does when it is trained on other rows, and
-    are somewhat too good for the whole procedure.
+    Everything fitted is refitted: the baseline and each step, in order, with calibration rows held out
+    of the training folds in the proportion of the run's split, and causal analyses if a later step
+    reads the causal graph. The selection of the steps and their parameters, by rollbacks and
+    simplification, is not repeated; it used rows that are held out here. So the metrics describe this
+    pipeline trained on other rows, and are somewhat optimistic for the whole procedure.
 
-    A fold fails where a technique cannot serve its rows, or where it lacks a group of the data.
+    A fold fails if a technique cannot handle its rows, or if it lacks a group of the data.
     """
     choices = _refitted(choices_of(applied.trace, machine.registry), machine.registry)
     refit = _Refit(machine, choices, data, given)
@@ -111,13 +109,13 @@ class _Refit:
         self.shares = {"train": 1 - part, "calibration": part}
 
     def fold(self, repetition: int, fold: int, held_out: NDArray[np.bool_]) -> Fold:
-        """Return one fold; what a technique cannot do is part of the result."""
+        """Return one fold; failures of techniques are part of the result."""
         training = self.data.take(np.flatnonzero(~held_out))
         test = self.data.take(np.flatnonzero(held_out))
         blank = Fold(repetition, fold, len(training), len(test), {}, {})
         absent = sorted(set(self.data.groups.labels) - set(test.groups.labels))
         if absent:
-            return replace(blank, failed=True, reason=f"no row of {', '.join(absent[:4])} is held out")
+            return replace(blank, failed=True, reason=f"no rows of {', '.join(absent[:4])} are held out")
         try:
             return self._measured(blank, training, test)
         except StoreError:
@@ -155,7 +153,7 @@ class _Refit:
         )
 
     def _start(self, training: Dataset) -> Case:
-        """Return the case with the baseline; nothing is judged on its validation rows."""
+        """Return the case with the baseline; its validation rows are not used."""
         parts = training.split(self.shares, seed=self.machine.spec.seed)
         spec = self.machine.spec
         case = Case(

@@ -1,4 +1,4 @@
-"""What repeated cross-validation finds: figures by fold, and the change over the folds with its test."""
+"""Results of repeated cross-validation: metrics by fold, and the change over the folds with its test."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from fairmend.core.metrics.inference.bootstrap import Interval, generators
 
 MOST_RUNS = 500
 MOSTLY = 0.8
-"""Share of the folds in which the target should hold; below it the record says so."""
+"""Share of folds in which the target should be met; below it the record has a note."""
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """How often the data are dealt anew, and into how many folds.
+    """Number of repetitions and folds.
 
     Examples
     --------
@@ -41,19 +41,19 @@ class Repeats:
         Raises
         ------
         UsageError
-            It is not of this form, there is no repetition, or there are fewer than two folds.
+            The format is wrong, or there are no repetitions or fewer than two folds.
         """
         found = re.fullmatch(r"\s*(\d{1,9})x(\d{1,9})\s*", str(text), re.ASCII)
         numbers = (0, 0) if found is None else (int(found[1]), int(found[2]))
         if numbers[0] < 1 or numbers[1] < 2:
             raise UsageError(
-                "cross-validation takes REPETITIONSxFOLDS, such as 5x2, with at least 1 repetition and "
+                "cross-validation expects REPETITIONSxFOLDS, such as 5x2, with at least 1 repetition and "
                 f"2 folds; got {str(text)[:40]!r}"
             )
         if numbers[0] * numbers[1] > MOST_RUNS:
             raise UsageError(
-                f"cross-validation {text} runs the whole pipeline {numbers[0] * numbers[1]:,} times, at most {MOST_RUNS} "
-                "are done; 10x5 is plenty"
+                f"cross-validation {text} would run the pipeline {numbers[0] * numbers[1]:,} times; the maximum is {MOST_RUNS}, "
+                "and 10x5 is usually enough"
             )
         return cls(*numbers)
 
@@ -84,13 +84,13 @@ class Fold:
     n_train, n_test : int
         Rows to fit on, calibration included, and rows held out.
     before, after : dict of str to float or None
-        Figures of baseline and final rule by name; None where undefined or short of support.
+        Metrics of baseline and final rule by name; None if undefined or without enough support.
     held_before, held : bool or None
-        Whether each meets the target; None where the evidence is insufficient.
+        Whether each meets the target; None if the evidence is insufficient.
     failed : bool
-        Whether there are no figures at all.
+        Whether the fold has no results.
     reason : str
-        Why it failed, or why nothing can be said.
+        Why it failed, or why the evidence is insufficient.
     """
 
     repetition: int
@@ -107,7 +107,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldChange:
-    """A figure over the folds in which it is known before and after.
+    """A metric over the folds in which it is defined before and after.
 
     Attributes
     ----------
@@ -116,13 +116,13 @@ class FoldChange:
     before_spread, after_spread : float or None
         Standard deviations over the folds.
     interval : (float, float) or None
-        95 % interval of the change, corrected for training rows that folds share.
+        95 % interval of the change, corrected for the overlap of training sets.
     p_value : float or None
-        Of no change, by the same test; None with fewer than two folds.
+        P-value of no change, by the same test; None with fewer than two folds.
     p_holm : float or None
-        Corrected for the figures compared.
+        Corrected for the number of metrics.
     folds : int
-        How many.
+        Number of folds.
     """
 
     before: float | None
@@ -139,7 +139,7 @@ class FoldChange:
     def text(self) -> str:
         """Both means with their spread, the change with its interval, for people."""
         if self.change is None:
-            return "known in no fold"
+            return "not defined in any fold"
         text = f"{_spread(self.before, self.before_spread)} to {_spread(self.after, self.after_spread)}"
         if self.interval is None or self.p_value is None:
             return f"{text}, change {self.change:+.4f}"
@@ -153,7 +153,7 @@ def _spread(mean: float | None, spread: float | None) -> str:
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """What repeated cross-validation found.
+    """Result of repeated cross-validation.
 
     Attributes
     ----------
@@ -162,11 +162,11 @@ class CrossValidation:
     steps : tuple of str
         Slugs of the steps that were refitted.
     refitted_baseline : bool
-        Whether the baseline was trained anew on each fold, as any but a given model is.
+        Whether the baseline was refitted on each fold; True unless it is the user's own model.
     target, bound : str
-        The figure that the target is about, and what it demands of it.
+        Metric of the target, and its bound.
     folds : tuple of Fold
-        Every fold, also those that failed.
+        All folds, including failed ones.
     """
 
     repeats: Repeats
@@ -178,7 +178,7 @@ class CrossValidation:
 
     @property
     def completed(self) -> int:
-        """Number of folds that have figures."""
+        """Number of folds with results."""
         return sum(not fold.failed for fold in self.folds)
 
     @property
@@ -188,7 +188,7 @@ class CrossValidation:
 
     @cached_property
     def changes(self) -> dict[str, FoldChange]:
-        """Accuracy and the target's figure over the folds."""
+        """Accuracy and the target metric over the folds."""
         found = [_change(name, self.folds) for name in ("accuracy", self.target)]
         p_values = holm([np.nan if c.p_value is None else c.p_value for c in found])
         return {
@@ -204,7 +204,7 @@ class CrossValidation:
         target = self.target.replace("_", " ")
         out = [
             f"Cross-validation {self.repeats}, {base} refitted: accuracy {self.changes['accuracy'].text}",
-            f"{target[:1].upper()}{target[1:]} {self.changes[self.target].text}; {self.bound} held in {self.held} of "
+            f"{target[:1].upper()}{target[1:]} {self.changes[self.target].text}; {self.bound} met in {self.held} of "
             f"{total} folds (baseline: {sum(f.held_before is True for f in self.folds)})",
         ]
         if self.completed < total:
@@ -222,17 +222,17 @@ class CrossValidation:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the verdict must know."""
+        """Notes for the reader of the verdict."""
         out = []
         if self.held < MOSTLY * len(self.folds):
             out.append(
-                f"In cross-validation the target held in {self.held} of {len(self.folds)} folds, fewer than "
-                f"{MOSTLY:.0%}: on other data it may well be missed."
+                f"In cross-validation the target was met in {self.held} of {len(self.folds)} folds, fewer than "
+                f"{MOSTLY:.0%}: it may not be met on other data."
             )
         if not self.refitted_baseline:
             out.append(
-                "The given model was not refitted in cross-validation: its own figures are too good on every fold "
-                "that holds rows it was trained on."
+                "The given model was not refitted in cross-validation: its metrics are optimistic on every fold "
+                "that contains rows it was trained on."
             )
         return out
 
@@ -255,7 +255,7 @@ class CrossValidation:
 
 
 def _change(name: str, folds: Sequence[Fold]) -> FoldChange:
-    """Return a figure over the folds, with the corrected test (Nadeau & Bengio 2003, section 3)."""
+    """Return a metric over the folds, with the corrected test (Nadeau & Bengio 2003, section 3)."""
     pairs = [(f, f.before[name], f.after[name]) for f in folds if not f.failed]
     known = [(f, b, a) for f, b, a in pairs if b is not None and a is not None]
     if not known:

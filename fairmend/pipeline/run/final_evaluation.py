@@ -1,4 +1,4 @@
-"""The last word: measurements on the test part, which no step and no gate has seen before."""
+"""Final evaluation on the test part, which no step and no gate has used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fairmend.pipeline.run.third_party import evaluated
 
 
 class FinalEvaluator:
-    """Measures on the test data, once the machine has ended."""
+    """Evaluates models on the test data, after the state machine has ended."""
 
     def __init__(self, machine: StateMachine, test: Dataset, settings: InferenceSettings) -> None:
         self.machine = machine
@@ -37,7 +37,7 @@ class FinalEvaluator:
         return ModelEvaluation(model, self.test, self.settings)
 
     def gate(self, case: Case) -> list[CheckResult]:
-        """Hold the last gate against the test data."""
+        """Evaluate the last gate on the test data."""
         machine = self.machine
         target = machine.policy.target(machine.spec.notion)
         root = machine.tracer.root.case
@@ -56,7 +56,7 @@ class FinalEvaluator:
         return [j for j in found if j.measure != "approval"]
 
     def references(self, candidates: dict[str, AblationVariant]) -> dict[str, Any]:
-        """Return the test figures of the mandatory references and of the full pipeline."""
+        """Return the test metrics of the mandatory references and of the full pipeline."""
         name = self.machine.policy.target(self.machine.spec.notion).metric
         out: dict[str, Any] = {}
         for key in (PLAIN, POST_ALONE, FULL):
@@ -79,25 +79,25 @@ def status_of(
     decisions: Iterable[Approval] = (),
     tripped: Sequence[Guard] = (),
 ) -> tuple[Status, str, list[str]]:
-    """Return how a run ends, why, and what people can decide.
+    """Return the final status of a run, the reason, and the options of people.
 
     Parameters
     ----------
     ending : RunOutcome
         Where the machine stopped.
     verdicts : list of CheckResult
-        Of the last gate, on the test data.
+        Checks of the last gate, on the test data.
     gates : list of CheckResult
-        Of all gates, on validation data; an open approval among them keeps the run waiting.
+        Checks of all gates, on validation data; an open approval among them keeps the run waiting.
     policy : Policy
-        The rollback of its last gate holds the options; it must demand enough for ``deployable``.
+        The rollback of its last gate has the options; it must require enough for ``deployable``.
     notion : str
-        The notion of fairness that the run works towards.
+        Fairness notion that the run targets.
     decisions : iterable of Approval
-        Of people, settled. A rejection that holds is never passed over, also where the way of the run did not
-        lead through its gate.
+        Decisions of people, settled. A rejection in force always counts, even if the run did not
+        pass through its gate.
     tripped : sequence of Guard
-        What no policy can allow; the remedies come first among the options.
+        Guards that no policy can override; their remedies come first among the options.
     """
     if ending.to == "escalate":
         return "escalated", ending.reason, ending.options
@@ -112,7 +112,7 @@ def status_of(
         *policy.rollback(policy.gate("post-processing").on_fail).options,
     ]
     if found == "failed":
-        return "failed", f"what held on validation did not hold on the test data: {told}", options
+        return "failed", f"passed on validation data but failed on test data: {told}", options
     decided = [guard for guard in tripped if guard.status == "failed"]
     if decided:
         return "failed", _reasons(decided), options
@@ -129,10 +129,10 @@ def status_of(
         told = "; ".join(lacking)
         return (
             "passed its policy",
-            f"every required check passed, but the policy demands too little: {told}",
+            f"every required check passed, but the policy requires too little: {told}",
             [],
         )
-    return "deployable", "every required check passed, on validation and on the test data", []
+    return "deployable", "every required check passed, on validation and on test data", []
 
 
 def _reasons(tripped: Sequence[Guard]) -> str:
@@ -145,7 +145,7 @@ def evaluate(
     final: ModelEvaluation,
     candidates: dict[str, AblationVariant],
 ) -> dict[str, Any]:
-    """Run the evaluations that accompany the pipeline, on the test data; one at fault is a result that says so."""
+    """Run the accompanying evaluations on the test data; a failure becomes a result with its message."""
     out: dict[str, Any] = {}
     for choice in machine.spec.evaluations:
         technique: Any = machine.registry.technique(choice.technique).with_parameters(**choice.parameters)
@@ -170,7 +170,7 @@ def evaluate(
 
 
 def _table(machine: StateMachine, candidates: dict[str, AblationVariant]) -> pd.DataFrame:
-    """Return every attempt and variant with its accuracy and fairness on the gates' data."""
+    """Return every attempt and variant with its accuracy and fairness on validation data."""
     name = machine.policy.target(machine.spec.notion).metric
     rows = {" + ".join(a.steps) or PLAIN: (a.accuracy, a.fairness) for a in machine.gate_measurements}
     rows |= {

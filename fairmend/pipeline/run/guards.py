@@ -1,8 +1,8 @@
-"""Guards: what must hold for any verdict, whatever a policy asks for.
+"""Guards: conditions for any verdict, whatever the policy requires.
 
-A policy says how fair and how useful a rule must be. It cannot see that a rule gives everyone the same
-decision, that the baseline which utility is held against is worthless, or that a feature gives the
-outcome away: then its checks pass, and prove nothing. A guard that trips is never "deployable".
+A policy defines how fair and how useful a rule must be. It cannot detect that a rule gives everyone the
+same decision, that the baseline for utility is worthless, or that a feature leaks the outcome: then its
+checks pass and prove nothing. A run with a tripped guard is never "deployable".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fairmend.core.metrics.degenerate import Degeneracy, degeneracies
 from fairmend.pipeline.gates.gate_context import ModelEvaluation
 
 NOTABLE = 0.05
-"""Figures by rows are told beside those by weight where they differ by more than this."""
+"""Unweighted metrics are reported next to weighted ones if they differ by more than this."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Guard:
     kind : str
         ``degenerate-decisions``, ``no-skill``, ``worthless-baseline`` or ``label-leak``.
     status : {"failed", "escalated"}
-        What becomes of a run that would be deployable: a rule that decides nothing has failed; what
-        people can clear up is escalated to them.
+        Status of a run that would otherwise be deployable: a rule without decisions failed; what
+        people can resolve is escalated to them.
     reason : str
-        What was seen.
+        Explanation.
     remedy : str
         What to do next.
     """
@@ -48,14 +48,14 @@ class Guard:
 
 
 def guards(baseline: ModelEvaluation, final: ModelEvaluation, leaks: Iterable[Leak]) -> list[Guard]:
-    """Return the guards that trip, the gravest first.
+    """Return the guards that trip, the most severe first.
 
     Parameters
     ----------
     baseline, final : ModelEvaluation
         Both rules on the test data.
     leaks : iterable of Leak
-        Features that give the outcome away, without those that the user allows.
+        Features that leak the outcome, without those that the user allows.
     """
     found = [_of_rule(one) for one in _of(final)]
     worthless = _of(baseline)
@@ -65,8 +65,8 @@ def guards(baseline: ModelEvaluation, final: ModelEvaluation, leaks: Iterable[Le
             Guard(
                 "worthless-baseline",
                 "escalated",
-                f"the baseline {told}; a loss of utility relative to it proves nothing",
-                "Give features, a learner or a model (--model) that tell people apart, and run again",
+                f"the baseline {told}; a utility loss relative to it is not meaningful",
+                "Use features, a learner or a model (--model) with predictive skill, and run again",
             )
         )
     read = {str(name) for name in final.model.features}
@@ -76,21 +76,21 @@ def guards(baseline: ModelEvaluation, final: ModelEvaluation, leaks: Iterable[Le
                 Guard(
                     "label-leak",
                     "escalated",
-                    f"{leak.text}: it looks as if it was recorded after the outcome",
-                    f"Leave it out (--ignore {leak.column}); or, if it is known before the decision, say so "
-                    f"(--allow-feature {leak.column}, or allowed_features among the roles of a pipeline)",
+                    f"{leak.text}: it was probably recorded after the outcome",
+                    f"Exclude it (--ignore {leak.column}), or allow it if it is known before the decision "
+                    f"(--allow-feature {leak.column}, or allowed_features in the roles of a pipeline)",
                 )
             )
     return found
 
 
 def _of_rule(one: Degeneracy) -> Guard:
-    """Return the guard of a final rule: without decisions it failed; whether it has skill, people can clear up."""
-    reason = f"the final rule {one.text}; its figures of fairness say nothing"
+    """Return the guard of a final rule: failed if all decisions are equal, escalated if it has no skill."""
+    reason = f"the final rule {one.text}; its fairness metrics are not meaningful"
     if one.kind == "no-skill":
-        remedy = "Collect more rows, or use features and techniques that tell people apart"
+        remedy = "Collect more rows, or use features and techniques with predictive skill"
         return Guard(one.kind, "escalated", reason, remedy)
-    return Guard(one.kind, "failed", reason, "Use another technique or a baseline that tells people apart")
+    return Guard(one.kind, "failed", reason, "Use another technique, or a baseline with predictive skill")
 
 
 def _of(judged: ModelEvaluation) -> list[Degeneracy]:
@@ -99,14 +99,14 @@ def _of(judged: ModelEvaluation) -> list[Degeneracy]:
 
 
 def row_figures(measured: Measurement, target: str) -> dict[str, Any] | None:
-    """Return figures by rows beside those by weight; None where rows carry no weights.
+    """Return unweighted next to weighted metrics; None without weights.
 
     Parameters
     ----------
     measured : Measurement
-        Weighted figures.
+        Weighted metrics.
     target : str
-        Name of the figure that the run's target is about.
+        Name of the target metric.
     """
     table = measured.table
     if table.moments is None:
@@ -131,13 +131,13 @@ def _both(rows: float, weighted: float) -> dict[str, float | None]:
 
 
 def row_notes(figures: dict[str, Any] | None) -> list[str]:
-    """Return a sentence for each figure that differs notably between rows and weights."""
+    """Return a sentence for each metric that differs notably between rows and weights."""
     if figures is None:
         return []
     shown = {name.replace("_", " "): one for name, one in figures.items()}
     shown |= {f"selection rate of {g}": one for g, one in figures["selection_rate"]["by_group"].items()}
     return [
-        f"By rows the {name} is {one['rows']:.3f}, by weight {one['weighted']:.3f}: a few heavy rows decide it."
+        f"The unweighted {name} is {one['rows']:.3f}, the weighted one {one['weighted']:.3f}: a few rows with large weights dominate it."
         for name, one in shown.items()
         if None not in (one["rows"], one["weighted"]) and abs(one["rows"] - one["weighted"]) > NOTABLE
     ]

@@ -1,4 +1,4 @@
-"""What a record says beside its figures: notes for the reader, the data, the versions."""
+"""Notes of a record for the reader, its data summary and versions."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ LIBRARIES = ("fairmend", "numpy", "pandas", "scikit-learn", "scipy", "fairlearn"
 
 
 def _of_baseline(spec: PipelineSpec, machine: StateMachine) -> list[str]:
-    """Return how a model or scores of the user's own were read."""
+    """Return how the user's own model or scores were interpreted."""
     estimator = machine.baseline.model.estimator
     if isinstance(estimator, PrecomputedScores):
         return [
-            f"The baseline decides at {estimator.threshold:g} on the given scores in {estimator.column!r}. Scores "
-            "cannot be retrained, so techniques that retrain were left out (retraining=false)."
+            f"The baseline applies the threshold {estimator.threshold:g} to the given scores in {estimator.column!r}. Scores "
+            "cannot be retrained, so techniques that retrain were excluded (retraining=false)."
         ]
     if not isinstance(estimator, FittedModel):
         return []
     favorable = estimator.model.classes_[estimator.favorable]
     told = (
-        f"The baseline is the given model ({type(estimator.model).__name__}), whose class {favorable} was read as the "
-        "favorable one. Figures on rows that it was trained on would look better than they are: give it data "
+        f"The baseline is the given model ({type(estimator.model).__name__}), whose class {favorable} was treated as the "
+        "favorable one. Metrics on rows that it was trained on would be optimistic: use data "
         "that it has not seen."
     )
     if machine.tracer.root.case.learner is None:
         return [told]
     return [
-        f"{told} Techniques that retrain train {spec.learner} in its place; retraining=false keeps the given model."
+        f"{told} Techniques that retrain use {spec.learner} instead; retraining=false keeps the given model."
     ]
 
 
 def _of_data(spec: PipelineSpec, data: Dataset, machine: StateMachine) -> list[str]:
-    """Return that the pipeline was composed from the audit of other data, or for other roles."""
+    """Return the note that the pipeline was composed from an audit of other data or other roles."""
     said = []
     estimator = machine.baseline.model.estimator
     audited = data.without([estimator.column]) if isinstance(estimator, PrecomputedScores) else data
@@ -48,7 +48,7 @@ def _of_data(spec: PipelineSpec, data: Dataset, machine: StateMachine) -> list[s
         said.append(
             f"The pipeline was composed from an audit of other data or other roles ({spec.audited.rows:,} rows, "
             f"SHA-256 {spec.audited.sha256[:12]}; these are {len(data):,} rows, SHA-256 "
-            f"{audited.fingerprint()[:12]}): its findings and parameters were not drawn from these."
+            f"{audited.fingerprint()[:12]}): its findings and parameters do not come from these data."
         )
     named, used = spec.roles.model_dump(), data.roles.model_dump()
     if isinstance(estimator, PrecomputedScores):
@@ -56,10 +56,11 @@ def _of_data(spec: PipelineSpec, data: Dataset, machine: StateMachine) -> list[s
     other = [
         f"{role} {_shown(used[role])} for {_shown(named[role])}"
         for role in named
-        if used[role] != named[role]
+        # a pipeline need not name the task, which is then inferred from the outcome
+        if used[role] != named[role] and not (role == "task" and named[role] is None)
     ]
     if other:
-        said.append(f"The run gives columns other roles than the pipeline names: {'; '.join(other)}.")
+        said.append(f"The run uses other column roles than the pipeline: {'; '.join(other)}.")
     return said
 
 
@@ -70,7 +71,7 @@ def _shown(value: Any) -> str:
 
 
 def notes(spec: PipelineSpec, model: FairModel, machine: StateMachine, data: Dataset) -> list[str]:
-    """Return what a reader must know of the final rule, of the way to it, and of the data behind it."""
+    """Return the notes on the final rule, the steps that led to it, and the data."""
     said = [*_of_data(spec, data, machine), *_of_baseline(spec, machine)]
     if model.reads_protected:
         rules = [p.metadata for p in model.parts if p.metadata.needs_protected_at_prediction]
@@ -78,12 +79,14 @@ def notes(spec: PipelineSpec, model: FairModel, machine: StateMachine, data: Dat
             legal = f" {rule.legal_notes}" if rule.legal_notes else ""
             said.append(f"{rule.name} reads the protected attribute for every decision.{legal}")
     if any(p.metadata.randomized for p in model.parts):
-        said.append("Decisions are drawn at random in part; the same row always gets the same decision.")
+        said.append("Decisions are partly randomized; the same row always gets the same decision.")
     for step in machine.steps:
         if step.effect is not None and step.effect.changed_nothing:
             said.append(f"{step.slug} changed nothing.")
     advised = [j for j in machine.gates if not j.decides and j.verdict not in {"passed", "waiting"}]
-    last = {j.id: f"Advice of {j.id}: {j.measure} {_number(j.value)} ({j.bound})." for j in advised}
+    last = {
+        j.id: f"Advisory check {j.id} not met: {j.measure} {_number(j.value)} ({j.bound})." for j in advised
+    }
     return list(dict.fromkeys([*said, *last.values()]))
 
 
@@ -92,7 +95,7 @@ def _number(value: float | None) -> str:
 
 
 def about(data: Dataset, parts: dict[str, Dataset], test: Dataset) -> dict[str, Any]:
-    """Return what the data were: rows, parts, features, groups, roles, hash."""
+    """Return the data summary: rows, parts, features, groups, roles, hash."""
     return {
         "rows": len(data),
         "parts": {**{k: len(v) for k, v in parts.items()}, "test": len(test)},
@@ -106,11 +109,11 @@ def about(data: Dataset, parts: dict[str, Dataset], test: Dataset) -> dict[str, 
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that figures depend on."""
+    """Return the versions of Python and of the libraries that results depend on."""
     return {"python": platform.python_version(), **{name: distributions.version(name) for name in LIBRARIES}}
 
 
 def third_party(registry: Registry) -> list[str]:
-    """Return the plugins that do not come with fairmend, with their versions."""
+    """Return the third-party plugins with their versions."""
     found = (p for p in registry.plugins if p.module.partition(":")[0].partition(".")[0] != "fairmend")
     return sorted({f"{p.source} {p.version}" for p in found})

@@ -1,4 +1,4 @@
-"""The record of a run: what was done, measured, decided, and why it ended where it did."""
+"""The record of a run: steps, measurements, decisions, final status and its reason."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from fairmend.pipeline.spec import PipelineSpec
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One step as it went.
+    """One executed step.
 
     Attributes
     ----------
     stage, technique_id, slug, parameters
-        What was run.
+        Technique and parameters.
     iteration : int
-        How many rollbacks there had been.
+        Number of earlier rollbacks.
     status : str
         ``ran``, ``not needed``, ``failed`` (with the reason in ``text``).
     text : str
@@ -39,7 +39,7 @@ class StepRecord:
     effect : Effect or None
         What it changed.
     seconds : float
-        How long it took.
+        Duration.
     """
 
     stage: str
@@ -53,7 +53,7 @@ class StepRecord:
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record for JSON; results of analyses stand under ``results``, not here."""
+        """Return the record for JSON; results of analyses are stored separately."""
         effect = None if self.effect is None else self.effect.to_json()
         if effect is not None and effect["kind"] == "none":
             effect.pop("detail")
@@ -72,20 +72,20 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Transition:
-    """A decision, rollback or simplification: where the machine went, and why.
+    """A decision, rollback or simplification: the next stage, and why.
 
     Attributes
     ----------
     kind : str
         ``decision``, ``rollback``, ``simplification`` or ``escalation``.
     id : str
-        Which one, by the policy.
+        Its id in the policy.
     to : str
-        Where it led.
+        The next stage or end state.
     reason : str
         Why.
     iteration : int
-        How many rollbacks there had been.
+        Number of earlier rollbacks.
     source : str
         Section of the policy's source.
     """
@@ -104,22 +104,22 @@ class Transition:
 
 @dataclass(frozen=True)
 class GateMeasurement:
-    """A passage through a gate, measured on the gates' data: what was tried, and how it fared.
+    """One pass through a gate: the steps so far and their metrics on validation data.
 
     Attributes
     ----------
     stage : str
-        Which gate, by its stage.
+        Stage of the gate.
     iteration : int
-        How many rollbacks there had been.
+        Number of earlier rollbacks.
     steps : tuple of str
         Slugs of the steps so far.
     accuracy, fairness : float
-        Accuracy, and the figure of the target.
+        Accuracy, and the target metric.
     accuracy_interval, fairness_interval : (float, float) or None
         Their intervals.
     verdict : str
-        That of the gate.
+        Verdict of the gate.
     """
 
     stage: str
@@ -138,7 +138,7 @@ class GateMeasurement:
 
 @dataclass(frozen=True)
 class Variant:
-    """The pipeline with something left out, measured on the gates' data.
+    """A variant of the pipeline, measured on validation data.
 
     Attributes
     ----------
@@ -147,11 +147,11 @@ class Variant:
     steps : tuple of str
         Slugs of its steps.
     accuracy, fairness : float
-        Accuracy, and the figure of the target.
+        Accuracy, and the target metric.
     accuracy_interval, fairness_interval : (float, float) or None
         Their intervals.
     accuracy_change, fairness_change : dict
-        The full pipeline minus this variant, with interval and p-value: what the full one gains.
+        The full pipeline minus this variant, with interval and p-value: the gain of the full pipeline.
     passes : bool
         Whether every required check of the last gate passes.
     """
@@ -173,57 +173,57 @@ class Variant:
 
 @dataclass(repr=False)
 class RunRecord(Displayed):
-    """Everything that a run leaves behind.
+    """Everything that a run produces.
 
     Attributes
     ----------
     run_id : str
         Name of the run.
     status : str
-        ``deployable``, ``passed its policy`` (which demands too little for that), ``waiting``,
+        ``deployable``, ``passed its policy`` (which requires too little for that), ``waiting``,
         ``escalated`` or ``failed``; ``rejected`` where a person rejected the run after it had ended.
     reason : str
-        Why it ended there.
+        Reason of the status.
     spec : PipelineSpec
         The pipeline.
     policy : PolicyRecord
-        Which policy it was judged by, and where that demands less than the playbook.
+        Which policy it was judged by, and where that requires less than the playbook.
     baseline, final : Measurement
-        Figures on the test data, which no step has seen.
+        Metrics on the test data, which no step has used.
     tests : Comparison
         Final against baseline on the test data.
     steps, gates, turns, attempts, variants, approvals
-        What happened, in order; of the decisions of people all, each with what became of it.
+        What happened, in order; approvals are all decisions of people, each with its state.
     escalation_options : list of str
-        On escalation: what can be decided, and what each way would cost as measured.
+        On escalation: the options, with their measured costs.
     notes : list of str
-        What a reader must know.
+        Notes for the reader.
     technique_results : dict
-        What analyses and evaluations found, by slug.
+        Results of analyses and evaluations, by slug.
     findings : list of FindingOutcome
-        What became of each finding of the audit, on the test data.
+        Audit findings re-measured on the test data.
     cross_validation : CrossValidation or None
-        The pipeline refitted on other parts of the data, where that was asked for.
+        The pipeline refitted on folds, if requested.
     guards : list of Guard
-        What no policy can allow, where it was seen.
+        Tripped guards, which no policy can override.
     by_rows : dict or None
-        Of weighted data: figures of the final rule by rows beside those by weight.
+        For weighted data: unweighted next to weighted metrics of the final rule.
     test_looks : TestLooks or None
-        How often the test part was looked at before, and the target corrected for it.
+        Number of earlier looks at the test part, and the target corrected for them.
     plugins : list of str
-        Third-party plugins that were loaded, with their versions.
+        Loaded third-party plugins with their versions.
     seconds : dict of str to float
-        Where the time went.
+        Durations by phase.
     model : FairModel
         The final model.
     case : Case or None
-        The case it comes from; None where the record was read from the store.
+        The final case; None if the record was read from the store.
     graph : CausalGraph or None
-        The causal graph, where one was built.
+        The causal graph, if one was built.
     rules : Policy or None
-        What it was judged by, for the drawing of the pipeline.
+        The policy, for the drawing of the pipeline.
     head : str or None
-        Hash of the last entry of its log, where the run is kept; an anchor of the whole record.
+        Hash of the last entry of its log, if the run is stored; an anchor of the whole record.
     """
 
     run_id: str

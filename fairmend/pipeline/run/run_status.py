@@ -1,4 +1,4 @@
-"""How a kept run stands now: its record, and what people decided after it was made."""
+"""The current status of a stored run: its record, and later decisions of people."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ OPEN_TO_REJECTION = {"deployable", "passed its policy", "waiting"}
 def settled_decisions(
     store: RunStore, stored: StoredRun, assumed: list[Approval] | None = None
 ) -> list[Approval]:
-    """Return the decisions of people on a run up to now, each with what became of it.
+    """Return the decisions of people on a run so far, each with its state.
 
-    Of a run whose approvals were assumed these are the assumed ones, if they are given.
+    For a run with assumed approvals these are the assumed ones, if given.
     """
     if assumed is not None and stored.request["assume_approved"]:
         return assumed
@@ -36,13 +36,13 @@ def settled_decisions(
 
 
 def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
-    """Return how a run stands and why, with rejections that came after its record.
+    """Return the status of a run and its reason, including later rejections.
 
     Returns
     -------
     status, reason : str
-        The status is ``rejected`` where the record says that it passed or waits and a rejection holds; it needs
-        no resume.
+        The status is ``rejected`` if the run passed or waits according to its record and a rejection is in
+        force; no resume is needed.
     """
     if stored.status in OPEN_TO_REJECTION:
         rejected = rejections(settled_decisions(store, stored))
@@ -52,9 +52,9 @@ def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
 
 
 def listed(store: RunStore) -> list[tuple[StoredRun, str, str]]:
-    """Return every run, the latest first, with how it stands and why; ``changed`` where that cannot be trusted.
+    """Return every run, the latest first, with status and reason; ``changed`` if verification failed.
 
-    The files of the runs are not read; that is left to whoever reads one.
+    The files of the runs are not read here, but when a single run is read.
     """
     found = []
     for stored in store.runs():
@@ -67,14 +67,16 @@ def listed(store: RunStore) -> list[tuple[StoredRun, str, str]]:
 
 
 def next_step(status: str, run_id: str) -> str:
-    """Return what to do with a run that is not deployable, as an order."""
+    """Return the next action for a run that is not deployable, as an imperative clause."""
     if status == "rejected":
-        return f"answer the objection (fairmend approve {run_id} ... --answer), then fairmend resume {run_id}"
+        return (
+            f"resolve the objection (fairmend approve {run_id} ... --answer), then fairmend resume {run_id}"
+        )
     if status == "waiting":
-        return f"give the open approvals (fairmend approve {run_id} ...), then fairmend resume {run_id}"
+        return f"record the open approvals (fairmend approve {run_id} ...), then fairmend resume {run_id}"
     if status in EXIT_CODES:
         return f"see its options with fairmend report {run_id} -o FOLDER"
-    return f"bring it to its end with fairmend resume {run_id}"
+    return f"complete it with fairmend resume {run_id}"
 
 
 def approve(
@@ -93,9 +95,9 @@ def approve(
     Parameters
     ----------
     store : RunStore
-        Where the run is kept.
+        Where the run is stored.
     run_id, gate, role : str
-        What is decided on, and in which role.
+        The run and gate, and the role of the person.
     by : str
         Name of the person.
     approved : bool
@@ -103,21 +105,21 @@ def approve(
     note : str
         Why.
     answer : str
-        How the objection of another person's rejection was answered, which this approval overrules.
+        How the objection of another person's rejection was resolved; required to override it.
 
     Raises
     ------
     UnknownNameError
         No such run, gate, or role at that gate.
     UsageError
-        The run's approvals were assumed, or see :func:`fairmend.pipeline.run.approvals.check_decision`.
+        The run's approvals were assumed, or the decision is not allowed; see :func:`fairmend.pipeline.run.approvals.check_decision`.
     RunError
         The record was changed.
     """
     stored = store.verified(run_id)
     if stored.request["assume_approved"]:
         raise UsageError(
-            f"the approvals of {stored.run_id} were assumed; begin a run without --assume-approved"
+            f"the approvals of {stored.run_id} were assumed; start a run without --assume-approved"
         )
     policy = Policy(**stored.request["policy"])
     roles = {g.id: [r for c in g.checks for r in c.roles] for g in policy.gates}

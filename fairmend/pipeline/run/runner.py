@@ -1,4 +1,4 @@
-"""Run a pipeline on data: baseline, machine, ablation, and the final figures on untouched data."""
+"""Run a pipeline on data: baseline, state machine, ablation, and the final metrics on test data."""
 
 from __future__ import annotations
 
@@ -66,40 +66,40 @@ def run(
     registry : Registry
         Where techniques come from.
     policy : str or Policy, optional
-        By what it is judged, instead of the policy that the pipeline names.
+        Policy to evaluate the run against, instead of the one named in the pipeline.
     approvals : iterable of Approval
-        Decisions of people so far, in their order.
+        Decisions of people so far, in chronological order.
     assume_approved : bool
-        Take every approval as given and mark the record so; for demonstrations.
+        Assume every approval and mark the record accordingly; for demonstrations.
     model : fitted classifier, optional
-        The user's own model, as the baseline; techniques that retrain train the pipeline's learner
-        instead, unless the pipeline's constraints forbid them with ``retraining=false``.
+        The user's own model, as the baseline; techniques that retrain use the pipeline's learner
+        instead, unless the pipeline's constraints exclude them with ``retraining=false``.
     cv : str, optional
         Repetitions and folds of a cross-validation of the whole pipeline, such as ``"5x2"``; see
         :func:`fairmend.pipeline.run.cross_validation.cross_validate`.
     observer : callable, optional
-        Told of every event, as it happens.
+        Called with every event as it occurs.
     n_boot, n_permutations : int
-        Replicates of intervals and tests.
+        Number of bootstrap replicates and permutations.
     run_id : str, optional
-        Name of the run; a new one if nothing is given.
+        Name of the run; default: a new one.
     checkpoint : Checkpoint, optional
-        Where the outcomes of steps are kept and looked up.
+        Storage of step results.
     test_looks : int
-        How often the test part of these data was looked at in earlier runs.
+        Number of earlier runs that used the test part of these data.
 
     Returns
     -------
     RunRecord
-        Baseline and final figures are those of the test part, which no step and no gate has seen
+        Baseline and final metrics are computed on the test part, which no step and no gate uses
         before the end.
 
     Raises
     ------
     FairmendError
-        The pipeline is not sound, or the data cannot serve it.
+        The pipeline is invalid, or the data do not allow it.
     RunError
-        The verdict contradicts the checks on record.
+        The verdict contradicts the recorded checks.
     """
     began = time.perf_counter()
     repeats = None if cv is None else Repeats.parse(cv)
@@ -240,12 +240,12 @@ def run(
 
 
 def new_run_id() -> str:
-    """Return a name for a run: when it began, and a random part."""
+    """Return a name for a run: its start time and a random part."""
     return f"run-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _baseline(spec: PipelineSpec, parts: dict[str, Dataset], model: Any) -> Case:
-    """Return the case that a run begins with; the user's model, where one is given, is its baseline."""
+    """Return the initial case of a run; the user's model, if given, is its baseline."""
     learner = (
         None
         if spec.constraints.retraining is False and model is not None
@@ -266,7 +266,7 @@ def _baseline(spec: PipelineSpec, parts: dict[str, Dataset], model: Any) -> Case
 
 
 def _assumed(policy: Policy) -> list[Approval]:
-    note = "assumed for a demonstration: nobody has approved this"
+    note = "assumed for a demonstration: nobody actually approved this"
     return [
         Approval(gate.id, role, ASSUMED, True, note)
         for gate in policy.gates

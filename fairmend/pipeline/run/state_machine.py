@@ -32,7 +32,7 @@ MOST_RETURNS = 3  # decisions that lead back to a stage
 
 @dataclass
 class RunOutcome:
-    """Where the machine stopped.
+    """The end state of the state machine.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class RunOutcome:
     reason : str
         Why.
     options : list of str
-        On escalation, what can be decided.
+        On escalation, the options.
     """
 
     to: str
@@ -57,23 +57,23 @@ class StateMachine:
     spec : PipelineSpec
         The pipeline.
     policy : Policy
-        By what it is judged.
+        Policy that the pipeline is evaluated against.
     start : Case
         The case with the baseline model.
     registry : Registry
         Where techniques come from.
     functions : mapping of str to callable
-        What gates measure, by name.
+        Gate metrics by name.
     settings : InferenceSettings
-        How figures are measured.
+        Settings of intervals and tests.
     approvals : iterable of Approval
-        Decisions of people so far, in their order.
+        Decisions of people so far, in chronological order.
     observer : callable, optional
-        Told of every event, as it happens.
+        Called with every event as it occurs.
     checkpoint : Checkpoint, optional
-        Where the outcomes of steps are kept.
+        Storage of step results.
     training : float
-        Seconds that the baseline's training took, for estimates of the rest.
+        Duration of the baseline's training in seconds, for time estimates.
     """
 
     def __init__(
@@ -105,9 +105,7 @@ class StateMachine:
         self.ran: list[Choice] = []
         self.steps: list[StepRecord] = []
         self.gates: list[CheckResult] = []
-        self.standing: dict[
-            GatedStage, list[CheckResult]
-        ] = {}  # of the last passage, without what was rolled back
+        self.standing: dict[GatedStage, list[CheckResult]] = {}  # of the last pass, without rolled-back steps
         self.transitions: list[Transition] = []
         self.gate_measurements: list[GateMeasurement] = []
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -124,11 +122,11 @@ class StateMachine:
 
     @property
     def case(self) -> Case:
-        """The case as it is now."""
+        """The current case."""
         return self.applied.case
 
     def judged(self, applied: StepResult) -> ModelEvaluation:
-        """Return the validation measurement of a case's model, made once."""
+        """Return the validation measurement of a case's model, computed once."""
         if applied.trace not in self._judged:
             self._judged[applied.trace] = ModelEvaluation(
                 applied.case.fitted(), applied.case.validation, self.settings
@@ -138,7 +136,7 @@ class StateMachine:
     def view(
         self, applied: StepResult, before: StepResult | None = None, changed: Iterable[str] = ()
     ) -> GateContext:
-        """Return what gates may look at for a case."""
+        """Return the inputs of gate checks for a case."""
         target = self.policy.target(self.spec.notion)
         return GateContext(
             self.baseline,
@@ -175,12 +173,13 @@ class StateMachine:
                 return self._escalate(
                     self.policy.rollback(self.policy.gate(place).on_fail), self._why(judgments) or reason
                 )
-            # Rollbacks are limited by the policy; with this the machine ends under any policy.
+            # The policy limits rollbacks but not decisions that lead back: without this limit, a policy
+            # whose decisions form a cycle would run forever.
             if GATED_STAGES.index(to) <= GATED_STAGES.index(place):
                 if self._returns == MOST_RETURNS:
                     return self._escalate(
                         self.policy.rollback(self.policy.gate(place).on_fail),
-                        f"iteration limit ({MOST_RETURNS}) reached: {self.policy.decision(place).id} goes back to {to}",
+                        f"iteration limit ({MOST_RETURNS}) reached: {self.policy.decision(place).id} returns to {to}",
                     )
                 self._returns += 1
             place = to
@@ -188,7 +187,7 @@ class StateMachine:
     # -- stages -----------------------------------------------------------------------------------
 
     def _enter(self, place: GatedStage) -> None:
-        """Remember the case at the entry of a stage and of those that were passed over."""
+        """Remember the case on entry of a stage and of the skipped ones, so that a rollback can restore it."""
         for name in GATED_STAGES[: GATED_STAGES.index(place) + 1]:
             if name == place or name not in self._entry:
                 self._entry[name] = (self.applied, list(self.ran))
@@ -199,10 +198,12 @@ class StateMachine:
             if self._due(active):
                 self._step(active)
             else:
-                self._note_step(active, "not needed", f"{active.when} does not hold: the step is not needed")
+                self._note_step(
+                    active, "not needed", f"the condition '{active.when}' is not met: the step is not needed"
+                )
 
     def _step(self, active: Active) -> None:
-        """Run a step; where its technique cannot serve the data, run the next alternative."""
+        """Run a step; if its technique fails on the data, run the next alternative."""
         while True:
             self.tell(
                 {
@@ -216,7 +217,7 @@ class StateMachine:
             try:
                 applied = self.tracer.apply(self.applied, active.choice)
             except StoreError:
-                raise  # not the technique failed, and another one would end the run otherwise than a resume
+                raise  # the technique itself did not fail; switching now would give another result than a resumed run
             except FairmendError as error:
                 self._note_step(active, "failed", str(error))
                 if self.plan.switch(active) is None:
@@ -224,15 +225,13 @@ class StateMachine:
                 continue
             self.applied = applied
             self.ran.append(active.choice)
-            self.seconds[active.step.stage] += (
-                time.perf_counter() - began
-            )  # what is known takes no time again
+            self.seconds[active.step.stage] += time.perf_counter() - began  # cached results take no time
             self.estimate.note(self.registry.card(active.choice.technique).metadata, applied.seconds)
             self._note_step(active, "ran", applied.effect.text, applied)
             return
 
     def _ahead(self, active: Active) -> list[TechniqueMetadata]:
-        """Return what is still to run if no gate sends the run back: this step, and those after it."""
+        """Return the remaining steps if no gate triggers a rollback: this one and those after it."""
         steps = [a for a in self.plan.active if not a.skipped]
         return [self.registry.card(a.choice.technique).metadata for a in steps[steps.index(active) :]]
 
@@ -281,7 +280,7 @@ class StateMachine:
         view = self.view(self.applied, entry, self.declared(of_stage))
         judgments = evaluate_gate(gate, view, self.policy, self.functions, approvals=self.approvals)
         if place != "causal" and not of_stage:
-            # A stage that did nothing is not judged on what it should have improved.
+            # A stage without effect must not fail its gate for an improvement it never attempted.
             judgments = [j for j in judgments if place == "post-processing" or j.measure == "approval"]
         verdict = outcome(judgments)
         self.gates += judgments
@@ -345,7 +344,7 @@ class StateMachine:
                 reason = path.reason + (f" ({figures})" if figures else "")
                 self._turn("decision", decision.id, path.to, reason, decision.source)
                 return path.to, reason
-        reason = "no way on has its conditions met"
+        reason = "no transition has its conditions met"
         self._turn("decision", decision.id, "escalate", reason, decision.source)
         return "escalate", reason
 
@@ -354,13 +353,13 @@ class StateMachine:
         self.transitions.append(turn)
         self.tell({"event": kind, **turn.to_json()})
 
-    # -- ways back and out ------------------------------------------------------------------------
+    # -- rollbacks and escalation ------------------------------------------------------------------------
 
     def _roll_back(self, place: GatedStage, judgments: list[CheckResult]) -> GatedStage | RunOutcome:
         rollback = self.policy.rollback(self.policy.gate(place).on_fail)
         why = self._why(judgments)
         if self._rollbacks[rollback.id] >= rollback.iterations:
-            return self._escalate(rollback, f"{rollback.iterations} iterations did not help: {why}")
+            return self._escalate(rollback, f"iteration limit ({rollback.iterations}) reached: {why}")
         failed = {j.check for j in judgments if j.decides and j.verdict == "failed"}
         for number, trigger in enumerate(rollback.triggers):
             if not failed & set(trigger.failed):
@@ -375,13 +374,13 @@ class StateMachine:
                     self.applied, ran = self._entry[trigger.to]
                     self.ran = list(ran)
                     return trigger.to
-        return self._escalate(rollback, f"no adjustment is left: {why}")
+        return self._escalate(rollback, f"no untried adjustment left: {why}")
 
     def _remaining(self, rollback: Rollback, number: int) -> Iterator[RollbackAction]:
-        """Yield the changes of a trigger that were not tried yet, in order.
+        """Yield the untried changes of a trigger, in order.
 
-        The last iteration goes at once to leaving the stage out, where the policy offers that, so
-        that a run is not given up before the stages that follow had their turn.
+        In the last iteration, skipping the stage comes first if the policy offers it, so that the run
+        is not escalated before the later stages had a chance to reach the target.
         """
         changes = rollback.triggers[number].changes
         key = (rollback.id, number)
@@ -393,7 +392,7 @@ class StateMachine:
             yield changes[self._changes[key] - 1]
 
     def _withhold(self) -> str | None:
-        """Take the protected attributes out of the features, from the start, where the model can be retrained."""
+        """Remove the protected attributes from the features and restart, if the model can be retrained."""
         start = self.tracer.root.case
         names = [c for c in start.train.sensitive.columns if c in start.train.X.columns]
         if not names or start.learner is None:
@@ -402,13 +401,15 @@ class StateMachine:
             part: getattr(start, part).without(names) for part in ("train", "calibration", "validation")
         }
         fresh = start.replace(**parts, model=None).retrained()
-        self.tracer = StepCache(self.registry, fresh)  # not of the stored trace: this case has other features
+        self.tracer = StepCache(
+            self.registry, fresh
+        )  # not restored from the cache: this case has different features
         self._judged = {(): ModelEvaluation(fresh.fitted(), fresh.validation, self.settings)}
         self._entry["causal"] = (self.tracer.root, [])
-        return f"took {', '.join(map(str, names))} out of the model"
+        return f"removed {', '.join(map(str, names))} from the model"
 
     def _lacking(self) -> RunOutcome | None:
-        """Escalate where a required check of any gate had too little support; it never passes for lack of data."""
+        """Escalate if a required check of any gate had too little support: missing data is never a pass."""
         lacking = [j for j in self.gates if j.verdict == "insufficient evidence" and j.decides]
         if not lacking:
             return None
@@ -416,7 +417,7 @@ class StateMachine:
         return self._escalate(
             self.policy.rollback(self.policy.gate("post-processing").on_fail),
             f"insufficient evidence: {texts}",
-            ["Collect more rows of these groups, or merge groups where that makes sense"],
+            ["Collect more rows of these groups, or merge groups if that makes sense"],
         )
 
     def _escalate(self, rollback: Rollback, why: str, more: Iterable[str] = ()) -> RunOutcome:
@@ -427,7 +428,7 @@ class StateMachine:
         return RunOutcome("escalate", reason, options)
 
     def _measured_options(self) -> list[str]:
-        """Return what was attempted with what it costs, as choices for those who decide."""
+        """Return the attempts with their measured costs, as options for those who decide."""
         base = self.baseline.measurement.figure("accuracy").value
         name = self.policy.target(self.spec.notion).metric
         causal = {c.slug for step in self.spec.of_stage("causal") for c in (step, *step.alternatives)}

@@ -1,4 +1,4 @@
-"""The plan of a run: which technique each step uses now, and how a rollback changes it."""
+"""The plan of a run: the current technique of each step, and how a rollback changes it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from fairmend.pipeline.spec import Choice, PipelineSpec, Step, When
 
 @dataclass
 class Active:
-    """A step of the plan in its present form.
+    """The current state of a step of the plan.
 
     Attributes
     ----------
     step : Step
-        As it was composed.
+        The step as composed.
     choice : Choice
         The technique and parameters in use.
     tried : list
-        Ids of the techniques that were in use.
+        Ids of the techniques used so far.
     skipped : bool
-        Whether a rollback left it out.
+        Whether a rollback skipped it.
     when : str
-        When it acts; a rollback may force it.
+        Condition under which it acts; a rollback may force it.
     """
 
     step: Step
@@ -37,7 +37,7 @@ class Active:
 
 
 class Plan:
-    """The steps of a pipeline as rollbacks have left them."""
+    """The steps of a pipeline, as modified by rollbacks."""
 
     def __init__(self, spec: PipelineSpec, registry: Registry) -> None:
         self.registry = registry
@@ -47,11 +47,11 @@ class Plan:
         ]
 
     def of_stage(self, stage: str) -> list[Active]:
-        """Return the steps of a stage that are not left out."""
+        """Return the steps of a stage that are not skipped."""
         return [a for a in self.active if a.step.stage == stage and not a.skipped]
 
     def apply(self, change: RollbackAction) -> str | None:
-        """Change the plan as a rollback says; None where the change is not possible."""
+        """Apply the change of a rollback to the plan; None if the change is not possible."""
         steps = self.of_stage(change.stage)
         if change.action == "adjust":
             return self._adjust(steps, str(change.direction))
@@ -62,11 +62,11 @@ class Plan:
         if change.action == "skip":
             for active in steps:
                 active.skipped = True
-            return f"left out {', '.join(a.choice.slug for a in steps)}" if steps else None
+            return f"skipped {', '.join(a.choice.slug for a in steps)}" if steps else None
         return None
 
     def switch(self, active: Active) -> str | None:
-        """Use the next alternative of a step; None where none is left."""
+        """Use the next alternative of a step; None if there is none left."""
         for alternative in active.step.alternatives:
             if alternative.technique not in active.tried:
                 former = active.choice.slug

@@ -1,4 +1,4 @@
-"""How often the test part was looked at before, and what that makes of the verdict."""
+"""Earlier looks at the test part, and the correction of the verdict for them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from fairmend.core.metrics import Comparison, Measurement
 
 @dataclass(frozen=True)
 class TestLooks:
-    """Earlier looks at the same test part, with the figures of the target corrected for them.
+    """Earlier looks at the same test part, with the target metric corrected for them.
 
     Attributes
     ----------
     before : int
-        Runs that ended before, with the same data, split and seed.
+        Number of earlier completed runs with the same data, split and seed.
     measure : str
-        The figure that the target is about.
+        The target metric.
     p_value, p_corrected : float or None
-        Of no change against the baseline: as it is, and multiplied by the number of looks
+        P-value of no change against the baseline, uncorrected and multiplied by the number of looks
         (Bonferroni).
     interval : (float, float) or None
-        Of the final rule's figure, at the level ``1 - (1 - level) / looks``.
+        Interval of the final metric, at the level ``1 - (1 - level) / looks``.
     """
 
-    __test__ = False  # for pytest, no test
+    __test__ = False  # tells pytest that this is not a test class
 
     before: int
     measure: str
@@ -36,7 +36,7 @@ class TestLooks:
 
     @classmethod
     def of(cls, before: int, measure: str, final: Measurement, tests: Comparison) -> TestLooks:
-        """Return the correction for this look and those before it."""
+        """Return the correction for this look and the earlier ones."""
         looks = before + 1
         p = tests.changes[measure].p_value if measure in tests.changes else math.nan
         stricter = replace(final, level=1 - (1 - final.level) / looks)
@@ -46,12 +46,12 @@ class TestLooks:
 
     @property
     def note(self) -> str | None:
-        """What a reader must know; None where nobody looked before."""
+        """The note for the reader; None if there were no earlier looks."""
         if not self.before:
             return None
         times = "once" if self.before == 1 else f"{self.before} times"
         name = self.measure.replace("_", " ")
-        said = [f"The test part of this data was looked at {times} before, in earlier runs of this store"]
+        said = [f"The test part of this data was already used {times}, by earlier runs in this store"]
         if self.p_corrected is not None:
             said.append(
                 f"corrected for that (Bonferroni), p of the change in {name} is {self.p_corrected:.3g}"
@@ -60,7 +60,7 @@ class TestLooks:
             said.append(
                 f"the interval of its final value is [{self.interval[0]:.3f}, {self.interval[1]:.3f}]"
             )
-        return "; ".join(said) + ". Data that no run has seen would settle it."
+        return "; ".join(said) + ". Validate on new data that no run has used."
 
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON."""

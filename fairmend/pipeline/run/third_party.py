@@ -1,7 +1,7 @@
-"""Steps and rules of third parties, run in a process of their own and checked before they are used.
+"""Third-party steps and rules, run in a separate process and validated before use.
 
-What comes back is read in the formats of the run store: data and figures as numbers and JSON, models by
-the reader that refuses unknown types. Nothing is unpickled.
+Results are exchanged in the formats of the run store: data as numbers and JSON, models through the
+reader that rejects unknown types. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PARTS = ("train", "calibration", "validation")
 
 
 def strangers(technique: Any, model: FairModel | None = None) -> list[Technique]:
-    """Return which of a technique and the parts of a model are a third party's."""
+    """Return the third-party ones among a technique and the parts of a model."""
     found = [technique, *(model.parts if model is not None else ())]
     return [t for t in found if isinstance(t, Technique) and not is_ours(type(t))]
 
@@ -45,15 +45,15 @@ def package_of(technique: Technique) -> str:
 
 
 def run_step(technique: Any, case: Case) -> tuple[Case, Effect]:
-    """Run a step; one of a third party, or on a model that holds a part of one, runs contained.
+    """Run a step; isolated if it, or a part of the model, comes from a third party.
 
     Raises
     ------
     FairmendError
-        What the technique raises of these.
+        Errors of this type raised by the technique.
     PluginError
-        It raises anything else, ends its process, exceeds a limit, changes the data it was given in
-        place, or fits a rule that cannot decide on the validation rows.
+        It raises anything else, ends its process, exceeds a limit, modifies its input in place, or
+        fits a rule that cannot decide on the validation rows.
     """
     theirs = strangers(technique, case.model)
     if not theirs:
@@ -77,14 +77,14 @@ def decided(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the scores and decisions that a call gets from a rule.
 
-    Where the rule holds a part of a third party the call runs contained.
+    If a part of the rule comes from a third party, the call runs isolated.
 
     Raises
     ------
     FairmendError
-        What the call raises of these.
+        Errors of this type raised by the call.
     PluginError
-        It raises anything else, ends its process, exceeds a limit, or gives no decision for each row.
+        It raises anything else, ends its process, exceeds a limit, or does not return one decision per row.
     """
     theirs = strangers(None, model)
     if not theirs:
@@ -98,12 +98,12 @@ def decided(
     parts = _unzipped(content)
     scores, decisions = (np.load(io.BytesIO(parts[n]), allow_pickle=False) for n in ("scores", "decisions"))
     if scores.shape != (n_rows,) or decisions.shape != (n_rows,) or not np.isin(decisions, (0, 1)).all():
-        raise PluginError(f"the rule with {slug} gave no decision of 0 or 1 for each of {n_rows} rows")
+        raise PluginError(f"the rule with {slug} must return one decision (0 or 1) per row ({n_rows} rows)")
     return scores.astype(float), decisions.astype(np.int64)
 
 
 def evaluated(technique: Any, **given: Any) -> dict[str, Any]:
-    """Return what an evaluation finds; one of a third party runs contained."""
+    """Return the result of an evaluation; isolated if it comes from a third party."""
     if not strangers(technique):
         found: dict[str, Any] = technique.evaluate(**given)
         return found
@@ -116,7 +116,7 @@ def evaluated(technique: Any, **given: Any) -> dict[str, Any]:
 
 
 def _attempted(technique: Any, case: Case) -> tuple[Case, Effect]:
-    """Run one of our own techniques; a fault of it fails the step and not the run."""
+    """Run a built-in technique; an unexpected exception fails the step, not the run."""
     try:
         found: tuple[Case, Effect] = technique.run(case)
     except FairmendError:
@@ -127,7 +127,7 @@ def _attempted(technique: Any, case: Case) -> tuple[Case, Effect]:
 
 
 def _watched(technique: Any, case: Case) -> tuple[Case, Effect]:
-    """Run a step and see that it leaves its input as it was, and that the rule it leads to can decide."""
+    """Run a step and check that its input is unchanged and that the resulting rule can decide."""
     before = {part: getattr(case, part).fingerprint() for part in PARTS}
     after, effect = technique.run(case)
     changed = [part for part in PARTS if getattr(case, part).fingerprint() != before[part]]
@@ -144,12 +144,12 @@ def _watched(technique: Any, case: Case) -> tuple[Case, Effect]:
 def drawn(
     plugin: str, name: str, load: Callable[..., Any], rows: int, seed: int
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return frame and roles of an example data set; one of a third party is drawn contained.
+    """Return frame and roles of an example data set; loaded in isolation if from a third party.
 
     Raises
     ------
     PluginError
-        The loader raises, or what it returns is no frame with roles.
+        The loader raises, or does not return a frame with roles.
     """
 
     def call() -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -176,11 +176,11 @@ def drawn(
     return load_frame(parts["frame"]), dict(json.loads(parts["roles"]))
 
 
-# -- the formats --------------------------------------------------------------------------------------
+# -- formats --------------------------------------------------------------------------------------
 
 
 def _load_formats() -> None:
-    """Import the reader and writer of models before a fork, so that it need not be done in each."""
+    """Import the reader and writer of models before forking, so that each child need not."""
     import skops.io  # noqa: F401
 
 
@@ -222,7 +222,7 @@ def _unpacked(content: bytes, before: Case, packages: Iterable[str]) -> tuple[Ca
 
 
 def _sharing(train: Dataset, former: Dataset) -> Dataset:
-    """Return training data that hold the very objects of the former where they are equal."""
+    """Return training data that reuses the objects of the earlier one where they are equal."""
     same: dict[str, Any] = {
         name: getattr(former, name)
         for name in ("X", "sensitive")

@@ -1,4 +1,4 @@
-"""How long the rest of a run may take: a guess from the baseline's training and from what has run."""
+"""Estimate of the remaining time of a run, from the baseline's training and the steps so far."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.vocabulary import Level
 
-# Trainings of the learner that a technique takes, by what its metadata says of its computing.
+# Number of trainings of the learner that a technique takes, by the compute level in its metadata.
 TRAININGS: dict[Level, float] = {"low": 1.5, "medium": 25.0, "high": 100.0}
 
 
 class TimeEstimate:
-    """Seconds that techniques take.
+    """Estimates how long techniques take.
 
     Parameters
     ----------
     training : float
-        Seconds that the baseline's training took.
+        Duration of the baseline's training in seconds.
     """
 
     def __init__(self, training: float) -> None:
@@ -25,14 +25,14 @@ class TimeEstimate:
         self._measured: dict[int | str, float] = {}
 
     def note(self, technique: TechniqueMetadata, seconds: float) -> None:
-        """Remember how long a technique took."""
+        """Record how long a technique took."""
         self._measured[technique.technique_id] = seconds
 
     def of(self, techniques: Iterable[TechniqueMetadata]) -> float:
-        """Return the seconds that these techniques may take together.
+        """Return the estimated total duration of these techniques in seconds.
 
-        What ran before takes as long again; an adjuster of scores trains nothing and counts as a
-        tenth of a training.
+        A technique that already ran is expected to take as long again; post-processing trains no model
+        and counts as a tenth of a training.
 
         Examples
         --------

@@ -1,1 +1,1 @@
-"""What a run leaves on disk: records, artifacts, checkpoints."""
+"""Storage of runs on disk: records, artifacts, checkpoints."""

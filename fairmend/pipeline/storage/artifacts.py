@@ -1,4 +1,4 @@
-"""Content-addressed files: what a run computes, written whole or not at all, verified when read."""
+"""Content-addressed files: results of a run, written atomically and verified when read."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Artifacts:
         self.folder = folder
 
     def put(self, content: bytes) -> str:
-        """Write content and return its name; the same content is written once.
+        """Write content and return its name; identical content is written once.
 
         Raises
         ------
         RunError
-            It cannot be written, as on a full disk.
+            It cannot be written, for example because the disk is full.
         """
         name = hashlib.sha256(content).hexdigest()
         target = self.folder / name[:2] / name
@@ -55,14 +55,14 @@ class Artifacts:
         Raises
         ------
         RunError
-            It is missing, or not what it was when it was written.
+            It is missing or was modified.
         """
         target = self.folder / name[:2] / name
         try:
             content = target.read_bytes()
         except FileNotFoundError as error:
             raise RunError(
-                f"the stored result {name[:12]} is missing from {self.folder}; run the pipeline anew"
+                f"the stored result {name[:12]} is missing from {self.folder}; run the pipeline again"
             ) from error
         except OSError as error:
             raise StoreError(
@@ -70,6 +70,6 @@ class Artifacts:
             ) from error
         if hashlib.sha256(content).hexdigest() != name:
             raise RunError(
-                f"the stored result {name[:12]} was changed after it was written; run the pipeline anew"
+                f"the stored result {name[:12]} was modified after it was written; run the pipeline again"
             )
         return content

@@ -1,7 +1,7 @@
 """The log of a run as a chain: each entry's hash covers the one before, and each hash is signed.
 
 An entry *seals* what it changed: digests of the columns of the run's row, of the steps, and of the event
-file up to its length at that moment. Replaying the chain gives what the record must look like.
+file up to its current length. Replaying the chain gives the expected state of the record.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _hash(run_id: str, place: int, entry: str, before: str, signer: str) -> str:
 def unchained(
     run_id: str, rows: Sequence[Mapping[str, Any]], accepted: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Return the entries of a log, in order, once chain and signatures are found to be whole.
+    """Return the entries of a log, in order, after verifying chain and signatures.
 
     Parameters
     ----------
@@ -58,20 +58,20 @@ def unchained(
     rows : sequence of mapping
         The rows of its log, in order.
     accepted : mapping of str to str
-        Public keys that are believed, with their names.
+        Accepted public keys, with their names.
 
     Raises
     ------
     RunError
-        An entry was changed, taken out or put in, or a key that is not believed signed it.
+        An entry was changed, removed or added, or was signed by a key that is not accepted.
     """
     before = ""
     for place, row in enumerate(rows):
         at = f"at entry {place + 1} of {len(rows)}"
         if row["signature"] is None or row["signer"] is None:
             raise RunError(
-                f"the log of {run_id} is not signed {at}: it was kept by a version without signatures, or "
-                "changed; begin a new run"
+                f"the log of {run_id} is not signed {at}: it was stored by a version without signatures, or "
+                "changed; start a new run"
             )
         texts = all(isinstance(row[name], str) for name in COLUMNS[1:])
         whole = texts and row["place"] == place and row["before"] == before
@@ -79,29 +79,29 @@ def unchained(
             raise RunError(f"the log of {run_id} was changed {at}")
         if row["signer"] not in accepted:
             raise RunError(
-                f"{run_id} is signed by a key that is not trusted here, {row['signer']} ({at}); if you know "
+                f"{run_id} is signed by a key that you do not trust, {row['signer']} ({at}); if you know "
                 "whose it is: fairmend keys trust KEY --as NAME"
             )
         if not is_signed(row["signer"], row["signature"], _DOMAIN + row["hash"].encode()):
-            raise RunError(f"the log of {run_id} was changed {at}: its signature does not belong to it")
+            raise RunError(f"the log of {run_id} was changed {at}: its signature does not match")
         before = row["hash"]
     return [{**json.loads(row["entry"]), "hash": row["hash"], "signer": row["signer"]} for row in rows]
 
 
 @dataclass
 class Sealed:
-    """What a chain says that the record of a run must look like.
+    """The expected state of the record of a run, according to its chain.
 
     Attributes
     ----------
     run : dict of str to str
-        Digest of each column of the run's row; what is not named was never set.
+        Digest of each column of the run's row; other columns were never set.
     steps : dict of str to str
         Digest of the row of each step, by trace.
     events : list of (int, str)
-        Lengths of the event file and its SHA-256 up to there, in order.
+        Lengths of the event file, with the SHA-256 up to each length, in order.
     under_way : bool
-        Whether a process works on the run, or was cut off: more events may follow those that are sealed.
+        Whether a process works on the run, or was interrupted: more events may follow the sealed ones.
     """
 
     run: dict[str, str] = field(default_factory=dict)
@@ -111,7 +111,7 @@ class Sealed:
 
 
 def replay(entries: Iterable[Mapping[str, Any]]) -> Sealed:
-    """Return what the entries of a chain say the record must look like."""
+    """Return the expected state of the record from the entries of a chain."""
     found = Sealed()
     for entry in entries:
         seal = entry[SEAL]

@@ -1,4 +1,4 @@
-"""Checkpoints: what each step made, stored as it is made, so that a run that was cut off goes on."""
+"""Checkpoints: step results, stored immediately so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Checkpoint:
     Parameters
     ----------
     store : RunStore
-        Where they are kept.
+        Where they are stored.
     run_id : str
         The run.
     plugins : tuple of str
@@ -48,7 +48,7 @@ class Checkpoint:
         return load_model(self.store.artifacts.get(name), self.plugins)
 
     def baseline(self, start: Case) -> Case:
-        """Return the case with the stored baseline model; a case without one is stored first."""
+        """Return the case with the stored baseline model; if there is none yet, it is stored first."""
         found = self.store.get_step(self.run_id, _key(()))
         if found is not None:
             return start.replace(model=self.get_model(found["model"]))
@@ -57,7 +57,7 @@ class Checkpoint:
         return fitted
 
     def put(self, before: StepResult, after: StepResult) -> None:
-        """Store what a step made."""
+        """Store the result of a step."""
         case, former = after.case, before.case
         graph = None if case.graph is None else case.graph.to_mapping()
         parts = {
@@ -73,7 +73,7 @@ class Checkpoint:
         self.store.put_step(self.run_id, _key(after.trace), parts)
 
     def get(self, before: StepResult, trace: Trace) -> tuple[Case, Effect, float] | None:
-        """Return what a step made, None if it did not get there.
+        """Return the stored result of a step, None if there is none.
 
         Raises
         ------
@@ -100,11 +100,11 @@ class Checkpoint:
         return case, effect, parts["seconds"]
 
     def put_fold(self, key: Trace, fold: dict[str, Any]) -> None:
-        """Store the figures of one fold of a cross-validation."""
+        """Store the results of one fold of a cross-validation."""
         self.store.put_step(self.run_id, _key(key), fold)
 
     def get_fold(self, key: Trace) -> dict[str, Any] | None:
-        """Return the figures of a fold, None if it did not get there."""
+        """Return the stored results of a fold, None if there are none."""
         return self.store.get_step(self.run_id, _key(key))
 
     def put_record(self, record: RunRecord) -> None:
@@ -112,7 +112,7 @@ class Checkpoint:
         self.store.put_step(self.run_id, RECORD, {"record": self.store.artifacts.put(dump_record(record))})
 
     def get_record(self, model: str) -> RunRecord | None:
-        """Return the whole record of the run with its final rule, None where there is none."""
+        """Return the whole record of the run with its final rule, None if there is none."""
         parts = self.store.get_step(self.run_id, RECORD)
         if parts is None:
             return None

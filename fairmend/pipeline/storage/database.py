@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fairmend.core.errors import RunError, StoreError
 
-# Each entry takes the store from one version to the next; never change an entry that was released.
+# Each entry migrates the store from one version to the next; never change a released entry.
 MIGRATIONS = (
     """
     CREATE TABLE runs (
@@ -35,7 +35,7 @@ MIGRATIONS = (
         PRIMARY KEY (sweep_id, identity)
     );
     """,
-    # Signatures. What was written without them stays unsigned: runs are refused, sweeps are computed anew.
+    # Signatures. Older entries stay unsigned: their runs are rejected, their sweeps are recomputed.
     """
     ALTER TABLE runs ADD COLUMN head TEXT;
     ALTER TABLE runs ADD COLUMN entries INTEGER;
@@ -54,12 +54,12 @@ class Database:
     Parameters
     ----------
     path : Path
-        Where it is; it is made, or brought up to date.
+        Path of the file; it is created or migrated.
 
     Raises
     ------
     RunError
-        It cannot be used, lacks a table or column, or was written by a newer version.
+        It is unusable, lacks a table or column, or was written by a newer version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,17 +72,17 @@ class Database:
         if lacking:
             table, column = lacking[0]
             raise RunError(
-                f"the run store {path} is damaged: it lacks {table}.{column}; restore it from a copy"
+                f"the run store {path} is damaged: {table}.{column} is missing; restore it from a backup"
             )
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
-        """Open the file, for reading where its folder cannot be written to; a change is made whole or not at all.
+        """Open the file, read-only if its folder is not writable; changes are atomic.
 
         Raises
         ------
         RunError
-            It is no such file, is damaged, or lacks a table.
+            It is not a database, is damaged, or lacks a table.
         """
         try:
             db = self._connected()
@@ -105,7 +105,7 @@ class Database:
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """Open the file for a change, which is made whole or not at all."""
+        """Open the file for an atomic change."""
         with self.open() as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
@@ -113,7 +113,7 @@ class Database:
     def _connected(self) -> sqlite3.Connection:
         if os.access(self.path.parent, os.W_OK):
             return sqlite3.connect(self.path, timeout=30, isolation_level=None)
-        # Without the log of an unfinished write nothing can change the file, and no lock is needed.
+        # Without a write-ahead log nothing can change the file, so no lock is needed.
         pending = self.path.with_name(f"{self.path.name}-wal").exists()
         mode = "mode=ro" if pending else "mode=ro&immutable=1"
         return sqlite3.connect(
@@ -122,7 +122,7 @@ class Database:
 
     def _migrate(self, db: sqlite3.Connection) -> None:
         db.execute("BEGIN IMMEDIATE")
-        version = _version(db)  # another process may have brought it up to date meanwhile
+        version = _version(db)  # another process may have migrated it meanwhile
         if version > len(MIGRATIONS):
             raise RunError(
                 f"the run store {self.path.parent} was written by a newer fairmend; update fairmend"
@@ -141,7 +141,7 @@ def _columns(db: sqlite3.Connection) -> set[tuple[str, str]]:
 
 @cache
 def _expected() -> frozenset[tuple[str, str]]:
-    """Return the tables and columns that the migrations make."""
+    """Return the tables and columns that the migrations create."""
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript(";".join(MIGRATIONS))
         return frozenset(_columns(db))

@@ -14,7 +14,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def dump_frame(frame: pd.DataFrame) -> bytes:
-    """Return a frame as bytes: numbers exactly, texts as JSON; the same frame gives the same bytes."""
+    """Return a frame as bytes: numbers exactly, strings as JSON; equal frames give equal bytes."""
     buffer = io.BytesIO()
     kinds: list[list[str]] = []
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -36,7 +36,7 @@ def _dump_column(column: pd.Series[Any]) -> bytes:
 
 
 def load_frame(content: bytes) -> pd.DataFrame:
-    """Return the frame that was dumped."""
+    """Return the dumped frame."""
     columns: dict[str, Any] = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         n_rows, kinds = json.loads(archive.read("columns.json"))

@@ -1,7 +1,7 @@
 """Keys that sign records: the user's own, and those of other people whose records are trusted.
 
-They lie in the user's configuration folder, never in a run store: whoever can write to a store can
-rewrite all of it, but cannot sign what was rewritten.
+They are kept in the user's configuration folder, never in a run store: whoever can write to a store can
+rewrite all of it, but cannot sign the changes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LONGEST_NAME = 64
 
 
 def keys_folder() -> Path:
-    """Return the folder of the keys: ``fairmend/keys`` in XDG_CONFIG_HOME, else in ``~/.config``.
+    """Return the folder of the keys: ``fairmend/keys`` in XDG_CONFIG_HOME, default ``~/.config``.
 
     Raises
     ------
@@ -84,7 +84,7 @@ class Keyring:
     Parameters
     ----------
     folder : Path, optional
-        Where they are; see :func:`keys_folder`. The environment variable FAIRMEND_KEY names another
+        Their folder; see :func:`keys_folder`. The environment variable FAIRMEND_KEY sets another
         file for the own key.
     """
 
@@ -106,41 +106,41 @@ class Keyring:
         Raises
         ------
         KeyFileError
-            The file is damaged, or other people can read it; or FAIRMEND_KEY names no file.
+            The file is damaged or readable by others, or the file named by FAIRMEND_KEY is missing.
         """
         if self._own is None and (self.path.exists() or os.environ.get(KEY)):
             self._own = _loaded(self.path)
         return self._own
 
     def signing(self) -> SigningKey:
-        """Return the own key, and make one at first use."""
+        """Return the own key, created on first use."""
         if self.own() is None:
             with self._locked():
-                if not self.path.exists():  # another process may have made it meanwhile
+                if not self.path.exists():  # another process may have created it meanwhile
                     _generate(self.path)
             self._own = _loaded(self.path)
         assert self._own is not None  # noqa: S101  what was loaded
         return self._own
 
     def new(self, replace: bool = False) -> SigningKey:
-        """Make an own key.
+        """Create an own key.
 
         Parameters
         ----------
         replace : bool
-            Whether to take the place of a key that is there. The former one is kept beside it, and what
-            it signed stays trusted under the name ``former-`` and its first digits.
+            Whether to replace an existing key. The former key is kept next to it, and its signatures
+            stay trusted under the name ``former-`` plus its first digits.
 
         Raises
         ------
         UsageError
-            There is a key, and it is not to be replaced.
+            A key exists and ``replace`` is False.
         """
         with self._locked():
             if self.path.exists():
                 if not replace:
                     raise UsageError(
-                        f"there is a signing key already, {self.path}; --replace makes another and goes on "
+                        f"a signing key already exists, {self.path}; --replace creates a new one and keeps "
                         "trusting this one"
                     )
                 former = _loaded(self.path)
@@ -158,12 +158,12 @@ class Keyring:
     # -- keys of others ---------------------------------------------------------------------------
 
     def trusted(self) -> dict[str, str]:
-        """Return the public keys of others that are trusted, by name.
+        """Return the trusted public keys of others, by name.
 
         Raises
         ------
         KeyFileError
-            The file is damaged, or other people can change it.
+            The file is damaged or writable by others.
         """
         path = self.folder / "trusted.json"
         try:
@@ -175,20 +175,20 @@ class Keyring:
             raise KeyFileError(f"the list of trusted keys {path} cannot be read: {error}") from error
         if not isinstance(found, dict) or not all(_HEX.fullmatch(str(key)) for key in found.values()):
             raise KeyFileError(
-                f"the list of trusted keys {path} is damaged: names and public keys were expected; remove it "
-                "and trust the keys anew"
+                f"the list of trusted keys {path} is damaged: expected names and public keys; remove it "
+                "and trust the keys again"
             )
         return found
 
     def trust(self, key: str, name: str) -> str:
-        """Trust records that a key of someone else signed.
+        """Trust records signed with another person's key.
 
         Parameters
         ----------
         key : str
-            The public key, 64 hexadecimal digits, or a file that holds them.
+            The public key: 64 hexadecimal digits, or a file that contains them.
         name : str
-            What to call it.
+            Name for the key.
 
         Returns
         -------
@@ -198,7 +198,7 @@ class Keyring:
         Raises
         ------
         UsageError
-            It is no public key, or the name is taken.
+            It is not a public key, or the name is taken.
         """
         public = read_public(key)
         if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME or name == OWN:
@@ -208,12 +208,12 @@ class Keyring:
         with self._locked():
             known = self.trusted()
             if known.get(name, public) != public:
-                raise UsageError(f"{name!r} is the name of another trusted key; choose another name")
+                raise UsageError(f"the name {name!r} belongs to another trusted key; choose another name")
             self._write_trusted({**known, name: public})
         return public
 
     def forget(self, name: str) -> None:
-        """Trust a key no longer.
+        """Stop trusting a key.
 
         Raises
         ------
@@ -227,13 +227,13 @@ class Keyring:
             self._write_trusted({n: key for n, key in known.items() if n != name})
 
     def accepted(self) -> dict[str, str]:
-        """Return the public keys whose records are believed, each with its name: the own and the trusted."""
+        """Return the accepted public keys with their names: the own key and the trusted ones."""
         own = self.own()
         others = {public: name for name, public in self.trusted().items()}
         return others if own is None else {**others, own.public: OWN}
 
     def named(self, words: tuple[str, ...]) -> dict[str, str]:
-        """Return public keys by what a user calls them: a trusted name, the digits, or a file."""
+        """Return public keys given as a trusted name, hexadecimal digits, or a file."""
         known = self.trusted()
         return {known[w] if w in known else read_public(w): w for w in words}
 
@@ -241,14 +241,14 @@ class Keyring:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep the keys to this process while they are changed."""
+        """Lock the keys while they are changed."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = (self.folder / ".lock").open("w")
         except OSError as error:
             raise KeyFileError(
-                f"keys cannot be kept in {self.folder}: {error.strerror}; set XDG_CONFIG_HOME to a folder "
-                "that can be written to"
+                f"keys cannot be stored in {self.folder}: {error.strerror}; set XDG_CONFIG_HOME to a writable "
+                "folder"
             ) from error
         with handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -259,7 +259,7 @@ class Keyring:
 
 
 def read_public(key: str) -> str:
-    """Return a public key from its digits, or from a file that holds them.
+    """Return a public key from its digits, or from a file that contains them.
 
     Raises
     ------
@@ -274,7 +274,7 @@ def read_public(key: str) -> str:
             text = ""
         if not _HEX.fullmatch(text):
             raise UsageError(
-                f"a public key is 64 hexadecimal digits, or a file that fairmend keys export wrote; got {key!r}"
+                f"expected a public key of 64 hexadecimal digits, or a file written by fairmend keys export, got {key!r}"
             )
     return text
 
@@ -300,32 +300,32 @@ def _loaded(path: Path) -> SigningKey:
         found: Any = load_pem_private_key(path.read_bytes(), password=None)
     except FileNotFoundError as error:
         raise KeyFileError(
-            f"{KEY} names {path}, which is not there; make it with: fairmend keys new"
+            f"{KEY} is set to {path}, which does not exist; create it with: fairmend keys new"
         ) from error
     except OSError as error:
         raise KeyFileError(f"the signing key {path} cannot be read: {error.strerror}") from error
-    except (ValueError, TypeError) as error:  # a TypeError where it is encrypted
+    except (ValueError, TypeError) as error:  # a TypeError if it is encrypted
         found = error
     if not isinstance(found, Ed25519PrivateKey):
         raise KeyFileError(
-            f"the signing key {path} is damaged: an unencrypted Ed25519 key in PEM was expected; restore it, or "
-            "move it away and make another with: fairmend keys new"
+            f"the signing key {path} is damaged: expected an unencrypted Ed25519 key in PEM; restore it, or "
+            "move it away and create another with: fairmend keys new"
         )
     return SigningKey(found.public_key().public_bytes_raw().hex(), found)
 
 
 def _check_mode(path: Path, forbidden: int, verb: str) -> None:
-    """Refuse a file that other people may read or change."""
+    """Reject a file that others can read or change."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & forbidden:
         raise KeyFileError(f"{path} can be {verb} by others (mode {mode:03o}); run: chmod 600 {path}")
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file that is the user's alone, whole or not at all."""
+    """Write a file atomically, readable by the user only."""
     try:
         with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=".part-", delete=False) as handle:
-            handle.write(content)  # mode 0600, as tempfile makes it
+            handle.write(content)  # mode 0600, the default of tempfile
             handle.flush()
             os.fsync(handle.fileno())
         os.replace(handle.name, path)

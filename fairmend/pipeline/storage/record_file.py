@@ -1,7 +1,7 @@
-"""The whole record of a run as a file: read again, it gives the same report without the data.
+"""The whole record of a run as a file, from which reports can be written without the data.
 
-The file is a ZIP archive of ``record.json`` and of the arrays it names. Only the classes listed here are made
-when it is read.
+The file is a ZIP archive of ``record.json`` and of the arrays it names. Only the classes listed here are
+instantiated when it is read.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ CLASSES: dict[str, Any] = {
     )
 }
 ELSEWHERE = {"model", "case"}
-"""Parts of a record that are kept by themselves, or not at all."""
+"""Parts of a record that are stored separately, or not at all."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -78,7 +78,7 @@ def dump_record(record: RunRecord) -> bytes:
     Raises
     ------
     RunError
-        A result in it is no plain data.
+        A result in it is not plain data.
     """
     arrays: list[Any] = []
     parts = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in ELSEWHERE}
@@ -96,7 +96,7 @@ def dump_record(record: RunRecord) -> bytes:
 
 
 def load_record(content: bytes, model: FairModel) -> RunRecord:
-    """Return the record that was dumped, with the final model that was stored beside it."""
+    """Return the dumped record, with the separately stored final model."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         parts = {
             name: _decoded(part, archive) for name, part in json.loads(archive.read("record.json")).items()
@@ -105,7 +105,7 @@ def load_record(content: bytes, model: FairModel) -> RunRecord:
 
 
 def _encoded(value: Any, arrays: list[Any]) -> Any:
-    """Return a value as JSON; what JSON has no word for becomes a mapping with one key that names it."""
+    """Return a value as JSON; types that JSON lacks become a mapping with one key that names the type."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -1,4 +1,4 @@
-"""The run store: SQLite for what happened, content-addressed files for what was computed."""
+"""The run store: SQLite for records, content-addressed files for results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fairmend.pipeline.storage.verification import check
 
 
 def store_folder() -> Path:
-    """Return the folder of the runs: FAIRMEND_HOME, else ``.fairmend`` where the command is given."""
+    """Return the folder of the runs: FAIRMEND_HOME, default ``.fairmend`` in the working directory."""
     return Path(os.environ.get("FAIRMEND_HOME") or ".fairmend")
 
 
@@ -42,19 +42,19 @@ AND json_extract(earlier.request, '$.pipeline.split') = json_extract(own.request
 
 @dataclass(frozen=True)
 class StoredRun:
-    """What the store knows of a run.
+    """A run in the store.
 
     Attributes
     ----------
     run_id, created, status : str
-        Its name, when it began, and how it stands (``running`` where it was cut off, ``error`` where it
-        could not be run).
+        Its name, start time and status (``running`` if interrupted, ``error`` if it could not be
+        run).
     request : dict
-        What was asked for: pipeline, data, settings.
+        Its inputs: pipeline, data, settings.
     result : dict or None
-        The record for JSON, once it ended.
+        The record for JSON, after it ended.
     model : str or None
-        Name of the file that holds the final rule.
+        Name of the file with the final rule.
     head : str or None
         Hash of the last entry of its log.
     """
@@ -70,7 +70,7 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The rows that the store holds of a run, read at one moment, as they are.
+    """The rows of a run in the store, read in one transaction, unverified.
 
     Attributes
     ----------
@@ -89,19 +89,19 @@ class Snapshot:
 
 
 class RunStore:
-    """Runs and what they leave behind.
+    """Stored runs and their results.
 
     Parameters
     ----------
     folder : Path, optional
-        Where; see :func:`store_folder`.
+        Folder of the store; see :func:`store_folder`.
     keyring : Keyring, optional
-        The key that signs what is entered, and the keys that are trusted; by default the user's.
+        The key that signs entries, and the trusted keys; default: the user's.
 
     Raises
     ------
     RunError
-        The folder cannot be used, or was written by a newer version.
+        The folder is unusable, or was written by a newer version.
     """
 
     def __init__(self, folder: Path | None = None, keyring: Keyring | None = None) -> None:
@@ -111,7 +111,7 @@ class RunStore:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(
-                f"the run store {self.folder} cannot be made: {error.strerror or error}"
+                f"the run store {self.folder} cannot be created: {error.strerror or error}"
             ) from error
         self.artifacts = Artifacts(self.folder / "artifacts")
         self.database = Database(self.folder / "runs.sqlite")
@@ -119,7 +119,7 @@ class RunStore:
     # -- runs -------------------------------------------------------------------------------------
 
     def create(self, run_id: str, request: dict[str, Any]) -> None:
-        """Enter a new run."""
+        """Add a new run."""
         columns = {"created": _now(), "status": "running", "request": json.dumps(request)}
         with self.database.change() as db:
             db.execute(
@@ -129,11 +129,11 @@ class RunStore:
             self._append(db, run_id, {"what": "created"}, run=columns)
 
     def resumed(self, run_id: str) -> None:
-        """Enter that a process goes on with a run, whose status stays until it ends."""
+        """Log that a process resumes a run; its status stays until it ends."""
         self.log(run_id, {"what": "resumed"})
 
     def finish(self, run_id: str, status: str, result: dict[str, Any], model: str) -> None:
-        """Enter how a run ended."""
+        """Store the result of a run."""
         columns = {"status": status, "result": json.dumps(result), "model": model}
         with self.database.change() as db:
             db.execute(
@@ -144,11 +144,11 @@ class RunStore:
             self._append(db, run_id, entry, run=columns)
 
     def fail(self, run_id: str, message: str) -> None:
-        """Enter that a run ended with an error, such as data that cannot be split."""
+        """Store that a run ended with an error, such as data that cannot be split."""
         self.log(run_id, {"what": "error", "message": message}, status="error")
 
     def run(self, run_id: str) -> StoredRun:
-        """Return a run by its name, or ``latest``, as it is found: nothing is verified.
+        """Return a run by its name, or ``latest``, without verification.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class RunStore:
         return _stored(self.snapshot(run_id).run)
 
     def runs(self) -> list[StoredRun]:
-        """Return all runs, the latest first, as they are found; one that cannot be read is ``damaged``."""
+        """Return all runs, the latest first, without verification; unreadable ones are ``damaged``."""
         with self.database.open() as db:
             rows = db.execute("SELECT * FROM runs ORDER BY rowid DESC").fetchall()
         found = []
@@ -172,21 +172,21 @@ class RunStore:
         return found
 
     def verified(self, run_id: str, files: bool = True) -> StoredRun:
-        """Return a run by its name, or ``latest``, of which nothing was changed.
+        """Return a verified run by its name, or ``latest``.
 
         Parameters
         ----------
         run_id : str
             The run.
         files : bool
-            Whether to read its files, too: events and stored results.
+            Whether to verify its files as well: events and stored results.
 
         Raises
         ------
         UnknownNameError
             There is none.
         RunError
-            Something was changed, or signed by a key that is not trusted; see
+            Something was changed, or signed by an untrusted key; see
             :func:`fairmend.pipeline.storage.verification.verify`.
         """
         snapshot = self.snapshot(run_id)
@@ -194,7 +194,7 @@ class RunStore:
         return _stored(snapshot.run)
 
     def snapshot(self, run_id: str) -> Snapshot:
-        """Return the rows of a run by its name, or ``latest``, as they are."""
+        """Return the rows of a run by its name, or ``latest``, unverified."""
         with self.database.open() as db:
             db.execute("BEGIN")
             if run_id == "latest":
@@ -209,13 +209,13 @@ class RunStore:
         return Snapshot(str(name), dict(row), [dict(r) for r in log], [dict(r) for r in steps])
 
     def events_path(self, run_id: str) -> Path:
-        """Return the file of the events of a run, a line of JSON each."""
+        """Return the event file of a run, one line of JSON per event."""
         return self.folder / "events" / f"{run_id}.jsonl"
 
     def test_looks(self, run_id: str) -> int:
-        """Return how many runs had looked at the test part of a run's data when it began.
+        """Return how many earlier runs used the test part of a run's data.
 
-        These are the runs entered before it that ended, on data of the same content, split and seed.
+        These are the earlier completed runs on data with the same content, split and seed.
         """
         with self.database.open() as db:
             row = db.execute(LOOKS, (run_id,)).fetchone()
@@ -223,7 +223,7 @@ class RunStore:
 
     @contextmanager
     def lock(self, run_id: str) -> Iterator[None]:
-        """Keep a run to this process while it is being worked on.
+        """Lock a run while it is being worked on.
 
         Raises
         ------
@@ -241,14 +241,14 @@ class RunStore:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise RunError(
-                    f"{run_id} is being run by another process; wait for its end, or stop it, and then resume"
+                    f"{run_id} is being run by another process; wait until it ends, or stop it, then resume"
                 ) from error
             yield
 
     # -- steps ------------------------------------------------------------------------------------
 
     def put_step(self, run_id: str, trace: str, parts: dict[str, Any]) -> None:
-        """Enter what a step made; its files are written before this."""
+        """Store the result of a step; its files must be written before."""
         with self.database.change() as db:
             row = {"run_id": run_id, "trace": trace, "parts": json.dumps(parts)}
             db.execute(
@@ -257,7 +257,7 @@ class RunStore:
             self._append(db, run_id, {"what": "step"}, steps={trace: digest(row)})
 
     def get_step(self, run_id: str, trace: str) -> dict[str, Any] | None:
-        """Return what a step made, None if it did not get there."""
+        """Return the stored result of a step, None if there is none."""
         with self.database.open() as db:
             row = db.execute(
                 "SELECT parts FROM steps WHERE run_id = ? AND trace = ?", (run_id, trace)
@@ -267,7 +267,7 @@ class RunStore:
     # -- sweeps -----------------------------------------------------------------------------------
 
     def enter_sweep(self, sweep_id: str, basis: dict[str, Any]) -> None:
-        """Enter a sweep with all that its figures depend on; once."""
+        """Add a sweep with everything its results depend on, unless it exists."""
         with self.database.open() as db:
             db.execute(
                 "INSERT OR IGNORE INTO sweeps (sweep_id, created, basis) VALUES (?, ?, ?)",
@@ -275,7 +275,7 @@ class RunStore:
             )
 
     def put_trials(self, sweep_id: str, outcomes: dict[str, dict[str, Any]]) -> None:
-        """Enter what was found of a sweep, by identity."""
+        """Store trials of a sweep, by identity."""
         key, rows = self.keyring.signing(), []
         for identity, outcome in outcomes.items():
             text = json.dumps(outcome)
@@ -288,12 +288,12 @@ class RunStore:
             )
 
     def get_trials(self, sweep_id: str) -> dict[str, dict[str, Any]]:
-        """Return what was found of a sweep so far, by identity.
+        """Return the stored trials of a sweep, by identity.
 
         Raises
         ------
         RunError
-            An outcome was changed or put in, or is signed by a key that is not trusted.
+            A trial was changed or added, or is signed by an untrusted key.
         """
         with self.database.open() as db:
             rows = db.execute("SELECT * FROM trials WHERE sweep_id = ?", (sweep_id,)).fetchall()
@@ -302,32 +302,32 @@ class RunStore:
             content = _trial(sweep_id, row["identity"], row["outcome"])
             if row["signer"] not in accepted or not is_signed(row["signer"], row["signature"], content):
                 raise RunError(
-                    f"a kept outcome of {sweep_id} was changed, or is signed by a key that is not trusted here; "
-                    "compute all anew with --recompute"
+                    f"a stored trial of {sweep_id} was changed, or is signed by a key that you do not trust; "
+                    "recompute everything with --recompute"
                 )
         return {row["identity"]: json.loads(row["outcome"]) for row in rows}
 
     def forget_sweep(self, sweep_id: str) -> None:
-        """Take out what was found of a sweep."""
+        """Delete the stored trials of a sweep."""
         with self.database.open() as db:
             db.execute("DELETE FROM trials WHERE sweep_id = ?", (sweep_id,))
 
     # -- the audit log ----------------------------------------------------------------------------
 
     def log(self, run_id: str, entry: dict[str, Any], status: str | None = None) -> None:
-        """Add an entry to the log of a run, and with it change the status where one is given."""
+        """Add an entry to the log of a run, and change the status if one is given."""
         with self.database.change() as db:
             if status is not None:
                 db.execute("UPDATE runs SET status = ? WHERE run_id = ?", (status, run_id))
             self._append(db, run_id, entry, run={} if status is None else {"status": status})
 
     def entries(self, run_id: str) -> list[dict[str, Any]]:
-        """Return the log of a run, its chain and signatures verified.
+        """Return the log of a run, after verifying chain and signatures.
 
         Raises
         ------
         RunError
-            An entry was changed or taken out; the message names its place.
+            An entry was changed or removed; the message names its position.
         """
         snapshot = self.snapshot(run_id)
         return unchained(snapshot.run_id, snapshot.log, self.keyring.accepted())
@@ -338,12 +338,12 @@ class RunStore:
         self.log(run_id, {"what": "approval", **made})
 
     def approvals(self, run_id: str) -> list[Approval]:
-        """Return the decisions of people on a run, in the order in which they were made."""
+        """Return the decisions of people on a run, in chronological order."""
         keys = ("gate", "role", "by", "approved", "note", "time", "answer")
         entries = (e for e in self.entries(run_id) if e["what"] == "approval")
         return [Approval(**{k: e[k] for k in keys if k in e}) for e in entries]
 
-    # -- what is sealed -----------------------------------------------------------------------------
+    # -- sealing -----------------------------------------------------------------------------------
 
     def _append(
         self,
@@ -354,7 +354,7 @@ class RunStore:
         run: Mapping[str, object] = MappingProxyType({}),
         steps: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Add an entry that seals what is changed with it: columns of the run's row, and steps."""
+        """Add an entry that seals the changes made with it: columns of the run's row, and steps."""
         last = db.execute(
             "SELECT place, hash FROM log WHERE run_id = ? ORDER BY place DESC LIMIT 1", (run_id,)
         ).fetchone()
@@ -376,7 +376,7 @@ class RunStore:
 
 
 def _trial(sweep_id: str, identity: object, outcome: object) -> bytes:
-    """Return what is signed of an outcome of a sweep."""
+    """Return the signed bytes of a trial."""
     return b"fairmend trial 1\n" + digest([sweep_id, identity, outcome]).encode()
 
 
@@ -391,6 +391,6 @@ def _stored(row: dict[str, Any]) -> StoredRun:
         try:
             parts[name] = None if row[name] is None else json.loads(row[name])
         except (TypeError, ValueError) as error:
-            raise RunError(f"the {name} of {row['run_id']} is damaged: JSON was expected") from error
+            raise RunError(f"the {name} of {row['run_id']} is damaged: expected JSON") from error
     names = ("run_id", "created", "status", "request", "result", "model", "head")
     return StoredRun(*(parts.get(name, row[name]) for name in names))

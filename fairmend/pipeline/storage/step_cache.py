@@ -1,4 +1,4 @@
-"""Apply steps to cases, each at most once: what a pipeline computes is a function of its trace."""
+"""Apply steps to cases, each at most once: the result of a pipeline is a function of its trace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Trace = tuple[str, ...]
 
 
 def mark(choice: Choice) -> str:
-    """Return what identifies a step: technique and parameters."""
+    """Return the identity of a step: technique and parameters."""
     return json.dumps([choice.technique, choice.parameters], sort_keys=True, default=str)
 
 
@@ -39,13 +39,13 @@ class StepResult:
     Attributes
     ----------
     trace : tuple of str
-        The steps so far, this one included.
+        The steps so far, including this one.
     case : Case
         The case after it.
     effect : Effect
         What it changed.
     seconds : float
-        How long it took when it was computed.
+        Duration of its computation.
     """
 
     trace: Trace
@@ -55,7 +55,7 @@ class StepResult:
 
 
 class Techniques(Protocol):
-    """Where the classes of techniques come from; a registry is one."""
+    """A source of technique classes, such as a registry."""
 
     def technique(self, technique: int | str) -> Any:
         """Return the class of a technique."""
@@ -63,7 +63,7 @@ class Techniques(Protocol):
 
 
 class StepCache:
-    """Applies steps; the same steps in the same order are computed once.
+    """Applies steps; equal sequences of steps are computed once.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class StepCache:
     start : Case
         The case with the baseline model.
     checkpoint : Checkpoint, optional
-        Where outcomes are kept and looked up, so that a run that was cut off goes on.
+        Storage of results, so that an interrupted run can be resumed.
     """
 
     def __init__(self, registry: Techniques, start: Case, checkpoint: Checkpoint | None = None) -> None:
@@ -87,8 +87,8 @@ class StepCache:
         Raises
         ------
         FairmendError
-            What the technique raises: its parameters, or data that cannot serve it. Whatever else goes
-            wrong in it is a :class:`~fairmend.core.errors.PluginError`.
+            Raised by the technique for its parameters or data. Any other exception in it becomes
+            a :class:`~fairmend.core.errors.PluginError`.
         """
         trace = (*after.trace, mark(choice))
         if trace in self._known:
@@ -109,7 +109,7 @@ class StepCache:
         return self._known[trace]
 
     def _trained_alike(self, technique: Any, after: StepResult, marked: str) -> Case | None:
-        """Return the case of a former application that trained the same classifier, if there is one."""
+        """Return the case of an earlier application that trained the same classifier, if any."""
         if not isinstance(technique, Inprocessor) or strangers(technique, after.case.model):
             return None
         for trace, applied in self._known.items():

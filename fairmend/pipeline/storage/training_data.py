@@ -1,4 +1,4 @@
-"""Training data as bytes: what a step made of them, read back beside the data before it."""
+"""Training data changed by a step as bytes, restored together with the data before it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def dump_data(data: Dataset) -> bytes:
 
 
 def load_data(content: bytes, like: Dataset) -> Dataset:
-    """Return the training data of a step; roles and notes are those of the data before it."""
+    """Return the training data of a step; roles and notes come from the data before it."""
     frame = load_frame(content)
     attributes = [c for c in frame.columns if str(c).startswith(ATTRIBUTE)]
     sensitive = frame[attributes].rename(columns=lambda c: str(c).removeprefix(ATTRIBUTE)).astype(object)

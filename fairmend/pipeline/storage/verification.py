@@ -1,4 +1,4 @@
-"""Verify a run: chain and signatures, the record that they seal, and every file behind it."""
+"""Verify a run: chain and signatures, the record that they seal, and every file it names."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from fairmend.pipeline.storage.chain import Sealed, digest, replay, unchained
 if TYPE_CHECKING:
     from fairmend.pipeline.storage.run_store import RunStore, Snapshot
 
-# Columns of a run's row that follow from the chain itself.
+# Columns of a run's row that are derived from the chain itself.
 _OF_CHAIN = {"run_id", "head", "entries"}
 _HEAD = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A run of which nothing was changed.
+    """A verified run.
 
     Attributes
     ----------
     run_id : str
         The run.
     head : str
-        Hash of the last entry of its log, which covers everything; kept elsewhere, it is an anchor.
+        Hash of the last entry of its log, which covers everything; saved elsewhere, it is an anchor.
     entries : tuple of dict
         The log.
     files : int
-        How many files its record names.
+        Number of files that its record names.
     signers : dict of str to str
-        The keys that signed it, by the names that the user has for them.
+        The keys that signed it, by the user's names for them.
     """
 
     run_id: str
@@ -47,7 +47,7 @@ class Verified:
     signers: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures for JSON."""
+        """Return the result for JSON."""
         return {
             "run_id": self.run_id,
             "head": self.head,
@@ -57,52 +57,52 @@ class Verified:
         }
 
     def check_anchor(self, anchor: str | Path) -> None:
-        """Check that a head that was written down earlier is in the chain.
+        """Check that an earlier saved head is in the chain.
 
         Parameters
         ----------
         anchor : str or Path
-            The head, or a file that :meth:`write_anchor` wrote.
+            The head, or a file written by :meth:`write_anchor`.
 
         Raises
         ------
         UsageError
             It is neither, or the anchor of another run.
         RunError
-            The chain does not hold it: the record was set back to an earlier state, or written anew.
+            It is not in the chain: the record was reset to an earlier state, or rewritten.
         """
         head = _anchored(anchor, self.run_id)
         if head not in {entry["hash"] for entry in self.entries}:
             raise RunError(
-                f"the log of {self.run_id} does not hold the anchored head {head}: the record was set back to an "
-                "earlier state, or written anew"
+                f"the log of {self.run_id} does not contain the anchored head {head}: the record was reset to an "
+                "earlier state, or rewritten"
             )
 
     def write_anchor(self, path: str | Path) -> None:
-        """Write the head to a file, to be kept where the store's owner cannot change it."""
+        """Write the head to a file, to be saved where the owner of the store cannot change it."""
         found = {"run_id": self.run_id, "entries": len(self.entries), "head": self.head}
         write_text(path, json.dumps(found, indent=2) + "\n")
 
 
 def verify(store: RunStore, run_id: str, keys: tuple[str, ...] = ()) -> Verified:
-    """Check a run and everything that its verdict rests on.
+    """Verify a run and everything that its verdict depends on.
 
     Parameters
     ----------
     store : RunStore
-        Where the run is kept.
+        Where the run is stored.
     run_id : str
         The run, or ``latest``.
     keys : tuple of str
-        Public keys (digits, file, or name of a trusted key); where given, these alone are believed,
-        instead of the user's own and the trusted ones.
+        Accepted public keys (digits, file, or name of a trusted key), instead of the user's own and
+        the trusted ones.
 
     Raises
     ------
     UnknownNameError
         There is no such run.
     RunError
-        Something was changed, taken out or put in, or is signed by a key that is not believed.
+        Something was changed, removed or added, or is signed by a key that is not accepted.
     """
     accepted = store.keyring.named(keys) if keys else store.keyring.accepted()
     return check(store.snapshot(run_id), store, accepted)
@@ -111,10 +111,10 @@ def verify(store: RunStore, run_id: str, keys: tuple[str, ...] = ()) -> Verified
 def check(
     snapshot: Snapshot, store: RunStore, accepted: Mapping[str, str], *, files: bool = True
 ) -> Verified:
-    """Check what the store holds of a run, as it was read at one moment; its files, too, unless told not to."""
+    """Verify the rows of a run, read in one transaction, and its files unless disabled."""
     run, run_id = snapshot.run, snapshot.run_id
     if not snapshot.log:
-        raise RunError(f"all entries of the log of {run_id} were taken out")
+        raise RunError(f"all entries of the log of {run_id} were removed")
     entries = unchained(run_id, snapshot.log, accepted)
     count, head = run["entries"], run["head"]
     if (count, head) != (len(entries), entries[-1]["hash"]):
@@ -141,12 +141,12 @@ def _check_rows(snapshot: Snapshot, sealed: Sealed) -> None:
     found = {row["trace"]: digest(row) for row in snapshot.steps}
     for trace in sealed.steps.keys() | found.keys():
         if found.get(trace) != sealed.steps.get(trace):
-            what = "is missing" if trace not in found else "was changed or put in"
+            what = "is missing" if trace not in found else "was changed or added"
             raise RunError(f"the stored step {str(trace)[:12]} of {run_id} {what}")
 
 
 def _check_events(path: Path, run_id: str, sealed: Sealed) -> None:
-    """Check that the file begins with the events that were sealed, each time anew."""
+    """Check that the file starts with the sealed events, for every seal."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -164,7 +164,7 @@ def _check_events(path: Path, run_id: str, sealed: Sealed) -> None:
 
 
 def _files(snapshot: Snapshot) -> list[str]:
-    """Return the names of the files that a verified record names, each once."""
+    """Return the names of the files in a verified record, without duplicates."""
     request = json.loads(snapshot.run["request"])
     named = [snapshot.run["model"], request.get("model"), request.get("data", {}).get("frame")]
     for row in snapshot.steps:
@@ -183,7 +183,7 @@ def _anchored(anchor: str | Path, run_id: str) -> str:
         head, of = str(found["head"]), found["run_id"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(
-            f"an anchor is a head of 64 hexadecimal digits, or a file that --write-anchor wrote; got {str(anchor)!r}"
+            f"expected an anchor of 64 hexadecimal digits, or a file written by --write-anchor, got {str(anchor)!r}"
         ) from error
     if of != run_id:
         raise UsageError(f"{anchor} is the anchor of {of}, not of {run_id}")

@@ -76,7 +76,7 @@ def sweep(
     learner : str
         Learner of the plain model and of steps that retrain.
     seed : int
-        Seed of everything random.
+        Random seed.
     depth : int
         Most steps of a combination, 1 to 3.
     without : iterable of int or str
@@ -91,7 +91,7 @@ def sweep(
     fresh : bool
         Forget what is kept, and compute all anew.
     observer : callable, optional
-        Told of every event, as it happens.
+        Called with every event as it occurs.
     n_boot : int
         Replicates of intervals and of the frontier.
 

@@ -37,9 +37,9 @@ class Bench:
     policy : Policy
         By what candidates are judged.
     functions : mapping of str to callable
-        What gates measure, by name.
+        Gate metrics by name.
     settings : InferenceSettings
-        How figures are measured.
+        Settings of intervals and tests.
     """
 
     start: Case

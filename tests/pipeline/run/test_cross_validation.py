@@ -100,7 +100,7 @@ def test_unknown_figures_are_excluded_and_never_zero():
     assert change.interval is change.p_value is change.after_spread is None
     nothing = found_of(folds_of([None, None], [None, None]))
     assert nothing.changes["gap"].change is None
-    assert "known in no fold" in nothing.lines[0]
+    assert "not defined in any fold" in nothing.lines[0]
     assert json.loads(json.dumps(nothing.to_json(), allow_nan=False))["measures"]["gap"]["before"] is None
 
 
@@ -115,7 +115,7 @@ def test_a_target_that_holds_too_seldom_is_noted(missed, noted):
     assert found.held == 5 - missed
     assert bool(found.notes) == noted
     if noted:
-        assert "held in 3 of 5 folds" in found.notes[0]
+        assert "was met in 3 of 5 folds" in found.notes[0]
         assert "1 of 5 folds failed; fold 2 of repetition 1: no row" in found.lines
 
 
@@ -188,7 +188,7 @@ def test_a_fold_without_a_group_fails_and_says_so(people, registry):
         spec_for(people), with_tiny_group(people, 1), registry=registry, cv="1x2", **FAST
     ).cross_validation
     reasons = [fold.reason for fold in found.folds if fold.failed]
-    assert "no row of tiny is held out" in reasons
+    assert "no rows of tiny are held out" in reasons
     assert found.completed == 2 - len(reasons)
     assert found.held == 0
     written = found.to_json()
@@ -245,7 +245,7 @@ def test_attributes_taken_out_of_the_model_stay_out(registry):
     frame = pd.DataFrame({"sex": sex, "skill": skill, "y": (skill + rng.normal(size=2000) > 0.5).astype(int)})
     data = api.dataset(frame, outcome="y", protected=["sex"], protected_in_model=True)
     told = run(spec_for(data, THRESHOLDS), data, registry=registry, cv="1x2", **FAST)
-    if not any("took sex out of the model" in turn.reason for turn in told.transitions):
+    if not any("removed sex from the model" in turn.reason for turn in told.transitions):
         pytest.fail("the run should take the attribute out of the model")
     assert told.cross_validation.completed == 2
     assert "sex" not in told.model.features

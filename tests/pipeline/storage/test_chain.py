@@ -41,14 +41,14 @@ def test_an_entry_belongs_to_its_run_and_place(key):
 
 
 def test_a_key_that_is_not_believed_is_named(key):
-    with pytest.raises(RunError, match=f"not trusted here, {key.public}.*fairmend keys trust"):
+    with pytest.raises(RunError, match=f"that you do not trust, {key.public}.*fairmend keys trust"):
         unchained("run-1", chain(key, "created"), {})
 
 
 def test_a_signature_of_other_content_does_not_count(key):
     rows = chain(key, "created", "note")
     rows[1]["signature"] = rows[0]["signature"]
-    with pytest.raises(RunError, match="signature does not belong to it"):
+    with pytest.raises(RunError, match="signature does not match"):
         unchained("run-1", rows, {key.public: "me"})
 
 

@@ -71,7 +71,7 @@ def test_content_is_verified_when_it_is_read(tmp_path):
     assert artifacts.put(b"weights") == name
     assert artifacts.get(name) == b"weights"
     (tmp_path / name[:2] / name).write_bytes(b"other")
-    with pytest.raises(RunError, match="was changed after it was written"):
+    with pytest.raises(RunError, match="was modified after it was written"):
         artifacts.get(name)
     (tmp_path / name[:2] / name).unlink()
     with pytest.raises(RunError, match="is missing"):
@@ -136,7 +136,7 @@ def test_a_store_of_a_newer_version_is_left_alone(store):
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match="cannot be made"):
+    with pytest.raises(RunError, match="cannot be created"):
         RunStore(tmp_path / "file" / "home")
     artifacts = Artifacts(tmp_path / "file")
     with pytest.raises(RunError, match="cannot be stored"):

@@ -1,9 +1,9 @@
 """Fitted models as files, in the format of skops: written without pickle, read after a check.
 
-A file comes from elsewhere, or lies where others can write. So everything in it is checked before
-anything of it is made: the sizes (:mod:`.archive`), each node and the places that trees hold
-(:mod:`.schema`, :mod:`.arrays`), and each name against an exact list (:mod:`.types`). There is one way
-to read a model, for a file of the user's as for one of a stored run.
+A model file may come from elsewhere, or be writable by others. So everything in it is checked before any
+object is created: the sizes (:mod:`.archive`), each node and the indices that trees contain
+(:mod:`.schema`, :mod:`.arrays`), and each name against an exact list (:mod:`.types`). The user's files
+and those of stored runs are read the same way.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ def dump_model(model: Any) -> bytes:
     Raises
     ------
     RunError
-        It holds something that skops cannot write.
+        It contains something that skops cannot write.
     """
-    import skops.io  # loads torch where it is installed, which a run that is not kept does without
+    import skops.io  # importing skops loads torch if installed; runs that are not stored avoid that
 
     try:
         return skops.io.dumps(model)
-    except Exception as error:  # skops passes on whatever an object says when it is asked for its state
+    except Exception as error:  # skops forwards any exception of an object whose state it reads
         raise RunError(f"the model cannot be stored: {' '.join(str(error).split())[:300]}") from error
 
 
 def load_model(content: bytes, plugins: Iterable[str] = (), *, what: str = "the stored model") -> Any:
-    """Return a fitted object; only what a model needs is made.
+    """Return a fitted object; only types that models need are created.
 
     Parameters
     ----------
     content : bytes
-        What :func:`dump_model` gave.
+        Result of :func:`dump_model`.
     plugins : iterable of str
-        Modules of installed third-party plugins, whose own classes are trusted, too.
+        Modules of installed third-party plugins, whose own classes are also trusted.
     what : str
-        What to call it in an error.
+        Its name in error messages.
 
     Raises
     ------
     RunError
-        The content names a type that no model needs, or a function that could do more than compute.
+        The content names a type that no model needs, or a function with possible side effects.
     DataError
-        The content is damaged, too large for a model, or of another version.
+        The content is damaged, too large, or of another version.
     """
     import skops.io
 
@@ -64,17 +64,17 @@ def load_model(content: bytes, plugins: Iterable[str] = (), *, what: str = "the 
         raise RunError(f"{what} {error}; it is not loaded") from error
     except DamagedFileError as error:
         raise DataError(
-            f"{what} cannot be read as a model: {error}; save the model anew with skops.io.dump"
+            f"{what} cannot be read as a model: {error}; save the model again with skops.io.dump"
         ) from error
     try:
         return skops.io.loads(content, trusted=sorted(names))
-    except Exception as error:  # whatever a file of another version, or a made-up one, brings about
+    except Exception as error:  # a file of another version, or a manipulated one, may raise anything
         said = " ".join(str(error).split())[:200]
         raise DataError(f"{what} cannot be read as a model: {type(error).__name__}: {said}") from error
 
 
 def _checked(content: bytes, types: ModelTypes) -> set[str]:
-    """Return the names of all types that a file holds, each of which may be made."""
+    """Return the names of all types in a file, all of them allowed."""
     archive = Archive(content)
     try:
         schema = json.loads(archive.read(SCHEMA, MAX_SCHEMA))

@@ -14,11 +14,11 @@ SCHEMA = "schema.json"
 MAX_MEMBERS = 200_000
 MAX_SCHEMA = 64 * 2**20
 MAX_TOTAL = 4 * 2**30
-# What unpacks to more than this may not unpack to more than so many times the file; arrays of a
-# model that are worth storing shrink by far less.
+# Content larger than this is limited to a maximum compression ratio; real arrays of a model
+# compress far less.
 FREE_TOTAL = 64 * 2**20
 MAX_RATIO = 100
-# The other methods unpack a whole block at once, however large, before a limit can apply.
+# Other methods decompress a whole block at once, before a size limit can apply.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OSError)
 
@@ -31,25 +31,25 @@ class Archive:
     content : bytes
         The archive.
     budget : int
-        Bytes to which all members together may unpack, besides the limits that always hold.
+        Maximum total size in bytes of all unpacked members, in addition to the fixed limits.
 
     Raises
     ------
     DamagedFileError
-        It is none, or breaks a limit.
+        It is not an archive, or exceeds a limit.
     """
 
     def __init__(self, content: bytes, budget: int = MAX_TOTAL) -> None:
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(content))
         except (*BROKEN, ValueError) as error:
-            raise DamagedFileError("it is no zip archive, or it is cut off") from error
+            raise DamagedFileError("it is not a zip archive, or is truncated") from error
         members = self._zip.infolist()
         if len(members) > MAX_MEMBERS:
             raise DamagedFileError(f"it has {len(members):,} members, more than {MAX_MEMBERS:,}")
         [(name, times)] = Counter(m.filename for m in members).most_common(1) or [("", 0)]
         if times > 1:
-            raise DamagedFileError(f"its member {name[:80]!r} is there {times} times")
+            raise DamagedFileError(f"its member {name[:80]!r} occurs {times} times")
         for member in members:
             _check_member(member)
         limit = min(budget, MAX_TOTAL, max(FREE_TOTAL, MAX_RATIO * len(content)))
@@ -66,10 +66,10 @@ class Archive:
         Raises
         ------
         DamagedFileError
-            There is no such member, it is too long or corrupted.
+            The member is missing, too large or corrupted.
         """
         if name not in self.names:
-            raise DamagedFileError(f"it lacks its member {name[:80]!r}")
+            raise DamagedFileError(f"its member {name[:80]!r} is missing")
         size = self._zip.getinfo(name).file_size
         if size > limit:
             raise DamagedFileError(f"its member {name[:80]!r} has {size:,} bytes, more than {limit:,}")
@@ -82,7 +82,7 @@ class Archive:
 def _check_member(member: zipfile.ZipInfo) -> None:
     name = member.filename
     if not name or any(c in name for c in "/\\:\0"):
-        raise DamagedFileError(f"its member {name[:80]!r} is no plain file")
+        raise DamagedFileError(f"its member {name[:80]!r} is not a regular file")
     if member.flag_bits & 1:
         raise DamagedFileError(f"its member {name[:80]!r} is encrypted")
     if member.compress_type not in METHODS:

@@ -1,7 +1,7 @@
-"""Arrays of a model file: that they are as long as they claim, and hold places that exist.
+"""Checks of arrays in a model file: actual length, and valid indices.
 
-Compiled code follows the places that a tree holds (of children and of features) without looking, so a
-place outside of the array would crash the process, or a loop never end.
+Compiled code follows the indices in a tree (of children and features) unchecked, so an index out of
+range would crash the process, and a cycle would never end.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from fairmend.pipeline.storage.model_files.archive import Archive
 from fairmend.pipeline.storage.model_files.errors import DamagedFileError
 
 LEAF = -1
-# Bytes that hold the length of the header, by version of the format.
+# Size in bytes of the header length, by version of the format.
 _LENGTHS = {b"\x01": 2, b"\x02": 4}
 
 
 def check_array(content: bytes) -> tuple[int, ...]:
-    """Return the shape of an array in numpy's format after a look at its header.
+    """Return the shape of an array in numpy's format from its header.
 
     Raises
     ------
     DamagedFileError
-        It is no array, holds objects, or is longer or shorter than its header says.
+        It is not an array, contains objects, or its size differs from its header.
     """
     length = _LENGTHS.get(content[6:7], 2)
     start = 8 + length + int.from_bytes(content[8 : 8 + length], "little")
     try:
         shape, dtype = _header(content[:start])
-    except Exception as error:  # whatever a made-up header brings about
-        raise DamagedFileError("it holds an array whose header cannot be read") from error
+    except Exception as error:  # a manipulated header may raise anything
+        raise DamagedFileError("it contains an array whose header cannot be read") from error
     if dtype.hasobject:
-        raise DamagedFileError("it holds an array of pickled objects, which run code when they are read")
+        raise DamagedFileError("it contains an array of pickled objects, which run code when they are read")
     count, held = math.prod(shape), len(content) - start
     if min(shape, default=0) < 0 or count * dtype.itemsize != held or (count and not dtype.itemsize):
         raise DamagedFileError(f"it holds an array of shape {shape} in {held:,} bytes")
@@ -47,7 +47,7 @@ def check_array(content: bytes) -> tuple[int, ...]:
 
 @lru_cache(maxsize=1024)
 def _header(head: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return shape and type; the many small arrays of a forest have few headers among them."""
+    """Return shape and dtype; cached because the many small arrays of a forest share few headers."""
     stream = io.BytesIO(head)
     read = npy.read_array_header_1_0 if npy.read_magic(stream) == (1, 0) else npy.read_array_header_2_0
     shape, _, dtype = read(stream)
@@ -62,12 +62,12 @@ def read_array(content: bytes) -> np.ndarray[Any, Any]:
 
 
 def check_sparse(content: bytes, budget: int) -> None:
-    """Check that a sparse matrix, an archive of arrays, is bounded and holds places that exist.
+    """Check that a sparse matrix, an archive of arrays, is bounded and has valid indices.
 
     Raises
     ------
     DamagedFileError
-        It does not.
+        It is not.
     """
     archive = Archive(content, budget)
     for name in sorted(archive.names):
@@ -78,12 +78,12 @@ def check_sparse(content: bytes, budget: int) -> None:
             found.check_format(full_check=True)
         elif found.format == "coo":
             found.tocsr().check_format(full_check=True)
-    except Exception as error:  # whatever made-up members bring about
-        raise DamagedFileError("it holds a sparse matrix that contradicts itself") from error
+    except Exception as error:  # manipulated members may raise anything
+        raise DamagedFileError("it contains an inconsistent sparse matrix") from error
 
 
 def check_nodes(content: bytes, n_features: int, n_nodes: int) -> None:
-    """Check the nodes of a decision tree: each child comes after its parent, each feature is there.
+    """Check the nodes of a decision tree: children come after their parent, features exist.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def check_nodes(content: bytes, n_features: int, n_nodes: int) -> None:
     nodes = read_array(content)
     names = nodes.dtype.names or ()
     if nodes.ndim != 1 or len(nodes) != n_nodes or not {"left_child", "right_child", "feature"} <= {*names}:
-        raise DamagedFileError("it holds a tree without nodes")
+        raise DamagedFileError("it contains a tree without nodes")
     inner = nodes["left_child"] != LEAF
     _check_places(
         nodes[inner], np.flatnonzero(inner), ("left_child", "right_child"), "feature", n_features, n_nodes
@@ -111,13 +111,13 @@ def check_boosted_nodes(content: bytes, n_features: int, n_bitsets: int) -> None
     nodes = read_array(content)
     needed = {"left", "right", "feature_idx", "is_leaf", "is_categorical", "bitset_idx"}
     if nodes.ndim != 1 or not len(nodes) or not needed <= {*(nodes.dtype.names or ())}:
-        raise DamagedFileError("it holds a tree without nodes")
+        raise DamagedFileError("it contains a tree without nodes")
     inner = nodes["is_leaf"] == 0
     _check_places(
         nodes[inner], np.flatnonzero(inner), ("left", "right"), "feature_idx", n_features, len(nodes)
     )
     if (nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)] >= n_bitsets).any():
-        raise DamagedFileError("it holds a tree whose nodes lead outside of it")
+        raise DamagedFileError("it contains a tree whose nodes lead outside of it")
 
 
 def _check_places(
@@ -130,7 +130,7 @@ def _check_places(
 ) -> None:
     sound = all(((nodes[c] > places) & (nodes[c] < n_nodes)).all() for c in children)
     if not sound or not ((nodes[feature] >= 0) & (nodes[feature] < n_features)).all():
-        raise DamagedFileError("it holds a tree whose nodes lead outside of it, or back")
+        raise DamagedFileError("it contains a tree whose nodes lead outside of it, or back")
 
 
 def check_neighbors_tree(
@@ -158,4 +158,4 @@ def check_neighbors_tree(
         and (ranges["is_leaf"][size // 2 :] != 0).all()
     )
     if not sound:
-        raise DamagedFileError("it holds a tree of neighbors whose nodes lead outside of it")
+        raise DamagedFileError("it contains a tree of neighbors whose nodes lead outside of it")

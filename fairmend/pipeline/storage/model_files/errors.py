@@ -1,11 +1,11 @@
-"""What is wrong with a model file, for whoever checks it; callers see RunError and DataError."""
+"""Errors of model files, internal to the checks; callers get RunError and DataError."""
 
 from __future__ import annotations
 
 
 class DamagedFileError(Exception):
-    """The file is not as skops writes it: cut off, corrupted, or made by hand."""
+    """The file differs from what skops writes: truncated, corrupted, or manipulated."""
 
 
 class ForbiddenTypeError(Exception):
-    """The file names something that no model needs, and that is not made therefore."""
+    """The file names something that no model needs, and is therefore not loaded."""

@@ -1,9 +1,9 @@
-"""The schema of a model file, checked node by node before anything that it describes is made.
+"""The schema of a model file, checked node by node before any object is created.
 
-skops writes a model as a tree of nodes: a node bears the name of a type, says by which loader it is
-made again, and holds the nodes that this needs. Each loader that a model needs has its check here; a
-file with another one is refused. Among these are the loaders of bound methods and of
-``operator.methodcaller``, which would let a file choose what is called.
+skops writes a model as a tree of nodes: a node names a type and the loader that recreates it, and contains
+the nodes that this requires. Each loader that models need has its check here; files with other loaders are
+rejected. Among the rejected ones are the loaders of bound methods and of ``operator.methodcaller``, which
+would let a file choose what is called.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ MAX_NODES = 1_000_000
 HEADER = frozenset({"__class__", "__module__", "__loader__", "__id__"})
 MAX_SPARSE = 2**30
 MOST_ENTROPY_WORDS = 64
-# Text is read from the rows themselves, never from files that the rows name.
+# Text must come from the rows themselves, never from files named in the rows.
 CONTENT_ONLY = frozenset({"CountVectorizer", "HashingVectorizer", "TfidfVectorizer"})
-# The estimators that hand rows to the compiled trees in them, once their features are counted.
+# Estimators that check the number of features and then pass rows to their compiled trees.
 TREE_OWNERS = (
     "sklearn.ensemble._forest",
     "sklearn.ensemble._gb",
@@ -51,12 +51,12 @@ class SchemaCheck:
     archive : Archive
         The file.
     types : ModelTypes
-        What it may name.
+        The allowed names.
 
     Attributes
     ----------
     names : set of str
-        The full names of all types that the file holds, once it is checked.
+        The full names of all types in the file, after the check.
     """
 
     def __init__(self, archive: Archive, types: ModelTypes) -> None:
@@ -75,12 +75,12 @@ class SchemaCheck:
         Raises
         ------
         ForbiddenTypeError
-            It names what it may not.
+            It contains a forbidden name.
         DamagedFileError
-            It is not as skops writes it.
+            It differs from what skops writes.
         """
         if not isinstance(schema, dict):
-            raise DamagedFileError("its schema is no object")
+            raise DamagedFileError("its schema is not an object")
         protocol = schema.get("protocol")
         if type(protocol) is not int or protocol not in PROTOCOLS:
             raise DamagedFileError(
@@ -92,54 +92,54 @@ class SchemaCheck:
             raise DamagedFileError(f"nothing in it refers to its member {min(stray)[:80]!r}")
 
     def _node(self, node: Any, depth: int, features: int | None, *among: str) -> Node:
-        """Check a node and what it holds.
+        """Check a node and its contents.
 
         Parameters
         ----------
         node : dict
-            The node, as it stands in the schema.
+            The node of the schema.
         depth : int
-            How many nodes it stands in.
+            Its nesting depth.
         features : int or None
             Number of features of the estimator it is part of.
         *among : str
-            The loaders that may stand here; all if none is given.
+            The loaders allowed here; default: all.
         """
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_NODES:
-            raise DamagedFileError(f"it holds more than {MAX_DEPTH} nested or {MAX_NODES:,} nodes")
+            raise DamagedFileError(f"it contains more than {MAX_DEPTH} nested or {MAX_NODES:,} nodes")
         if not isinstance(node, dict):
-            raise DamagedFileError("its schema holds a node that is no object")
+            raise DamagedFileError("its schema contains a node that is not an object")
         loader, module, name = (node.get(k) for k in ("__loader__", "__module__", "__class__"))
         if not (isinstance(loader, str) and isinstance(module, str) and isinstance(name, str)):
-            raise DamagedFileError("its schema holds a node without a type")
+            raise DamagedFileError("its schema contains a node without a type")
         if loader not in RULES:
             raise ForbiddenTypeError(
-                f"holds a {loader[:40]} ({module[:80]}.{name[:80]}), which could call anything"
+                f"contains a {loader[:40]} ({module[:80]}.{name[:80]}), which could call anything"
             )
         if among and loader not in among:
-            raise DamagedFileError(f"its schema holds a {loader} where {' or '.join(among)} belongs")
+            raise DamagedFileError(f"its schema contains a {loader} where {' or '.join(among)} belongs")
         if (loader, module, name) not in self._checked:
             self._types.check(loader, module, name)
             self._checked.add((loader, module, name))
             self.names.add(f"{module}.{name}")
         fields, rule = RULES[loader]
         if node.keys() - HEADER not in fields:
-            raise DamagedFileError(f"its schema holds a {loader} with other fields than skops writes")
+            raise DamagedFileError(f"its schema contains a {loader} with unexpected fields")
         self._remember(node)
         rule(self, node, depth + 1, features)
         return node
 
     def _remember(self, node: Node) -> None:
-        """Check that nodes of one identity, of which skops makes the first alone, are alike."""
+        """Check that nodes with the same id, of which skops loads only the first, are equal."""
         identity = node.get("__id__")
         if identity is None:
             return
         if type(identity) is not int:
-            raise DamagedFileError("its schema holds a node whose identity is no number")
+            raise DamagedFileError("its schema contains a node whose id is not a number")
         first = self._nodes.setdefault(identity, node)
         if first is not node and not _alike(first, node):
-            raise DamagedFileError("its schema holds two different nodes of one identity")
+            raise DamagedFileError("its schema contains two different nodes with the same id")
 
     # -- containers -------------------------------------------------------------------------------
 
@@ -148,9 +148,11 @@ class SchemaCheck:
         kinds = self._node(node["key_types"], depth, None, "ListNode")
         for kind in kinds["content"]:
             if kind["__loader__"] != "TypeNode":
-                raise DamagedFileError("its schema holds a mapping whose keys have no type")
+                raise DamagedFileError("its schema contains a mapping whose keys have no type")
         if len(kinds["content"]) != len(content):
-            raise DamagedFileError("its schema holds a mapping with more or fewer keys than types of them")
+            raise DamagedFileError(
+                "its schema contains a mapping with different numbers of keys and key types"
+            )
         for value in content.values():
             self._node(value, depth, features)
 
@@ -166,12 +168,12 @@ class SchemaCheck:
     def _slice(self, node: Node, depth: int, features: int | None) -> None:
         ends = _mapping(node["content"], "start", "stop", "step")
         if not all(end is None or isinstance(end, (int, str)) for end in ends.values()):
-            raise DamagedFileError("its schema holds a slice from or to what is no place")
+            raise DamagedFileError("its schema contains a slice with an invalid index")
 
     # -- leaves -----------------------------------------------------------------------------------
 
     def _name(self, node: Node, depth: int, features: int | None) -> None:
-        """Check nothing more: the name is all there is."""
+        """Nothing more to check: the node has only a name."""
 
     def _json(self, node: Node, depth: int, features: int | None) -> None:
         _value(node)
@@ -186,15 +188,15 @@ class SchemaCheck:
         if node["type"] == "numpy" and "file" in node:
             content = self._member(node)
             if content is not None and check_array(content) and not is_array:
-                raise DamagedFileError("its schema takes an array for a number")
+                raise DamagedFileError("its schema has an array in place of a number")
         elif node["type"] == "json" and "content" in node and is_array:
             for item in _list(node["content"]):
                 self._node(item, depth, features)
             shape = self._node(node["shape"], depth, None, "TupleNode")
             if not all(type(_number(size)) is int for size in shape["content"]):
-                raise DamagedFileError("its schema holds an array without a shape")
+                raise DamagedFileError("its schema contains an array without a shape")
         else:
-            raise DamagedFileError("its schema holds an array of an unknown kind")
+            raise DamagedFileError("its schema contains an array of an unknown kind")
 
     def _masked(self, node: Node, depth: int, features: int | None) -> None:
         for part in _mapping(node["content"], "data", "mask").values():
@@ -214,17 +216,17 @@ class SchemaCheck:
     def _generator(self, node: Node, depth: int, features: int | None) -> None:
         parts = _mapping(node["content"])
         if not {"bit_generator"} <= parts.keys() <= {"bit_generator", "seed_seq"}:
-            raise DamagedFileError("its schema holds a random generator without a state")
+            raise DamagedFileError("its schema contains a random generator without a state")
         state, *seeds = (
             self._node(parts[name], depth, None, "DictNode")["content"]
             for name in ("bit_generator", "seed_seq")
             if name in parts
         )
         if _value(state.get("bit_generator")) not in BIT_GENERATORS:
-            raise ForbiddenTypeError("holds a random generator that is not one of numpy")
+            raise ForbiddenTypeError("contains a random generator that is not one of numpy")
         for seed in seeds:
             if "pool_size" in seed and not 0 < _number(seed["pool_size"]) <= MOST_ENTROPY_WORDS:
-                raise DamagedFileError("its schema holds a random generator with a pool of no usual size")
+                raise DamagedFileError("its schema contains a random generator with an invalid pool size")
 
     # -- objects ----------------------------------------------------------------------------------
 
@@ -235,7 +237,7 @@ class SchemaCheck:
         attributes = _mapping(state.get("content")) if _loader(state) == "DictNode" else {}
         if node["__class__"] in CONTENT_ONLY and _value(attributes.get("input")) != "content":
             raise ForbiddenTypeError(
-                f"holds a {node['__class__']} that reads files, not the text of the rows"
+                f"contains a {node['__class__']} that reads files instead of the text of the rows"
             )
         if node["__class__"] == "TreePredictor":
             self._node(state, depth, features)
@@ -245,7 +247,9 @@ class SchemaCheck:
         if node["__module__"] in TREE_OWNERS and "n_features_in_" in attributes:
             read = _number(attributes["n_features_in_"])
             if features is not None:
-                read = min(read, features)  # gradient boosting asks the tree of an estimator, not itself
+                read = min(
+                    read, features
+                )  # gradient boosting predicts with the tree of an estimator directly
         self._node(state, depth, read, "DictNode", "TupleNode", "JsonNode")
         if node["__module__"] in NEIGHBORS:
             self._check_neighbors(state)
@@ -254,14 +258,14 @@ class SchemaCheck:
         self._node(node["content"], depth, None, "TupleNode")
 
     def _partial(self, node: Node, depth: int, features: int | None) -> None:
-        """Check a function with settings, such as the check of arrays that boosting with categories holds."""
+        """Check a partial function, such as the array check in boosting with categories."""
         parts = _mapping(node["content"], "func", "args", "kwds", "namespace")
         self._node(parts["func"], depth, None, "FunctionNode")
         self._node(parts["kwds"], depth, None, "DictNode")
         args = self._node(parts["args"], depth, None, "TupleNode")
         names = self._node(parts["namespace"], depth, None, "DictNode", "JsonNode")
         if args["content"] or (_loader(names) == "DictNode" and names["content"]):
-            raise DamagedFileError("its schema holds a partial function with more than settings")
+            raise DamagedFileError("its schema contains a partial function with more than keyword arguments")
 
     def _loss(self, node: Node, depth: int, features: int | None) -> None:
         self._node(_mapping(node["__reduce__"], "args")["args"], depth, None, "TupleNode")
@@ -271,54 +275,54 @@ class SchemaCheck:
         args = self._node(_mapping(node["__reduce__"], "args")["args"], depth, None, "TupleNode")["content"]
         state = self._node(node["content"], depth, None, "DictNode")["content"]
         if len(args) != 3 or not {"nodes", "node_count"} <= state.keys() or features is None:
-            raise DamagedFileError("its schema holds a tree without nodes, or outside of an estimator")
+            raise DamagedFileError("its schema contains a tree without nodes, or outside of an estimator")
         limits = min(_number(args[0]), features), _number(state["node_count"])
         self._once(check_nodes, state["nodes"], *limits)
 
     def _check_predictor(self, state: Node, features: int | None) -> None:
         if features is None or not {"nodes", "raw_left_cat_bitsets"} <= state.keys():
-            raise DamagedFileError("its schema holds a tree without nodes, or outside of an estimator")
+            raise DamagedFileError("its schema contains a tree without nodes, or outside of an estimator")
         [n_bitsets, *_] = (*check_array(self._stored(state["raw_left_cat_bitsets"])), 0)
         self._once(check_boosted_nodes, state["nodes"], features, n_bitsets)
 
     def _check_neighbors(self, state: Node) -> None:
         parts = _list(state["content"]) if _loader(state) == "TupleNode" else []
         if len(parts) < 7:
-            raise DamagedFileError("its schema holds a tree of neighbors without nodes")
+            raise DamagedFileError("its schema contains a tree of neighbors without nodes")
         points, order, nodes, bounds = (self._stored(part) for part in parts[:4])
         check_neighbors_tree(points, order, nodes, bounds, _number(parts[5]), _number(parts[6]))
 
     # -- members of the archive -------------------------------------------------------------------
 
     def _member(self, node: Node) -> bytes | None:
-        """Return the member that a node names, None where it has been checked before.
+        """Return the member that a node names, None if it has been checked before.
 
-        A member belongs to nodes of one identity, of which skops reads the first alone.
+        A member belongs to nodes with the same id, of which skops reads only the first.
         """
         name, identity = node["file"], node.get("__id__")
         if not isinstance(name, str) or name == SCHEMA:
-            raise DamagedFileError("its schema holds an array without a file")
+            raise DamagedFileError("its schema contains an array without a file")
         if name in self._files:
             if identity is None or self._files[name] != identity:
-                raise DamagedFileError("its schema holds two nodes with one file")
+                raise DamagedFileError("its schema contains two nodes with the same file")
             return None
         self._files[name] = identity
         return self._archive.read(name)
 
     def _once(self, check: Callable[..., None], node: Node, *limits: int) -> None:
-        """Check the nodes of a tree, once for each limit that they stand under."""
+        """Check the nodes of a tree, once for each limit that applies to them."""
         if (made := (node.get("file"), *limits)) not in self._sound:
             check(self._stored(node), *limits)
             self._sound.add(made)
 
     def _stored(self, node: Node) -> bytes:
         if _loader(node) != "NdArrayNode" or not isinstance(node.get("file"), str):
-            raise DamagedFileError("its schema holds a tree whose nodes are no array")
+            raise DamagedFileError("its schema contains a tree whose nodes are not an array")
         return self._archive.read(node["file"])
 
 
 def _alike(first: Any, other: Any) -> bool:
-    """Whether two nodes say the same, but for identities and files, which skops gives anew."""
+    """Whether two nodes are equal, ignoring ids and files, which skops assigns anew."""
     if isinstance(first, dict) and isinstance(other, dict):
         return first.keys() == other.keys() and all(
             _alike(value, other[key]) for key, value in first.items() if key not in {"__id__", "file"}
@@ -334,18 +338,18 @@ def _loader(node: Any) -> Any:
 
 def _mapping(value: Any, *keys: str) -> Node:
     if not isinstance(value, dict) or (keys and value.keys() != set(keys)):
-        raise DamagedFileError("its schema holds a list or a text where a mapping belongs")
+        raise DamagedFileError("its schema contains a list or a text where a mapping belongs")
     return value
 
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise DamagedFileError("its schema holds a mapping or a text where a list belongs")
+        raise DamagedFileError("its schema contains a mapping or a text where a list belongs")
     return value
 
 
 def _value(node: Any) -> str | float | None:
-    """Return the number, text or nothing that a node holds as JSON."""
+    """Return the number, string or None that a node contains as JSON."""
     if _loader(node) == "JsonNode" and isinstance(node.get("content"), str):
         try:
             found: Any = json.loads(node["content"])
@@ -353,14 +357,14 @@ def _value(node: Any) -> str | float | None:
             found = []
         if found is None or isinstance(found, (str, float, int)):
             return found
-    raise DamagedFileError("its schema holds a value that is neither a number nor a text")
+    raise DamagedFileError("its schema contains a value that is neither a number nor a text")
 
 
 def _number(node: Any) -> int:
-    """Return the whole number that a node holds."""
+    """Return the integer that a node contains."""
     found = _value(node)
     if type(found) is not int:
-        raise DamagedFileError("its schema holds a size that is no whole number")
+        raise DamagedFileError("its schema contains a size that is not an integer")
     return found
 
 

@@ -1,9 +1,8 @@
-"""What a model file may name: an exact list, and what installed plugins define themselves.
+"""The names allowed in a model file: an exact list, and classes defined by installed plugins.
 
-A prefix such as ``pandas.`` is no list: among the classes below it are some that evaluate a text or
-open a file when they are made. So a name is allowed because a fitted model needs it (``types.json``,
-which the tests hold against scikit-learn and against its code), and is looked up in no module that the
-list does not name.
+A prefix such as ``pandas.`` is not enough: some classes below it evaluate a string or open a file when
+instantiated. So only names that fitted models need are allowed (``types.json``, which the tests compare
+with scikit-learn and its code), and only modules named in the list are imported.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ SCALARS = frozenset(
 )
 ARRAYS = frozenset({"numpy.ndarray"})
 BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
-# Where numpy and SciPy keep their elementwise functions, which reach no file.
+# Modules of elementwise functions in numpy and SciPy, which access no files.
 UFUNC_MODULES = (
     "numpy",
     "numpy._core._multiarray_umath",
@@ -40,8 +39,8 @@ UFUNC_MODULES = (
     "scipy.special",
     "scipy.special._ufuncs",
 )
-# The names that a node of each kind may bear, where they are few. A constructor calls a type with what
-# the file holds, so it has a list of its own.
+# The names allowed for each kind of node, where they are few. A constructor calls a type with content
+# of the file, so it has its own list.
 NAMES: dict[str, frozenset[str]] = {
     "BytesNode": frozenset({"builtins.bytes"}),
     "ConstructorFromReduceNode": frozenset({"builtins.frozenset"}),
@@ -76,13 +75,13 @@ def listed(section: str) -> frozenset[str]:
 
 
 class ModelTypes:
-    """The names that a model file may bear.
+    """The names allowed in a model file.
 
     Parameters
     ----------
     plugins : iterable of str
-        Modules of installed third-party plugins. Classes that are defined there, or below the same
-        package, are allowed; what such a module imports from elsewhere is not.
+        Modules of installed third-party plugins. Classes defined there, or in the same package,
+        are allowed; names that such a module imports from elsewhere are not.
     """
 
     def __init__(self, plugins: Iterable[str] = ()) -> None:
@@ -90,12 +89,12 @@ class ModelTypes:
         self._packages = {_package(name) for name in self._plugins} - {_package(__name__)}
 
     def check(self, loader: str, module: str, name: str) -> None:
-        """Check that a node of this kind may bear this name.
+        """Check that this name is allowed for a node of this kind.
 
         Raises
         ------
         ForbiddenTypeError
-            It may not.
+            It is not allowed.
         """
         full = f"{module}.{name}"
         if "." in name or not self._is_allowed(loader, module, name, full):
@@ -104,7 +103,7 @@ class ModelTypes:
                     f"would call {full}, which is neither arithmetic of numpy nor a score of scikit-learn"
                 )
             raise ForbiddenTypeError(
-                f"holds the type {full}, which no model of scikit-learn and no installed plugin needs"
+                f"contains the type {full}, which no model of scikit-learn and no installed plugin needs"
             )
 
     def _is_allowed(self, loader: str, module: str, name: str, full: str) -> bool:
@@ -132,7 +131,7 @@ class ModelTypes:
             return None
         for plugin in self._plugins:
             if _package(plugin) == _package(module):
-                with contextlib.suppress(Exception):  # a plugin that cannot be imported has no types
+                with contextlib.suppress(Exception):  # a plugin that cannot be imported contributes no types
                     import_module(plugin)
         found = getattr(sys.modules.get(module), name, None)
         return found if isinstance(found, type) and found.__module__ == module else None
@@ -152,7 +151,7 @@ def _is_technique(module: str, name: str) -> bool:
 
 
 def _member(module: str, name: str) -> Any:
-    """Return a member of a module that is allowed; None where this version of it lacks one."""
+    """Return an allowed member of a module; None if this version lacks it."""
     try:
         return getattr(import_module(module), name, None)
     except ImportError:
