@@ -122,7 +122,10 @@ def test_a_leak_stops_the_verdict_until_it_is_ignored_or_allowed(registry: Regis
     stopped = drive(leaking, registry)
     assert (stopped.status, stopped.exit_code) == ("escalated", 4)
     assert "later predicts the outcome almost perfectly" in stopped.reason
-    assert any("--ignore later" in option and "--allow-feature later" in option for option in stopped.escalation_options)
+    assert any(
+        "--ignore later" in option and "--allow-feature later" in option
+        for option in stopped.escalation_options
+    )
     assert drive(leaking, registry, ignored=("later",)).status == "deployable"
     allowed = drive(leaking, registry, allowed_features=("later",))
     assert allowed.status == "deployable"
