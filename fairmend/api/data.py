@@ -175,14 +175,6 @@ def load_audit(source: str | Path | Mapping[str, Any] | Audit) -> Audit:
         The file is missing or is not an audit.
     """
     from fairmend.core.findings import Audit
-    from fairmend.core.text.strict_reading import read_json
-    from fairmend.core.text.validation import validated
+    from fairmend.core.text.documents import load_document
 
-    if isinstance(source, Audit):
-        return source
-    if isinstance(source, Mapping):
-        return validated(Audit, source, "the audit")
-    path = Path(source)
-    if not path.is_file():
-        raise UsageError(f"there is no audit file {path}; make one with fairmend audit ... --json")
-    return validated(Audit, read_json(path, str(path)), str(path))
+    return load_document(Audit, source, "audit", "fairmend audit ... --json")

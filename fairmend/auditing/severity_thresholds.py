@@ -7,26 +7,23 @@ from importlib import resources
 from typing import Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from fairmend.core.text.validation import ClosedModel
 from fairmend.core.vocabulary import LEVELS, Severity
 
 Interval = tuple[float, float]
 
 
-class Bound(BaseModel):
+class Bound(ClosedModel):
     """One constant of the audit, with its reason."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     value: float = Field(description="the number")
     reason: str = Field(min_length=20, description="why this number")
 
 
-class Levels(BaseModel):
+class Levels(ClosedModel):
     """Thresholds for low, medium and high severity; if they decrease, lower values are worse."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     low: float = Field(description="low severity from here")
     medium: float = Field(description="medium severity from here")
@@ -64,10 +61,8 @@ class Levels(BaseModel):
         return self.reached(interval[1] if self.rising else interval[0], self.high)
 
 
-class Thresholds(BaseModel):
+class Thresholds(ClosedModel):
     """All thresholds of an audit."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     minimum_support: Bound
     significance: Bound

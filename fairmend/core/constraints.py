@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from fairmend.core.errors import UsageError, unknown
 from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.text.validation import ClosedModel
 from fairmend.core.vocabulary import LEVELS, NOTIONS, STAGES, TASKS, Level, Notion, Stage, Task
 
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
-class Constraints(BaseModel):
+class Constraints(ClosedModel):
     """What a technique must not need or do; ``None`` and ``True`` leave a choice open.
 
     Examples
@@ -23,8 +24,6 @@ class Constraints(BaseModel):
     >>> limits.retraining, limits.max_complexity
     (False, 'low')
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     retraining: bool | None = Field(default=None, description="false: the model cannot be trained anew")
     protected_at_prediction: bool | None = Field(

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fairmend.core.data.roles import Roles
 from fairmend.core.text.display import Displayed
+from fairmend.core.text.validation import ClosedModel
 from fairmend.core.vocabulary import Notion, Severity, Task
 
 
-class FindingKind(BaseModel):
+class FindingKind(ClosedModel):
     """A kind of audit finding: what it means and how people speak of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="name in lower case with hyphens")
     title: str = Field(description="name as people write it")
@@ -25,10 +24,8 @@ class FindingKind(BaseModel):
     tasks: tuple[Task, ...] = Field(default=("binary",), description="tasks whose audit looks for it")
 
 
-class Finding(BaseModel):
+class Finding(ClosedModel):
     """One thing that an audit found, with its evidence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str = Field(description="which kind of finding")
     severity: Severity = Field(description="how grave; 'insufficient evidence' where support is lacking")
@@ -46,10 +43,8 @@ class Finding(BaseModel):
     text: str = Field(description="one sentence for people")
 
 
-class Audit(Displayed, BaseModel):
+class Audit(Displayed, ClosedModel):
     """The record of an audit: data, roles, measures and findings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = Field(default=1, description="version of this format")
     rows: int = Field(description="number of rows")

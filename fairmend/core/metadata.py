@@ -6,18 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from fairmend.core.text.validation import ClosedModel
 from fairmend.core.vocabulary import Arity, Level, Modifies, Notion, Stage, Task
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 NAMESPACED = re.compile(rf"{SLUG.pattern}:{SLUG.pattern}")
 
 
-class Adjustment(BaseModel):
+class Adjustment(ClosedModel):
     """How a rollback may change one parameter."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     parameter: str = Field(description="name of the parameter")
     stronger: float = Field(description="step that makes the technique correct more")
@@ -39,15 +38,13 @@ class Adjustment(BaseModel):
         return None if target == value else target
 
 
-class TechniqueMetadata(BaseModel):
+class TechniqueMetadata(ClosedModel):
     """Identity, knowledge and constraints of a technique.
 
     A technique states what differs from the defaults. The stage and what the technique needs are not
     typed: the base class fills them in from the names that the private methods read. Facts that are
     measured (effect, accuracy cost, seconds) have no place here: programs write them, people do not.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     technique_id: int | str = Field(
         description="number in the catalog, or 'namespace:name' for third parties"

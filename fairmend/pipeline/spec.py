@@ -5,28 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fairmend.core.constraints import Constraints
 from fairmend.core.data.dataset import PARTS
 from fairmend.core.data.files import write_text
 from fairmend.core.data.roles import Roles
-from fairmend.core.errors import UsageError
 from fairmend.core.findings import Finding
 from fairmend.core.text.display import Displayed
+from fairmend.core.text.documents import load_document
 from fairmend.core.text.strict_reading import read_yaml
-from fairmend.core.text.validation import validated
+from fairmend.core.text.validation import ClosedModel
 from fairmend.core.text.yaml_text import yaml_text
 from fairmend.core.vocabulary import LARGEST_SEED, Notion, Stage
 
 When = Literal["always", "target not secure", "calibration poor"]
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Choice(_Closed):
+class Choice(ClosedModel):
     """A technique with its parameters, and why it was chosen."""
 
     technique: int | str = Field(description="id in the catalog, or namespace:name")
@@ -43,14 +39,14 @@ class Step(Choice):
     alternatives: tuple[Choice, ...] = Field(default=(), description="what to switch to, best first")
 
 
-class AuditedData(_Closed):
+class AuditedData(ClosedModel):
     """The audited data that a pipeline was composed from."""
 
     sha256: str = Field(description="of the data, as the audit and the run record give it")
     rows: int = Field(description="number of rows")
 
 
-class PipelineSpec(Displayed, _Closed):
+class PipelineSpec(Displayed, ClosedModel):
     """A pipeline: steps with their reasons and alternatives, target, policy, data roles, split and seed."""
 
     fairmend: Literal[1] = Field(default=1, description="version of this format")
@@ -132,12 +128,4 @@ def load_spec(source: str | Path | PipelineSpec) -> PipelineSpec:
     UsageError
         The file is missing, is not YAML, or breaks the schema; the message names the place.
     """
-    if isinstance(source, PipelineSpec):
-        return source
-    path = Path(source)
-    if not path.is_file():
-        raise UsageError(f"there is no pipeline file {path}; make one with fairmend compose")
-    raw = read_yaml(path, str(path))
-    if not isinstance(raw, dict):
-        raise UsageError(f"{path} is not a pipeline: expected a mapping")
-    return validated(PipelineSpec, raw, str(path))
+    return load_document(PipelineSpec, source, "pipeline", "fairmend compose", read_yaml)

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from fairmend.core.errors import UsageError, unknown
+from fairmend.core.text.validation import ClosedModel
 from fairmend.core.vocabulary import Notion
 
 GatedStage = Literal["causal", "pre-processing", "in-processing", "post-processing"]
@@ -53,11 +54,7 @@ Role = Annotated[str, AfterValidator(_not_blank)]
 Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PolicyCheck(_Closed):
+class PolicyCheck(ClosedModel):
     """One condition on a measured quantity.
 
     ``check`` names the quantity; exactly one bound is given, ``approval`` apart. ``level`` says
@@ -128,7 +125,7 @@ class PolicyCheck(_Closed):
         return "approved" if self.metric == "approval" else "met"
 
 
-class Gate(_Closed):
+class Gate(ClosedModel):
     """A gate: the checks after a stage, and what is done where they fail."""
 
     id: Id
@@ -139,7 +136,7 @@ class Gate(_Closed):
     source: str = ""
 
 
-class Route(_Closed):
+class Route(ClosedModel):
     """One way on from a decision, taken where all its conditions hold."""
 
     to: Destination
@@ -149,7 +146,7 @@ class Route(_Closed):
     reason: str
 
 
-class Decision(_Closed):
+class Decision(ClosedModel):
     """A decision point: the ways on, in the order in which they are tried."""
 
     id: Id
@@ -160,7 +157,7 @@ class Decision(_Closed):
     source: str = ""
 
 
-class RollbackAction(_Closed):
+class RollbackAction(ClosedModel):
     """One adjustment of a rollback."""
 
     action: Literal["adjust", "switch", "skip", "calibrate", "withhold"] = Field(
@@ -178,7 +175,7 @@ class RollbackAction(_Closed):
         return self
 
 
-class Trigger(_Closed):
+class Trigger(ClosedModel):
     """What a rollback does for one kind of failure; the adjustments are tried in order."""
 
     failed: tuple[str, ...] = Field(description="ids of the checks that call for it")
@@ -186,7 +183,7 @@ class Trigger(_Closed):
     changes: tuple[RollbackAction, ...]
 
 
-class Rollback(_Closed):
+class Rollback(ClosedModel):
     """A rollback: triggers in the order in which they are looked at, the limit and the way out."""
 
     id: Id
@@ -198,7 +195,7 @@ class Rollback(_Closed):
     source: str = ""
 
 
-class Document(_Closed):
+class Document(ClosedModel):
     """A document that a stage owes."""
 
     stage: str
@@ -206,14 +203,14 @@ class Document(_Closed):
     source: str = ""
 
 
-class Plan(_Closed):
+class Plan(ClosedModel):
     """Techniques that a pipeline holds in any case, by id or slug."""
 
     causal: tuple[int | str, ...] = ()
     evaluation: tuple[int | str, ...] = ()
 
 
-class Policy(_Closed):
+class Policy(ClosedModel):
     """Everything by which a run is judged."""
 
     policy: Name = Field(description="name")

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from fairmend.core.errors import UsageError
+from fairmend.core.text.validation import ClosedModel
 from fairmend.core.vocabulary import Task
 
 
-class Roles(BaseModel):
+class Roles(ClosedModel):
     """What each column is for; a column that no role names is a feature of the model.
 
     Mediators, resolving variables and proxies are features, too: the roles say how bias may
     travel through them. Protected attributes are kept out of the model unless
     ``protected_in_model`` says otherwise.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     outcome: str = Field(description="column of the label")
     favorable: str | int | float | bool | None = Field(

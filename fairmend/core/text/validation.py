@@ -6,13 +6,20 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fairmend.core.errors import UsageError, unknown
 from fairmend.core.text.escaping import one_line, shown
 from fairmend.core.vocabulary import LARGEST_SEED
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class ClosedModel(BaseModel):
+    """A record that nobody changes, of the keys that its schema names and no others."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
 
 # What was expected, by the kind of error; names in braces are of the error's context.
 EXPECTED = {

@@ -6,27 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from fairmend.core.constraints import Constraints
 from fairmend.core.data.roles import Roles
-from fairmend.core.errors import UsageError
 from fairmend.core.findings import Audit
 from fairmend.core.metrics import Estimate, MetricChange
 from fairmend.core.text.display import Displayed
-from fairmend.core.text.strict_reading import read_json
-from fairmend.core.text.validation import validated
+from fairmend.core.text.documents import load_document
+from fairmend.core.text.validation import ClosedModel
 from fairmend.core.vocabulary import Notion
 from fairmend.pipeline.spec import Step
 
 PLAIN = "plain model"
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class MeasuredCandidate(_Closed):
+class MeasuredCandidate(ClosedModel):
     """A figure, or the change of one, with its interval."""
 
     value: float | None = Field(description="None where it is undefined")
@@ -58,7 +53,7 @@ class MeasuredCandidate(_Closed):
         )
 
 
-class SweepCandidate(_Closed):
+class SweepCandidate(ClosedModel):
     """A combination of techniques and how it fared on the validation data."""
 
     steps: tuple[Step, ...] = Field(description="the techniques, in order; none for the plain model")
@@ -93,6 +88,12 @@ class SweepCandidate(_Closed):
         default=None, description="share of resamples of the rows in which no other beats it"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_name(cls, raw: Any) -> Any:
+        """Leave out what :meth:`to_json` derives from the steps."""
+        return {k: v for k, v in raw.items() if k != "name"} if isinstance(raw, dict) else raw
+
     @property
     def name(self) -> str:
         """What to call it: its techniques, or the plain model."""
@@ -107,7 +108,7 @@ class SweepCandidate(_Closed):
         return {"name": self.name, **self.model_dump(mode="json"), "steps": steps}
 
 
-class Target(_Closed):
+class Target(ClosedModel):
     """What the policy demands."""
 
     measure: str = Field(description="name of the figure")
@@ -116,7 +117,7 @@ class Target(_Closed):
     upward: bool = Field(description="whether greater values are better")
 
 
-class ExcludedTechnique(_Closed):
+class ExcludedTechnique(ClosedModel):
     """A technique that was not tried, and why."""
 
     technique_id: int | str
@@ -124,7 +125,7 @@ class ExcludedTechnique(_Closed):
     reason: str
 
 
-class Sweep(Displayed, _Closed):
+class Sweep(Displayed, ClosedModel):
     """Everything that a sweep found; figures come from validation data, never from the test part."""
 
     schema_version: Literal[1] = Field(default=1, description="version of this format")
@@ -147,6 +148,12 @@ class Sweep(Displayed, _Closed):
     computed: int = Field(default=0, description="candidates computed in this call; the others were kept")
     seconds: float = Field(default=0.0, description="duration of this call")
     versions: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_frontier(cls, raw: Any) -> Any:
+        """Leave out what :meth:`to_json` derives from the candidates."""
+        return {k: v for k, v in raw.items() if k != "frontier"} if isinstance(raw, dict) else raw
 
     def facts(self) -> dict[str, object]:
         """Return what was tried, and what was selected and why."""
@@ -202,25 +209,6 @@ class Sweep(Displayed, _Closed):
         raw["frontier"] = [c.name for c in self.frontier]
         return {**raw, "candidates": [c.to_json() for c in self.candidates]}
 
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any], what: str = "the sweep") -> Self:
-        """Return the sweep that :meth:`to_json` gave.
-
-        Raises
-        ------
-        UsageError
-            It is not a sweep; the message names the place.
-        """
-        if not isinstance(raw, Mapping):
-            raise UsageError(f"{what} is not a sweep: a mapping was expected, got {type(raw).__name__}")
-        found = {k: v for k, v in raw.items() if k != "frontier"}
-        if isinstance(found.get("candidates"), list):
-            found["candidates"] = [
-                {k: v for k, v in c.items() if k != "name"} if isinstance(c, Mapping) else c
-                for c in found["candidates"]
-            ]
-        return validated(cls, found, what)
-
 
 def _figures(name: str, figure: MeasuredCandidate | None) -> dict[str, float | None]:
     lower, upper = (None, None) if figure is None or figure.interval is None else figure.interval
@@ -246,11 +234,4 @@ def load_sweep(source: str | Path | Mapping[str, Any] | Sweep) -> Sweep:
     UsageError
         The file is missing or is not a sweep.
     """
-    if isinstance(source, Sweep):
-        return source
-    if isinstance(source, Mapping):
-        return Sweep.from_json(source)
-    path = Path(source)
-    if not path.is_file():
-        raise UsageError(f"there is no sweep file {path}; make one with fairmend sweep ... -o {path.name}")
-    return Sweep.from_json(read_json(path, str(path)), str(path))
+    return load_document(Sweep, source, "sweep", "fairmend sweep ... -o FILE")

@@ -253,10 +253,10 @@ def test_bad_requests_are_refused(data, registry, settings, error, message):
 
 
 def test_techniques_that_fail_are_recorded_with_the_reason(data, registry, store, monkeypatch):
-    def refuse(self, *args):
+    def refuse(self, *args, **named):
         raise DataError("these rows cannot be weighed")
 
-    def break_(self, *args):
+    def break_(self, *args, **named):
         raise ZeroDivisionError("by zero")
 
     settings = {
@@ -286,11 +286,11 @@ def test_techniques_that_fail_are_recorded_with_the_reason(data, registry, store
 
 
 def test_rules_that_cannot_decide_on_the_validation_rows_are_recorded(data, registry, monkeypatch):
-    def refuse(self, scores, *rest):
+    def refuse(self, scores, **rest):
         lengths.append(len(scores))
         if lengths.count(validation) > 1:  # the first time the step itself looks at what it changes
             raise UnseenGroupError("the group is new")
-        return before(self, scores, *rest)
+        return before(self, scores, **rest)
 
     validation, lengths, before = len(data.split(seed=0)["validation"]), [], GroupThresholds._adjust
     monkeypatch.setattr(GroupThresholds, "_adjust", refuse)
@@ -360,7 +360,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from fairmend.catalog.registry import Registry
-from tests.pipeline.test_sweep import FAST, RunStore, SIMPLE, people, sweep
+from tests.pipeline.sweep.test_sweep import FAST, RunStore, SIMPLE, people, sweep
 sweep(people(), registry=Registry.installed(), constraints=SIMPLE, store=RunStore(Path(sys.argv[1])),
       observer=lambda e: print(e["event"], e.get("done"), flush=True), **FAST)
 """
