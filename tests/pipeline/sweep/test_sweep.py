@@ -292,8 +292,8 @@ def test_rules_that_cannot_decide_on_the_validation_rows_are_recorded(data, regi
             raise UnseenGroupError("the group is new")
         return before(self, scores, **rest)
 
-    validation, lengths, before = len(data.split(seed=0)["validation"]), [], GroupThresholds._adjust
-    monkeypatch.setattr(GroupThresholds, "_adjust", refuse)
+    validation, lengths, before = len(data.split(seed=0)["validation"]), [], GroupThresholds._decide
+    monkeypatch.setattr(GroupThresholds, "_decide", refuse)
     found = sweep(
         data, registry=registry, audit=record(), constraints=Constraints(retraining=False, randomized=False),
         depth=1, **FAST,
