@@ -27,7 +27,13 @@ from fairmend.core.errors import (
 from fairmend.core.findings import Finding, FindingKind
 from fairmend.core.hooks.markers import hookimpl
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
-from fairmend.core.models.learners import TableEncoder, fit_weighted, make_learner, split_learner
+from fairmend.core.models.learners import (
+    TableEncoder,
+    fit_weighted,
+    fitted_parts,
+    make_learner,
+    split_learner,
+)
 from fairmend.core.serialization import to_plain
 from fairmend.core.stages import (
     CausalAnalysis,
@@ -228,6 +234,7 @@ __all__ = [
     "failed_claims",
     "fit_weighted",
     "fitted_graph",
+    "fitted_parts",
     "generalized_entropy_index",
     "group_chances",
     "group_distributions",

@@ -166,7 +166,10 @@ def print_figures(figures: Mapping[str, Any], depth: int = 0) -> None:
     """Print the result of an analysis, indented by structure, with one line per metric."""
     for name, value in figures.items():
         lead = f"{'  ' * depth}{name}:"
-        if isinstance(value, dict) and value and not _is_figure(value):
+        if _is_figure(value) and "by_group" in value:
+            print_line(f"{lead} {_short(value)}")
+            print_figures(value["by_group"], depth + 1)
+        elif isinstance(value, dict) and value and not _is_figure(value):
             print_line(lead)
             print_figures(value, depth + 1)
         elif isinstance(value, list) and value and isinstance(value[0], dict):

@@ -270,6 +270,27 @@ def scores_of(scores: Any, tasks: Sequence[Task]) -> NDArray[np.float64]:
     return probabilities(values)
 
 
+def task_of(scores: Any, y: Any, tasks: Sequence[Task]) -> Task:
+    """Return which of the tasks of a technique these scores and labels are of.
+
+    More than two columns are several classes; probabilities with at most two labels are two outcomes, where
+    the technique serves them; anything else is a real value.
+    """
+    values = np.asarray(scores)
+    if len(tasks) == 1 or not set(tasks) & {"regression", "ranking"}:
+        return "multiclass" if "multiclass" in tasks and _n_classes(values) > 2 else tasks[0]
+    real: Task = "regression" if "regression" in tasks else "ranking"
+    if "multiclass" in tasks and _n_classes(values) > 2:
+        return "multiclass"
+    within = values.dtype.kind in "biuf" and values.size > 0 and values.min() >= 0 and values.max() <= 1
+    two = y is None or len(pd.unique(np.asarray(y).ravel())) <= 2
+    return "binary" if "binary" in tasks and within and two else real
+
+
+def _n_classes(scores: NDArray[Any]) -> int:
+    return scores.shape[1] if scores.ndim == 2 else 2
+
+
 def labels_of(y: Any, n_rows: int, scores: NDArray[np.float64], tasks: Sequence[Task]) -> NDArray[Any]:
     """Return labels checked against the tasks that a technique serves: codes of classes, or real values.
 

@@ -25,6 +25,10 @@ _CHANGED: dict[Modifies, str] = {
     "model": "how the model is trained",
     "scores": "the scores",
     "decisions": "who gets the favorable decision",
+    "ranking": "the order within a ranking",
+    "prediction sets": "the set of classes that is said to hold the truth",
+    "intervals": "the interval that is said to hold the truth",
+    "abstention": "which cases are left to a person",
 }
 
 

@@ -13,7 +13,13 @@ from fairmend.auditing.tasks.audit import measure_task
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError, UsageError
-from fairmend.core.metrics import Estimate, TaskMeasurement, task_changes
+from fairmend.core.metrics import (
+    Estimate,
+    TaskMeasurement,
+    compare_uncertainty,
+    task_changes,
+    uncertainty_columns,
+)
 from fairmend.core.models.task_learner import learner_for
 from fairmend.core.serialization import to_plain
 from fairmend.core.text.words import plural
@@ -112,10 +118,10 @@ def run_task_technique(technique: Any, data: Dataset, given: Any, learner: str, 
         model=model if technique.reads("model") else None,
         query=_queries(technique, known),
     )
-    columns, after = _acted(technique, test, before, model)
+    columns, after, said = _acted(technique, test, before, model)
     figures = {"rows": len(test), **to_plain(getattr(technique, "diagnostics_", {}))}
     if after is None:
-        return TaskResult(rows, test, text, columns, figures)
+        return TaskResult(rows, test, text, columns, {**figures, **_uncertain(test, before, said)})
     groups = test.groups
     old, new = (_measured(test, values, groups, seed) for values in (before, after))
     return TaskResult(rows, test, text, columns, figures, old, new, task_changes(old, new))
@@ -153,8 +159,8 @@ def _queries(technique: Any, data: Dataset) -> NDArray[np.int64] | None:
 
 def _acted(
     technique: Any, test: Dataset, before: NDArray[np.float64], model: Any
-) -> tuple[Columns, NDArray[np.float64] | None]:
-    """Return columns for the table, and predictions of the kind of the old ones where there are any."""
+) -> tuple[Columns, NDArray[np.float64] | None, Columns]:
+    """Return columns for the table, predictions of the kind of the old ones, and what is said beside them."""
     asked = {
         "sensitive_features": test.sensitive,
         "X": test.X if technique.reads("X", "prediction") else None,
@@ -163,19 +169,24 @@ def _acted(
     }
     columns = _columns("baseline_", test, before)
     modifies = technique.metadata.modifies
-    if "intervals" in modifies:
-        low, high = technique.predict_interval(before, **asked).T
-        return {**columns, "low": low, "high": high}, None
-    if "prediction sets" in modifies:
-        held = technique.predict_set(before, **asked)
-        return {**columns, **{f"in_set[{c}]": held[:, i] for i, c in enumerate(test.classes)}}, None
-    if "abstention" in modifies:
-        return {**columns, "abstains": technique.abstain(before, **asked)}, None
+    if said := technique.uncertainty(before, **asked):
+        return {**columns, **uncertainty_columns(said, test.classes)}, None, said
     if "ranking" in modifies:
         place = technique.rank(before, **asked)
-        return {**columns, "place": place}, -place.astype(np.float64)
+        return {**columns, "place": place}, -place.astype(np.float64), {}
     after = technique.adjust(before, **asked)
-    return {**columns, **_columns("", test, after)}, after
+    return {**columns, **_columns("", test, after)}, after, {}
+
+
+def _uncertain(test: Dataset, predicted: NDArray[np.float64], said: Columns) -> dict[str, Any]:
+    """Return the figures of sets, intervals and abstentions, and of the predictions alone."""
+    decided = predicted.argmax(axis=1) if test.task == "multiclass" else predicted
+    known = {"sensitive_features": test.sensitive, "sample_weight": test.weights}
+    found = compare_uncertainty(test.y, decided, said, y_score=predicted, **known)
+    return {
+        name: {what: pair[i].to_json() for what, pair in found.items()}
+        for i, name in enumerate(("baseline", "final"))
+    }
 
 
 def _columns(lead: str, test: Dataset, values: NDArray[np.float64]) -> Columns:

@@ -19,7 +19,16 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.group_names import protected_groups
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, MissingColumnError, UsageError, unknown
-from fairmend.core.metrics import Comparison, Estimate, Measurement, TaskMeasurement, compare, measure
+from fairmend.core.metrics import (
+    Comparison,
+    Estimate,
+    Measurement,
+    TaskMeasurement,
+    compare,
+    compare_uncertainty,
+    measure,
+    uncertainty_columns,
+)
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.models.external_inputs import given_columns
 from fairmend.core.models.learners import make_learner
@@ -31,7 +40,7 @@ from fairmend.core.technique import Technique
 from fairmend.core.text.display import Displayed, figure_record
 from fairmend.core.text.validation import check_seed, validated
 from fairmend.core.text.words import plural
-from fairmend.pipeline.run.third_party import run_step, score_and_decide
+from fairmend.pipeline.run.third_party import run_step, score_and_decide, uncertainty
 from fairmend.pipeline.run_task_technique import TaskResult, run_task_technique
 
 WEIGHT, ORIGIN = "fairmend_weight", "fairmend_origin"
@@ -386,7 +395,8 @@ def _train(
         for name, model in (("baseline_", case.fitted()), ("", after.fitted()))
         for what, values in _decided(model, test).items()
     }
-    return _compared(technique, test, rows, columns, effect.text, {"effect": effect.to_json()})
+    said, figures = uncertainty(after.fitted(), test), {"effect": effect.to_json()}
+    return _compared(technique, test, rows, columns, said, effect.text, figures)
 
 
 def _places(data: Dataset, shares: Mapping[str, float] | None, seed: int) -> dict[str, NDArray[Any]]:
@@ -409,23 +419,24 @@ def _adjust(technique: Any, data: Dataset, scores: Any, seed: int) -> TechniqueR
     places = _places(data, {"calibration": 0.5, "test": 0.5}, seed)
     fit, rows = places["calibration"], places["test"]
     known, test = data.take(fit), data.take(rows)
-    technique.fit(scores[fit], known.y, sensitive_features=known.sensitive, sample_weight=known.weights)
-    before = scores[rows]
-    decides = "decisions" in technique.metadata.modifies
-    asked = {"sensitive_features": test.sensitive}
-    out = (
-        technique.predict(before, **asked, key=test.key, seed=seed)
-        if decides
-        else technique.adjust(before, **asked)
+    technique.fit(
+        scores[fit], known.y, sensitive_features=known.sensitive, sample_weight=known.weights, X=known.X
     )
+    before, does = scores[rows], set(technique.metadata.modifies)
+    asked = {"sensitive_features": test.sensitive, "X": test.X}
+    after = technique.adjust(before, **asked) if "scores" in does else before
+    decided = (after >= 0.5).astype(np.int64)
+    if "decisions" in does:
+        decided = technique.predict(before, **asked, key=test.key, seed=seed)
     columns = {
         "baseline_score": before,
         "baseline_decision": (before >= 0.5).astype(np.int64),
-        "score": before if decides else out,
-        "decision": out if decides else (out >= 0.5).astype(np.int64),
+        "score": after,
+        "decision": decided,
     }
     text = f"Fitted on {plural(len(fit), 'row')} and applied to the other {len(rows)}."
-    return _compared(technique, test, rows, columns, text, to_plain(getattr(technique, "diagnostics_", {})))
+    said, figures = technique.uncertainty(before, **asked), to_plain(getattr(technique, "diagnostics_", {}))
+    return _compared(technique, test, rows, columns, said, text, figures)
 
 
 def _compared(
@@ -433,6 +444,7 @@ def _compared(
     test: Dataset,
     rows: Any,
     columns: Mapping[str, Any],
+    said: Mapping[str, NDArray[Any]],
     text: str,
     figures: Mapping[str, Any],
 ) -> TechniqueResult:
@@ -445,9 +457,15 @@ def _compared(
             **test.sensitive,
             test.roles.outcome: test.y,
             **columns,
+            **uncertainty_columns(said),
         }
     )
     about = technique.metadata
+    if said:
+        found = compare_uncertainty(test.y, after, said, y_score=columns["score"], **known)
+        baseline, final = ({what: pair[i].to_json() for what, pair in found.items()} for i in (0, 1))
+        told = {"rows": len(test), **figures, "baseline": baseline, "final": final}
+        return TechniqueResult(about.technique_id, about.slug, text, told, table)
     return TechniqueResult(
         about.technique_id,
         about.slug,

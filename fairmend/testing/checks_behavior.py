@@ -31,12 +31,12 @@ from fairmend.testing.driving import (
     evaluate,
     graph_of,
     instance,
+    learner_for,
     leaves,
     operation_inputs,
     outputs,
     problem_for,
     sensitive_for,
-    small_learner,
     task_of,
 )
 from fairmend.testing.problems import Problem
@@ -264,7 +264,7 @@ def check_no_leakage(technique: type[Technique]) -> None:
 
 @check("What is changed is what the metadata declares, and a run reports it.", _acts)
 def check_changes_declared(technique: type[Technique]) -> None:
-    case = case_of(problem_for(technique))
+    case = case_of(problem_for(technique), learner_for(technique))
     made = instance(technique)
     after, effect = made.run(case)
     declared = set(technique.metadata.modifies)
@@ -299,11 +299,10 @@ def _only_named_features(technique: type[Technique], X: pd.DataFrame) -> None:
             assert out[name].equals(p.X[name]), f"{name} changed, and only 'mediator' was named"
 
 
-def case_of(p: Problem) -> Case:
+def case_of(p: Problem, learner: Any) -> Case:
     """Return a case with a baseline model: half of the new rows for calibration, half for validation."""
     later: Dataset = p.dataset(new=True)
     half = np.arange(len(later)) % 2 == 0
-    learner = small_learner(p.task)
     start = Case(
         p.dataset(),
         later.take(np.flatnonzero(half)),
@@ -366,7 +365,7 @@ def check_plain_report(technique: type[Technique]) -> None:
         assert made_of.result or made_of.documents, "nothing was made"
         report = dict(made_of.result)
     else:
-        report = dict(made.run(case_of(p))[1].detail)
+        report = dict(made.run(case_of(p, learner_for(technique)))[1].detail)
     odd = _odd(report)
     assert odd is None, f"the report holds {odd}"
 

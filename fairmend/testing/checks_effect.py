@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,7 @@ from fairmend.core.metrics import compare
 from fairmend.core.stages import Evaluator, Inprocessor, Postprocessor, Preprocessor
 from fairmend.core.technique import Technique
 from fairmend.testing.checks_behavior import case_of
-from fairmend.testing.driving import differ, evaluate, instance, leaves
+from fairmend.testing.driving import differ, evaluate, instance, leaves, small_learner
 from fairmend.testing.problems import PLANTED, planted, problem
 from fairmend.testing.suite import check
 
@@ -62,14 +63,14 @@ class _Start:
 
 
 @lru_cache(maxsize=32)
-def _start(kind: str, notion: str) -> _Start:
-    case = case_of(problem(n=ROWS, **planted(kind, notion)))
+def _start(kind: str, notion: str, make: Callable[[], Any]) -> _Start:
+    case = case_of(problem(n=ROWS, **planted(kind, notion)), make())
     data, model = case.validation, case.fitted()
     return _Start(case, model.predict(data.X, data.sensitive), model.scores(data.X, data.sensitive))
 
 
 def _fault(technique: type[Technique], kind: str, notion: str) -> str | None:
-    start = _start(kind, notion)
+    start = _start(kind, notion, getattr(technique, "test_learner", small_learner))
     made = instance(technique, **technique.metadata.notion_parameters.get(notion, {}))  # type: ignore[call-overload]
     # A copy, for a technique that writes into its input must not spoil the data of the next.
     after, effect = made.run(copy.deepcopy(start.case))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.injection import Phase
 from fairmend.core.models.learners import TabularClassifier
 from fairmend.core.models.regressors import TabularRegressor
 from fairmend.core.stages import (
@@ -32,9 +33,6 @@ ACTS: Mapping[str, tuple[str, str]] = {
     "decisions": ("decision", "decision_probability"),
     "scores": ("score", "adjust"),
     "ranking": ("place", "rank"),
-    "prediction sets": ("set", "predict_set"),
-    "intervals": ("interval", "predict_interval"),
-    "abstention": ("abstention", "abstain"),
 }
 """What a technique of post-processing modifies: how the checks call the result, and the method that gives it."""
 
@@ -78,7 +76,7 @@ def outputs(technique: Any, problem: Problem, *, sample_weight: Any = None) -> O
         technique.fit(p.X, p.y, sensitive_features=p.sensitive, **weight)
         return applied(technique, p)
     if isinstance(technique, Postprocessor):
-        known = {"X": p.X if technique.reads("X") else None, "query": p.query}
+        known = {**model_inputs(technique, p), "query": p.query}
         technique.fit(p.scores, p.y, sensitive_features=p.sensitive, **weight, **known)
         return applied(technique, p)
     if isinstance(technique, Evaluator):
@@ -105,13 +103,14 @@ def applied(technique: Any, p: Problem, *, offer: bool = False) -> Outputs:
             "decision": technique.decision_probability(p.X_new, **extra),
         }
     if isinstance(technique, Postprocessor):
-        if technique.reads("X", "prediction"):
-            extra["X"] = p.X_new
-        extra["query"] = p.query_new
-        return {
+        extra |= {**model_inputs(technique, p, new=True), "query": p.query_new}
+        acted = {
             name: getattr(technique, verb)(p.scores_new, **extra)
             for what, (name, verb) in ACTS.items()
             if what in technique.metadata.modifies
+        }
+        return acted | {
+            str(what): said for what, said in technique.uncertainty(p.scores_new, **extra).items()
         }
     return {"features": matrix(technique.transform(p.X_new, **extra))}
 
@@ -128,6 +127,28 @@ def _preprocessed(technique: Any, p: Problem, weight: dict[str, Any]) -> Outputs
     parts = {"labels": change.y, "origin": change.origin, "weights": change.sample_weight}
     out = {} if change.X is None else {"features": matrix(change.X)}
     return out | {name: np.asarray(part) for name, part in parts.items() if part is not None}
+
+
+def model_inputs(technique: Technique, p: Problem, *, new: bool = False) -> dict[str, Any]:
+    """Return what a technique of post-processing reads beside scores and groups: features, and a model.
+
+    The model is trained on the rows of an unchanged problem, so that it stays the same where a check
+    changes the rows that the technique is fitted on.
+    """
+    phase: Phase = "prediction" if new else "fit"
+    known: dict[str, Any] = {}
+    if technique.reads("X", phase):
+        known["X"] = p.X_new if new else p.X
+    if technique.reads("model", phase):
+        train = problem_for(technique, n=1000)
+        known["model"] = learner_for(technique).fit(train.X, train.y)
+    return known
+
+
+def learner_for(technique: Any) -> Any:
+    """Return the learner on whose model a technique is checked: the class's own, or a small one of its task."""
+    own = getattr(technique, "test_learner", None)
+    return small_learner(task_of(technique)) if own is None else own()
 
 
 def small_learner(task: Task = "binary") -> Any:

@@ -25,6 +25,14 @@ from fairmend.core.metrics.tasks.multiclass import measure_multiclass
 from fairmend.core.metrics.tasks.ranking import exposure, ndkl, ranked_group_fairness, skew
 from fairmend.core.metrics.tasks.ranking_by_group import measure_ranking
 from fairmend.core.metrics.tasks.regression import measure_regression
+from fairmend.core.metrics.tasks.uncertainty import (
+    UncertaintyMeasurement,
+    compare_uncertainty,
+    measure_abstention,
+    measure_intervals,
+    measure_sets,
+    uncertainty_columns,
+)
 
 __all__ = [
     "Comparison",
@@ -37,9 +45,11 @@ __all__ = [
     "PermutationResult",
     "ScoreTable",
     "TaskMeasurement",
+    "UncertaintyMeasurement",
     "benjamini_hochberg",
     "by_group",
     "compare",
+    "compare_uncertainty",
     "conditional_parity",
     "consistency",
     "corrected_resampled_ttest",
@@ -49,9 +59,12 @@ __all__ = [
     "holm",
     "ks_distance",
     "measure",
+    "measure_abstention",
+    "measure_intervals",
     "measure_multiclass",
     "measure_ranking",
     "measure_regression",
+    "measure_sets",
     "metric",
     "metric_names",
     "minimum_detectable_difference",
@@ -62,5 +75,6 @@ __all__ = [
     "skew",
     "task_changes",
     "theil_index",
+    "uncertainty_columns",
     "wilson",
 ]

@@ -29,7 +29,7 @@ class FairModel:
     transformers : tuple of Preprocessor
         Applied to the features, in order.
     postprocessors : tuple of Postprocessor
-        Applied to the scores, in order; at most the last one makes decisions.
+        Applied to the scores, in order; at most one makes decisions.
     seed : int
         Seed of the draws of randomized rules.
     task : {"binary", "multiclass", "regression", "ranking"}
@@ -61,8 +61,17 @@ class FairModel:
         return any("decisions" in a.metadata.modifies for a in self.postprocessors)
 
     def with_postprocessor(self, adjuster: Any) -> FairModel:
-        """Return the model with one more adjuster; a new rule of decision replaces the former one."""
-        kept = tuple(a for a in self.postprocessors if "decisions" not in a.metadata.modifies)
+        """Return the model with one more adjuster, which replaces those that it makes void.
+
+        A new rule of decision replaces the former one, and so do abstentions, sets and intervals; new
+        scores void all that was fitted on the former ones but other maps of scores.
+        """
+        new = set(adjuster.metadata.modifies)
+        kept = tuple(
+            a
+            for a in self.postprocessors
+            if "scores" in a.metadata.modifies or not ("scores" in new or new & set(a.metadata.modifies))
+        )
         return replace(self, postprocessors=(*kept, adjuster))
 
     def transform(self, X: pd.DataFrame, sensitive: Any = None) -> pd.DataFrame:
@@ -114,7 +123,8 @@ class FairModel:
     def _asks_estimator(self) -> bool:
         """Whether the estimator itself decides, by more than its scores: a randomized or a given one."""
         asks = hasattr(self.estimator, "decision_probability")
-        return asks and not self.postprocessors and not getattr(self.estimator, "decides_by_score", False)
+        changed = any({"scores", "decisions"} & set(a.metadata.modifies) for a in self.postprocessors)
+        return asks and not changed and not getattr(self.estimator, "decides_by_score", False)
 
     def _asked(self, frame: pd.DataFrame, sensitive: Any) -> NDArray[np.float64]:
         known = _sensitive_for(self.estimator, sensitive)
@@ -124,8 +134,8 @@ class FairModel:
         self, scores: NDArray[np.float64], frame: pd.DataFrame, sensitive: Any
     ) -> NDArray[np.float64]:
         if self.decides:
-            last = self.postprocessors[-1]
-            return np.asarray(last.decision_probability(scores, **self._inputs(last, frame, sensitive)))
+            rule = next(a for a in self.postprocessors if "decisions" in a.metadata.modifies)
+            return np.asarray(rule.decision_probability(scores, **self._inputs(rule, frame, sensitive)))
         return (scores >= 0.5).astype(float)
 
     def predict(self, X: pd.DataFrame, sensitive: Any = None, key: Any = None) -> NDArray[Any]:
@@ -156,6 +166,21 @@ class FairModel:
         asks = self._asks_estimator
         chance = self._asked(frame, sensitive) if asks else self._chance(scores, frame, sensitive)
         return scores, self._drawn(chance, X, key)
+
+    def uncertainty(self, X: pd.DataFrame, sensitive: Any = None) -> dict[str, NDArray[Any]]:
+        """Return what it says beside scores and decisions: abstentions, prediction sets, intervals.
+
+        Parameters
+        ----------
+        X, sensitive
+            As for :meth:`predict`.
+        """
+        frame = self.transform(X, sensitive)
+        scores = self._scores(frame, sensitive)
+        said: dict[str, NDArray[Any]] = {}
+        for part in self.postprocessors:
+            said |= part.uncertainty(scores, **self._inputs(part, frame, sensitive))
+        return said
 
     def _inputs(self, part: Any, frame: pd.DataFrame, sensitive: Any) -> dict[str, Any]:
         """Return what a technique of post-processing reads beside the scores."""

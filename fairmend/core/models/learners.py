@@ -14,6 +14,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import has_fit_parameter
 
 from fairmend.core.errors import DataError, unknown
@@ -125,7 +126,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def make_learner(name: str = "gradient_boosting", *, seed: int = 0) -> TabularClassifier:
-    """Return a base learner by name: ``gradient_boosting`` or ``logistic_regression``.
+    """Return a base learner by name: ``gradient_boosting``, ``logistic_regression`` or ``decision_tree``.
 
     Raises
     ------
@@ -138,6 +139,8 @@ def make_learner(name: str = "gradient_boosting", *, seed: int = 0) -> TabularCl
         )
     if name == "logistic_regression":
         return TabularClassifier(LogisticRegression(max_iter=1000), "one-hot")
+    if name == "decision_tree":
+        return TabularClassifier(DecisionTreeClassifier(min_samples_leaf=20, random_state=seed), "ordinal")
     raise unknown("learner", name, LEARNERS, "fairmend technique learners")
 
 
@@ -155,6 +158,19 @@ def split_learner(estimator: Any) -> tuple[Any, Any]:
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         return clone(estimator[:-1]), clone(estimator[-1])
     return FunctionTransformer(), clone(estimator)
+
+
+def fitted_parts(estimator: Any) -> tuple[Any, Any]:
+    """Return what encodes the features and the classifier behind it, of a fitted estimator.
+
+    The counterpart of :func:`split_learner`: a technique that reads the inside of a model finds it in a
+    :class:`TabularClassifier`, in a scikit-learn pipeline, or as it is.
+    """
+    if isinstance(estimator, TabularClassifier):
+        return estimator.encoder_, estimator.classifier_
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        return estimator[:-1], estimator[-1]
+    return FunctionTransformer(), estimator
 
 
 def fit_weighted(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:

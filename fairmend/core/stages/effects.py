@@ -1,7 +1,8 @@
-"""What a step of pre-processing did to the training data."""
+"""What a step did to the training data, or to what a model says beside its decisions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from fairmend.core.case import Effect
 from fairmend.core.data.dataset import Dataset
 
 if TYPE_CHECKING:
+    from fairmend.core.models.decision_rule import FairModel
     from fairmend.core.stages.data_change import DataChange
 
 
@@ -111,3 +113,42 @@ def label_effect(train: Dataset, labels: NDArray[Any]) -> Effect:
     return Effect(
         "labels", (up + down) / len(train), text, None, {"to_favorable": up, "to_unfavorable": down}
     )
+
+
+def uncertainty_effect(data: Dataset, model: FairModel, detail: Mapping[str, Any]) -> Effect:
+    """Say which share of the rows is left undecided, or what sets and intervals hold, and how large they are.
+
+    The share of rows touched is that of which something else is said than one decision.
+    """
+    # Measuring is loaded when a step is run, so that a technique costs no more than it uses.
+    from fairmend.core.metrics import compare_uncertainty
+
+    scores, decisions = model.scores(data.X, data.sensitive), model.predict(data.X, data.sensitive, data.key)
+    said = model.uncertainty(data.X, data.sensitive)
+    figures = compare_uncertainty(
+        data.y, decisions, said, y_score=scores, sensitive_features=data.sensitive, sample_weight=data.weights
+    )
+    shares: dict[str, float] = {}
+    parts: list[str] = []
+    for what, (before, after) in figures.items():
+        if what == "abstention":
+            shares[what] = float(np.mean(said[what]))
+            parts.append(
+                f"Left {shares[what]:.1%} of the validation rows undecided; errors went from "
+                f"{before.figure('selective_error').value:.1%} to {after.figure('selective_error').value:.1%}."
+            )
+        elif what == "prediction sets":
+            shares[what] = float(np.mean(said[what].sum(axis=1) != 1))
+            parts.append(
+                f"Sets hold the label in {after.figure('coverage').value:.1%} of the validation rows, "
+                f"with {after.figure('mean_size').value:.2f} classes on average."
+            )
+        else:
+            shares[what] = float(np.mean(said[what][:, 1] > said[what][:, 0]))
+            parts.append(
+                f"Intervals hold the label in {after.figure('coverage').value:.1%} of the validation rows, "
+                f"with a width of {after.figure('mean_width').value:.3g} on average."
+            )
+    measured = {what: {"before": b.to_json(), "after": a.to_json()} for what, (b, a) in figures.items()}
+    kind = max(shares, key=lambda what: shares[what])
+    return Effect(kind, shares[kind], " ".join(parts), None, {**detail, **measured})

@@ -20,6 +20,7 @@ from fairmend.core.stages._returned import (
     returned_values,
 )
 from fairmend.core.stages._shared import implements, prepared
+from fairmend.core.stages.effects import uncertainty_effect
 from fairmend.core.technique import (
     GroupAware,
     Technique,
@@ -27,6 +28,7 @@ from fairmend.core.technique import (
     labels_of,
     sample_weights,
     scores_of,
+    task_of,
 )
 from fairmend.core.vocabulary import Modifies, Stage
 
@@ -40,6 +42,12 @@ ACTS: Mapping[str, Modifies] = {
     "_abstain": "abstention",
 }
 """The private methods that act, and what each of them modifies."""
+UNCERTAINTY: Mapping[Modifies, str] = {
+    "abstention": "abstain",
+    "prediction sets": "predict_set",
+    "intervals": "predict_interval",
+}
+"""What a technique may say beside scores and decisions, and the public method that says it."""
 
 
 class Postprocessor(GroupAware, Technique):
@@ -112,10 +120,11 @@ class Postprocessor(GroupAware, Technique):
             Something that the technique reads was not given, or is not of the kind that it serves.
         """
         self.check_parameters()
-        values = scores_of(scores, self.metadata.tasks)
+        self.task_ = task_of(scores, y, self.metadata.tasks)
+        values = scores_of(scores, (self.task_,))
         labels = None
         if self.reads("y") and y is not None:
-            labels = labels_of(y, len(values), values, self.metadata.tasks)
+            labels = labels_of(y, len(values), values, (self.task_,))
         elif self.metadata.needs_labels:
             raise DataError(f"{self.metadata.name} reads the labels; give y")
         self._call(
@@ -134,7 +143,7 @@ class Postprocessor(GroupAware, Technique):
     def _act(self, verb: str, scores: Any, sensitive_features: Any, X: Any, model: Any, query: Any) -> Any:
         """Call a private method that acts on rows, with what it names."""
         check_is_fitted(self)
-        values = scores_of(scores, self.metadata.tasks)
+        values = scores_of(scores, (self.task_,))
         return self._call(
             verb,
             scores=values,
@@ -271,6 +280,29 @@ class Postprocessor(GroupAware, Technique):
         out = self._act("_predict_interval", scores, sensitive_features, X, model, query)
         return returned_intervals(self, "_predict_interval", out, len(scores))
 
+    def uncertainty(self, scores: Any, **reads: Any) -> dict[Modifies, NDArray[Any]]:
+        """Return what it says beside scores and decisions, by the name of what it modifies.
+
+        Parameters
+        ----------
+        scores : array of shape (n,) or (n, k)
+            Scores as at fit.
+        **reads
+            ``sensitive_features``, ``X``, ``model`` and ``query``, as :meth:`adjust` takes them.
+
+        Returns
+        -------
+        dict
+            Abstentions; prediction sets of classes, or intervals of real values, by the task at fit.
+        """
+        check_is_fitted(self)
+        other = "prediction sets" if self.task_ in {"regression", "ranking"} else "intervals"
+        return {
+            what: getattr(self, verb)(scores, **reads)
+            for what, verb in UNCERTAINTY.items()
+            if what in self.metadata.modifies and what != other
+        }
+
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Fit on the calibration data and join the model."""
         technique = prepared(self, case)
@@ -287,6 +319,8 @@ class Postprocessor(GroupAware, Technique):
         )
         model = former.with_postprocessor(technique)
         detail = dict(getattr(technique, "diagnostics_", {}))
+        if set(self.metadata.modifies) <= set(UNCERTAINTY):
+            return case.replace(model=model), uncertainty_effect(case.validation, model, detail)
         share = case.decisions_changed(model)
         if "decisions" in self.metadata.modifies:
             text = f"Changed the decision in {share:.1%} of the validation rows."

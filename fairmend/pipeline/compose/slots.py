@@ -51,7 +51,8 @@ CALIBRATION = Slot(
 DECISION = Slot(
     "post-processing",
     "target not secure",
-    lambda m, notion: "decisions" in m.modifies and notion in m.targets,
+    # What reads the inside of a model serves one kind of model; a person names it.
+    lambda m, notion: "decisions" in m.modifies and notion in m.targets and not m.needs_model,
 )
 SLOTS = (BEFORE, IN, CALIBRATION, DECISION)
 ACTING: tuple[Stage, ...] = tuple(dict.fromkeys(slot.stage for slot in SLOTS))

@@ -25,6 +25,7 @@ from fairmend.core.hooks.markers import PROJECT
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.safety.containment import contained, described, is_ours
 from fairmend.core.serialization import to_plain
+from fairmend.core.stages.postprocessing import UNCERTAINTY
 from fairmend.core.technique import Technique
 from fairmend.pipeline.storage.frames import dump_frame, load_frame
 from fairmend.pipeline.storage.model_files import dump_model, load_model
@@ -100,6 +101,30 @@ def decided(
     if scores.shape != (n_rows,) or decisions.shape != (n_rows,) or not np.isin(decisions, (0, 1)).all():
         raise PluginError(f"the rule with {slug} must return one decision (0 or 1) per row ({n_rows} rows)")
     return scores.astype(float), decisions.astype(np.int64)
+
+
+def uncertainty(model: FairModel, data: Dataset) -> dict[str, NDArray[Any]]:
+    """Return abstentions, prediction sets and intervals of a rule on data; contained as in :func:`decided`.
+
+    Raises
+    ------
+    PluginError
+        As :func:`decided`, or it says nothing for some rows.
+    """
+    theirs = strangers(None, model)
+    if not theirs:
+        return model.uncertainty(data.X, data.sensitive)
+    slug = theirs[0].metadata.slug
+    content = contained(
+        lambda: _zipped({n: _array(v) for n, v in model.uncertainty(data.X, data.sensitive).items()}),
+        plugin=package_of(theirs[0]),
+        what=f"the uncertainty of {slug}",
+    )
+    said = {n: np.load(io.BytesIO(part), allow_pickle=False) for n, part in _unzipped(content).items()}
+    short = [n for n, values in said.items() if n not in UNCERTAINTY or values.shape[:1] != (len(data),)]
+    if short:
+        raise PluginError(f"the rule with {slug} gave no {short[0]} for each of {len(data)} rows")
+    return said
 
 
 def evaluated(technique: Any, **given: Any) -> dict[str, Any]:
