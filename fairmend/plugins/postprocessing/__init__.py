@@ -9,6 +9,7 @@ from fairmend.plugins.postprocessing._isotonic_calibration import IsotonicCalibr
 from fairmend.plugins.postprocessing._platt_scaling import PlattScaling
 from fairmend.plugins.postprocessing._rank_preserving_score_repair import RankPreservingScoreRepair
 from fairmend.plugins.postprocessing._relaxed_error_parity import RelaxedErrorParity
+from fairmend.plugins.postprocessing._selective_classification import SelectiveClassification
 from fairmend.plugins.postprocessing._temperature_scaling import TemperatureScaling
 from fairmend.plugins.postprocessing._wasserstein_fair_regression import WassersteinFairRegression
 
@@ -21,6 +22,7 @@ __all__ = [
     "PlattScaling",
     "RankPreservingScoreRepair",
     "RelaxedErrorParity",
+    "SelectiveClassification",
     "TemperatureScaling",
     "WassersteinFairRegression",
 ]
