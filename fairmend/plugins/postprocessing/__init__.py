@@ -3,6 +3,7 @@
 from fairmend.base import hookimpl
 from fairmend.plugins.postprocessing._beta_calibration import BetaCalibration
 from fairmend.plugins.postprocessing._equal_opportunity_thresholds import EqualOpportunityThresholds
+from fairmend.plugins.postprocessing._equalized_coverage import EqualizedCoverage
 from fairmend.plugins.postprocessing._group_platt_scaling import GroupPlattScaling
 from fairmend.plugins.postprocessing._group_thresholds import GroupThresholds
 from fairmend.plugins.postprocessing._isotonic_calibration import IsotonicCalibration
@@ -16,6 +17,7 @@ from fairmend.plugins.postprocessing._wasserstein_fair_regression import Wassers
 __all__ = [
     "BetaCalibration",
     "EqualOpportunityThresholds",
+    "EqualizedCoverage",
     "GroupPlattScaling",
     "GroupThresholds",
     "IsotonicCalibration",
