@@ -78,19 +78,23 @@ class CausalDiscoveryPC(CausalAnalysis):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import pandas as pd
     >>> from fairmend.base import Dataset, Roles
     >>> from fairmend.plugins.causal import CausalDiscoveryPC
-    >>> rng = np.random.default_rng(0)
-    >>> gender = rng.integers(0, 2, 1_000)
-    >>> income = 2.0 * gender + rng.normal(size=1_000)
-    >>> approved = (income + rng.normal(size=1_000) > 1).astype(int)
-    >>> frame = pd.DataFrame({"gender": gender, "income": income, "approved": approved})
-    >>> data = Dataset.from_frame(frame, Roles(outcome="approved", protected=("gender",)))
-    >>> found = CausalDiscoveryPC().analyze(data)
-    >>> print(found.result["text"])
-    3 columns, 3 edges after 6 tests: 3 directed, 0 by a hidden common cause, 0 undirected; 0 colliders were overruled.
+    >>> from fairmend.plugins.datasets import bank
+    >>> columns = ["gender", "employment_history", "education", "income", "approved"]
+    >>> data = Dataset.from_frame(bank(4_000)[columns], Roles(outcome="approved", protected=("gender",)))
+    >>> order = [["education", "employment_history"], ["income"]]
+    >>> found = CausalDiscoveryPC(alpha=0.01, tiers=order, n_subsamples=0).analyze(data)
+    >>> for edge in found.graph.edges:
+    ...     print(edge.cause, "->", edge.effect)
+    education -> approved
+    education -> income
+    employment_history -> approved
+    employment_history -> income
+    gender -> employment_history
+    income -> approved
+    >>> found.graph.undirected
+    ()
     """
 
     metadata = TechniqueMetadata(

@@ -3,11 +3,19 @@
 from fairmend.base import hookimpl
 from fairmend.plugins.preprocessing._disparate_impact_remover import DisparateImpactRemover
 from fairmend.plugins.preprocessing._distribution_alignment import DistributionAlignment
+from fairmend.plugins.preprocessing._fairadapt import FairAdapt
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
 from fairmend.plugins.preprocessing._massaging import Massaging
 from fairmend.plugins.preprocessing._smote import Smote
 
-__all__ = ["DisparateImpactRemover", "DistributionAlignment", "InstanceWeighting", "Massaging", "Smote"]
+__all__ = [
+    "DisparateImpactRemover",
+    "DistributionAlignment",
+    "FairAdapt",
+    "InstanceWeighting",
+    "Massaging",
+    "Smote",
+]
 
 
 @hookimpl
