@@ -17,6 +17,7 @@ from fairmend.cli import invoke
 from fairmend.plugins.datasets import bank
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("FAIRMEND_PLUGIN_TIMEOUT", "600")  # no test depends on the speed of the machine
 
 
 def _data_root() -> Path:

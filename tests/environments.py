@@ -37,7 +37,7 @@ class Environment:
                 **kept,
                 "PATH": path,
                 "FAIRMEND_CACHE": str(self.folder / "cache"),
-                "FAIRMEND_PLUGIN_TIMEOUT": "60",
+                "FAIRMEND_PLUGIN_TIMEOUT": "600",
             },
             capture_output=True,
             text=True,

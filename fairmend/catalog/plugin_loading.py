@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fairmend.core.technique import Technique
 
 TIMEOUT = "FAIRMEND_PLUGIN_TIMEOUT"
-SECONDS = 20.0
+SECONDS = 60.0
 KINDS = "fairmend_finding_kinds"
 MAPPINGS = ("fairmend_gate_checks", "fairmend_encoders", "fairmend_datasets")
 
@@ -37,7 +37,7 @@ class PluginTimeoutError(PluginError):
 
 
 def time_limit() -> float:
-    """Return how many seconds a plugin may take: FAIRMEND_PLUGIN_TIMEOUT, else 20.
+    """Return how many seconds a plugin may take: FAIRMEND_PLUGIN_TIMEOUT, else 60.
 
     Raises
     ------

@@ -351,7 +351,7 @@ def test_an_undefined_figure_never_passes(case: str) -> None:
     check = policy.gate("post-processing").checks[0]
     if name != "target":
         check = check.model_copy(update={"metric": name, "below": 0.1})
-    functions = dict.fromkeys((name, policy.target("demographic_parity").check), lambda view: value)
+    functions = dict.fromkeys((name, policy.target("demographic_parity").metric), lambda view: value)
     found = evaluate_check(check, Notion(), policy, functions, gate="gate-4")  # type: ignore[arg-type]
     assert found.verdict == expected
 
