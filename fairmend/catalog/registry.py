@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import metadata as distributions
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +47,11 @@ from fairmend.core.safety.containment import guarded
 if TYPE_CHECKING:
     from fairmend.core.technique import Technique
 
-BUILTINS = (
-    "fairmend.plugins.causal",
-    "fairmend.plugins.preprocessing",
-    "fairmend.plugins.inprocessing",
-    "fairmend.plugins.postprocessing",
-    "fairmend.plugins.evaluation",
-    "fairmend.plugins.operations",
-    "fairmend.plugins.datasets",
-    "fairmend.catalog.findings",
-    "fairmend.pipeline.gates.checks",
+BUILTINS = tuple(
+    resources.files("fairmend.catalog").joinpath("builtin_plugins.txt").read_text("utf-8").split()
 )
+"""Modules of the plugins that come with fairmend; data, as nothing here may know them."""
+
 FORMAT = 3
 SNAPSHOT = Path(__file__).with_name("techniques.json")  # in a wheel; a checkout has the cache
 
