@@ -48,12 +48,15 @@ def meanings(section: str) -> dict[str, str]:
 
 
 def command(card: TechniqueEntry) -> str:
-    """Return how the technique is run alone on the example bank, or on a table of models."""
+    """Return how the technique is run alone on the example bank, a table of models, or a record."""
     metadata = card.metadata
     start = f"fairmend technique run {metadata.slug}"
     if card.load().reads("candidates"):
         return f"{start} --data models.csv"
-    parts = [f"{start} --data loans.csv --outcome approved --protected race --ignore application_id"]
+    if metadata.stage == "operations":
+        return f"{start} --record run.json -o {metadata.slug}.md"
+    outcome = "approved" if "binary" in metadata.tasks else f"credit_score --task {metadata.tasks[0]}"
+    parts = [f"{start} --data loans.csv --outcome {outcome} --protected race --ignore application_id"]
     if metadata.stage == "causal":
         parts.append("--mediators income,credit_score")
     if metadata.stage in {"pre-processing", "in-processing", "post-processing"}:
@@ -72,7 +75,8 @@ def facts(card: TechniqueEntry, titles: dict[str, str], slugs: dict[Any, str]) -
         "m": metadata,
         "notes": said.get("Notes", ""),
         "example": said.get("Examples", ""),
-        "needs": [text for field, text in NEEDS.items() if getattr(metadata, field)],
+        "needs": ["the record of a run"] * card.load().reads("record")
+        + [text for field, text in NEEDS.items() if getattr(metadata, field)],
         "findings": [f"{titles[kind]} (`{kind}`)" for kind in metadata.addresses],
         "parameters": [{**p, "meaning": meaning.get(p["name"], "")} for p in card.parameters],
         "alternatives": [(key, slugs.get(key)) for key in metadata.alternatives],

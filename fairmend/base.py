@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from fairmend.core.metrics.tables import intersections
     from fairmend.core.models.torch_training import train_against_adversary
     from fairmend.core.stages.resampling import ResamplingEvaluator
+    from fairmend.core.text.escaping import Markdown, markdown, one_line
 
 _ON_REQUEST = {
     "Edge": "fairmend.core.causal.graph",
@@ -115,6 +116,7 @@ _ON_REQUEST = {
     "IndependenceTester": "fairmend.core.causal.independence",
     "InferenceParameters": "fairmend.core.metrics.inference.settings",
     "InferenceSettings": "fairmend.core.metrics",
+    "Markdown": "fairmend.core.text.escaping",
     "Measurement": "fairmend.core.metrics",
     "PairedTable": "fairmend.core.metrics",
     "Rate": "fairmend.core.metrics.rates",
@@ -153,10 +155,12 @@ _ON_REQUEST = {
     "logit": "fairmend.core.algorithms.calibration_maps",
     "loss_change": "fairmend.core.algorithms.calibration_maps",
     "margin": "fairmend.core.algorithms.calibration_maps",
+    "markdown": "fairmend.core.text.escaping",
     "measure": "fairmend.core.metrics",
     "metric": "fairmend.core.metrics",
     "numbers": "fairmend.core.algorithms.quantile_maps",
     "numeric_mask": "fairmend.core.data.synthetic_table",
+    "one_line": "fairmend.core.text.escaping",
     "pareto": "fairmend.core.metrics",
     "permutation_test": "fairmend.core.metrics",
     "platt_fit": "fairmend.core.algorithms.calibration_maps",
@@ -196,6 +200,7 @@ __all__ = [
     "Inprocessor",
     "InsufficientDataError",
     "Ints",
+    "Markdown",
     "Measurement",
     "MissingExtraError",
     "NotFeasibleError",
@@ -251,11 +256,13 @@ __all__ = [
     "loss_change",
     "make_learner",
     "margin",
+    "markdown",
     "measure",
     "metric",
     "numbers",
     "numeric_columns",
     "numeric_mask",
+    "one_line",
     "pareto",
     "permutation_test",
     "platt_fit",

@@ -124,8 +124,9 @@ def query(text: str, constraints: Limits = None, top: int = 10, *, encoder: str 
 
 def run_technique(
     name: int | str,
-    data: str | Path | pd.DataFrame,
+    data: str | Path | pd.DataFrame | None = None,
     *,
+    record: str | Path | Mapping[str, Any] | None = None,
     features: Sequence[str] | None = None,
     parameters: Mapping[str, Any] | None = None,
     predictions: str | None = None,
@@ -136,7 +137,7 @@ def run_technique(
     output: str | Path | None = None,
     **roles: Any,
 ) -> TechniqueResult:
-    """Run a single technique on a table.
+    """Run a single technique on a table, or an operation on the record of a run.
 
     Parameters
     ----------
@@ -144,50 +145,90 @@ def run_technique(
         Id or slug.
     data, **roles
         As in :func:`dataset`; transforming features needs no outcome.
+    record : mapping, path or str, optional
+        For operations, which read no table: the record of a run, its JSON file, or the id of a stored run.
     features, parameters, predictions, scores, graph, learner, seed
         As in :func:`fairmend.pipeline.run_technique.run_technique`.
     output : path, optional
-        Output file: the table (CSV or Parquet); if there is none, JSON, or the causal graph for a
-        ``.dot`` or ``.gv`` file.
+        Output file: the table (CSV or Parquet) or the document; if there is none, JSON, or the causal
+        graph for a ``.dot`` or ``.gv`` file.
+
+    Raises
+    ------
+    FairmendError
+        The arguments contradict one another, or the data or record cannot serve them.
     """
     from contextlib import nullcontext
 
-    import pandas as pd
-
-    from fairmend.core.data.files import check_table_name, write_table, write_text
-    from fairmend.core.data.table_reading import exact_columns, read_table
+    from fairmend.core.data.files import check_table_name
     from fairmend.core.errors import UsageError
     from fairmend.core.safety.containment import guarded, is_ours
-    from fairmend.core.text.escaping import json_text
+    from fairmend.pipeline.run_operation import load_record, run_operation
     from fairmend.pipeline.run_technique import run_technique
+    from fairmend.pipeline.storage.run_store import RunStore
 
     found = technique(name)
-    makes_table = found.stage in ("pre-processing", "in-processing", "post-processing")
-    if output is not None and makes_table:
-        check_table_name(output)
-    frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
-    with nullcontext() if is_ours(found) else guarded(registry().card(name).plugin, found.metadata.slug):
-        done = run_technique(
-            found,
-            frame,
-            roles=roles,
-            features=features,
-            parameters=parameters,
-            predictions=predictions,
-            scores=scores,
-            graph=graph,
-            learner=learner,
-            seed=seed,
-        )
-    if output is not None and done.table is not None:
-        write_table(output, done.table)
-    elif output is not None and Path(output).suffix in {".dot", ".gv"}:
-        if done.graph is None:
-            raise UsageError(f"{found.metadata.name} makes no causal graph for {output}; name a .json file")
-        write_text(output, done.graph.to_dot())
-    elif output is not None:
-        write_text(output, json_text(done.to_json()) + "\n")
+    about = found.metadata
+    contained = nullcontext() if is_ours(found) else guarded(registry().card(name).plugin, about.slug)
+    if found.stage == "operations":
+        if record is None or data is not None:
+            raise UsageError(f"{about.name} reads the record of a run and no table; give --record alone")
+        known = load_record(record, RunStore(), registry())
+        with contained:
+            done = run_operation(found, known, parameters)
+    else:
+        if data is None or record is not None:
+            raise UsageError(f"{about.name} reads a table and no record of a run; give --data alone")
+        if output is not None and found.stage in ("pre-processing", "in-processing", "post-processing"):
+            check_table_name(output)
+        frame = _table(data, roles)
+        with contained:
+            done = run_technique(
+                found,
+                frame,
+                roles=roles,
+                features=features,
+                parameters=parameters,
+                predictions=predictions,
+                scores=scores,
+                graph=graph,
+                learner=learner,
+                seed=seed,
+            )
+    if output is not None:
+        _write(done, about.name, output)
     return done
+
+
+def _table(data: str | Path | pd.DataFrame, roles: Mapping[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    from fairmend.core.data.table_reading import exact_columns, read_table
+
+    return data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
+
+
+def _write(done: TechniqueResult, name: str, output: str | Path) -> None:
+    """Write what a technique made: a table, a document, a graph, or its figures."""
+    from fairmend.core.data.files import write_table, write_text
+    from fairmend.core.errors import UsageError
+    from fairmend.core.text.escaping import json_text
+
+    if done.table is not None:
+        write_table(output, done.table)
+    elif len(done.documents) == 1:
+        write_text(output, *done.documents.values())
+    elif done.documents:
+        folder = Path(output)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in done.documents.items():
+            write_text(folder / Path(file).name, text)
+    elif Path(output).suffix in {".dot", ".gv"}:
+        if done.graph is None:
+            raise UsageError(f"{name} makes no causal graph for {output}; name a .json file")
+        write_text(output, done.graph.to_dot())
+    else:
+        write_text(output, json_text(done.to_json()) + "\n")
 
 
 def check_techniques(

@@ -9,7 +9,7 @@ import click
 
 from fairmend import api
 from fairmend.cli.options import learner_option, names_of, role_options, roles_of, seed_option, spares_inputs
-from fairmend.cli.output import as_json, err, lines, out, print_json, print_line, styled
+from fairmend.cli.output import as_json, err, lines, out, print_data, print_json, print_line, styled
 from fairmend.core.errors import UsageError
 from fairmend.core.text.words import plural
 from fairmend.core.vocabulary import STAGES, TASKS, Task
@@ -106,7 +106,12 @@ def _text(value: Any) -> str:
 
 @technique.command("run")
 @click.argument("name", metavar="ID")
-@click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
+@click.option("--data", metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
+@click.option(
+    "--record",
+    metavar="FILE|RUN",
+    help="For operations: the record of a run, as a JSON file or the id of a stored run.",
+)
 @role_options
 @click.option("--features", callback=names_of, metavar="A,B", help="Features to transform; default: all.")
 @click.option(
@@ -130,13 +135,13 @@ def _text(value: Any) -> str:
 @as_json
 @spares_inputs("output")
 def run_(
-    name: str, data: str, words: tuple[str, ...], output: str | None, as_json: bool, **options: Any
+    name: str, data: str | None, words: tuple[str, ...], output: str | None, as_json: bool, **options: Any
 ) -> None:
     """Run a single technique; ID is its number or slug.
 
     Pre-processing writes the transformed table. In- and post-processing train on a seeded split and
     write the score and decision of each held-out row. Evaluation and causal analysis print their
-    results.
+    results. Operations write documents from the record of a run.
     """
     roles = roles_of(options)
     done = api.run_technique(name, data, parameters=parameters_of(words), output=output, **options, **roles)
@@ -147,9 +152,15 @@ def run_(
     if as_json:
         print_json(done.to_json())
         return
+    if done.documents and output is None:
+        for text in done.documents.values():
+            print_data(text)
+        return
 
     console = out()
     console.print(done.text)
+    if done.documents:
+        return
     if done.before is not None and done.after is not None and done.tests is not None:
         from fairmend.reports import verdict_table
 

@@ -68,6 +68,8 @@ class TechniqueResult(Displayed):
         The same where the outcome is not binary.
     changes : mapping
         By how much each of these figures changed.
+    documents : mapping of str to str
+        Contents of the files that an operation made, by name.
     """
 
     technique_id: int | str
@@ -82,6 +84,7 @@ class TechniqueResult(Displayed):
     task_before: TaskMeasurement | None = None
     task_after: TaskMeasurement | None = None
     changes: Mapping[str, Estimate] = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
 
     def facts(self) -> dict[str, object]:
         """Return the technique and what it did."""
@@ -107,7 +110,7 @@ class TechniqueResult(Displayed):
         return super().to_frame() if self.table is None else self.table
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record for JSON, without the table."""
+        """Return the record for JSON, without table and documents."""
         compared = {}
         if self.before is not None and self.after is not None and self.tests is not None:
             compared = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
+from importlib import resources
 
 import pandas as pd
 import pytest
@@ -72,6 +73,8 @@ def tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     bank(600).to_csv(folder / "loans.csv", index=False)
     pd.DataFrame(MODELS).to_csv(folder / "models.csv", index=False)
+    sample = resources.files("fairmend.testing").joinpath("sample_record.json")
+    (folder / "run.json").write_text(sample.read_text(encoding="utf-8"), encoding="utf-8")
     return folder
 
 
@@ -81,7 +84,8 @@ def test_the_command_of_a_page_runs(pages, slug, tables, monkeypatch, cli):
     (block,) = re.findall(r"```sh\n(.*?)```", pages[f"{slug}.md"], re.DOTALL)
     words = shlex.split(block.replace("\\\n", ""))
     assert words[0] == "fairmend"
-    quick = [] if CARDS[slug].load().reads("candidates") else ["--learner", "logistic_regression"]
+    linear = "logistic" if "binary" in CARDS[slug].metadata.tasks else "linear"
+    quick = [] if CARDS[slug].load().reads("candidates") else ["--learner", f"{linear}_regression"]
     done = cli(*words[1:], *quick)
     assert done.code == 0, done.err
     assert done.out

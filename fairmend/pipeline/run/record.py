@@ -293,6 +293,7 @@ class RunRecord(Displayed):
             "status": self.status,
             "reason": self.reason,
             "notion": self.spec.notion,
+            "learner": self.spec.learner,
             "policy": self.policy.to_json(),
             "data": self.data,
             "seed": self.spec.seed,

@@ -1,8 +1,9 @@
 """Techniques that document and watch a model."""
 
 from fairmend.base import hookimpl
+from fairmend.plugins.operations._model_card import ModelCard
 
-__all__: list[str] = []
+__all__ = ["ModelCard"]
 
 
 @hookimpl

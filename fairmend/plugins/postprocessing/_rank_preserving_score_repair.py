@@ -69,7 +69,9 @@ class RankPreservingScoreRepair(Postprocessor):
 
     Examples
     --------
-    >>> repair = RankPreservingScoreRepair(alpha=0.25).fit([1, 2, 3, 4, 5, 3, 4, 5, 6, 7], sensitive_features=[*"aaaaabbbbb"])
+    >>> from fairmend.plugins.postprocessing import RankPreservingScoreRepair
+    >>> predicted, group = [1, 2, 3, 4, 5, 3, 4, 5, 6, 7], ["a"] * 5 + ["b"] * 5
+    >>> repair = RankPreservingScoreRepair(alpha=0.25).fit(predicted, sensitive_features=group)
     >>> repair.adjust([1.0, 3.0], sensitive_features=["a", "b"]).tolist()
     [1.5, 2.5]
     """
