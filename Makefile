@@ -7,7 +7,7 @@ TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 # Two test processes share the cores, so each computes on one.
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1
 
-.PHONY: demo test bench lint pages readme clean
+.PHONY: demo test bench lint pages readme schemas clean
 
 demo: $(VENV)/.base
 	$(BIN)/fairmend demo
@@ -26,6 +26,9 @@ bench: $(VENV)/.test
 
 pages: $(VENV)/.base
 	$(BIN)/python docs/pages.py
+
+schemas: $(VENV)/.base
+	$(BIN)/python -c "from fairmend.api.documents import write_schemas; print(*write_schemas('docs/schemas'), sep='\n')"
 
 readme: $(VENV)/.base
 	$(BIN)/python docs/session.py

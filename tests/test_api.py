@@ -6,15 +6,19 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+import jsonschema
 import pandas as pd
 import pytest
 
 import fairmend
 from fairmend import api
+from fairmend.api.documents import write_schemas
 from fairmend.core.errors import UnknownNameError
 from fairmend.pipeline.compose.explanation import explain
 
+SCHEMAS = Path(__file__).resolve().parents[1] / "docs" / "schemas"
 ROLES = {"outcome": "hired", "favorable": "yes", "protected": ["sex"], "mediators": ["score"]}
 
 
@@ -135,7 +139,8 @@ def test_where_nothing_can_be_composed_that_is_the_explanation(recommended):
     )
     found = explain(last.results[0].slug, last, registry=api.registry())
     assert found.outcome == "ranked"
-    assert "no technique is left" in found.reasons[0]
+    assert "no technique that targets demographic_parity satisfies the constraints" in found.reasons[0]
+    assert found.reasons[0].endswith("constraints.")
 
 
 def test_explain_on_the_command_line(audited, cli, tmp_path):
@@ -158,7 +163,7 @@ def test_explain_on_the_command_line(audited, cli, tmp_path):
 @pytest.fixture(scope="module")
 def results(audited, recommended, composed, jobs_csv, folder):
     """One of each kind of result, by its class."""
-    run = api.run(folder / "light.yaml", jobs_csv, assume_approved=True)
+    run = api.run(folder / "light.yaml", jobs_csv, assume_approved=True, cv="1x2")
     swept = api.sweep(
         jobs_csv,
         findings=audited,
@@ -231,3 +236,57 @@ def test_what_a_result_shows_is_escaped(audited):
     assert "&lt;script&gt;" in html
     assert "\x1b" not in html + repr(shown)
     assert len(repr(shown).splitlines()) == 5
+
+
+# -- what other programs read ---------------------------------------------------------------------
+
+DOCUMENTED = {
+    "audit": "Audit",
+    "explanation": "Explanation",
+    "pipeline": "PipelineSpec",
+    "query": "Answer",
+    "recommendation": "Recommendation",
+    "run": "RunRecord",
+    "sweep": "Sweep",
+}
+
+
+@pytest.fixture(scope="module")
+def validators():
+    """A validator for each published schema."""
+    made = {name: json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8")) for name in DOCUMENTED}
+    for schema in made.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    return {name: jsonschema.Draft202012Validator(schema) for name, schema in made.items()}
+
+
+def test_the_published_schemas_are_those_of_the_records(tmp_path):
+    written = {path.name: path.read_text(encoding="utf-8") for path in write_schemas(tmp_path)}
+    published = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.glob("*.json")}
+    assert set(published) == {f"{name}.json" for name in DOCUMENTED} == set(written)
+    stale = [name for name in written if written[name] != published[name]]
+    assert not stale, f"{', '.join(stale)}: run make schemas"
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_real_document_is_valid(name, results, validators):
+    document = json.loads(json.dumps(results[DOCUMENTED[name]].to_json()))
+    assert not [f"{e.json_path}: {e.message}" for e in validators[name].iter_errors(document)]
+    version = "fairmend" if name == "pipeline" else "schema_version"
+    assert document[version] == 1
+    for wrong in ({**document, "unheard_of": 1}, {**document, version: 2}):
+        assert not validators[name].is_valid(wrong)
+
+
+def test_a_run_that_waits_is_a_valid_document(folder, jobs_csv, validators):
+    run = api.run(folder / "light.yaml", jobs_csv)
+    assert run.status == "waiting"
+    assert validators["run"].is_valid(json.loads(json.dumps(run.to_json())))
+
+
+def test_a_run_says_the_steps_of_its_final_rule(results):
+    run = results["RunRecord"]
+    steps = next(v.steps for v in run.variants if v.name == run.selected)
+    assert run.facts()["steps"] == (" -> ".join(steps) or "none")
+    fewer = replace(run, selected="plain model")
+    assert fewer.facts()["steps"] == "none"

@@ -75,9 +75,9 @@ def compose(
     else:
         steps += [step for slot in SLOTS for step in composer.staged(ranked, slot)]
     if sweep is None and not any(s.stage in ACTING for s in steps):
+        limits = ", ".join(f"{k}={v}" for k, v in allowed.model_dump(exclude_none=True).items())
         raise UsageError(
-            f"no technique that targets {notion} satisfies the constraints; relax one of "
-            + ", ".join(f"{k}={v}" for k, v in allowed.model_dump(exclude_none=True).items())
+            f"no technique that targets {notion} satisfies the constraints{f'; relax one of {limits}' if limits else ''}"
         )
     evaluations = tuple(composer.chooser.choice(m) for m in composer.planned(policy.plan.evaluation))
     return PipelineSpec(

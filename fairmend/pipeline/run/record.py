@@ -267,9 +267,14 @@ class RunRecord(Displayed):
         return {
             "status": f"{self.status} ({self.run_id})",
             "reason": self.reason,
-            "steps run": ", ".join(dict.fromkeys(s.slug for s in self.steps if s.status == "ran")) or "none",
+            "steps": " -> ".join(self._deployed_steps()) or "none",
             **{n.replace("_", " "): f"{before[n]:.3f} -> {after[n]:.3f}" for n in name},
         }
+
+    def _deployed_steps(self) -> tuple[str, ...]:
+        """Return the slugs of the steps of the final rule, which may have fewer than were run."""
+        ran = tuple(dict.fromkeys(step.slug for step in self.steps if step.status == "ran"))
+        return next((variant.steps for variant in self.variants if variant.name == self.selected), ran)
 
     def records(self) -> list[dict[str, Any]]:
         """Return the figures of baseline and final rule on the test data, with intervals, over all and by group."""
