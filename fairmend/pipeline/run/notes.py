@@ -13,7 +13,7 @@ from fairmend.core.models.external_model import FittedModel, PrecomputedScores
 from fairmend.pipeline.run.state_machine import StateMachine
 from fairmend.pipeline.spec import PipelineSpec
 
-LIBRARIES = ("fairmend", "numpy", "pandas", "scikit-learn", "scipy", "fairlearn")
+LIBRARIES = ("fairmend", "numpy", "pandas", "scikit-learn", "scipy", "torch")
 
 
 def _of_baseline(spec: PipelineSpec, machine: StateMachine) -> list[str]:
