@@ -44,7 +44,8 @@ def recommend(
     A technique scores by the gravest finding it addresses, by the share of all findings it addresses
     (weighed by severity), and by whether it works towards the notion. Equals are ordered by how near
     their texts are to those findings, from the stored vectors: no model is loaded once the index is
-    on disk. Too few rows, too many groups and several attributes exclude like constraints.
+    on disk. Too few rows, too many groups, several attributes and another task
+    exclude like constraints.
 
     Parameters
     ----------
@@ -116,6 +117,7 @@ def reason_against(card: TechniqueMetadata, constraints: Constraints, audit: Aud
         update={
             "rows": constraints.rows or max(audit.rows, 1),
             "groups": constraints.groups or max(len(audit.groups), 2),
+            "task": constraints.task or audit.roles.task,
         }
     )
     reason = limits.reason(card)

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairmend.auditing.predictions import audited_predictions
+from fairmend.auditing.tasks.predictions import TaskPredictions, task_predictions
 from fairmend.core.case import Case, Effect
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.causal.graph_io import read_graph, standard_graph
@@ -204,6 +205,8 @@ def run_technique(
         known_graph = _graph(graph, data) if graph is not None or ready.metadata.needs_graph else None
         return _analyzed(ready, ready.analyze(data, known_graph))
     if ready.stage == "evaluation":
+        if data.task != "binary":
+            return _evaluated(ready, data, task_predictions(data, given, probabilities, None, learner, seed))
         subject = audited_predictions(data, given, probabilities, None, learner, seed)
         found = ready.evaluate(
             data.y,
@@ -227,6 +230,18 @@ def run_technique(
     if probabilities is not None:
         return _adjust(ready, data, np.asarray(probabilities, dtype=float), seed)
     return _train(ready, data, learner, seed, graph)
+
+
+def _evaluated(technique: Any, data: Dataset, subject: TaskPredictions) -> TechniqueResult:
+    known = {
+        "sensitive_features": data.sensitive,
+        "sample_weight": data.weights,
+        "X": data.X,
+        "query": data.query,
+    }
+    scores = subject.values if subject.scores is None else subject.scores
+    found = technique.evaluate(data.y, subject.values, scores, **known)
+    return _told(technique, {**found, "subject": subject.name})
 
 
 def _serves(technique: Any, data: Dataset) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, softmax
 from scipy.special import logit as _logit
 
 from fairmend.core.errors import NotFeasibleError
@@ -43,8 +43,13 @@ def platt_targets(y: NDArray[np.int64], weights: Floats) -> Floats:
 
 
 def log_loss(p: Floats, y: NDArray[np.int64], weights: Floats) -> float:
-    """Return the weighted mean of -ln p for the label 1 and -ln(1 - p) for the label 0."""
+    """Return the weighted mean of -ln p for the label 1 and -ln(1 - p) for the label 0.
+
+    With probabilities of several classes, shape (n, k), that of -ln of the label's own.
+    """
     p = inside(p)
+    if p.ndim == 2:
+        return float(-np.average(np.log(p[np.arange(len(y)), y]), weights=weights))
     return float(-np.average(np.where(y == 1, np.log(p), np.log1p(-p)), weights=weights))
 
 
@@ -193,12 +198,15 @@ def best_temperature(
 ) -> tuple[float, bool]:
     """Return T within the bounds that minimizes the log-loss of sigma(z / T), and whether a bound holds it.
 
-    The loss is convex in 1 / T, so its derivative sum w (p - y) z has at most one root.
+    With logits of several classes, shape (n, k), and their codes y it is that of softmax(z / T). The loss is
+    convex in 1 / T, so its derivative, sum w (p - y) z, has at most one root.
     """
     w = weights / weights.sum()
 
     def slope(inverse: float) -> float:
-        return float((w * (expit(inverse * z) - y)) @ z)
+        if z.ndim == 1:
+            return float((w * (expit(inverse * z) - y)) @ z)
+        return float(w @ ((softmax(inverse * z, axis=1) * z).sum(axis=1) - z[np.arange(len(y)), y]))
 
     low, high = 1 / bounds[1], 1 / bounds[0]
     if slope(low) >= 0:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
@@ -15,14 +15,20 @@ from fairmend.base import (
     Postprocessor,
     TechniqueMetadata,
     best_temperature,
+    inside,
     logit,
     loss_change,
 )
 from fairmend.core.types import Floats
 
 
+def logits(scores: Floats) -> Floats:
+    """Return the logit of each score; of several classes ln p, which is a logit of each for the softmax."""
+    return logit(scores) if scores.ndim == 1 else np.log(inside(scores))
+
+
 class TemperatureScaling(Postprocessor):
-    """Soften or sharpen all scores by one number, p = sigma(z / T) with the logit z.
+    """Soften or sharpen all scores by one number, p = sigma(z / T) with the logits z.
 
     Parameters
     ----------
@@ -44,7 +50,7 @@ class TemperatureScaling(Postprocessor):
     References
     ----------
     C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger (2017), "On calibration of modern neural networks",
-    ICML, section 4.2 (equation 9), for two classes.
+    ICML, section 4.2 (equation 9): sigma is the softmax of several classes, and of two the logistic function.
 
     Examples
     --------
@@ -68,6 +74,7 @@ class TemperatureScaling(Postprocessor):
         summary="Divides the logit of every score by one number, so that overconfident probabilities become honest and no decision changes.",
         citation="guo2017calibration",
         targets=("calibration",),
+        tasks=("binary", "multiclass"),
         keeps_rank_order=True,
         minimum_rows=100,
         duration_weeks=(1, 1),
@@ -95,7 +102,7 @@ class TemperatureScaling(Postprocessor):
             raise ParameterError(
                 f"lowest must be below highest, got {self.lowest:g} and {self.highest:g}; give a range of temperatures"
             )
-        z = logit(scores)
+        z = logits(scores)
         self.temperature_, at_bound = best_temperature(z, y, sample_weight, (self.lowest, self.highest))
         self.diagnostics_ = {
             "temperature": self.temperature_,
@@ -104,4 +111,5 @@ class TemperatureScaling(Postprocessor):
         }
 
     def _adjust(self, scores: Floats) -> Floats:
-        return expit(logit(scores) / self.temperature_)
+        scaled = logits(scores) / self.temperature_
+        return expit(scaled) if scaled.ndim == 1 else softmax(scaled, axis=1)
