@@ -114,12 +114,16 @@ def task_comparison_table(
     from rich.table import Table
 
     rows = int(after.rows.sum())
+    small = [group for group in after.groups if not after.figure(next(iter(after.statistics)), group).enough]
     table = Table(
         title=f"Before against after on {rows:,} test rows, with 95% intervals",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
+    if small:
+        table.caption = f"Gaps pass over groups with too few rows: {', '.join(small)}"
+        table.caption_justify = "left"
     table.add_column("", overflow="fold")
     for title in ("before", "after", "change", "rows"):
         table.add_column(title, justify="right", no_wrap=True)

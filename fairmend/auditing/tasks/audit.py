@@ -47,7 +47,7 @@ def audit_task(
         measured[name] = measure_task(
             data, subject.values, part, subject.scores, n_boot, int(rules.minimum_support.value), seed
         )
-        found += _of_groups(name, data, subject, part, measured[name], rules, seed)
+        found += _of_groups(name, data, subject, part, measured[name], rules)
         found.append(representation(name, part.labels, part.counts(), rules))
     progress("looking for proxies")
     found += _proxies(data, rules, seed)
@@ -106,10 +106,9 @@ def _of_groups(
     groups: Groups,
     measured: TaskMeasurement,
     rules: Thresholds,
-    seed: int,
 ) -> list[CandidateFinding | Finding]:
     if data.task == "regression":
-        return regression_findings(name, data, subject, groups, measured, rules, seed)
+        return regression_findings(name, data, subject, groups, measured, rules)
     if data.task == "ranking":
         return ranking_findings(name, data, subject, groups, measured, rules)
     return multiclass_findings(name, data, subject, groups, measured, rules)

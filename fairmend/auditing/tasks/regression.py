@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from fairmend.auditing.candidate_findings import CandidateFinding, Reading, lacking
@@ -12,7 +13,7 @@ from fairmend.auditing.tasks.predictions import TaskPredictions
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.findings import Finding
-from fairmend.core.metrics import Estimate, TaskMeasurement, measure_regression
+from fairmend.core.metrics import Estimate, TaskMeasurement
 from fairmend.core.types import Floats
 
 MEAN, ERROR, DISTRIBUTION = "mean-prediction-gap", "error-gap", "distribution-gap"
@@ -25,7 +26,6 @@ def regression_findings(
     groups: Groups,
     measured: TaskMeasurement,
     rules: Thresholds,
-    seed: int,
 ) -> list[CandidateFinding | Finding]:
     """Compare the groups that have enough rows, and name those that have not.
 
@@ -42,38 +42,20 @@ def regression_findings(
         out += [lacking(kind, attribute, few, fewest, "rows", "mean_prediction") for kind in kinds]
     if len(large) < 2:
         return out
-    keep = np.isin(groups.codes, large)
-    part = measured
-    if few:
-        rows = np.flatnonzero(keep)
-        part = measure_regression(
-            data.y[rows],
-            subject.values[rows],
-            sensitive_features=_labels(groups)[rows],
-            sample_weight=None if data.weights is None else data.weights[rows],
-            cluster=None if data.units is None else data.units[rows],
-            n_boot=len(measured.statistics["mean_prediction"].drawn),
-            min_support=int(rules.minimum_support.value),
-            seed=seed,
-        )
     samples = {str(groups.labels[g]): subject.values[groups.codes == g] for g in large}
-    out.append(_mean(attribute, data, subject, part, samples))
+    out.append(_mean(attribute, data, subject, measured, samples))
     if not subject.is_label:
         errors = {str(groups.labels[g]): (subject.values - data.y)[groups.codes == g] for g in large}
-        out.append(_error(attribute, data, part, errors))
-    out.append(_distribution(attribute, part, samples))
+        out.append(_error(attribute, data, measured, errors))
+    out.append(_distribution(attribute, measured, samples))
     return out
-
-
-def _labels(groups: Groups) -> NDArray[np.object_]:
-    return np.asarray(groups.labels, dtype=object)[groups.codes]
 
 
 def _mean(
     attribute: str, data: Dataset, subject: TaskPredictions, part: TaskMeasurement, samples: dict[str, Floats]
 ) -> CandidateFinding:
     gap = part.figure("mean_prediction_difference")
-    low, high = _ends(part, "mean_prediction")
+    low, high = _ends(part, "mean_prediction", samples)
     worst, best = (low, high) if data.roles.favorable != "low" else (high, low)
     what = "Recorded outcomes" if subject.is_label else "Predictions"
     one, other = (part.figure("mean_prediction", group).value for group in (worst, best))
@@ -93,9 +75,9 @@ def _error(
     attribute: str, data: Dataset, part: TaskMeasurement, errors: dict[str, Floats]
 ) -> CandidateFinding:
     size, lean = part.figure("mean_absolute_error_ratio"), part.figure("mean_error_difference")
-    worst, best = _ends(part, "mean_absolute_error")[::-1]
+    worst, best = _ends(part, "mean_absolute_error", errors)[::-1]
     one, other = (part.figure("mean_absolute_error", group).value for group in (worst, best))
-    under, over = _ends(part, "mean_error")
+    under, over = _ends(part, "mean_error", errors)
     low, high = (part.figure("mean_error", group).value for group in (under, over))
     samples = list(errors.values())
     p_values = [_equal_means([np.abs(e) for e in samples]), _equal_means(samples)]
@@ -120,8 +102,7 @@ def _error(
 def _distribution(attribute: str, part: TaskMeasurement, samples: dict[str, Floats]) -> CandidateFinding:
     plain = part.figure("ks_distance")
     value = float(np.nanmean(part.statistics["ks_distance"].drawn[:, -1]))
-    away = part.by_group("ks_distance")
-    worst = max(away, key=lambda group: away[group].value)
+    _, worst = _ends(part, "ks_distance", samples)
     others = {name: sample for name, sample in samples.items() if name != worst}
     tests = {name: stats.ks_2samp(samples[worst], sample) for name, sample in others.items()}
     farthest = max(tests, key=lambda name: float(tests[name].statistic))
@@ -140,10 +121,10 @@ def _distribution(attribute: str, part: TaskMeasurement, samples: dict[str, Floa
     )
 
 
-def _ends(part: TaskMeasurement, name: str) -> tuple[str, str]:
-    """Return the groups with the lowest and the highest figure."""
-    values = part.statistics[name].values[:-1]
-    return part.groups[int(np.nanargmin(values))], part.groups[int(np.nanargmax(values))]
+def _ends(part: TaskMeasurement, name: str, among: Collection[str]) -> tuple[str, str]:
+    """Return which of these groups have the lowest and the highest figure."""
+    values = {group: part.figure(name, group).value for group in among}
+    return min(values, key=values.__getitem__), max(values, key=values.__getitem__)
 
 
 def _in_deviations(name: str, gap: Estimate, data: Dataset) -> Reading:

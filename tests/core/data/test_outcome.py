@@ -145,9 +145,9 @@ def test_a_query_stays_in_one_part_of_a_split():
     data = read(repeated(0, 1, 2), query="q")
     parts = data.split({"a": 0.5, "b": 0.5}, seed=1)
     assert not set(parts["a"].query) & set(parts["b"].query)
+    table = frame(y=repeated(0, 1, 2))
+    table["q"] = table["q"].astype(float).where(table.index > 0)
     with pytest.raises(FairmendError, match="query 'q' is missing in 1 rows"):
-        table = frame(y=repeated(0, 1, 2))
-        table["q"] = table["q"].astype(float).where(table.index > 0)
         Dataset.from_frame(table, Roles(outcome="y", protected=("sex",), query="q"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from fairmend.core.errors import UsageError, unknown
 from fairmend.core.metrics.estimate import Estimate, GroupStatistic
 from fairmend.core.metrics.inference import bootstrap
-from fairmend.core.metrics.rates import BETWEEN, split_form
+from fairmend.core.metrics.rates import BETWEEN, Form, split_form
 from fairmend.core.metrics.tables import input_validation
 from fairmend.core.types import Floats, Ints
 from fairmend.core.vocabulary import Task
@@ -41,6 +41,8 @@ class TaskMeasurement:
     def figure(self, name: str, group: str | None = None, *, reference: str = BETWEEN) -> Estimate:
         """Return one figure.
 
+        A comparison passes over the groups with too few rows, and names them, unless fewer than two are left.
+
         Parameters
         ----------
         name : str
@@ -67,7 +69,7 @@ class TaskMeasurement:
             return statistic.single(None if group is None else self.groups.index(group))
         if group is not None:
             raise UsageError(f"{name} compares groups; ask for {stem} of one group")
-        return statistic.compared(form, reference)
+        return compared(statistic, form, reference)
 
     def by_group(self, name: str) -> dict[str, Estimate]:
         """Return the figure of each group."""
@@ -78,7 +80,7 @@ class TaskMeasurement:
         return {
             name: {
                 **statistic.single(None).to_json(),
-                "difference": statistic.compared("difference").to_json(),
+                "difference": compared(statistic, "difference").to_json(),
                 "by_group": {group: figure.to_json() for group, figure in self.by_group(name).items()},
             }
             for name, statistic in self.statistics.items()
@@ -109,18 +111,39 @@ def task_changes(before: TaskMeasurement, after: TaskMeasurement) -> dict[str, E
     return dict(sorted(out.items()))
 
 
+def compared(statistic: GroupStatistic, form: Form, reference: str = BETWEEN) -> Estimate:
+    """Return the comparison over the groups that have enough rows; those that have not are named as lacking."""
+    found = _large(statistic).compared(form, reference)
+    lacking = tuple(
+        g for g, n in zip(statistic.groups, statistic.rows, strict=True) if n < statistic.min_support
+    )
+    return replace(found, lacking=lacking)
+
+
+def _large(statistic: GroupStatistic) -> GroupStatistic:
+    """Return the statistic of the groups that have enough rows, of all where fewer than two have."""
+    large = np.flatnonzero(statistic.rows >= statistic.min_support)
+    if len(large) in (0, 1, len(statistic.groups)):
+        return statistic
+    columns = np.append(large, len(statistic.groups))
+    return replace(
+        statistic,
+        groups=tuple(statistic.groups[g] for g in large),
+        values=statistic.values[columns],
+        drawn=statistic.drawn[:, columns],
+        rows=statistic.rows[large],
+    )
+
+
 def _gap_change(old: GroupStatistic, new: GroupStatistic) -> Estimate:
-    """Return the change of the range over groups that all replicates of both know."""
-    (before_value, before), (value, drawn) = (_gaps(statistic) for statistic in (old, new))
-    moved = float(value - before_value)
-    interval = None if np.isnan(moved) else bootstrap.percentile_interval(drawn - before, new.level)
-    lacking = tuple(g for g, n in zip(new.groups, new.rows, strict=True) if n < new.min_support)
-    return Estimate(moved, interval, int(new.rows.sum()), not lacking, lacking)
-
-
-def _gaps(statistic: GroupStatistic) -> tuple[Floats, Floats]:
-    values, drawn = statistic.values[:-1], statistic.drawn[:, :-1]
-    return _range(values), _range(drawn)
+    """Return the change of the range over the groups that have enough rows."""
+    before, after = _large(old), _large(new)
+    moved = float(_range(after.values[:-1]) - _range(before.values[:-1]))
+    drawn = _range(after.drawn[:, :-1]) - _range(before.drawn[:, :-1])
+    interval = None if np.isnan(moved) else bootstrap.percentile_interval(drawn, new.level)
+    return replace(
+        compared(new, "difference"), value=moved, interval=interval, worst_group=None, best_group=None
+    )
 
 
 def _range(values: Floats) -> Floats:
