@@ -368,6 +368,9 @@ def _binary(table: Dataset) -> Dataset:
     """
     if table.task == "binary":
         return table
+    import numpy as np
+
+    example = f"=={table.classes[0]}" if table.classes else f">={float(np.median(table.y)):g}"
     found = [f"{one['technique_id']} ({one['slug']})" for one in list_techniques(task=table.task)]
     alone = (
         f"run alone (fairmend technique run): {', '.join(found[:6])}"
@@ -376,7 +379,7 @@ def _binary(table: Dataset) -> Dataset:
     )
     raise UsageError(
         f"pipelines, with their gates and policies, serve binary outcomes so far, and {table.roles.outcome!r} was read as "
-        f"{table.task}; {alone}; or make it binary (--favorable '>=10' or '==a,b')"
+        f"{table.task}; {alone}; or make it binary, as by --favorable '{example}'"
     )
 
 

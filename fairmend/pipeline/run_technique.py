@@ -191,7 +191,7 @@ def run_technique(
     if ready.reads("candidates"):
         return _told(ready, ready.evaluate(candidates=frame))
     [given, probabilities], taken = given_columns(frame, predictions, scores)
-    asked = {**roles, "ignored": (*roles.get("ignored", ()), *taken)}
+    asked = {**roles, "ignored": tuple(dict.fromkeys((*roles.get("ignored", ()), *taken)))}
     if ready.stage == "pre-processing" and hasattr(ready, "_transform") and "outcome" not in asked:
         return _transform_unlabeled(ready, frame, asked, features)
     for role in ("outcome", "protected"):

@@ -25,7 +25,7 @@ OVERALL: Mapping[Task, Mapping[str, str]] = {
     "ranking": {
         "ndcg": "Gain (NDCG)",
         "ndkl": "Divergence (NDKL)",
-        "exposure_ratio": "Exposure ratio",
+        "exposure_difference": "Gap of exposure",
         "top_share_ratio_difference": "Gap of shares at the top",
     },
     "multiclass": {
@@ -50,6 +50,9 @@ BY_GROUP: Mapping[Task, Mapping[str, str]] = {
 }
 """Figures shown for each group; of several classes also the selection rate and the recall of each."""
 
+MOST_COLUMNS = 5
+"""Figures that stand side by side; more of them have a line each."""
+
 
 def group_titles(task: Task, names: list[str]) -> dict[str, str]:
     """Return the figures to show by group, with their titles."""
@@ -60,7 +63,7 @@ def group_titles(task: Task, names: list[str]) -> dict[str, str]:
 
 
 def task_audit_table(figures: Mapping[str, Any], task: Task, attribute: str) -> Table:
-    """Return what an audit measured of the groups of one attribute: a row per figure, a column per group.
+    """Return what an audit measured of the groups of one attribute: a row per group, or a line per figure.
 
     Parameters
     ----------
@@ -75,12 +78,23 @@ def task_audit_table(figures: Mapping[str, Any], task: Task, attribute: str) -> 
     from rich.table import Table
 
     groups = list(next(iter(figures.values()))["by_group"])
+    titles = group_titles(task, list(figures))
     table = Table(title=f"Figures by {attribute}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("group", "rows", *group_titles(task, list(figures)).values()):
+    if len(titles) > MOST_COLUMNS:
+        for title in ("figure", "group", "value", "rows"):
+            table.add_column(
+                title, justify="left" if title in ("figure", "group") else "right", overflow="fold"
+            )
+        for name, title in titles.items():
+            for group in groups:
+                found = figures[name]["by_group"][group]
+                table.add_row(title, group, _cell(found), f"{found['support']:,}")
+        return table
+    for title in ("group", "rows", *titles.values()):
         table.add_column(title, justify="left" if title == "group" else "right", overflow="fold")
     for group in groups:
-        found = [figures[name]["by_group"][group] for name in group_titles(task, list(figures))]
-        table.add_row(group, f"{found[0]['support']:,}", *(_cell(figure) for figure in found))
+        row = [figures[name]["by_group"][group] for name in titles]
+        table.add_row(group, f"{row[0]['support']:,}", *map(_cell, row))
     return table
 
 
