@@ -14,16 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairmend.core.algorithms.least_squares import Coefficient, LinearSystem
+from fairmend.core.causal.e_values import RiskRatio, e_value, e_value_of_interval, risk_ratio
 from fairmend.core.causal.graph import CausalGraph
-from fairmend.core.causal.sensitivity import (
-    RiskRatio,
-    benchmark_bounds,
-    e_value,
-    e_value_of_interval,
-    partial_r2,
-    risk_ratio,
-    robustness_value,
-)
+from fairmend.core.causal.sensitivity import benchmark_bounds, partial_r2, robustness_value
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.errors import InsufficientDataError, unknown

@@ -1,4 +1,4 @@
-"""Sensitivity, E-values and mediation against the papers' numbers, peers and simulation."""
+"""Sensitivity against the papers' numbers, peers and simulation."""
 
 from __future__ import annotations
 
@@ -12,24 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import sensemakr
-import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from scipy import stats
-from statsmodels.stats.mediation import Mediation as PeerMediation
 
 from fairmend.core.algorithms.least_squares import LinearSystem
 from fairmend.core.causal.sensitivity import (
     adjusted_estimate,
     adjusted_std_error,
-    approximate_risk_ratio,
     benchmark_bounds,
     benchmark_strength,
-    e_value,
-    e_value_of_interval,
-    linear_mediation,
     omitted_variable_bias,
     partial_r2,
-    risk_ratio,
     robustness_value,
 )
 from fairmend.core.errors import InsufficientDataError, NotFeasibleError, ParameterError
@@ -197,109 +190,6 @@ def test_a_treatment_that_its_groups_determine_is_refused() -> None:
         benchmark_bounds(system, "y", "d", [])
 
 
-# -- E-values ----------------------------------------------------------------------------------
-
-
-def test_e_value_of_the_papers_example() -> None:
-    assert e_value(3.9) == pytest.approx(7.26, abs=0.005)
-    assert e_value_of_interval(1.8, 8.7) == pytest.approx(3.0, abs=0.005)
-
-
-def test_e_value_laws() -> None:
-    ratios = np.geomspace(1, 50, 200)
-    values = e_value(ratios)
-    assert values[0] == 1
-    assert (np.diff(values) > 0).all()
-    np.testing.assert_allclose(e_value(1 / ratios), values)
-    # the bound it solves: a confounder with E both ways can shift a null by E^2 / (2 E - 1)
-    np.testing.assert_allclose(values**2 / (2 * values - 1), ratios)
-    np.testing.assert_array_equal(e_value_of_interval([0.9, 1.0, 0.2], [1.2, 3.0, 1.0]), 1.0)
-    assert e_value_of_interval(0.25, 0.5) == e_value(2.0)
-
-
-def test_risk_ratio_agrees_with_statsmodels() -> None:
-    ours = risk_ratio(670, 1000, 2550, 3000, confidence=0.9)
-    table = sm.stats.Table2x2([[670, 330], [2550, 450]])
-    assert ours.value == pytest.approx(table.riskratio)
-    assert (ours.lower, ours.upper) == pytest.approx(table.riskratio_confint(alpha=0.1))
-
-
-def test_approximate_risk_ratios() -> None:
-    assert approximate_risk_ratio(4.0, "odds ratio") == 2
-    assert approximate_risk_ratio(0.0, "standardized difference") == 1
-    assert approximate_risk_ratio(0.5, "standardized difference") == pytest.approx(1.5762, abs=1e-4)
-    assert approximate_risk_ratio(1.0, "hazard ratio") == 1
-    assert approximate_risk_ratio(2.0, "hazard ratio") * approximate_risk_ratio(
-        0.5, "hazard ratio"
-    ) == pytest.approx(1)
-
-
-# -- mediation ---------------------------------------------------------------------------------
-
-
-def linear_world(n: int, seed: int) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    c = rng.normal(1.0, 1.0, n)
-    a = (rng.random(n) < 1 / (1 + np.exp(-0.5 * c))).astype(float)
-    m = np.column_stack([1 + 0.8 * a + 0.5 * c, 2 - 0.4 * a]) + rng.normal(size=(n, 2))
-    y = 0.3 + 0.6 * a + m @ [0.5, 1.2] + a * (m @ [0.25, -0.5]) + 0.7 * c + rng.normal(size=n)
-    return {"a": a, "m": m, "y": y, "c": c}
-
-
-def test_mediation_finds_the_known_effects() -> None:
-    w = linear_world(400_000, 0)
-    found = linear_mediation(w["a"], w["m"], w["y"], w["c"])
-    # E[M_0] = (1.5, 2) at E[C] = 1, so t1 + t3 E[M_0] = .6 + .375 - 1, (t2 + t3) b1 = .6 - .28
-    assert found.direct == pytest.approx(-0.025, abs=0.02)
-    assert found.indirect == pytest.approx(0.32, abs=0.01)
-    assert found.pure_indirect == pytest.approx(0.4 - 0.48, abs=0.01)
-    assert found.total == found.direct + found.indirect
-
-
-def test_mediation_agrees_with_enumeration_in_a_discrete_world() -> None:
-    # P(m | a, c) and E[Y | a, m, c] in a table; the formula summed cell by cell (Pearl 2001)
-    rng = np.random.default_rng(3)
-    n = 200_000
-    c, a = (rng.random((2, n)) < [[0.4], [0.5]]).astype(float)
-    m = (rng.random(n) < 0.2 + 0.4 * a + 0.1 * c).astype(float)
-    y = 1 + 0.5 * a + 0.7 * m + 0.6 * a * m + 0.3 * c + rng.normal(size=n)
-    frame = pd.DataFrame({"a": a, "m": m, "c": c, "y": y})
-    mean_y = frame.groupby(["a", "m", "c"])["y"].mean()
-    share_m = frame.groupby(["a", "c"])["m"].mean()
-
-    def cross(level: float, mediator_level: float) -> float:
-        total = 0.0
-        for c_ in (0.0, 1.0):
-            p = share_m[mediator_level, c_]
-            inner = p * mean_y[level, 1.0, c_] + (1 - p) * mean_y[level, 0.0, c_]
-            total += inner * (c == c_).mean()
-        return total
-
-    found = linear_mediation(a, m, y, c)
-    assert found.direct == pytest.approx(cross(1, 0) - cross(0, 0), abs=0.01)
-    assert found.indirect == pytest.approx(cross(1, 1) - cross(1, 0), abs=0.01)
-    assert found.pure_indirect == pytest.approx(cross(0, 1) - cross(0, 0), abs=0.01)
-
-
-def test_mediation_agrees_with_statsmodels() -> None:
-    w = linear_world(500, 2)
-    frame = pd.DataFrame({"a": w["a"], "m": w["m"][:, 0], "y": w["y"], "c": w["c"]})
-    np.random.seed(0)  # noqa: NPY002  # the peer draws from the global generator
-    peer = PeerMediation(
-        sm.OLS.from_formula("y ~ a * m + c", frame), sm.OLS.from_formula("m ~ a + c", frame), "a", "m"
-    ).fit(method="parametric", n_rep=40)
-    summary = peer.summary()
-    ours = linear_mediation(frame["a"], frame["m"], frame["y"], frame["c"])
-    for row, value in {
-        "ACME (control)": ours.pure_indirect,
-        "ACME (treated)": ours.indirect,
-        "ADE (control)": ours.direct,
-        "Total effect": ours.total,
-    }.items():
-        width = summary.loc[row, "Upper CI bound"] - summary.loc[row, "Lower CI bound"]
-        assert abs(summary.loc[row, "Estimate"] - value) < 0.15 * width, row
-
-
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -318,14 +208,6 @@ def test_mediation_agrees_with_statsmodels() -> None:
         ),
         (lambda: omitted_variable_bias(1, 10, 0.5, -0.1), ParameterError, "r2yz must be"),
         (lambda: benchmark_strength(1.0, 0.1), ParameterError, "r2dx must be"),
-        (lambda: e_value(0), ParameterError, "risk_ratio must be above 0; got 0"),
-        (lambda: e_value(float("nan")), ParameterError, "got nan"),
-        (lambda: e_value_of_interval(2, 1), ParameterError, "not above upper"),
-        (lambda: risk_ratio(0, 10, 5, 10), InsufficientDataError, "events in both groups; got 0 of 10"),
-        (lambda: risk_ratio(11, 10, 5, 10), ParameterError, "at most the people"),
-        (lambda: approximate_risk_ratio(1, "log odds"), ParameterError, "got 'log odds'"),
-        (lambda: linear_mediation([1, 2], [1, 2], [1, 2]), ParameterError, "treatment must be 0 or 1"),
-        (lambda: linear_mediation([0, 1] * 9, [1] * 18, range(18)), InsufficientDataError, "4 independent"),
     ],
 )
 def test_planted_errors(call: object, error: type[Exception], message: str) -> None:
