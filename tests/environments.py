@@ -14,15 +14,16 @@ ROOT = Path(__file__).resolve().parents[1]
 class Environment:
     """A virtual environment that sees the libraries of this one, but not what is installed in it anew."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "environment") -> None:
         self.folder = folder
-        self.home = folder / "environment"
+        self.home = folder / name
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", self.home], check=True)
         self.python = self.home / "bin" / "python"
         libraries = sysconfig.get_path("purelib")
         own = self.call(self.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout
         # Its own packages come first on the path, so that the project is the one installed here.
-        Path(own.strip(), "libraries.pth").write_text(f"import site; site.addsitedir({libraries!r})\n")
+        self.packages = Path(own.strip())
+        (self.packages / "libraries.pth").write_text(f"import site; site.addsitedir({libraries!r})\n")
 
     def call(self, *arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command in the folder and hold its exit code against the one that is expected."""

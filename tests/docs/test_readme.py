@@ -60,6 +60,22 @@ def test_commands_are_there():
     assert named <= set(GROUPS)
 
 
+def test_keys_of_a_run_are_there(cli, folder):
+    record = cli("run", folder / "light.yaml", "--data", folder / "jobs.csv", "--json", "--no-save").json
+    (sentence,) = re.findall(r"^`run --json` has (.*), and versions\.", README, re.MULTILINE)
+    named = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", sentence))
+    assert len(named) > 20
+    assert set(named) | {"data", "versions"} <= set(record)
+    assert {"sha256", "weaker_than_playbook"} <= set(record["policy"])
+
+
+def test_variables_are_read_somewhere():
+    named = set(re.findall(r"`(FAIRMEND_[A-Z_]+)`", README))
+    assert len(named) > 6
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "fairmend").rglob("*.py"))
+    assert all(name in source for name in named)
+
+
 def shape(text: str) -> list[str]:
     """Return the words that do not depend on the machine: numbers and spaces are left out."""
     return re.findall(r"[A-Za-z][\w-]*", text)
