@@ -70,6 +70,18 @@ class EqualizedCoverage(Postprocessor):
     ----------
     Y. Romano, R. F. Barber, C. Sabatti and E. J. Candès (2020), "With malice toward none: Assessing
     uncertainty via equalized coverage", Harvard Data Science Review.
+
+    Examples
+    --------
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import EqualizedCoverage
+    >>> loans = bank(4_000)
+    >>> predicted, income, race = 3 * loans["education"], loans["income"] / 1000, loans["race"]
+    >>> rule = EqualizedCoverage(alpha=0.1).fit(predicted, income, sensitive_features=race)
+    >>> low, high = rule.predict_interval(predicted, sensitive_features=race).T
+    >>> held = (low <= income) & (income <= high)
+    >>> held.groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.9, 'Black': 0.9, 'Hispanic': 0.9, 'White': 0.9}
     """
 
     metadata = TechniqueMetadata(

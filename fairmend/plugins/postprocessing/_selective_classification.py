@@ -62,6 +62,20 @@ class SelectiveClassification(Postprocessor):
     ----------
     E. Jones, S. Sagawa, P. W. Koh, A. Kumar and P. Liang (2021), "Selective classification can magnify
     disparities across groups", ICLR.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import SelectiveClassification
+    >>> loans = bank(4_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> scores = LogisticRegression(C=100).fit(X, y).predict_proba(X)[:, 1]
+    >>> rule = SelectiveClassification(coverage=0.8).fit(scores, y, sensitive_features=race)
+    >>> left = pd.Series(rule.abstain(scores, sensitive_features=race))
+    >>> left.groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.2, 'Black': 0.2, 'Hispanic': 0.2, 'White': 0.2}
     """
 
     metadata = TechniqueMetadata(
