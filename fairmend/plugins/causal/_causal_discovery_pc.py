@@ -12,20 +12,18 @@ from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
     CausalAnalysis,
-    CausalGraph,
     CausalResult,
     Dataset,
     Independence,
     IndependenceTester,
     TechniqueMetadata,
-    UsageError,
     regressors,
     row_hash,
     uniform_by_row,
-    unknown,
     unshared,
 )
-from fairmend.plugins.causal._cpdag import Arrow, Knowledge, Skeleton, directed, skeleton
+from fairmend.plugins.causal._background_knowledge import Arrow, Knowledge, background_knowledge
+from fairmend.plugins.causal._cpdag import Skeleton, directed, edge_table, skeleton
 
 
 class CausalDiscoveryPC(CausalAnalysis):
@@ -167,7 +165,14 @@ class CausalDiscoveryPC(CausalAnalysis):
         left_out = unshared(data.frame, columns)
         nodes = [name for name in columns if name not in left_out]
         frame, notes = regressors(data.frame, nodes)
-        knowledge = self._knowledge(nodes, data)
+        knowledge = background_knowledge(
+            nodes,
+            required=self.required or (),
+            forbidden=self.forbidden or (),
+            tiers=self.tiers or (),
+            first=roles.protected if self.use_roles else (),
+            last=(roles.outcome,) if self.use_roles else (),
+        )
         untestable: set[Arrow] = set()
         found = self._skeleton(frame, knowledge, untestable)
         graph, contradicted = directed(nodes, found, knowledge)
@@ -212,56 +217,3 @@ class CausalDiscoveryPC(CausalAnalysis):
         for place in range(self.n_subsamples):
             drawn = uniform_by_row(hashes.to_numpy() ^ copies, seed + place) < 0.5
             yield frame[drawn].reset_index(drop=True)
-
-    def _knowledge(self, nodes: Sequence[str], data: Dataset) -> Knowledge:
-        """Return what roles and parameters say about directions."""
-        required, forbidden = _arrows(self.required, "required"), set(_arrows(self.forbidden, "forbidden"))
-        tiers = [[tier] if isinstance(tier, str) else list(tier) for tier in self.tiers or ()]
-        listed = [name for tier in tiers for name in tier]
-        for name in (*listed, *(end for arrow in (*required, *forbidden) for end in arrow)):
-            if name not in nodes:
-                raise unknown("column of the causal discovery", name, nodes)
-        if len(set(listed)) < len(listed):
-            twice = next(name for name in listed if listed.count(name) > 1)
-            raise UsageError(f"each column must be in one tier; got {twice!r} twice")
-        for place, later in enumerate(tiers):
-            forbidden |= {(c, e) for c in later for earlier in tiers[:place] for e in earlier}
-        if self.use_roles:
-            forbidden |= {(cause, effect) for cause in nodes for effect in data.roles.protected}
-            forbidden |= {(data.roles.outcome, effect) for effect in nodes}
-        CausalGraph.from_edges(dict.fromkeys(required))  # refuses a cycle
-        for cause, effect in required:
-            if (cause, effect) in forbidden:
-                raise UsageError(
-                    f"{cause} -> {effect} is required and also forbidden, directly, by tiers or by the roles; drop one of the two"
-                )
-        return Knowledge(frozenset(required), frozenset(forbidden))
-
-
-def _arrows(pairs: Sequence[Any] | None, what: str) -> list[Arrow]:
-    for pair in pairs or ():
-        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise UsageError(f"{what} must be a list of pairs [cause, effect]; got {pair!r}")
-    return [(str(cause), str(effect)) for cause, effect in pairs or ()]
-
-
-def edge_table(graph: CausalGraph, halves: Sequence[CausalGraph]) -> list[dict[str, Any]]:
-    """Return the edges, and how often halves of the rows have them and have them in this way."""
-
-    def kinds(of: CausalGraph) -> dict[Arrow, str]:
-        known = {(edge.cause, edge.effect): "directed" for edge in of.edges}
-        return (
-            known
-            | dict.fromkeys(of.hidden, "hidden common cause")
-            | dict.fromkeys(of.undirected, "undirected")
-        )
-
-    others = [kinds(half) for half in halves]
-    out = []
-    for (a, b), kind in kinds(graph).items():
-        row: dict[str, Any] = {"from": a, "to": b, "kind": kind}
-        if halves:
-            row["adjacent_in"] = float(np.mean([(a, b) in other or (b, a) in other for other in others]))
-            row["same_in"] = float(np.mean([other.get((a, b)) == kind for other in others]))
-        out.append(row)
-    return out

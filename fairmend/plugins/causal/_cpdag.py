@@ -9,34 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from fairmend.base import CausalGraph, Edge, closed_under_meek, leads
+from fairmend.plugins.causal._background_knowledge import Arrow, Knowledge
 
-Arrow = tuple[str, str]
 PValue = Callable[[str, str, tuple[str, ...]], float]
-
-
-@dataclass(frozen=True)
-class Knowledge:
-    """What is known of the directions before the data are asked.
-
-    Attributes
-    ----------
-    required : frozenset of (cause, effect)
-        Direct effects that are there.
-    forbidden : frozenset of (cause, effect)
-        Direct effects that cannot be. A pair forbidden both ways that the data join has a common
-        cause which is not in the data.
-    """
-
-    required: frozenset[Arrow] = frozenset()
-    forbidden: frozenset[Arrow] = frozenset()
-
-    def allows(self, cause: str, effect: str) -> bool:
-        """Return whether one column may cause another."""
-        if (cause, effect) in self.required:
-            return True
-        return (cause, effect) not in self.forbidden and (effect, cause) not in self.required
 
 
 @dataclass(frozen=True)
@@ -152,6 +130,28 @@ def _colliders(
         if frozenset((a, c)) not in found.adjacent and b not in found.separators[frozenset((a, c))][0]
     ]
     return sorted(paths, key=lambda path: (-found.separators[frozenset((path[0], path[2]))][1], path))
+
+
+def edge_table(graph: CausalGraph, halves: Sequence[CausalGraph]) -> list[dict[str, Any]]:
+    """Return the edges, and how often halves of the rows have them and have them in this way."""
+
+    def kinds(of: CausalGraph) -> dict[Arrow, str]:
+        known = {(edge.cause, edge.effect): "directed" for edge in of.edges}
+        return (
+            known
+            | dict.fromkeys(of.hidden, "hidden common cause")
+            | dict.fromkeys(of.undirected, "undirected")
+        )
+
+    others = [kinds(half) for half in halves]
+    out = []
+    for (a, b), kind in kinds(graph).items():
+        row: dict[str, Any] = {"from": a, "to": b, "kind": kind}
+        if halves:
+            row["adjacent_in"] = sum((a, b) in other or (b, a) in other for other in others) / len(others)
+            row["same_in"] = sum(other.get((a, b)) == kind for other in others) / len(others)
+        out.append(row)
+    return out
 
 
 def _both_ways(pair: frozenset[str]) -> tuple[Arrow, Arrow]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairmend.base import CausalGraph, Floats, Groups, Ints, UsageError, unknown
+from fairmend.base import CausalGraph, Floats, Groups, InsufficientDataError, Ints, UsageError, unknown
 
 
 def outcome_of(named: str | None, graph: CausalGraph, columns: Sequence[str]) -> str:
@@ -81,6 +81,14 @@ def cells_of_groups(groups: Groups, attributes: Sequence[str]) -> Ints:
     if attributes:
         out[groups.codes] = Groups.of(groups.frame[list(attributes)]).codes
     return out
+
+
+def enough(node: str, group: str, rows: int, needed: int) -> None:
+    """Refuse a group of too few rows."""
+    if rows < needed:
+        raise InsufficientDataError(
+            f"{node!r} has {rows} values in the group {group!r}, and {needed} are needed; merge groups or lower min_group_rows"
+        )
 
 
 def fit_column(values: pd.Series[Any], y: Ints) -> dict[str, Any]:

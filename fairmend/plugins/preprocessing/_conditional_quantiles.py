@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairmend.base import Floats
+from fairmend.base import Floats, Ints
 
 GRID = 512
 """Quantiles that stand for a whole sample."""
@@ -125,6 +125,41 @@ def quantiles(fitted: dict[str, Any], P: Floats, u: Floats, *, discrete: bool) -
         low = place.astype(int)
         high = np.minimum(low + 1, size - 1)
         out[part] = S[rows, low] + (place - low) * (S[rows, high] - S[rows, low])
+    return out
+
+
+def quantiles_kept(
+    fitted: list[dict[str, Any]],
+    a: Ints,
+    a0: int,
+    v: Floats,
+    pa: Floats,
+    pa_new: Floats,
+    within: Floats,
+    discrete: bool,
+) -> Floats:
+    """Return Q(u | pa', a0) at u = F(v | pa, a) for the rows in which a or pa is not as in the baseline.
+
+    Parameters
+    ----------
+    fitted : list of dict
+        The distribution for each group of attributes.
+    a, a0 : ndarray of int of shape (n,), int
+        The group of each row, and the baseline.
+    v, pa, pa_new : ndarray of shape (n,), (n, k), (n, k)
+        Values, causes, and causes as adapted.
+    within : ndarray of shape (n,)
+        A number in [0, 1) per row, for values that are there more than once.
+    discrete : bool
+        Whether only values that occur are values.
+    """
+    moved = ((a != a0) | (pa != pa_new).any(axis=1)) & ~np.isnan(v)
+    out = v.copy()
+    for place, told in enumerate(fitted):
+        rows = np.flatnonzero(moved & (a == place))
+        if len(rows):
+            u = ranks(told, pa[rows], v[rows], within[rows])
+            out[rows] = quantiles(fitted[a0], pa_new[rows], u, discrete=discrete)
     return out
 
 

@@ -15,7 +15,6 @@ from fairmend.base import (
     DataChange,
     Floats,
     Groups,
-    InsufficientDataError,
     Ints,
     Preprocessor,
     TechniqueMetadata,
@@ -27,12 +26,13 @@ from fairmend.plugins.preprocessing._adaptation import (
     cells_of_groups,
     decoded_column,
     encoded_column,
+    enough,
     fit_column,
     influenced,
     outcome_of,
     side_by_side,
 )
-from fairmend.plugins.preprocessing._conditional_quantiles import fit_conditional, quantiles, ranks
+from fairmend.plugins.preprocessing._conditional_quantiles import fit_conditional, quantiles_kept
 
 
 class FairAdapt(Preprocessor):
@@ -200,12 +200,7 @@ class FairAdapt(Preprocessor):
         fitted = []
         for a in range(int(cell.max()) + 1):
             rows = (cell == a) & ~np.isnan(v)
-            if rows.sum() < self.min_group_rows:
-                group = groups.labels[groups.codes[cell == a][0]]
-                raise InsufficientDataError(
-                    f"{node!r} has {int(rows.sum())} values in the group {group!r}, and {self.min_group_rows} are "
-                    "needed; merge groups or lower min_group_rows"
-                )
+            enough(node, groups.labels[groups.codes[cell == a][0]], int(rows.sum()), self.min_group_rows)
             fitted.append(fit_conditional(
                 pa[rows], v[rows], method=self.method, discrete=self._is_discrete(node), n_trees=self.n_trees,
                 min_samples_leaf=min(self.min_samples_leaf, max(int(rows.sum()) // 4, 1)), seed=self.random_state or 0,
@@ -230,17 +225,14 @@ class FairAdapt(Preprocessor):
         self, node: str, before: dict[str, Floats], now: dict[str, Floats], groups: Groups, within: Floats
     ) -> Floats:
         """Return Q(u | pa', a0) at u = F(v | pa, a), where a or pa is not as in the baseline's world."""
-        told, v, n = self.nodes_[node], before[node], len(groups)
-        a, a0 = told["cell_of_group"][groups.codes], int(told["cell_of_group"][self.baseline_])
-        pa, pa_new = (side_by_side(values, told["causes"], self.columns_, n) for values in (before, now))
-        moved = ((a != a0) | (pa != pa_new).any(axis=1)) & ~np.isnan(v)
-        out = v.copy()
-        for place, fitted in enumerate(told["fitted"]):
-            rows = np.flatnonzero(moved & (a == place))
-            if len(rows):
-                u = ranks(fitted, pa[rows], v[rows], within[rows])
-                out[rows] = quantiles(told["fitted"][a0], pa_new[rows], u, discrete=self._is_discrete(node))
-        return out
+        told = self.nodes_[node]
+        cells, a0 = told["cell_of_group"], int(told["cell_of_group"][self.baseline_])
+        pa, pa_new = (
+            side_by_side(values, told["causes"], self.columns_, len(groups)) for values in (before, now)
+        )
+        return quantiles_kept(
+            told["fitted"], cells[groups.codes], a0, before[node], pa, pa_new, within, self._is_discrete(node)
+        )
 
     def _is_discrete(self, node: str) -> bool:
         """Return whether only values that occur are values of the node, as of the outcome."""

@@ -17,7 +17,8 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import ParameterError, UnknownNameError, UsageError
 from fairmend.plugins.causal import CausalDiscoveryPC, SensitivityAnalysis
-from fairmend.plugins.causal._cpdag import Knowledge, directed, skeleton
+from fairmend.plugins.causal._background_knowledge import Knowledge
+from fairmend.plugins.causal._cpdag import directed, skeleton
 
 PLAIN: dict[str, Any] = {"use_roles": False, "max_conditioning": None, "n_subsamples": 0}
 
