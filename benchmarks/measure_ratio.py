@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 from _measure import adult_decisions, allocated, report_versions, seconds
 
-from fairmend.core.metrics import GroupTable
-from fairmend.core.metrics.rates import demographic_parity_ratio
+from fairmend.core.metrics import GroupTable, evaluate
 
 
 def ours(y: np.ndarray, d: np.ndarray, groups: pd.Series | np.ndarray) -> float:
-    return demographic_parity_ratio(GroupTable.from_arrays(y, d, groups))
+    return evaluate(GroupTable.from_arrays(y, d, groups), "demographic_parity_ratio")
 
 
 def main() -> None:

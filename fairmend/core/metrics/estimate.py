@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fairmend.core.metrics.group_comparison import BETWEEN, Form, across, reference_place
 from fairmend.core.metrics.inference.bootstrap import Interval, percentile_interval
-from fairmend.core.metrics.rates import BETWEEN, Form, across, reference_place
 from fairmend.core.types import Floats, Ints
 
 

@@ -16,11 +16,12 @@ from fairmend.core.data.groups import Groups, crossed
 from fairmend.core.errors import DataError, unknown
 from fairmend.core.metrics import calibration
 from fairmend.core.metrics.estimate import Estimate
+from fairmend.core.metrics.group_comparison import BEST
 from fairmend.core.metrics.inference import bootstrap
 from fairmend.core.metrics.inference.multiple_testing import holm
 from fairmend.core.metrics.inference.permutation import p_value, permutation_test
 from fairmend.core.metrics.inference.settings import InferenceSettings
-from fairmend.core.metrics.rates import BEST, metric
+from fairmend.core.metrics.rates import metric
 from fairmend.core.metrics.report import Measurement
 from fairmend.core.metrics.tables.contingency import GroupTable, ScoreTable
 from fairmend.core.types import Floats, Ints

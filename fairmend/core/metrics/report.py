@@ -14,23 +14,14 @@ from numpy.typing import ArrayLike
 from fairmend.core.errors import UsageError, unknown
 from fairmend.core.metrics import calibration
 from fairmend.core.metrics.estimate import Estimate, GroupStatistic
+from fairmend.core.metrics.group_comparison import BETWEEN, Form, contrast, reference_place
 from fairmend.core.metrics.inference import bootstrap
 from fairmend.core.metrics.inference.bootstrap import Interval, Method
 from fairmend.core.metrics.inference.effective_sample_size import effective_support, group_support
 from fairmend.core.metrics.inference.intervals import newcombe, wilson
 from fairmend.core.metrics.inference.range_intervals import fair_end
 from fairmend.core.metrics.inference.settings import InferenceSettings
-from fairmend.core.metrics.rates import (
-    BETWEEN,
-    Form,
-    Metric,
-    Rate,
-    contrast,
-    metric,
-    metric_names,
-    reference_place,
-    split_form,
-)
+from fairmend.core.metrics.rates import Metric, Rate, metric, metric_names, split_form
 from fairmend.core.metrics.tables.contingency import GroupTable, ScoreTable
 from fairmend.core.types import Floats, Ints
 

@@ -2,83 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
 from fairmend.core.hooks.markers import hookimpl
 from fairmend.core.metrics import Estimate
 from fairmend.core.metrics.evaluation_tables import chance_level
+from fairmend.pipeline.gates.feature_checks import (
+    new_missing_values,
+    outlier_rate_change,
+    undeclared_feature_shift,
+)
 from fairmend.pipeline.gates.gate_context import GateContext
+from fairmend.pipeline.gates.value import CheckFunction, Value
+
+__all__ = ["CHECKS", "CheckFunction", "Value", "fairmend_gate_checks"]
 
 
-@dataclass(frozen=True)
-class Value:
-    """A measured quantity.
-
-    Attributes
-    ----------
-    value : float or None
-        The estimate; None where it is undefined, which is insufficient evidence.
-    interval : (float, float) or None
-        Its confidence interval.
-    support : int
-        Rows behind it.
-    enough : bool
-        Whether every cell behind it has the minimum support.
-    text : str
-        What it is about, e.g. the group or feature at fault.
-    measured : bool
-        Whether the value itself rests on cells with enough support though others lack it: then it
-        can fail a check, and cannot pass it.
-    applies : bool
-        Whether the question arises at all; thresholds are not asked about where there are none. A
-        check that does not apply passes; the target of a run always applies.
-    """
-
-    value: float | None
-    interval: tuple[float, float] | None = None
-    support: int = 0
-    enough: bool = True
-    text: str = ""
-    measured: bool = False
-    applies: bool = True
-
-    @classmethod
-    def not_applicable(cls, text: str) -> Value:
-        """Return that the question does not arise, by design of the steps that ran."""
-        return cls(None, text=text, applies=False)
-
-    def __post_init__(self) -> None:
-        """Turn numbers and truth values of numpy, of any width, into those of Python, which records hold."""
-        for name in ("value", "support", "enough", "measured"):
-            given = getattr(self, name)
-            if isinstance(given, np.generic):
-                object.__setattr__(self, name, given.item())
-        if isinstance(self.interval, (tuple, list, np.ndarray)):
-            ends = tuple(e.item() if isinstance(e, np.generic) else e for e in self.interval)
-            object.__setattr__(self, "interval", ends)
-
-    @classmethod
-    def of(cls, figure: Estimate, text: str = "") -> Value:
-        """Return the value of a measured figure; an undefined figure is insufficient evidence."""
-        lacking = f"too few rows in {', '.join(figure.lacking[:4])}" if figure.lacking else ""
-        ends = f"{figure.worst_group} against {figure.best_group}" if figure.worst_group else ""
-        known = bool(np.isfinite(figure.value))
-        return cls(
-            float(figure.value) if known else None,
-            figure.interval,
-            figure.support,
-            figure.enough and known,
-            "; ".join(t for t in (text, ends, lacking) if t),
-        )
-
-
-CheckFunction = Callable[..., Value]
 NULL_DRAWS = 400  # draws of what right scores, or equal rates, would show by chance
 
 
@@ -287,68 +230,6 @@ def _of_largest_contrast(key: str) -> CheckFunction:
         return Value(None, None, 0, False, "no analysis of the pipeline gives it")
 
     return check
-
-
-def _pairs(view: GateContext, unchanged: bool) -> Iterable[tuple[str, pd.Series[Any], pd.Series[Any]]]:
-    before, after = view.before.train.X, view.case.train.X
-    for name in before.columns:
-        if name in after.columns and (name not in view.changed or not unchanged):
-            yield str(name), before[name], after[name]
-
-
-def undeclared_feature_shift(view: GateContext) -> Value:
-    """Greatest Kolmogorov-Smirnov distance among features that no step declares it changes.
-
-    Weighted data are compared as weighted distributions; features that are the same to the bit and
-    carry the same weights have the distance 0.
-    """
-    worst, which, p = 0.0, "", 1.0
-    w0, w1 = view.before.train.weights, view.case.train.weights
-    same_weights = w0 is w1
-    for name, old, new in _pairs(view, unchanged=True):
-        if same_weights and len(old) == len(new) and old.equals(new):
-            continue
-        d = _ks(old, new, w0, w1)
-        if d > worst:
-            n = len(old) * len(new) / (len(old) + len(new))
-            worst, which, p = d, name, float(stats.kstwobign.sf(d * np.sqrt(n)))
-    text = f"{which}: D = {worst:.3f}, p = {p:.2g}" if which else "every undeclared feature is the same"
-    return Value(worst, None, len(view.case.train), True, text)
-
-
-def _ks(old: pd.Series[Any], new: pd.Series[Any], w0: Any, w1: Any) -> float:
-    """Return the largest difference of the (weighted) distribution functions of two samples."""
-    joined = pd.concat([old, new], ignore_index=True)
-    numeric = pd.api.types.is_numeric_dtype(joined)
-    codes = pd.factorize(joined, sort=numeric, use_na_sentinel=False)[0]
-    k = int(codes.max()) + 1
-    a = np.bincount(codes[: len(old)], weights=w0, minlength=k).astype(float)
-    b = np.bincount(codes[len(old) :], weights=w1, minlength=k).astype(float)
-    a, b = a / a.sum(), b / b.sum()
-    if numeric:
-        return float(np.abs(np.cumsum(a) - np.cumsum(b)).max())
-    return float(np.abs(a - b).sum() / 2)
-
-
-def new_missing_values(view: GateContext) -> Value:
-    """Missing values that the stage introduced, in all features together."""
-    before, after = view.before.train.X, view.case.train.X
-    per_row = after.isna().sum().sum() / len(after) - before.isna().sum().sum() / len(before)
-    return Value(float(max(0.0, round(per_row * len(after)))), None, len(after), True)
-
-
-def outlier_rate_change(view: GateContext) -> Value:
-    """Greatest change, over numeric features, of the share outside 1.5 quartile ranges."""
-    worst, which = 0.0, "no feature changed"
-    for name, old, new in _pairs(view, unchanged=False):
-        if not pd.api.types.is_numeric_dtype(old) or pd.api.types.is_bool_dtype(old):
-            continue
-        q1, q3 = old.quantile(0.25), old.quantile(0.75)
-        low, high = q1 - 1.5 * (q3 - q1), q3 + 1.5 * (q3 - q1)
-        change = abs(float(((new < low) | (new > high)).mean() - ((old < low) | (old > high)).mean()))
-        if change > worst:
-            worst, which = change, name
-    return Value(worst, None, len(view.case.train), True, which)
 
 
 def _diagnostics(view: GateContext) -> dict[str, Any]:

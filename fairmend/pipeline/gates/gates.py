@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from fairmend.catalog.policy import Gate, Policy, PolicyCheck
 from fairmend.core.errors import PluginError, unknown
-from fairmend.pipeline.gates.checks import CheckFunction, Value
 from fairmend.pipeline.gates.gate_context import GateContext
 from fairmend.pipeline.gates.plugin_checks import PluginCheck
+from fairmend.pipeline.gates.value import CheckFunction, Value
 from fairmend.pipeline.run.approvals import Approval
 
 NOT_APPLICABLE = "not applicable"

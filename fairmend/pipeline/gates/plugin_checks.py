@@ -12,8 +12,9 @@ from fairmend.catalog.registry import Registry
 from fairmend.core.errors import PluginError
 from fairmend.core.hooks.markers import PROJECT
 from fairmend.core.safety.containment import contained
-from fairmend.pipeline.gates.checks import CHECKS, CheckFunction, Value
+from fairmend.pipeline.gates.checks import CHECKS
 from fairmend.pipeline.gates.gate_context import GateContext
+from fairmend.pipeline.gates.value import CheckFunction, Value
 
 HOOK = "fairmend_gate_checks"
 

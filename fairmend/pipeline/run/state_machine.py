@@ -15,9 +15,9 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.metrics import InferenceSettings
-from fairmend.pipeline.gates.checks import CheckFunction
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import CheckResult, evaluate_check, evaluate_gate, outcome
+from fairmend.pipeline.gates.value import CheckFunction
 from fairmend.pipeline.run.approvals import Approval, in_force, settle
 from fairmend.pipeline.run.record import GateMeasurement, StepRecord, Transition
 from fairmend.pipeline.run.step_plan import Active, Plan

@@ -16,9 +16,9 @@ from fairmend.core.case import Case
 from fairmend.core.errors import FairmendError, MissingExtraError, PluginError
 from fairmend.core.metrics import InferenceSettings
 from fairmend.core.technique import Technique
-from fairmend.pipeline.gates.checks import CheckFunction
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import evaluate_check, evaluate_gate
+from fairmend.pipeline.gates.value import CheckFunction
 from fairmend.pipeline.storage.step_cache import StepCache, StepResult, Trace, mark
 from fairmend.pipeline.sweep.combinations import Steps
 from fairmend.pipeline.sweep.sweep_record import MeasuredCandidate, SweepCandidate

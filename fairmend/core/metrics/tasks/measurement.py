@@ -10,8 +10,9 @@ import numpy as np
 
 from fairmend.core.errors import UsageError, unknown
 from fairmend.core.metrics.estimate import Estimate, GroupStatistic
+from fairmend.core.metrics.group_comparison import BETWEEN, Form
 from fairmend.core.metrics.inference import bootstrap
-from fairmend.core.metrics.rates import BETWEEN, Form, split_form
+from fairmend.core.metrics.rates import split_form
 from fairmend.core.metrics.tables import input_validation
 from fairmend.core.types import Floats, Ints
 from fairmend.core.vocabulary import Task
