@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import sklearn
 
+import fairmend
 from fairmend.catalog.registry import Plugin, Registry
 from fairmend.cli import COMMANDS as GROUPS
 
@@ -58,6 +59,13 @@ def test_commands_are_there():
     named = set(re.findall(r"^\s+fairmend ([a-z]+)", README, re.MULTILINE))
     assert named
     assert named <= set(GROUPS)
+
+
+def test_functions_are_there():
+    (sentence,) = re.findall(r"^The same in Python: (.*)$", README, re.MULTILINE)
+    named = re.findall(r"`(?:fairmend\.)?(\w+)`", sentence)
+    assert len(named) > 10
+    assert set(named) <= set(fairmend.__all__)
 
 
 def test_keys_of_a_run_are_there(cli, folder):
