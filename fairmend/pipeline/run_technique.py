@@ -386,6 +386,7 @@ def _outcome_values(frame: pd.DataFrame, data: Dataset) -> Any:
 
 def _changed(technique: Any, effect: Effect, table: pd.DataFrame) -> TechniqueResult:
     about = technique.metadata
+    effect = replace(effect, detail={**effect.detail, **getattr(technique, "diagnostics_", {})})
     return TechniqueResult(about.technique_id, about.slug, effect.text, {"effect": effect.to_json()}, table)
 
 

@@ -70,7 +70,7 @@ class Massaging(Preprocessor):
     changed_rows_ : ndarray of int
         Places of the rows whose label was changed.
     diagnostics_ : dict
-        By group: rows, share of favorable labels before and after, labels raised and lowered.
+        ``by_group``: rows, share of favorable labels before and after, labels raised and lowered.
 
     Notes
     -----
@@ -160,7 +160,7 @@ class Massaging(Preprocessor):
             labels[promoted], labels[demoted] = 1, 0
         self.changed_rows_ = np.flatnonzero(labels != y)
         up, down = groups.counts(w * (labels > y)), groups.counts(w * (labels < y))
-        self.diagnostics_ = {
+        by_group = {
             label: {
                 "rows": n_a[a],
                 "favorable_before": n_a1[a] / n_a[a],
@@ -170,6 +170,7 @@ class Massaging(Preprocessor):
             }
             for a, label in enumerate(groups.labels)
         }
+        self.diagnostics_ = {"by_group": by_group}
         return DataChange(y=labels)
 
 

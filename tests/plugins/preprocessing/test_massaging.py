@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +123,7 @@ def test_six_groups_meet_within_a_row_and_only_extreme_rows_change(adult_data: D
             assert score[raised].min() >= score[kept].max()
         if lowered.any():
             assert score[lowered].max() <= score[stayed].min()
-    told = technique.diagnostics_["Female & Black"]
+    told = technique.diagnostics_["by_group"]["Female & Black"]
     at = groups.labels.index("Female & Black")
     assert told["favorable_after"] == pytest.approx(rates[at])
     assert told["raised"] == ((change.y > y) & (groups.codes == at)).sum()
@@ -223,3 +224,21 @@ def test_in_a_case_it_reports_labels_and_narrows_the_gap(adult_case: Case) -> No
         return float(score[~women].mean() - score[women].mean())
 
     assert gap(after) < 0.6 * gap(adult_case)
+    by_group = effect.detail["by_group"]
+    assert sum(g["raised"] for g in by_group.values()) == (after.train.y > adult_case.train.y).sum()
+
+
+def test_from_the_command_line_labels_change_and_each_group_is_told(
+    cli: Any, jobs_csv: Path, tmp_path: Path
+) -> None:
+    written = tmp_path / "jobs.csv"
+    asked = ["--data", jobs_csv, "--outcome", "hired", "--favorable", "yes", "--protected", "sex"]
+    done = cli("technique", "run", "30", *asked, "--learner", "logistic_regression", "-o", written, "--json")
+    assert done.code == 0, done.err
+    before, after = pd.read_csv(jobs_csv), pd.read_csv(written)
+    pd.testing.assert_frame_equal(before.drop(columns="hired"), after.drop(columns="hired"))
+    rates = (after["hired"] == "yes").groupby(after["sex"]).mean()
+    assert abs(rates["F"] - rates["M"]) <= 2 / 1500
+    told = done.json["effect"]["detail"]["by_group"]
+    assert told["F"]["favorable_after"] == pytest.approx(rates["F"])
+    assert told["F"]["raised"] == ((after["hired"] == "yes") & (before["hired"] == "no")).sum()
