@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import doctest
 import re
 import runpy
 import shlex
@@ -66,6 +69,19 @@ def test_a_page_has_an_example_from_the_docstring(pages, slug):
     found = PAGES["sections"](CARDS[slug].load().__doc__.replace("\n    ", "\n")).get("Examples", "")
     assert ">>> " in found, f"the docstring of {slug} lacks an Examples section that runs"
     assert found in pages[f"{slug}.md"]
+
+
+@pytest.mark.parametrize("slug", CARDS)
+def test_an_example_is_whole(pages, slug):
+    """A reader who pastes it needs nothing else, though a doctest sees the names of the module, too."""
+    (block,) = re.findall(r"```python\n(.*?)```", pages[f"{slug}.md"], re.DOTALL)
+    source = "".join(example.source for example in doctest.DocTestParser().get_examples(block))
+    nodes = list(ast.walk(ast.parse(source)))
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    made |= {alias.asname or alias.name for node in nodes for alias in getattr(node, "names", ())}
+    made |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    read = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    assert read - made - set(dir(builtins)) == set()
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,7 @@ class WassersteinFairRegression(Postprocessor):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from fairmend.plugins.datasets import bank
     >>> from fairmend.plugins.postprocessing import WassersteinFairRegression
     >>> loans = bank(4_000)
