@@ -117,7 +117,7 @@ class FairAdapt(Preprocessor):
         targets=("demographic_parity", "counterfactual_fairness"),
         modifies=("features", "labels"),
         minimum_rows=300,
-        complexity="high",
+        complexity="medium",
         duration_weeks=(2, 4),
         compute="medium",
         legal_notes="Reads the protected attribute for every decision and rewrites features and training labels by it; disparate treatment in some jurisdictions.",
