@@ -38,7 +38,7 @@ def test_a_sweep_prints_writes_and_is_kept(cli, home, jobs_csv):
     assert "  1 of" not in again.err
     names = [c["name"] for c in first.json["candidates"]]
     assert all(name.split(" + ")[0] in again.out for name in names)
-    assert "Left out: prejudice-remover (76): its complexity is medium" in again.out
+    assert "Excluded: prejudice-remover (76): its complexity is medium" in again.out
 
     composed = cli("compose", "--sweep", home / "sweep.json", "-o", home / "q.yaml")
     assert composed.code == 0, composed.err
