@@ -70,7 +70,14 @@ class Outcome:
 
 CHECKS: list[ConformanceCheck] = []
 # Where checks are written; they register when these modules are imported.
-ROOMS = ("checks_form", "checks_behavior", "checks_data", "checks_effect", "checks_uncertainty")
+ROOMS = (
+    "checks_form",
+    "checks_behavior",
+    "checks_data",
+    "checks_effect",
+    "checks_uncertainty",
+    "checks_tasks",
+)
 
 
 def check(
