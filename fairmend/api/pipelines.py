@@ -370,10 +370,16 @@ def _binary(table: Dataset) -> Dataset:
         return table
     import numpy as np
 
+    from fairmend.pipeline.compose.slots import ACTING
+
     example = f"=={table.classes[0]}" if table.classes else f">={float(np.median(table.y)):g}"
-    found = [f"{one['technique_id']} ({one['slug']})" for one in list_techniques(task=table.task)]
+    found = [
+        f"{one['technique_id']} ({one['slug']})"
+        for one in list_techniques(task=table.task)
+        if one["stage"] in ACTING
+    ]
     alone = (
-        f"run alone (fairmend technique run): {', '.join(found[:6])}"
+        f"run alone (fairmend technique run): {', '.join(found[:8])}"
         if found
         else "there is no technique for it yet"
     )
