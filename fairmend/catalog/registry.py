@@ -9,15 +9,10 @@ party's in a process of its own with a time limit.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.util
-import json
-import os
-import re
 import sys
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -28,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from fairmend.catalog.card_cache import cache_folder, fingerprint, read_json, write_json
+from fairmend.catalog.ownership import claims_of, theft
 from fairmend.catalog.plugin_loading import (
     KINDS,
     MAPPINGS,
@@ -52,7 +49,6 @@ BUILTINS = tuple(
 )
 """Modules of the plugins that come with fairmend; data, as nothing here may know them."""
 
-FORMAT = 3
 SNAPSHOT = Path(__file__).with_name("techniques.json")  # in a wheel; a checkout has the cache
 
 
@@ -229,8 +225,8 @@ class Registry:
                 self.notices[plugin.name] = (
                     f"{', '.join(ignored)} is no hook and is ignored; there are {there}"
                 )
-            claims = _claims(plugin, cards, entry["names"])
-            fault = _theft(plugin, cards, claims, owners)
+            claims = claims_of(plugin, cards, entry["names"])
+            fault = theft(plugin, cards, claims, owners)
             if fault is not None:
                 self._leave_out(plugin, fault)
                 continue
@@ -242,7 +238,7 @@ class Registry:
 
     def _found(self) -> dict[Plugin, dict[str, Any]]:
         """Return what each plugin contributes, as it was kept where that still holds."""
-        stores = [_read_json(SNAPSHOT), *([_read_json(self.cache)] if self.cache else [])]
+        stores = [read_json(SNAPSHOT), *([read_json(self.cache)] if self.cache else [])]
         marks = {plugin: fingerprint(plugin.module) for plugin in self.plugins}
         found: dict[Plugin, dict[str, Any]] = {
             plugin: next((s[plugin.name] for s in stores if _holds(s.get(plugin.name, {}), mark)), {})
@@ -255,7 +251,7 @@ class Registry:
             found[plugin] = {**(found[plugin] or _asked(plugin)), "fingerprint": marks[plugin]}
         fresh = {plugin.name: found[plugin] for plugin in news if _holds(found[plugin], marks[plugin])}
         if fresh and self.cache is not None:
-            _write_json(self.cache, {**_read_json(self.cache), **fresh})
+            write_json(self.cache, {**read_json(self.cache), **fresh})
         return found
 
     # -- the other hooks --------------------------------------------------------------------------
@@ -319,53 +315,6 @@ class Registry:
         self.problems.setdefault(plugin.name, why)
 
 
-def _claims(
-    plugin: Plugin, cards: Iterable[TechniqueEntry], names: Mapping[str, Iterable[str]]
-) -> list[tuple[str, str, str]]:
-    """Return what a plugin calls its own: what it is, its name, and the owner as people say it."""
-    owner = f"the plugin {plugin.name}"
-    claims = [("plugin", plugin.name, owner)]
-    for card in cards:
-        told = f"{card.qualname} of {owner}"
-        claims += [
-            ("id", str(card.metadata.technique_id), told),
-            ("slug", card.metadata.slug, told),
-        ]
-    for hook, given in names.items():
-        what = hook.removeprefix(f"{PROJECT}_").removesuffix("s").replace("_", " ")
-        claims += [(what, name, owner) for name in given]
-    return claims
-
-
-def _theft(
-    plugin: Plugin,
-    cards: Iterable[TechniqueEntry],
-    claims: list[tuple[str, str, str]],
-    owners: Mapping[tuple[str, str], str],
-) -> str | None:
-    """Return why a plugin may not have what it calls its own, None where it may."""
-    if plugin.source != PROJECT and f"{plugin.name}.".startswith(f"{PROJECT}."):
-        return f"the name {plugin.name!r} belongs to {PROJECT}; name the entry point after its package"
-    for card in cards:
-        key = card.metadata.technique_id
-        if plugin.source == PROJECT:
-            continue
-        if isinstance(key, int):
-            return f"{card.qualname} claims the id {key}; plain numbers belong to the catalog, use 'namespace:name'"
-        namespace, package = _normalized(key.partition(":")[0]), _normalized(plugin.source)
-        if not f"{package}-".startswith(f"{namespace}-"):
-            return (
-                f"{card.qualname} claims the id {key!r}, but a namespace belongs to the packages whose names "
-                f"begin with it, and this one is called {plugin.source}; use '{package}:{key.partition(':')[2]}'"
-            )
-    known = dict(owners)
-    for what, name, owner in claims:
-        if (what, name) in known:
-            return f"it claims the {what} {name!r}, which {known[what, name]} has taken"
-        known[what, name] = owner
-    return None
-
-
 def _holds(entry: Mapping[str, Any], mark: str | None) -> bool:
     """Whether what was kept of a plugin still holds.
 
@@ -401,40 +350,7 @@ def _asked(plugin: Plugin) -> dict[str, Any]:
 def write_snapshot(path: Path) -> None:
     """Write the cards of the built-in techniques, so that a fresh installation lists at once."""
     made = {name: {**examine(name, name), "fingerprint": fingerprint(name)} for name in BUILTINS}
-    _write_json(path, made)
-
-
-def fingerprint(target: str) -> str | None:
-    """Return a hash of the source files of a plugin, found without importing it.
-
-    For a built-in stage these are the files of its folder; for a third party, all Python files of the
-    top-level package or module. None where the source cannot be found.
-    """
-    module = target.partition(":")[0]
-    name = module if module.startswith(f"{PROJECT}.") else module.partition(".")[0]
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    if spec is None or spec.origin is None:
-        return None
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
-    digest = hashlib.sha256(f"format {FORMAT} {module}".encode())
-    schema = Path(sys.modules[TechniqueMetadata.__module__].__file__ or "")
-    for file in (schema, *files):
-        digest.update(file.name.encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be made again: FAIRMEND_CACHE, else the user's cache folder."""
-    named = os.environ.get("FAIRMEND_CACHE")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / PROJECT
+    write_json(path, made)
 
 
 def _installed(distribution: distributions.Distribution | None) -> float:
@@ -450,31 +366,5 @@ def _installed(distribution: distributions.Distribution | None) -> float:
     return 0.0
 
 
-def _normalized(name: str) -> str:
-    """Return the name of a distribution as package indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def _order(key: int | str) -> tuple[int, int, str]:
     return (0, key, "") if isinstance(key, int) else (1, 0, key)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a file whole or not at all; a cache that cannot be written is done without."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as handle:
-            json.dump(content, handle, indent=1, sort_keys=True)
-            handle.write("\n")
-        os.chmod(handle.name, 0o644)  # a scratch file is for its owner alone; an installed one is for all
-        os.replace(handle.name, path)
-    except OSError:
-        return

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from fairmend.catalog.registry import cache_folder
+from fairmend.catalog.card_cache import cache_folder
 from fairmend.index.encoders import BundledEncoder, Encoder, unit_vectors
 from fairmend.index.passages import Catalog
 

@@ -8,7 +8,8 @@ import textwrap
 
 import pytest
 
-from fairmend.catalog.registry import BUILTINS, Plugin, Registry, fingerprint
+from fairmend.catalog.card_cache import fingerprint
+from fairmend.catalog.registry import BUILTINS, Plugin, Registry
 from fairmend.core.errors import PluginError, UnknownNameError
 
 TECHNIQUE = """

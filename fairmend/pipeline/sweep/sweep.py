@@ -13,8 +13,9 @@ import numpy as np
 
 from fairmend.auditing import audit as run_audit
 from fairmend.catalog import code_integrity as integrity
+from fairmend.catalog.card_cache import fingerprint
 from fairmend.catalog.policy import Policy, PolicyCheck, load_policy
-from fairmend.catalog.registry import Registry, fingerprint
+from fairmend.catalog.registry import Registry
 from fairmend.core.case import Case
 from fairmend.core.constraints import Constraints
 from fairmend.core.data.dataset import PARTS, Dataset

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from fairmend.catalog.registry import Registry, fingerprint
+from fairmend.catalog.card_cache import fingerprint
+from fairmend.catalog.registry import Registry
 from fairmend.core.findings import Audit
 from fairmend.pipeline.storage.run_store import RunStore
 from fairmend.pipeline.storage.step_cache import Trace, mark
