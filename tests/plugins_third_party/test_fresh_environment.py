@@ -56,7 +56,7 @@ def test_from_nothing_to_a_run(tmp_path):
     assert set(theirs["acme-fair-thresholds"]["contributes"]) == {
         "techniques",
         "finding_kinds",
-        "gates",
+        "gate_checks",
         "encoders",
         "datasets",
     }
