@@ -131,7 +131,7 @@ def explain(
     """
     from fairmend.pipeline.compose.explanation import explain as explain_choice
 
-    registry().card(technique)  # an unknown name is told before the work
+    registry().card(technique)  # reject an unknown name before the work
     recommendation = recommend(findings, constraints, notion)
     return explain_choice(technique, recommendation, registry=registry(), policy=policy)
 

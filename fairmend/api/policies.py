@@ -26,7 +26,7 @@ def load_policy(name: str | Path | Policy = "playbook") -> Policy:
 
 
 def identify_policy(policy: str | Path | Policy) -> PolicyRecord:
-    """Return what a run says of a policy: name, file, hash, and where it demands less than the playbook."""
+    """Return what a run says of a policy: name, file, hash, and where it requires less than the playbook."""
     from fairmend.catalog.policy import PolicyRecord
 
     return PolicyRecord.of(load_policy(policy))
@@ -42,7 +42,7 @@ def not_deployable(policy: str | Path | Policy) -> dict[str, list[str]]:
 
 
 def compare_policies(first: str | Path | Policy, second: str | Path | Policy) -> PolicyComparison:
-    """Return in what two policies differ, and where each demands less than the other."""
+    """Return in what two policies differ, and where each requires less than the other."""
     from fairmend.catalog.policy import PolicyComparison
 
     return PolicyComparison.of(load_policy(first), load_policy(second))

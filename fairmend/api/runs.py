@@ -32,7 +32,7 @@ def keyring() -> Keyring:
 
 
 def status(run_id: str | None = None, *, store: RunStore | None = None) -> list[dict[str, Any]]:
-    """Return how the kept runs stand and why, the latest first.
+    """Return the status of the stored runs with its reason, the latest first.
 
     Parameters
     ----------

@@ -84,7 +84,7 @@ def register(plugins: pluggy.PluginManager, name: str, target: str) -> list[str]
     try:
         plugins.register(found, name=name)
     except (pluggy.PluginValidationError, ValueError) as error:
-        raise PluginError(f"it does not fit the hooks: {short(error)}") from error
+        raise PluginError(f"it does not match the hook specifications: {short(error)}") from error
     hooks = vars(plugins.hook).values()
     return sorted(hook.name for hook in hooks if isinstance(hook, pluggy.HookCaller) and not hook.has_spec())
 
@@ -129,7 +129,7 @@ def examine_apart(name: str, target: str, seconds: float) -> dict[str, Any]:
             )
         except subprocess.TimeoutExpired as error:
             raise PluginTimeoutError(
-                f"importing it took longer than {seconds:g} s; mend the plugin, or allow more with {TIMEOUT}"
+                f"importing it took longer than {seconds:g} s; fix the plugin, or raise the limit with {TIMEOUT}"
             ) from error
         answer.seek(0)
         text = answer.read()

@@ -223,7 +223,7 @@ class Registry:
             if ignored := entry.get("ignored"):
                 there = ", ".join(("fairmend_techniques", KINDS, *MAPPINGS))
                 self.notices[plugin.name] = (
-                    f"{', '.join(ignored)} is no hook and is ignored; there are {there}"
+                    f"{', '.join(ignored)} is not a hook and is ignored; the hooks are {there}"
                 )
             claims = claims_of(plugin, cards, entry["names"])
             fault = theft(plugin, cards, claims, owners)

@@ -25,7 +25,7 @@ class Constraints(ClosedModel):
     (False, 'low')
     """
 
-    retraining: bool | None = Field(default=None, description="false: the model cannot be trained anew")
+    retraining: bool | None = Field(default=None, description="false: the model cannot be retrained")
     protected_at_prediction: bool | None = Field(
         default=None, description="false: the protected attribute may not be read for a decision"
     )
@@ -39,7 +39,7 @@ class Constraints(ClosedModel):
     max_weeks: float | None = Field(default=None, gt=0, description="weeks there are to put it in place")
     stage: Stage | None = Field(default=None, description="only this stage")
     task: Task | None = Field(default=None, description="binary, multiclass, regression or ranking")
-    notion: Notion | None = Field(default=None, description="only techniques that work towards this notion")
+    notion: Notion | None = Field(default=None, description="only techniques that target this notion")
     rows: int | None = Field(default=None, ge=1, description="number of rows there are")
     groups: int | None = Field(default=None, ge=2, description="number of groups there are")
 
@@ -51,7 +51,7 @@ class Constraints(ClosedModel):
             )
         if self.protected_at_fit is False and self.protected_at_prediction is True:
             raise UsageError(
-                "the constraints contradict each other: an attribute that is not there at fit cannot be read at prediction"
+                "the constraints contradict each other: an attribute that is missing at fit cannot be read at prediction"
             )
         return self
 
@@ -121,7 +121,7 @@ class Constraints(ClosedModel):
             ),
             (
                 self.notion is not None and self.notion not in technique.targets,
-                f"does not work towards {self.notion}",
+                f"does not target {self.notion}",
             ),
             (
                 self.rows is not None and technique.minimum_rows > self.rows,
@@ -129,7 +129,7 @@ class Constraints(ClosedModel):
             ),
             (
                 self.groups is not None and self.groups > 2 and "many groups" not in technique.arity,
-                f"serves two groups, there are {self.groups}",
+                f"supports exactly two groups, got {self.groups}",
             ),
         ):
             if broken:
@@ -140,7 +140,7 @@ class Constraints(ClosedModel):
 def _pair(word: str) -> tuple[str, str]:
     key, found, value = str(word).partition("=")
     if not found or not key or not value:
-        raise UsageError(f"a constraint has the form key=value, got {word!r}")
+        raise UsageError(f"expected a constraint of the form KEY=VALUE, got {word!r}")
     return key.strip(), value.strip()
 
 

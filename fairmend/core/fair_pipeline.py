@@ -265,7 +265,7 @@ def _check_order(steps: list[Any]) -> None:
     for step in steps:
         if isinstance(step, (CausalAnalysis, Evaluator, Operation)):
             raise UsageError(
-                f"{type(step).__name__} looks and does not act; a FairPipeline holds steps that act"
+                f"{type(step).__name__} only reports and does not act; a FairPipeline needs steps that act"
             )
         place = next((i for i, base in enumerate(order) if isinstance(step, base)), None)
         if place is None:

@@ -56,7 +56,7 @@ class Audit(Displayed, ClosedModel):
     fingerprint: str = Field(description="SHA-256 of the data")
     seed: int = Field(description="seed of everything random")
     measures: dict[str, Any] = Field(description="measures of the subject by name")
-    findings: tuple[Finding, ...] = Field(description="what was found, gravest first")
+    findings: tuple[Finding, ...] = Field(description="findings, most severe first")
     notes: tuple[str, ...] = Field(default=(), description="what was decided on the way")
 
     def to_json(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Audit(Displayed, ClosedModel):
         }
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the findings, gravest first."""
+        """Return the findings, most severe first."""
         shown = {"kind", "severity", "attribute", "group", "reference", "column", "measure", "value"}
         return [
             {
@@ -86,6 +86,6 @@ class Audit(Displayed, ClosedModel):
         ]
 
     def kinds(self) -> list[str]:
-        """Return the kinds that were found at any severity, gravest first, each once."""
+        """Return the kinds found at any severity, most severe first, without duplicates."""
         seen = [f.kind for f in self.findings if f.severity not in {"none", "insufficient evidence"}]
         return list(dict.fromkeys(seen))

@@ -58,9 +58,7 @@ class TechniqueMetadata(ClosedModel):
     )
 
     addresses: tuple[str, ...] = Field(default=(), description="finding kinds it is an answer to")
-    targets: tuple[Notion, ...] = Field(
-        default=(), description="fairness notions it works towards or measures"
-    )
+    targets: tuple[Notion, ...] = Field(default=(), description="fairness notions it targets or measures")
     tasks: tuple[Task, ...] = Field(default=("binary",), description="tasks it can serve")
     arity: tuple[Arity, ...] = Field(
         default=("binary", "many groups", "several attributes"), description="attributes it can handle"
@@ -79,7 +77,7 @@ class TechniqueMetadata(ClosedModel):
     needs_protected_at_prediction: bool = Field(
         default=False, description="reads the protected attribute for every decision; derived"
     )
-    needs_retraining: bool = Field(default=False, description="a model must be trained anew; derived")
+    needs_retraining: bool = Field(default=False, description="a model must be retrained; derived")
     randomized: bool = Field(default=False, description="decisions of the deployed rule are drawn at random")
     modifies: tuple[Modifies, ...] = Field(
         default=(), description="what it modifies; derived but for changes of the training data"

@@ -366,7 +366,7 @@ class GroupAware:
             )
         if groups.n_groups > 2 and set(self.metadata.arity) == {"binary"}:
             raise DataError(
-                f"{self.metadata.name} serves two groups; the attributes make {groups.n_groups} ({', '.join(groups.labels[:5])})"
+                f"{self.metadata.name} supports exactly two groups, got {groups.n_groups} ({', '.join(groups.labels[:5])})"
             )
         return groups
 

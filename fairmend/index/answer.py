@@ -56,7 +56,7 @@ class Ranked(Result):
     Attributes
     ----------
     findings : tuple of str
-        Kinds of the findings it answers, gravest first.
+        Kinds of the findings it addresses, most severe first.
     """
 
     findings: tuple[str, ...] = ()
@@ -152,7 +152,7 @@ class Recommendation(Answer):
     constraints : Constraints
         The hard limits.
     notion : str
-        Notion of fairness that the repair works towards.
+        Fairness notion to target.
     """
 
     results: tuple[Ranked, ...]

@@ -121,13 +121,13 @@ class BundledEncoder(SentenceEncoder):
         """
         weights = Path(self.model) / "model.safetensors"
         if not weights.is_file():
-            raise PluginError(f"the package {PACKAGE} must hold model/model.safetensors; install it anew")
+            raise PluginError(f"the package {PACKAGE} must contain model/model.safetensors; reinstall it")
         with weights.open("rb") as handle:
             found = hashlib.file_digest(handle, "sha256").hexdigest()
         if found != SHA256:
             raise PluginError(
                 f"model.safetensors of the package {PACKAGE} must have the SHA-256 {SHA256}, got {found}; "
-                "install the package anew, or name another encoder"
+                "reinstall the package, or use another encoder"
             )
 
 
@@ -194,7 +194,7 @@ def unit_vectors(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
     vectors = np.ascontiguousarray(encoder.encode(list(texts)), dtype=np.float32)
     if vectors.ndim != 2 or len(vectors) != len(texts):
         raise PluginError(
-            f"the encoder {encoder.name!r} must return one vector a text ({len(texts)}), got shape {vectors.shape}"
+            f"the encoder {encoder.name!r} must return one vector per text ({len(texts)}), got shape {vectors.shape}"
         )
     lengths = np.linalg.norm(vectors, axis=1)
     if not np.allclose(lengths, 1, atol=1e-3):

@@ -27,8 +27,8 @@ WEIGHT: dict[Severity, float] = {
     "none": 0.0,
     "insufficient evidence": 0.0,
 }
-GRAVEST, BREADTH, NOTION = 0.45, 0.25, 0.30  # weights: gravest finding answered, share answered, notion
-QUOTED = 2  # kinds of finding of which an answer quotes the gravest
+GRAVEST, BREADTH, NOTION = 0.45, 0.25, 0.30  # weights: most severe finding answered, share answered, notion
+QUOTED = 2  # kinds of finding of which an answer quotes the most severe
 
 
 def recommend(
@@ -41,8 +41,8 @@ def recommend(
 ) -> Recommendation:
     """Return all techniques that may be used, ranked by what an audit found.
 
-    A technique scores by the gravest finding it addresses, by the share of all findings it addresses
-    (weighed by severity), and by whether it works towards the notion. Equals are ordered by how near
+    A technique scores by the most severe finding it addresses, by the share of all findings it addresses
+    (weighed by severity), and by whether it targets the notion. Equals are ordered by how near
     their texts are to those findings, from the stored vectors: no model is loaded once the index is
     on disk. Too few rows, too many groups, several attributes and another task
     exclude like constraints.
@@ -56,7 +56,7 @@ def recommend(
     constraints : Constraints, optional
         Hard limits.
     notion : str
-        Notion of fairness that the repair works towards.
+        Fairness notion to target.
     encoder : Encoder or str, optional
         As for :func:`fairmend.index.query`.
 
@@ -93,7 +93,7 @@ def recommend(
 
 
 def _weights(catalog: Catalog, found: Sequence[Finding]) -> NDArray[np.float64]:
-    """Return the weight of each kind: that of its gravest finding."""
+    """Return the weight of each kind: that of its most severe finding."""
     names = [kind.kind for kind in catalog.kinds]
     weight = np.zeros(len(names))
     for finding in found:
@@ -125,7 +125,7 @@ def reason_against(card: TechniqueMetadata, constraints: Constraints, audit: Aud
         return reason
     attributes = len(audit.roles.protected)
     if attributes > 1 and "several attributes" not in card.arity:
-        return f"serves one protected attribute, there are {attributes}"
+        return f"supports exactly one protected attribute, got {attributes}"
     return None
 
 
@@ -139,7 +139,7 @@ def _ranked(card: TechniqueMetadata, score: float, found: Sequence[Finding], not
         for finding in list(answered.values())[:QUOTED]
     ]
     if notion in card.targets:
-        why.append(f"{card.name} works towards {spoken(notion)}.")
+        why.append(f"{card.name} targets {spoken(notion)}.")
     why.append(f"{card.name} is made for this situation: {card.use_when}")
     return Ranked(
         card.technique_id,

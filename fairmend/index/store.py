@@ -1,4 +1,4 @@
-"""The vectors of the catalog: made once, kept on disk, made anew when anything changes."""
+"""The vectors of the catalog: computed once, cached on disk, recomputed when anything changes."""
 
 from __future__ import annotations
 

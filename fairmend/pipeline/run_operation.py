@@ -61,7 +61,7 @@ def run_operation(
     Parameters
     ----------
     technique : type of Operation
-        What to run.
+        The technique.
     record : mapping
         The record, as :func:`load_record` returns it.
     parameters : mapping, optional

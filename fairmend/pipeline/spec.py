@@ -75,7 +75,7 @@ class PipelineSpec(Displayed, ClosedModel):
         return tuple(s for s in self.steps if s.stage == stage)
 
     def facts(self) -> dict[str, object]:
-        """Return what it works towards, by which policy, with which steps."""
+        """Return its target, policy and steps."""
         return {
             "name": self.name,
             "notion": self.notion,

@@ -82,7 +82,7 @@ def check_row_counts(technique: type[Technique]) -> None:
     except RowCountError:
         raise
     except PluginError:
-        return  # another fault of what is returned, which is told by results_in_range
+        return  # another fault of what is returned, which results_in_range reports
 
 
 @check("Results are finite and in range.", _runs)

@@ -1,4 +1,4 @@
-"""Checks of effect: on planted bias the targeted figure improves beyond chance, at a bounded cost."""
+"""Checks of effect: on planted bias the targeted metric improves significantly, at a bounded cost."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _acts_on_planted(t: type[Technique]) -> bool:
 
 
 @check(
-    "On planted bias of each kind that it addresses, the targeted figure improves beyond chance.",
+    "On planted bias of each kind that it addresses, the targeted metric improves significantly.",
     _acts_on_planted,
 )
 def check_effect(technique: type[Technique]) -> None:
@@ -88,7 +88,7 @@ def _fault(technique: type[Technique], kind: str, notion: str) -> str | None:
         name = "recall" if notion == "rare class" else FIGURES[notion]
         low, high = _gain(data, start.decisions, decisions, name)
     if low <= 0:
-        return f"the gain in {name} is not beyond chance ({low:.3f} to {high:.3f})"
+        return f"the gain in {name} is not significant ({low:.3f} to {high:.3f})"
     return None
 
 

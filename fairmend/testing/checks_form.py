@@ -32,12 +32,8 @@ YEAR = re.compile(r"\(\d{4}\)|\b(19|20)\d{2}\b")
 @check("The metadata tells what the technique is for and when it is found.")
 def check_metadata_complete(technique: type[Technique]) -> None:
     metadata = technique.metadata
-    assert len(metadata.questions) >= 2, (
-        "give at least two questions that it answers: the search finds it by them"
-    )
-    assert metadata.addresses or metadata.targets, (
-        "say which findings it addresses or which notions it targets"
-    )
+    assert len(metadata.questions) >= 2, "add at least two questions that it answers: the search matches them"
+    assert metadata.addresses or metadata.targets, "state the findings it addresses or the notions it targets"
     assert metadata.name != metadata.slug, "name is for people, slug for programs"
     if metadata.needs_protected_at_prediction:
         assert metadata.legal_notes, (
@@ -45,12 +41,14 @@ def check_metadata_complete(technique: type[Technique]) -> None:
         )
     known = technique._get_param_names()
     for adjustment in metadata.adjustments:
-        assert adjustment.parameter in known, f"adjustment of {adjustment.parameter!r}, which is no parameter"
+        assert adjustment.parameter in known, (
+            f"adjustment of {adjustment.parameter!r}, which is not a parameter"
+        )
     for measure, parameter in metadata.target_parameters.items():
-        assert parameter in known, f"the bound on {measure} goes to {parameter!r}, which is no parameter"
+        assert parameter in known, f"the bound on {measure} goes to {parameter!r}, which is not a parameter"
     for notion, parameters in metadata.notion_parameters.items():
         stray = sorted(set(parameters) - set(known))
-        assert not stray, f"settings for {notion} name {', '.join(stray)}, which is no parameter"
+        assert not stray, f"settings for {notion} name {', '.join(stray)}, which is not a parameter"
         instance(technique, **parameters).check_parameters()
 
 

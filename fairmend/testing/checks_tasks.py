@@ -1,4 +1,4 @@
-"""Checks of effect beyond two outcomes: planted gaps of a task fall beyond chance, at a bounded cost."""
+"""Checks of effect beyond two outcomes: planted gaps of a task fall significantly, at a bounded cost."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _gaps(t: type[Technique]) -> list[PlantedGap]:
 
 
 @check(
-    "On planted gaps of its task the figure that is targeted falls beyond chance, at a bounded cost.",
+    "On planted gaps of its task the targeted metric falls significantly, at a bounded cost.",
     lambda t: (
         issubclass(t, Postprocessor)
         and bool({"scores", "ranking"} & set(t.metadata.modifies))
@@ -92,7 +92,7 @@ def _fault(technique: type[Technique], gap: PlantedGap) -> str | None:
     changes = task_changes(_measured(p, p.scores_new), _measured(p, values))
     change = changes[gap.figure]
     if change.interval is None or change.interval[1] >= 0:
-        return f"{gap.figure} does not fall beyond chance: {change.value:+.3f}, interval {change.interval}"
+        return f"{gap.figure} does not fall significantly: {change.value:+.3f}, interval {change.interval}"
     name, limit = COSTS[gap.task]
     cost = changes[name].value
     if cost / limit > 1:

@@ -56,7 +56,7 @@ def techniques_of(target: str | Path, registry: Registry) -> list[type[Technique
     found = found or _defined(importlib.import_module(module))
     if not found:
         raise UsageError(
-            f"{name} holds no technique; implement the hook fairmend_techniques, or derive a class from a stage"
+            f"{name} contains no technique; implement the hook fairmend_techniques, or derive a class from a stage"
         )
     return found
 
@@ -89,10 +89,10 @@ def _importable(path: Path) -> str:
     path = path.resolve()
     if path.is_dir() and not (path / "__init__.py").is_file():
         raise UsageError(
-            f"{path} is no package: it has neither a pyproject.toml nor an __init__.py; give a folder that has, or a file"
+            f"{path} is not a package: it has neither a pyproject.toml nor an __init__.py; use a package folder or a file"
         )
     if path.is_file() and path.suffix != ".py":
-        raise UsageError(f"{path} is no Python file; give a .py file, a folder or an installed plugin")
+        raise UsageError(f"{path} is not a Python file; expected a .py file, a folder or an installed plugin")
     loaded = sys.modules.get(path.stem)
     origin = path / "__init__.py" if path.is_dir() else path
     if loaded is not None and Path(getattr(loaded, "__file__", None) or "").resolve() != origin:

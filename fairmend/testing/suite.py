@@ -152,7 +152,7 @@ class Conformance(Displayed):
     technique_id, slug : str
         Which technique.
     outcomes : tuple of Outcome
-        One a check, in order.
+        One per check, in order.
     """
 
     technique_id: int | str
@@ -178,7 +178,7 @@ class Conformance(Displayed):
         return [o for o in self.outcomes if o.status == "failed"]
 
     def to_json(self) -> dict[str, Any]:
-        """Return counts, failures with their messages, and exemptions with their reasons; a fault is told once."""
+        """Return counts, failures with their messages, and exemptions with their reasons; each fault is reported once."""
         return {
             "technique_id": self.technique_id,
             "slug": self.slug,

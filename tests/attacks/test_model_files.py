@@ -721,7 +721,7 @@ UNFIT = {
     "not a zip": (lambda j: b"a,b\n1,2\n", "was not saved with skops"),
     "a pickle": (lambda j: pickle.dumps(LogisticRegression()), "was not saved with skops"),
     "empty": (lambda j: b"", "was not saved with skops"),
-    "cut off": (lambda j: GOOD[:-40], "cut off"),
+    "cut off": (lambda j: GOOD[:-40], "truncated"),
     "corrupted": (lambda j: flipped(GOOD), "is corrupted"),
     "a bomb": (lambda j: BROKEN["a bomb"][0](), "would unpack to"),
     "not fitted": (lambda j: skops.io.dumps(LogisticRegression()), "is not fitted"),

@@ -623,7 +623,7 @@ IMPORTS = {
     "raises no exception": ("raise GeneratorExit", "importing it raised GeneratorExit"),
     "takes other arguments": (
         MARK + "@hookimpl\ndef fairmend_gate_checks(x): return {}",
-        "does not fit the hooks",
+        "does not match the hook specifications",
     ),
 }
 
@@ -647,10 +647,10 @@ def test_an_unknown_hook_is_named_with_those_there_are_and_the_rest_works(instal
     (entry,) = (e for e in done.json if e["name"] == "mostly")
     assert entry["techniques"] == 1
     assert entry["health"] == (
-        "fairmend_technique is no hook and is ignored; there are fairmend_techniques, fairmend_finding_kinds, "
+        "fairmend_technique is not a hook and is ignored; the hooks are fairmend_techniques, fairmend_finding_kinds, "
         "fairmend_gate_checks, fairmend_encoders, fairmend_datasets"
     )
-    assert "plugin mostly works only in part: fairmend_technique is no hook" in done.err
+    assert "plugin mostly works only in part: fairmend_technique is not a hook" in done.err
     assert cli("technique", "show", "acme-halve", "--json").code == 0
 
 

@@ -124,7 +124,7 @@ UNKNOWN = {
     "parameter of the target": (gate(4, "id: fairness, parameters: {a: 1}"), "'target' takes no parameters"),
     "parameter as text": (
         gate(4, "id: group-calibration, parameters: {minimum_support: fifty}"),
-        "minimum_support must be a whole number of at least 1, got 'fifty'",
+        "minimum_support must be an integer of at least 1, got 'fifty'",
     ),
     "parameter of zero": (
         gate(4, "id: group-calibration, parameters: {minimum_support: 0}"),
@@ -144,7 +144,7 @@ UNKNOWN = {
     "destination": (decision(4, "deploy-now"), "decision-4.*was expected, got 'deploy-now'"),
     "rollback": (
         f"{HEAD}gates:\n- {{id: gate-2, on_fail: nowhere}}\n",
-        "rollback 'nowhere', which is not there",
+        "rollback 'nowhere', which does not exist",
     ),
     "trigger": (
         rollback("triggers: [{failed: [utilty], to: pre-processing, changes: []}]"),
@@ -165,7 +165,7 @@ BOUNDS = {
     "percent": (target("at_least: 80"), "is 0 to 1, got the bound 80; did you mean 0.8"),
     "negative": (gate(4, "id: calibration, below: -0.1"), "is 0 to 1, got the bound -0.1"),
     "beyond the range": (gate(1, "id: e-value, above: 0.5"), "e_value is at least 1, got the bound 0.5"),
-    "unreachable": (target("at_least: null, above: 1"), "no demographic_parity_ratio can be > 1"),
+    "unreachable": (target("at_least: null, above: 1"), "demographic_parity_ratio cannot be > 1"),
     "two bounds": (gate(4, "id: utility, below: 0.2"), "give exactly one of"),
     "no bound": (gate(4, "id: mine, metric: accuracy"), "give exactly one of"),
     "bound on the target": (gate(4, "id: fairness, at_least: 0.1"), "takes no bound of its own"),
@@ -183,7 +183,7 @@ BOUNDS = {
         target("metric: equalized_odds_difference, at_least: null, at_most: 0.1"),
         "does not measure demographic_parity .demographic_parity_ratio",
     ),
-    "target is the target": (target("metric: target, at_least: null"), "'target' is no metric"),
+    "target is the target": (target("metric: target, at_least: null"), "'target' is not a metric"),
 }
 
 JOINTS = {
@@ -195,14 +195,14 @@ JOINTS = {
     "typo of a gate": (f"{HEAD}gates:\n- {{id: gate4, title: a}}\n", "adds 'gate4'.*did you mean gate-4"),
     "id twice": (
         gate(4, "id: utility, at_most: 0.05", "id: utility, at_most: 0.9"),
-        "the id 'utility' is there twice",
+        "the id 'utility' occurs twice",
     ),
-    "item without id": (gate(4, "metric: accuracy, at_least: 0.6"), "every item needs an id"),
-    "id of a list": (gate(4, "id: [utility], at_most: 0.1"), r"the id \['utility'\] is not text"),
-    "id with a dot": (gate(4, "id: a.b, metric: accuracy, at_least: 0.6"), "'a.b' cannot be an id"),
+    "item without id": (gate(4, "metric: accuracy, at_least: 0.6"), "every item must have an id"),
+    "id of a list": (gate(4, "id: [utility], at_most: 0.1"), r"the id \['utility'\] must be a string"),
+    "id with a dot": (gate(4, "id: a.b, metric: accuracy, at_least: 0.6"), "'a.b' is not a valid id"),
     "reserved id": (
         gate(4, "id: final, metric: accuracy, at_least: 0.6"),
-        "'final' cannot be an id.*that word is reserved",
+        "'final' is not a valid id.*that word is reserved",
     ),
     "no checks": (f"{HEAD}gates:\n- {{id: gate-4, checks: []}}\n", "at least 1 entries was expected"),
     "blank role": (gate(4, 'id: stakeholders, roles: [" "]'), "the name of a role is blank"),
@@ -212,20 +212,20 @@ JOINTS = {
     ),
     "approval at a decision": (
         route("metric: approval, roles: [legal team]"),
-        "approvals are given at gates",
+        "approvals belong to gates",
     ),
     "rollback of another stage": (
         f"{HEAD}gates:\n- {{id: gate-4, on_fail: rollback-causal}}\n",
-        "fails to the rollback 'rollback-causal' of causal",
+        "names the rollback 'rollback-causal' of causal",
     ),
     "rollback forward": (
         rollback("triggers: [{failed: [utility], to: post-processing, changes: []}]"),
         "goes forward to post-processing; it must go back",
     ),
-    "never deploys": (decision(4, "escalate"), "no run can reach a deployment: .*decision-4 to escalate"),
+    "never deploys": (decision(4, "escalate"), "no run can reach deployment: .*decision-4 to escalate"),
     "deploys behind a way that is always taken": (
         decision(4, "causal", "deploy"),
-        "no run can reach a deployment",
+        "no run can reach deployment",
     ),
     "two decisions": (
         f"{HEAD}decisions:\n- {{id: mine, after: causal, question: q, paths: [{{to: deploy, reason: r}}]}}\n",
@@ -233,13 +233,13 @@ JOINTS = {
     ),
     "extends nobody": (
         "policy: a\nextends: nobody.yaml\n",
-        "extends what is not there: no policy is called 'nobody.yaml'",
+        "extends an unknown policy: no policy is called 'nobody.yaml'",
     ),
     "extends a list": (
         "policy: a\nextends: [playbook]\n",
-        "extends: the name or file of a policy was expected",
+        "extends: expected the name or file of a policy",
     ),
-    "extends itself": ("policy: a\nextends: ours.yaml\n", "in a circle: ours.yaml -> ours.yaml"),
+    "extends itself": ("policy: a\nextends: ours.yaml\n", "in a cycle: ours.yaml -> ours.yaml"),
 }
 
 NAMES = {
@@ -247,17 +247,17 @@ NAMES = {
         HEAD.replace("ours", "playbook") + "minimum_support: 5\n",
         "differs from the built-in",
     ),
-    "posing by inheritance": ("extends: playbook\nminimum_support: 5\n", "give it a name of its own"),
+    "posing by inheritance": ("extends: playbook\nminimum_support: 5\n", "choose another name"),
     "posing in capitals": (
         HEAD.replace("ours", "Play-Book") + "minimum_support: 5\n",
         "differs from the built-in",
     ),
     "posing as strict": (HEAD.replace("ours", "strict"), "differs from the built-in"),
-    "Cyrillic o": (HEAD.replace("ours", "playb\u043eok"), "cannot be the name of a policy"),
-    "terminal escape": (HEAD.replace("ours", '"a\\e[31mb"'), "cannot be the name of a policy"),
-    "markup": (HEAD.replace("ours", '"[link](javascript:x)"'), "cannot be the name of a policy"),
-    "blank": (HEAD.replace("ours", '" "'), "cannot be the name of a policy"),
-    "a long name": (HEAD.replace("ours", "a" * 300), "cannot be the name of a policy"),
+    "Cyrillic o": (HEAD.replace("ours", "playb\u043eok"), "is not a valid policy name"),
+    "terminal escape": (HEAD.replace("ours", '"a\\e[31mb"'), "is not a valid policy name"),
+    "markup": (HEAD.replace("ours", '"[link](javascript:x)"'), "is not a valid policy name"),
+    "blank": (HEAD.replace("ours", '" "'), "is not a valid policy name"),
+    "a long name": (HEAD.replace("ours", "a" * 300), "is not a valid policy name"),
 }
 REFUSED = {**UNREADABLE, **UNKNOWN, **BOUNDS, **JOINTS, **NAMES}
 
@@ -312,7 +312,7 @@ def test_a_circle_over_folders(refused, arena):
     (arena / "sub").mkdir()
     (arena / "a.yaml").write_text("policy: a\nextends: sub/b.yaml\n")
     (arena / "sub" / "b.yaml").write_text("policy: b\nextends: ../a.yaml\n")
-    refused("policy", "check", "a.yaml", match="circle: a.yaml -> sub/b.yaml -> a.yaml", code=2)
+    refused("policy", "check", "a.yaml", match="cycle: a.yaml -> sub/b.yaml -> a.yaml", code=2)
 
 
 def test_what_a_file_extends_lies_beside_it(cli, arena):

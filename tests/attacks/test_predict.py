@@ -191,7 +191,7 @@ REFUSED = {
     "no protected attribute": (lambda f: f.drop(columns="sex"), "reads sex for every decision"),
     "groups in lower case": (
         lambda f: f.assign(sex=f["sex"].str.lower()),
-        "group '[fm]' of 'sex' was not there at fit; it was spelled '[FM]'",
+        "group '[fm]' of 'sex' was not seen at fit; it was spelled '[FM]'",
     ),
     "one group in lower case": (
         lambda f: f.assign(sex=f["sex"].where(f.index > 0, "f")),
@@ -219,8 +219,8 @@ WARNED = {
         lambda f: f.assign(job=f["job"].where(f.index >= 2, "Clerk")),
         "in 2 of 200 rows, such as 'Clerk'; 'Clerk' was 'clerk' at fit",
     ),
-    "no category at all": (lambda f: f.assign(job=None), "'job' has no value at all"),
-    "no number at all": (lambda f: f.assign(score=np.nan), "'score' has no value at all"),
+    "no category at all": (lambda f: f.assign(job=None), "'job' is empty"),
+    "no number at all": (lambda f: f.assign(score=np.nan), "'score' is empty"),
     "many numbers out of range": (
         lambda f: f.assign(score=f["score"].where(f.index >= 30, 900.0)),
         "'score' is out of the range seen at fit .* in 30 of 200 rows, such as 900",

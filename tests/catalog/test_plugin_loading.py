@@ -86,7 +86,7 @@ def test_a_plugin_that_hangs_is_excluded_and_not_asked_again(write, registry, tm
         found = registry(plugin)
         assert found.card(31)
         assert (
-            "longer than 1 s; mend the plugin, or allow more with FAIRMEND_PLUGIN_TIMEOUT"
+            "longer than 1 s; fix the plugin, or raise the limit with FAIRMEND_PLUGIN_TIMEOUT"
             in (found.problems["acme_hang"])
         )
     assert not log.exists() or log.read_text() == "."

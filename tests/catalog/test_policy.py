@@ -64,7 +64,7 @@ def test_a_users_policy_changes_one_number_and_keeps_the_rest(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("extends: playbook\ngates: [{id: gate-2, on_fail: nowhere}]", "fails to the rollback 'nowhere'"),
+        ("extends: playbook\ngates: [{id: gate-2, on_fail: nowhere}]", "names the rollback 'nowhere'"),
         ("extends: playbook\ngates: [{id: gate-2, checks: [{id: utility, above: 1}]}]", "exactly one of"),
         ("extends: playbook\ncolor: blue", "no key is called 'color'"),
         ("extends: [", "is not YAML"),

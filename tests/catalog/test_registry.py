@@ -80,7 +80,7 @@ def test_a_third_party_technique_joins_at_once(third):
             "acme_hook",
             "from fairmend.core.hooks.markers import hookimpl\n@hookimpl\ndef fairmend_gate_checks(view): return {}",
             {},
-            "does not fit the hooks",
+            "does not match the hook specifications",
         ),
     ],
 )

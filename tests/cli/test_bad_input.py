@@ -32,9 +32,9 @@ def empty_file(folder):
 # case: what is done to the table (or the file), the exit code, and a pattern of the message
 TABLES = {
     "no such column": (lambda t: t.drop(columns="sex"), 1, "no column is called 'sex'"),
-    "one class": (lambda t: t.assign(label=1), 1, "one value only"),
-    "one group": (lambda t: t.assign(sex="F"), 1, "one group only"),
-    "protected all missing": (lambda t: t.assign(sex=None), 1, "no value at all"),
+    "one class": (lambda t: t.assign(label=1), 1, "has only one value"),
+    "one group": (lambda t: t.assign(sex="F"), 1, "has only one group"),
+    "protected all missing": (lambda t: t.assign(sex=None), 1, "is empty"),
     "ten rows": (lambda t: t.iloc[95:105], 1, "10 rows"),
     "missing outcome": (lambda t: t.assign(label=t["label"].where(t.index > 3)), 1, "missing in 4"),
     "infinite feature": (lambda t: t.assign(income=np.inf), 1, "infinite"),

@@ -142,7 +142,7 @@ def test_all_checks_every_installed_technique(cli, plugins, monkeypatch):
         (["check"], 2, "expected either PACKAGE_OR_PATH or --all"),
         (["check", "fairmend", "--all"], 2, "expected either"),
         (["check", "no-such-plugin"], 1, "no plugin, module, folder or file is called"),
-        (["new", "Acme", "--stage", "causal"], 2, "lower case words"),
+        (["new", "Acme", "--stage", "causal"], 2, "lower-case words"),
         (["new", "acme-x", "--stage", "late"], 2, "is not one of"),
     ],
 )

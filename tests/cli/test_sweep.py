@@ -76,7 +76,7 @@ def test_exit_code_where_nothing_meets_the_target(cli, home, jobs_csv):
         (["--notion", "calibration"], 2, "sets no target for calibration"),
         (["--exclude", "smot"], 1, "did you mean smote"),
         (["--findings", "no.json"], 2, "there is no audit file"),
-        (["-c", "stage=evaluation"], 2, "no technique is left"),
+        (["-c", "stage=evaluation"], 2, "satisfies the constraints"),
     ],
 )
 def test_bad_requests(cli, home, jobs_csv, arguments, code, pattern):

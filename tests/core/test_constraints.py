@@ -28,9 +28,9 @@ def metadata(**changes) -> TechniqueMetadata:
         (["stage=causal"], {}, "its stage is post-processing"),
         (["task=ranking"], {}, "does not serve the task ranking"),
         (["rows=50"], {"minimum_rows": 100}, "at least 100 rows"),
-        (["groups=3"], {"arity": ("binary",)}, "serves two groups"),
+        (["groups=3"], {"arity": ("binary",)}, "supports exactly two groups"),
         (["max_weeks=1"], {"duration_weeks": (2, 3)}, "at least 2 weeks"),
-        (["notion=calibration"], {}, "does not work towards calibration"),
+        (["notion=calibration"], {}, "does not target calibration"),
     ],
 )
 def test_each_limit_excludes_with_its_reason(words, facts, reason):
@@ -47,7 +47,7 @@ def test_each_limit_excludes_with_its_reason(words, facts, reason):
         (["retrainin=false"], "did you mean retraining"),
         (["max_complexity=tiny"], "one of low, medium, high"),
         (["rows=many"], "a positive number"),
-        (["retraining"], "has the form key=value"),
+        (["retraining"], "of the form KEY=VALUE"),
     ],
 )
 def test_contradictions_and_unknown_words_are_usage_errors(words, message):

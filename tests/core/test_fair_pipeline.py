@@ -96,7 +96,7 @@ def test_a_feature_without_a_value_counts_as_missing_in_every_row(people, encodi
     for name in ("skill", "place"):
         row = people.X_new.head(50).copy()
         row[name] = row[name].where(np.zeros(50, dtype=bool))
-        with pytest.warns(DataWarning, match=f"'{name}' has no value at all"):
+        with pytest.warns(DataWarning, match=f"'{name}' is empty"):
             found = fair.predict_proba(people.X_new.assign(**{name: nothing}))
         with pytest.warns(DataWarning):
             alone = fair.predict_proba(row)
@@ -139,7 +139,7 @@ def test_steps_out_of_order_and_steps_that_only_look_are_refused(people):
         FairPipeline(plain(), [THRESHOLDS(), WEIGHTS()]).fit(
             people.X, people.y, sensitive_features=people.sensitive
         )
-    with pytest.raises(UsageError, match="looks and does not act"):
+    with pytest.raises(UsageError, match="only reports and does not act"):
         FairPipeline(plain(), [CALIBRATION_ERROR()]).fit(
             people.X, people.y, sensitive_features=people.sensitive
         )

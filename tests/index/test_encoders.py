@@ -30,11 +30,11 @@ def test_other_weights_are_refused_before_anything_is_built(registry, tmp_path, 
     (package / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(encoders, "PACKAGE", "package")
-    with pytest.raises(PluginError, match=r"must hold model/model\.safetensors"):
+    with pytest.raises(PluginError, match=r"must contain model/model\.safetensors"):
         vectors(Catalog.of(registry), BundledEncoder())
     (package / "model" / "model.safetensors").write_bytes(b"weights of a stranger")
     found = hashlib.sha256(b"weights of a stranger").hexdigest()
-    with pytest.raises(PluginError, match=rf"must have the SHA-256 {SHA256}, got {found}; install"):
+    with pytest.raises(PluginError, match=rf"must have the SHA-256 {SHA256}, got {found}; reinstall"):
         vectors(Catalog.of(registry), BundledEncoder())
     assert not (cache / "index").exists()
 

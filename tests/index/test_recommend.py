@@ -90,7 +90,7 @@ def test_why_quotes_the_gravest_finding_of_each_kind(advise, make_audit):
     assert mine.findings == ("proxy-variable",)
     assert mine.why == (
         "Zip code aligner addresses proxy-variable (high): The ratio of proxy-variable is 0.67 [0.61, 0.72]. [Doe, J. (2024). Coarsening of places. Journal of Places.]",
-        "Zip code aligner works towards demographic parity. [Doe, J. (2024). Coarsening of places. Journal of Places.]",
+        "Zip code aligner targets demographic parity. [Doe, J. (2024). Coarsening of places. Journal of Places.]",
         "Zip code aligner is made for this situation: Postal districts give away the ethnic origin of applicants. [Doe, J. (2024). Coarsening of places. Journal of Places.]",
     )
 
@@ -104,8 +104,8 @@ def test_what_is_not_a_finding_counts_for_nothing(advise, make_audit):
 @pytest.mark.parametrize(
     ("audit", "reason"),
     [
-        ({"groups": 4}, "serves two groups, there are 4"),
-        ({"protected": ("sex", "race")}, "serves one protected attribute, there are 2"),
+        ({"groups": 4}, "supports exactly two groups, got 4"),
+        ({"protected": ("sex", "race")}, "supports exactly one protected attribute, got 2"),
         ({"rows": 40}, "needs at least 50 rows"),
     ],
 )

@@ -85,8 +85,8 @@ def test_a_third_partys_technique_is_found_at_once(registry, encoder):
         ({"stage": "post-processing"}, "its stage is pre-processing"),
         ({"task": "ranking"}, "does not serve the task ranking"),
         ({"rows": 10}, "needs at least 50 rows"),
-        ({"groups": 3}, "serves two groups, there are 3"),
-        ({"notion": "calibration"}, "does not work towards calibration"),
+        ({"groups": 3}, "supports exactly two groups, got 3"),
+        ({"notion": "calibration"}, "does not target calibration"),
     ],
 )
 def test_constraints_exclude_with_a_reason(registry, limits, reason):

@@ -112,7 +112,7 @@ def test_without_a_cache_it_works(catalog, encoder, tmp_path, monkeypatch):
     ("broken", "message"),
     [
         (lambda texts: np.ones((len(texts), 8)), "unit vectors"),
-        (lambda texts: np.zeros((1, 8)), "one vector a text"),
+        (lambda texts: np.zeros((1, 8)), "one vector per text"),
         (lambda texts: np.full((len(texts), 8), np.nan), "unit vectors"),
     ],
 )

@@ -29,7 +29,7 @@ class PolicyRecord:
     built_in : bool
         Whether it is what comes with fairmend under that name.
     weaker_than_playbook : tuple of Weakness
-        Where it demands less than the playbook.
+        Where it requires less than the playbook.
     """
 
     name: str
@@ -67,7 +67,7 @@ class PolicyComparison:
     changed : dict of str to (object, object)
         What each says at a place where they differ, by its path.
     first_weaker, second_weaker : tuple of Weakness
-        Where one demands less than the other.
+        Where one requires less than the other.
     """
 
     changed: dict[str, tuple[Any, Any]]

@@ -41,7 +41,7 @@ def load_policy(name: str | Path | Policy, registry: Registry | None = None) -> 
     if name in policy_names():
         return validated(Policy, raw, what)
     if "file" in raw:
-        raise UsageError(f"{what} is not sound at the top: {unknown('field', 'file', ())}")
+        raise UsageError(f"{what} is invalid at the top level: {unknown('field', 'file', ())}")
     policy = validated(Policy, {**raw, "file": name}, what)
     check_policy(policy, what, registry)
     _check_name(policy)
@@ -55,8 +55,8 @@ def _check_name(policy: Policy) -> None:
             continue
         if policy.digest() != validated(Policy, raw_policy(name), f"policy {name}").digest():
             raise UsageError(
-                f"policy {policy.file} is called {policy.policy!r} and differs from the built-in policy of that "
-                "name; give it a name of its own, e.g. 'policy: our-policy'"
+                f"policy {policy.file} has the name {policy.policy!r} but differs from the built-in policy of that "
+                "name; choose another name, e.g. 'policy: our-policy'"
             )
 
 

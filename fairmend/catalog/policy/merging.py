@@ -52,17 +52,17 @@ def raw_policy(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
     if parent is None:
         return raw
     if not isinstance(parent, str):
-        raise UsageError(f"policy {name} is not sound at extends: the name or file of a policy was expected")
+        raise UsageError(f"policy {name} is invalid at extends: expected the name or file of a policy")
     if parent not in policy_names():
         beside = normpath(Path(name).parent / parent)
         if not Path(beside).is_file():
             raise UnknownNameError(
-                f"policy {name} extends what is not there: {unknown('policy', parent, policy_names())}"
+                f"policy {name} extends an unknown policy: {unknown('policy', parent, policy_names())}"
             )
         parent = beside
     chain = (*chain, name)
     if parent in chain:
-        raise UsageError(f"the policies extend each other in a circle: {' -> '.join((*chain, parent))}")
+        raise UsageError(f"the policies extend each other in a cycle: {' -> '.join((*chain, parent))}")
     if len(chain) >= LONGEST_CHAIN:
         raise UsageError(f"policy {chain[0]} extends a chain of more than {LONGEST_CHAIN} policies")
     return merged(raw_policy(parent, chain), raw, f"policy {name}")
@@ -106,15 +106,15 @@ def merged(base: Any, change: Any, what: str = "the policy") -> Any:
     for item in change:
         if not (isinstance(item, Mapping) and "id" in item):
             raise UsageError(
-                f"{what} is not sound: every item needs an id where what it extends has one ({_some(base)})"
+                f"{what} is invalid: every item must have an id if the items of the base policy have one ({_some(base)})"
             )
         by_id[item["id"]] = item
     known = [item["id"] for item in base]
     for name in by_id:
         if name not in known and (close := _likely(name, known)):
             raise UsageError(
-                f"{what} adds {name!r}, and what it extends has no such id; did you mean {close}? "
-                "Give what is new an id that is less alike"
+                f"{what} adds {name!r}, an id that the base policy does not have; did you mean {close}? "
+                "Give a new item a less similar id"
             )
     kept = [merged(item, by_id.pop(item["id"]), what) if item["id"] in by_id else item for item in base]
     return [*kept, *by_id.values()]
@@ -140,9 +140,9 @@ def _check_ids(raw: Any, what: str) -> None:
             if not (isinstance(item, Mapping) and "id" in item):
                 continue
             if not isinstance(item["id"], str):
-                raise UsageError(f"{what} is not sound at {place}: the id {item['id']!r} is not text")
+                raise UsageError(f"{what} is invalid at {place}: the id {item['id']!r} must be a string")
             if item["id"] in seen:
-                raise UsageError(f"{what} is not sound at {place}: the id {item['id']!r} is there twice")
+                raise UsageError(f"{what} is invalid at {place}: the id {item['id']!r} occurs twice")
             seen.add(item["id"])
 
 

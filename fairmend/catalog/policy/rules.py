@@ -37,7 +37,7 @@ def check_policy(policy: Policy, what: str, registry: Registry | None = None) ->
     faults = [*_Reader(registry).faults(policy), *_of_graph(policy)]
     if faults:
         more = f"; and {len(faults) - MOST_TOLD} more" if len(faults) > MOST_TOLD else ""
-        raise UsageError(f"{what} is not sound: {'; '.join(faults[:MOST_TOLD])}{more}")
+        raise UsageError(f"{what} is invalid: {'; '.join(faults[:MOST_TOLD])}{more}")
 
 
 class _Reader:
@@ -56,7 +56,7 @@ class _Reader:
         for notion, target in policy.targets.items():
             place = f"targets.{notion}"
             if target.metric in {"target", "approval"}:
-                yield f"{place}: {target.metric!r} is no metric; name one of {', '.join(metrics_of(notion))}"
+                yield f"{place}: {target.metric!r} is not a metric; expected one of {', '.join(metrics_of(notion))}"
                 continue
             yield from self._of_metric(place, target, "target")
             metric = METRICS.get(target.metric)
@@ -83,7 +83,7 @@ class _Reader:
         for check in (*route.when, *route.any_of):
             place = f"{decision.id}.{check.id}"
             if check.metric == "approval":
-                yield f"{place}: approvals are given at gates, not at decisions"
+                yield f"{place}: approvals belong to gates, not to decisions"
             yield from self._of_check(place, check, "route")
 
     def _kinds(self) -> list[str]:
@@ -117,7 +117,7 @@ def _of_parameters(place: str, check: PolicyCheck, metric: GateMetric) -> Iterat
         elif name not in metric.parameters:
             yield f"{place}: {unknown(f'parameter of {check.metric}', name, metric.parameters)}"
         elif isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            yield f"{place}: {name} must be a whole number of at least 1, got {value!r}"
+            yield f"{place}: {name} must be an integer of at least 1, got {value!r}"
 
 
 def _of_bound(place: str, check: PolicyCheck, metric: GateMetric, where: Where) -> Iterator[str]:
@@ -138,7 +138,7 @@ def _of_bound(place: str, check: PolicyCheck, metric: GateMetric, where: Where) 
     elif (check.above is not None and bound == metric.highest) or (
         check.below is not None and bound == metric.lowest
     ):
-        yield f"{place}: no {check.metric} can be {check.bound_text()}; it is {metric.range_text()}"
+        yield f"{place}: {check.metric} cannot be {check.bound_text()}; its range is {metric.range_text()}"
 
 
 def _parameters_of(function: Callable[..., Any]) -> list[str] | None:
@@ -167,4 +167,4 @@ def _of_graph(policy: Policy) -> Iterator[str]:
         ways = ", ".join(
             f"{d.id} to {' or '.join(dict.fromkeys(r.to for r in d.paths))}" for d in policy.decisions
         )
-        yield f"no run can reach a deployment: {ways}"
+        yield f"no run can reach deployment: {ways}"

@@ -27,7 +27,7 @@ MOST_ITERATIONS = 100
 def _as_id(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", text) or text in RESERVED:
         raise ValueError(
-            f"{text!r} cannot be an id; letters, digits, hyphens and underscores were expected"
+            f"{text!r} is not a valid id; expected letters, digits, hyphens and underscores"
             + (", and that word is reserved" if text in RESERVED else "")
         )
     return text
@@ -36,8 +36,8 @@ def _as_id(text: str) -> str:
 def _as_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}", text):
         raise ValueError(
-            f"{text[:60]!r} cannot be the name of a policy; up to 60 letters, digits, spaces, dots, hyphens "
-            "and underscores were expected"
+            f"{text[:60]!r} is not a valid policy name; expected up to 60 letters, digits, spaces, dots, hyphens "
+            "and underscores"
         )
     return text
 
@@ -137,7 +137,7 @@ class Gate(ClosedModel):
 
 
 class Route(ClosedModel):
-    """One way on from a decision, taken where all its conditions hold."""
+    """One transition from a decision, taken if all its conditions hold."""
 
     to: Destination
     when: tuple[PolicyCheck, ...] = Field(default=(), description="all must hold; none given: always")
@@ -147,7 +147,7 @@ class Route(ClosedModel):
 
 
 class Decision(ClosedModel):
-    """A decision point: the ways on, in the order in which they are tried."""
+    """A decision point: its transitions, in the order in which they are tried."""
 
     id: Id
     after: GatedStage
@@ -265,9 +265,9 @@ class Policy(ClosedModel):
                 if count > 1:
                     yield f"gate {gate.id} has two checks of the same id, {name!r}"
             if gate.on_fail not in rollbacks:
-                yield f"gate {gate.id} fails to the rollback {gate.on_fail!r}, which is not there"
+                yield f"gate {gate.id} names the rollback {gate.on_fail!r}, which does not exist"
             elif (stage := rollbacks[gate.on_fail].stage) != gate.stage:
-                yield f"gate {gate.id} of {gate.stage} fails to the rollback {gate.on_fail!r} of {stage}"
+                yield f"gate {gate.id} of {gate.stage} names the rollback {gate.on_fail!r} of {stage}"
         for place in GATED_STAGES:
             if (
                 sum(g.stage == place for g in self.gates) != 1
@@ -304,7 +304,7 @@ class Policy(ClosedModel):
         return next(r for r in self.rollbacks if r.id == name)
 
     def target(self, notion: str) -> PolicyCheck:
-        """Return what a notion of fairness demands.
+        """Return the target of a fairness notion.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Where a policy requires less than another one, and whether it demands enough to call a result deployable."""
+"""Where a policy requires less than another one, and whether it requires enough to call a result deployable."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Weakness:
     place : str
         Where, e.g. ``"gate-4.utility"``.
     demanded : str
-        What it demands there.
+        What it requires there.
     other : str
-        What the other policy demands.
+        What the other policy requires.
     """
 
     place: str
@@ -124,7 +124,7 @@ def _of_deployment(policy: Policy, other: Policy) -> Iterator[Weakness]:
 
 
 def _less(ours: Sequence[PolicyCheck], theirs: PolicyCheck) -> str | None:
-    """Return what is demanded where it is less than what the other check demands."""
+    """Return the requirement if it is weaker than that of the other check."""
     same = [c for c in ours if c.metric == theirs.metric]
     required = [c for c in same if c.level == "require"]
     if any(not _is_looser(c, theirs) for c in required):

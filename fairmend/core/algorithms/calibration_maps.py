@@ -103,7 +103,7 @@ def logistic_fit(Z: Floats, t: Floats, weights: Floats) -> Floats:
         if np.abs(step).max() <= PRECISION:
             return theta
     raise NotFeasibleError(
-        "the scores separate the labels, so the logistic map has no finite optimum; give more rows that trained "
+        "the scores separate the labels, so the logistic map has no finite optimum; use more held-out rows "
         "no model, or use platt-scaling, whose targets keep the map finite"
     )
 

@@ -283,7 +283,7 @@ def _design(column: pd.Series[Any], name: str) -> tuple[list[str], Floats]:
         if not np.isfinite(values).all():
             raise DataError(
                 f"column {name!r} must be finite numbers for a regression; got "
-                f"{int((~np.isfinite(values)).sum())} missing or infinite: impute or leave them out"
+                f"{int((~np.isfinite(values)).sum())} missing or infinite: impute or remove them"
             )
         return [name], values[:, None]
     codes, levels = pd.factorize(column, sort=True, use_na_sentinel=False)

@@ -1,4 +1,4 @@
-"""The law of a numeric sample: ranks and quantiles that agree with each other on ties."""
+"""The distribution of a numeric sample: ranks and quantiles that agree with each other on ties."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def numbers(column: pd.Series[Any]) -> Floats:
     """
     x = column.to_numpy(dtype=float, na_value=np.nan)
     if np.isinf(x).any():
-        raise DataError(f"feature {column.name!r} holds infinite values; replace or leave them out")
+        raise DataError(f"feature {column.name!r} holds infinite values; replace or remove them")
     return x
 
 
@@ -43,7 +43,7 @@ def interpolate(x: Floats, knots: Floats, heights: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class EmpiricalDistribution:
-    """The empirical law of a sample, kept as its distinct values and how often each occurs.
+    """The empirical distribution of a sample, kept as its distinct values and how often each occurs.
 
     The i-th of n sorted rows (i = 0, 1, ...) stands at the place (i + 1/2) / n of the unit interval.
 
@@ -99,7 +99,7 @@ class EmpiricalDistribution:
         return places, np.repeat(self.values, 1 + tied)
 
     def rank(self, x: Floats, within: Floats | None = None) -> Floats:
-        """Return the place of values in the law, shape (n,); NaN stays NaN.
+        """Return the place of values in the distribution, shape (n,); NaN stays NaN.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ def group_distributions(
     fallback: bool,
     sample_weight: Floats | None = None,
 ) -> tuple[dict[str, list[EmpiricalDistribution]], dict[str, list[str]]]:
-    """Return the laws of features in each group, and the groups too small to have one.
+    """Return the distributions of features in each group, and the groups too small to have one.
 
     Parameters
     ----------
@@ -149,16 +149,16 @@ def group_distributions(
     groups : Groups
         Groups of the rows.
     fallback : bool
-        Give groups of fewer than ``LEAST_VALUES`` values the law of all rows, instead of raising.
+        Give groups of fewer than ``LEAST_VALUES`` values the distribution of all rows, instead of raising.
     sample_weight : ndarray of float, shape (n,), optional
         As how many rows each counts.
 
     Returns
     -------
-    laws : dict of list of EmpiricalDistribution
-        By feature, the law in each group, in the order of their codes, and last that of all rows.
+    distributions : dict of list of EmpiricalDistribution
+        By feature, the distribution in each group, in the order of their codes, and last that of all rows.
     small : dict of list of str
-        By feature, the groups that have the law of all rows; features without such groups are not in it.
+        By feature, the groups that have the distribution of all rows; features without such groups are not in it.
 
     Raises
     ------
@@ -170,30 +170,37 @@ def group_distributions(
     for name in features:
         x = numbers(X[name])
         rows = [groups.codes == a for a in range(groups.n_groups)]
-        laws = [
+        distributions = [
             EmpiricalDistribution.of(x[r], None if sample_weight is None else sample_weight[r]) for r in rows
         ]
-        few = [label for label, law in zip(groups.labels, laws, strict=True) if law.n < LEAST_VALUES]
-        if few and (not fallback or len(laws) - len(few) < 2):
-            n = laws[groups.labels.index(few[0])].n
+        few = [
+            label
+            for label, distribution in zip(groups.labels, distributions, strict=True)
+            if distribution.n < LEAST_VALUES
+        ]
+        if few and (not fallback or len(distributions) - len(few) < 2):
+            n = distributions[groups.labels.index(few[0])].n
             raise InsufficientDataError(
-                f"feature {name!r} has {n:g} values in the group {few[0]!r}, fewer than the {LEAST_VALUES} that its law "
+                f"feature {name!r} has {n:g} values in the group {few[0]!r}, fewer than the {LEAST_VALUES} that its distribution "
                 "needs; merge groups, or set unseen='fallback' to rank small groups among all rows (two others must remain)"
             )
         pooled = EmpiricalDistribution.of(x, sample_weight)
-        out[name] = [*(law if law.n >= LEAST_VALUES else pooled for law in laws), pooled]
+        out[name] = [
+            *(distribution if distribution.n >= LEAST_VALUES else pooled for distribution in distributions),
+            pooled,
+        ]
         small.update({name: few} if few else {})
     return out, small
 
 
-def barycenter(laws: list[EmpiricalDistribution], weights: Floats) -> tuple[Floats, Floats]:
+def barycenter(distributions: list[EmpiricalDistribution], weights: Floats) -> tuple[Floats, Floats]:
     """Return the Wasserstein-2 barycenter of distributions: its quantile function is the mean of theirs.
 
     Parameters
     ----------
-    laws : list of EmpiricalDistribution
+    distributions : list of EmpiricalDistribution
         The distributions.
-    weights : ndarray of shape (len(laws),)
+    weights : ndarray of shape (len(distributions),)
         What each counts; they sum to 1.
 
     Returns
@@ -207,8 +214,8 @@ def barycenter(laws: list[EmpiricalDistribution], weights: Floats) -> tuple[Floa
     >>> barycenter([low, high], np.array([0.5, 0.5]))[1].tolist()
     [3.0, 6.0]
     """
-    places = np.unique(np.concatenate([law.knots[0] for law in laws]))
-    return places, weights @ np.stack([law.quantile(places) for law in laws])
+    places = np.unique(np.concatenate([distribution.knots[0] for distribution in distributions]))
+    return places, weights @ np.stack([distribution.quantile(places) for distribution in distributions])
 
 
 def _present(codes: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -217,41 +224,41 @@ def _present(codes: NDArray[np.intp]) -> NDArray[np.intp]:
 
 def group_ranks(
     x: Floats,
-    laws: list[EmpiricalDistribution],
+    distributions: list[EmpiricalDistribution],
     codes: NDArray[np.intp],
     within: Floats | None = None,
 ) -> Floats:
-    """Return the place of each value in the law of its group, shape (n,); see :meth:`Law.rank`.
+    """Return the place of each value in the distribution of its group, shape (n,); see :meth:`EmpiricalDistribution.rank`.
 
-    The code -1, an unseen group, finds the last law, which is that of all rows.
+    The code -1, an unseen group, finds the last distribution, which is that of all rows.
     """
     u = np.empty(len(x))
     for a in _present(codes):
         rows = codes == a
-        u[rows] = laws[a].rank(x[rows], None if within is None else within[rows])
+        u[rows] = distributions[a].rank(x[rows], None if within is None else within[rows])
     return u
 
 
 def transport(
     x: Floats,
-    laws: list[EmpiricalDistribution],
+    distributions: list[EmpiricalDistribution],
     codes: NDArray[np.intp],
     target: tuple[Floats, Floats],
     within: Floats | None = None,
 ) -> Floats:
-    """Return the value that a target law has at the place of each value in its group, shape (n,).
+    """Return the value that a target distribution has at the place of each value in its group, shape (n,).
 
     Parameters
     ----------
-    x, laws, codes, within
+    x, distributions, codes, within
         As in :func:`group_ranks`.
     target : tuple of ndarray
         Places and values between which the quantile function of the target is linear, as ``Law.knots``.
     """
     if within is not None:
-        return interpolate(group_ranks(x, laws, codes, within), *target)
+        return interpolate(group_ranks(x, distributions, codes, within), *target)
     out = np.empty(len(x))
     for a in _present(codes):
         rows = codes == a
-        out[rows] = interpolate(x[rows], laws[a].values, np.interp(laws[a].middle, *target))
+        out[rows] = interpolate(x[rows], distributions[a].values, np.interp(distributions[a].middle, *target))
     return out

@@ -159,7 +159,7 @@ def adjusted_contrast(
     effect = fit.coefficients.get(system.design[system.places[treatment][0]])
     if effect is None or fit.dof < 2 or not effect.std_error > 0:
         raise InsufficientDataError(
-            f"the effect of {treatment!r} cannot be told: the covariates determine it, or {outcome!r} does not vary"
+            f"the effect of {treatment!r} is not identified: the covariates determine it, or {outcome!r} does not vary"
         )
     half = -float(stdtrit(effect.dof, alpha / 2)) * effect.std_error
     bounds = benchmark_bounds(

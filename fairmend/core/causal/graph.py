@@ -213,7 +213,7 @@ class CausalGraph:
             if effects and not outcome_may_cause:
                 raise UsageError(
                     f"the outcome {outcome!r} must not cause other columns, but the graph has "
-                    f"{outcome} -> {effects[0]}; turn the edge round or remove it"
+                    f"{outcome} -> {effects[0]}; reverse the edge or remove it"
                 )
 
     def check_known(self, names: Iterable[str]) -> None:

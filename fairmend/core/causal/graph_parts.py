@@ -88,4 +88,6 @@ def _refuse_cycle(nodes: Iterable[str], arrows: Iterable[tuple[str, str]]) -> No
         sorter.prepare()
     except CycleError as error:
         cycle = " -> ".join(error.args[1])
-        raise UsageError(f"a causal graph must have no cycle; got {cycle}: remove or turn one edge") from None
+        raise UsageError(
+            f"a causal graph must have no cycle; got {cycle}: remove or reverse one edge"
+        ) from None

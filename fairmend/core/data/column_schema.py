@@ -71,14 +71,14 @@ class ColumnSchema:
             Values of another kind, infinite ones, no category that was there at fit, or no number in the range.
         """
         if column.isna().all():
-            told = [f"feature {self.name!r} has no value at all"] if len(column) else []
+            told = [f"feature {self.name!r} is empty"] if len(column) else []
             return column.astype(float if self.numeric else object), told
         found = kind_of(column)
         if found == "number" and np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).any():
-            raise DataError(f"feature {self.name!r} holds infinite values; replace or leave them out")
+            raise DataError(f"feature {self.name!r} holds infinite values; replace or remove them")
         if found != self.kind:
             raise DataError(
-                f"feature {self.name!r} held {self.kind}s at fit and holds {found}s now; mend the column"
+                f"feature {self.name!r} held {self.kind}s at fit and holds {found}s now; fix the column"
             )
         if found == "boolean":  # with gaps they are objects
             same = pd.api.types.is_numeric_dtype(column) == self.numeric
@@ -113,7 +113,7 @@ class ColumnSchema:
         if len(unknown) == len(rows):
             raise DataError(
                 f"no value of feature {self.name!r} was seen at fit: it holds {_some(unknown.index)}, and held "
-                f"{_some(self.categories)}{hint}; mend the column"
+                f"{_some(self.categories)}{hint}; fix the column"
             )
         share = unknown.sum() / rows.sum()
         if share <= LARGEST_SHARE and not alike:
@@ -157,7 +157,7 @@ def check_groups(attribute: str, groups: Iterable[str], known: Collection[str]) 
     """
     for new, old in respelled(groups, known).items():
         raise UnseenGroupError(
-            f"the group {new!r} of {attribute!r} was not there at fit; it was spelled {old!r}: mend the column"
+            f"the group {new!r} of {attribute!r} was not seen at fit; it was spelled {old!r}: mend the column"
         )
 
 

@@ -110,9 +110,7 @@ class Dataset:
         roles = roles.model_copy(update={"favorable": outcome.favorable, "task": outcome.task, "cuts": cuts})
         X = frame[[c for c in frame.columns if c not in roles.not_features()]]
         if X.shape[1] == 0:
-            raise DataError(
-                "no column is left for the model once outcome, protected and ignored ones are taken out"
-            )
+            raise DataError("no feature columns remain after removing outcome, protected and ignored columns")
         X, dropped = _usable_features(X)
         weights = None if roles.weights is None else _weights(frame[roles.weights])
         key = None if roles.key is None else _key(frame[roles.key])
@@ -257,8 +255,8 @@ class Dataset:
         for name, part in out.items():
             if len(np.unique(part.y)) < max(len(self.classes), 2):
                 raise InsufficientDataError(
-                    f"the {name} part would lack an outcome ({len(part)} rows, {len(np.unique(part.y))} distinct); "
-                    "more rows of the rarer outcome are needed"
+                    f"the {name} part would lack an outcome value ({len(part)} rows, {len(np.unique(part.y))} distinct); "
+                    "more rows of the rarer outcome are required"
                 )
         return out
 
@@ -310,16 +308,16 @@ def _usable_features(X: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             )
         )
         if np.isinf(size):
-            raise DataError(f"feature {str(name)!r} holds infinite values; replace or leave them out")
+            raise DataError(f"feature {str(name)!r} holds infinite values; replace or remove them")
         if size > LARGEST_NUMBER:
             raise DataError(
                 f"feature {str(name)!r} holds a value of size {size:g}, at most {LARGEST_NUMBER:g} can be computed "
-                "with; mend it, or give the column another unit"
+                "with; correct it, or change the unit of the column"
             )
     empty = [str(c) for c in X.columns[X.isna().all()]]
     if len(empty) == X.shape[1]:
         raise DataError(
-            f"no feature has a single value ({', '.join(empty[:5])}); there is nothing to learn from"
+            f"all feature columns are empty ({', '.join(empty[:5])}); at least one non-empty feature is required"
         )
     if empty:
         return X.drop(columns=empty), [f"left out, because they have no value at all: {', '.join(empty)}"]
@@ -350,6 +348,6 @@ def _key(column: pd.Series[Any]) -> NDArray[Any]:
 def _query(column: pd.Series[Any]) -> NDArray[np.int64]:
     if column.isna().any():
         raise DataError(
-            f"the query {column.name!r} is missing in {int(column.isna().sum())} rows; each row needs one to be ranked"
+            f"the query {column.name!r} is missing in {int(column.isna().sum())} rows; every row must have one"
         )
     return pd.factorize(column)[0].astype(np.int64)

@@ -30,7 +30,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     if target.is_dir():
-        raise UsageError(f"{target} is a folder; name a file")
+        raise UsageError(f"{target} is a folder; expected a file")
     suffix = "".join(target.suffixes[-2:])
     try:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-", suffix=suffix)

@@ -43,7 +43,7 @@ def protected_groups(
         column = frame[name]
         check_values(column)
         if column.isna().all():
-            raise InsufficientDataError(f"the protected attribute {name!r} has no value at all")
+            raise InsufficientDataError(f"the protected attribute {name!r} is empty")
         edges = given_cuts.get(name)
         numbers = as_numbers(column)
         if edges is None and numbers is not None and numbers.nunique() > MOST_CATEGORIES_OF_A_NUMBER:
@@ -53,7 +53,7 @@ def protected_groups(
             out[name] = labels_of(column)
             notes += spelling_notes(column, f"the protected attribute {name!r}")
         elif numbers is None:
-            raise DataError(f"cut points are given for {name!r}, which is not a number{_stranger(column)}")
+            raise DataError(f"bin edges are given for {name!r}, which is not a number{_stranger(column)}")
         else:
             cuts[name] = tuple(sorted(set(edges)))
             out[name] = cut(numbers, cuts[name])
@@ -61,7 +61,7 @@ def protected_groups(
                 notes.append(f"{gaps} values of {name} that are no numbers (such as NA) were read as missing")
         if out[name].nunique() < 2:
             raise InsufficientDataError(
-                f"the protected attribute {name!r} has one group only ({out[name].iloc[0]!r}); two are needed to compare"
+                f"the protected attribute {name!r} has only one group ({out[name].iloc[0]!r}); at least two are required"
             )
     return pd.DataFrame(out), cuts, notes
 

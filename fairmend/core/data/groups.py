@@ -290,7 +290,7 @@ class GroupEncoder:
         if new and unseen == "error":
             rows = int(np.isin(codes, np.flatnonzero(mapping < 0)).sum())
             raise UnseenGroupError(
-                f"{rows} rows belong to a group that was not there at fit ({', '.join(new[:3])}); known are "
+                f"{rows} rows belong to a group that was not seen at fit ({', '.join(new[:3])}); known groups are "
                 f"{', '.join(self.groups_[:8])}; fit with these groups, or set unseen='fallback' where it is offered"
             )
         found = mapping[codes] if len(codes) else np.empty(0, dtype=np.intp)

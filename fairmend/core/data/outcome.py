@@ -81,13 +81,13 @@ def read_outcome(column: pd.Series[Any], roles: Roles) -> Outcome:
     gaps = int((labels == MISSING).sum())
     if gaps:
         raise DataError(
-            f"the outcome {roles.outcome!r} is missing in {gaps} of {len(column)} rows; leave these rows out or label them"
+            f"the outcome {roles.outcome!r} is missing in {gaps} of {len(column)} rows; remove these rows or label them"
         )
     texts = labels.to_numpy(dtype=object)
     values = ordered(set(texts.tolist()))
     if len(values) < 2:
         raise InsufficientDataError(
-            f"the outcome {roles.outcome!r} has one value only ({values[0]!r}); two classes are needed"
+            f"the outcome {roles.outcome!r} has only one value ({values[0]!r}); at least two are required"
         )
     found = as_numbers(column)
     numbers = None if found is None else found.to_numpy(dtype=float)
@@ -107,12 +107,12 @@ def read_outcome(column: pd.Series[Any], roles: Roles) -> Outcome:
         )
     if not np.isfinite(numbers).all():
         raise DataError(
-            f"the outcome {roles.outcome!r} holds infinite or missing values; replace or leave them out"
+            f"the outcome {roles.outcome!r} holds infinite or missing values; replace or remove them"
         )
     if np.abs(numbers).max() > LARGEST_NUMBER:
         raise DataError(
             f"the outcome {roles.outcome!r} holds a value of size {np.abs(numbers).max():g}, at most {LARGEST_NUMBER:g} "
-            "can be computed with; mend it, or give the column another unit"
+            "can be computed with; correct it, or change the unit of the column"
         )
     return Outcome(task, numbers, _direction(roles, task), (), notes)
 

@@ -92,10 +92,10 @@ class Roles(ClosedModel):
         stray = sorted(set(self.cuts) - set(self.protected))
         if stray:
             raise UsageError(
-                f"cut points are given for {', '.join(stray)}, which is not a protected attribute"
+                f"bin edges are given for {', '.join(stray)}, which is not a protected attribute"
             )
         if any(not edges or not all(map(math.isfinite, edges)) for edges in self.cuts.values()):
-            raise UsageError("cut points must be finite numbers, at least one for each attribute")
+            raise UsageError("bin edges must be finite numbers, at least one per attribute")
         return self
 
     def not_features(self) -> set[str]:

@@ -169,7 +169,7 @@ def _check_rows(source: BinaryIO, path: Path, expected: int) -> None:
                 continue
             raise DataError(
                 f"line {line} of {path} has {len(row)} {'field' if len(row) == 1 else 'fields'}, the header has "
-                f"{expected}; mend the line (a text that holds a comma needs quotes), or name all columns"
+                f"{expected}; fix the line (text with a comma needs quotes), or name all columns"
             )
     except csv.Error:
         return
@@ -211,11 +211,11 @@ def check_names(names: Sequence[str], where: str) -> None:
     long = next((place for place, name in enumerate(names, start=1) if len(name) > LONGEST_NAME), None)
     if long is not None:
         raise DataError(
-            f"the name of column {long} has {len(names[long - 1]):,} characters, at most {LONGEST_NAME} are taken; "
+            f"the name of column {long} has {len(names[long - 1]):,} characters, the maximum is {LONGEST_NAME};  "
             "is the first line a header?"
         )
     if len(names) > MOST_COLUMNS:
-        raise DataError(f"{where} has {len(names):,} columns, at most {MOST_COLUMNS:,} are taken")
+        raise DataError(f"{where} has {len(names):,} columns, the maximum is {MOST_COLUMNS:,}")
 
 
 def plain_values(texts: pd.Series[Any]) -> pd.Series[Any]:

@@ -118,7 +118,7 @@ def _from_pipe(path: Path) -> BinaryIO:
         poller.register(handle, select.POLLIN | select.POLLHUP)
         if not poller.poll(FIFO_SECONDS * 1000 if named else None):
             raise DataError(
-                f"nobody wrote into the pipe {path} within {FIFO_SECONDS:g} seconds; start its writer, or give a file"
+                f"no data was written to the pipe {path} within {FIFO_SECONDS:g} seconds; start its writer, or give a file"
             )
         os.set_blocking(handle, True)
         with os.fdopen(handle, "rb", closefd=False) as stream:
@@ -137,8 +137,8 @@ def _unpacked(source: BinaryIO, packing: str, path: Path) -> BinaryIO:
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(f"cannot read {path}: {error.strerror}") from error
         raise DataError(
-            f"{path} is not a readable table: the packed content ({packing}) is cut off or damaged; "
-            "fetch or pack it anew"
+            f"{path} is not a readable table: the packed content ({packing}) is truncated or damaged; "
+            "download or compress it again"
         ) from error
 
 
@@ -159,7 +159,9 @@ def _only_member(source: BinaryIO, path: Path) -> IO[bytes]:
     archive = zipfile.ZipFile(source)
     members = [member for member in archive.infolist() if not member.is_dir()]
     if len(members) != 1:
-        raise DataError(f"{path} holds {len(members)} files; give an archive of one CSV file, or the file")
+        raise DataError(
+            f"{path} holds {len(members)} files; expected an archive with one CSV file, or the file itself"
+        )
     if members[0].flag_bits & 1:
         raise DataError(f"{path} is encrypted; unpack it first")
     return archive.open(members[0])

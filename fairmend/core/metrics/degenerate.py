@@ -100,7 +100,7 @@ def _constant(measured: Measurement) -> list[Degeneracy]:
 
 
 def _degenerate(selected: float, favorable: float, rows: int) -> bool:
-    """Whether the rarer decision is far rarer than the label that calls for it, beyond chance."""
+    """Whether the rarer decision is significantly and far rarer than the corresponding label."""
     if not np.isfinite(selected):
         return False
     rarer, wanted = (selected, favorable) if selected <= 0.5 else (1 - selected, 1 - favorable)

@@ -75,9 +75,7 @@ def repeated_rows(sample_weight: Floats) -> NDArray[np.intp]:
         A weight is no whole number.
     """
     if (sample_weight % 1 != 0).any():
-        raise DataError(
-            "this figure counts rows, so weights must be whole numbers; leave them out or round them"
-        )
+        raise DataError("this figure counts rows, so weights must be integers; remove or round them")
     return np.repeat(np.arange(len(sample_weight)), sample_weight.astype(int))
 
 

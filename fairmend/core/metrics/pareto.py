@@ -136,7 +136,7 @@ def objective_directions(
     measures = [name for name in known if not name.endswith(_BESIDE) and name not in _CONTEXT]
     names = measures if wanted is None else list(wanted)
     if not names:
-        raise UsageError("there is no objective; give the candidates at least one measure")
+        raise UsageError("there is no objective; give the candidates at least one metric")
     found: dict[str, Direction] = {}
     for name in names:
         if name not in known:

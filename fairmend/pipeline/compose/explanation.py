@@ -111,7 +111,7 @@ def explain(
     if any(step.technique == key for step in spec.steps if step.stage in ACTING):
         return told("chosen", *result.why)
     if key in {choice.technique for choice in (*spec.steps, *spec.evaluations)}:
-        return told("held by the policy", "The policy holds it in any case.")
+        return told("held by the policy", "The policy always includes it.")
     slot = slot_of(card, recommendation.notion)
     if slot is None:
         return told("not composed", _why_no_slot(card, recommendation.notion))
@@ -148,4 +148,4 @@ def _compared(card: TechniqueMetadata, first: TechniqueMetadata, recommendation:
 def _why_no_slot(card: TechniqueMetadata, notion: Notion) -> str:
     if card.stage not in ACTING:
         return f"Techniques of the stage {card.stage} are held by the policy or run alone (fairmend technique run)."
-    return f"It does not work towards {notion}, which the pipeline aims at; it runs alone (fairmend technique run)."
+    return f"It does not target {notion}, the notion of the pipeline; it can be run on its own (fairmend technique run)."

@@ -33,7 +33,7 @@ def accuracy_loss(view: GateContext) -> Value:
     """Loss of accuracy relative to the baseline."""
     change = view.comparison["accuracy"]
     if change.before == 0:
-        told = "the baseline decides every row wrongly, so that no loss relative to it can be told"
+        told = "the baseline decides every row wrongly, so that a loss relative to it is not defined"
         return Value(None, None, change.support, False, told)
     ends = change.interval
     interval = None if ends is None else (-ends[1] / change.before, -ends[0] / change.before)
@@ -86,7 +86,7 @@ def _rates(view: GateContext) -> tuple[str, ...]:
 
 
 def intersectional_deviation(view: GateContext) -> Value:
-    """Greatest distance of a crossing's rate from that of all rows, less what equal rates would show by chance.
+    """Maximum deviation of an intersection's rate from the overall rate, minus its expected value under equal rates.
 
     The greatest of several distances lies above 0 even where all rates are equal; how far is drawn
     from binomials with the rate of all rows and the sizes of the groups.
@@ -129,7 +129,7 @@ def _absolute(interval: tuple[float, float] | None) -> tuple[float, float] | Non
 
 
 def new_intersectional_disparity(view: GateContext) -> Value:
-    """Growth of the range of rates over all crossings, against the baseline."""
+    """Growth of the range of rates over all intersections, relative to the baseline."""
     growth: list[tuple[float, str]] = []
     enough, support = True, 0
     lacking: tuple[str, ...] = ()

@@ -73,12 +73,10 @@ def combinations(
         if reason is None and slot is not None:
             filled[slot].append(_step(chooser, card.metadata, slot))
         else:
-            reason = reason or f"does not work towards {chooser.notion}"
+            reason = reason or f"does not target {chooser.notion}"
             excluded.append(Excluded.of(card.metadata, reason))
     if not any(filled.values()):
-        raise UsageError(
-            f"no technique is left that works towards {chooser.notion} under these constraints; relax one"
-        )
+        raise UsageError(f"no technique that targets {chooser.notion} satisfies the constraints; relax one")
     slots = [[None, *filled[slot]] for slot in SLOTS]
     found = [tuple(step for step in row if step) for row in itertools.product(*slots) if _sensible(row)]
     return sorted((steps for steps in found if len(steps) <= depth), key=len), excluded

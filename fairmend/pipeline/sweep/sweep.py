@@ -87,10 +87,10 @@ def sweep(
         one. In loky processes, which are the default, and in Dask workers numeric libraries are held
         to their share of the cores by joblib and Dask.
     store : RunStore, optional
-        Where outcomes are kept, so that a sweep that was cut off goes on, and one with more depth or
+        Where results are stored, so that an interrupted sweep can be resumed, and one with more depth or
         other constraints computes only what is new.
     fresh : bool
-        Forget what is kept, and compute all anew.
+        Discard stored results and recompute everything.
     observer : callable, optional
         Called with every event as it occurs.
     n_boot : int

@@ -109,7 +109,7 @@ class SweepCandidate(ClosedModel):
 
 
 class Target(ClosedModel):
-    """What the policy demands."""
+    """The target set by the policy."""
 
     measure: str = Field(description="name of the figure")
     bound: str = Field(description="as people write it")

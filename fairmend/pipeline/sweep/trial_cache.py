@@ -1,4 +1,4 @@
-"""What a sweep leaves in the run store, so that it goes on where it was cut off."""
+"""What a sweep leaves in the run store, so that it can be resumed after an interruption."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class BootstrapIntervals(ResamplingEvaluator):
     Notes
     -----
     Resampling n rows with replacement draws the table of group x label x decision from a multinomial
-    law, so a replicate costs as much as the table has cells. The intervals hold for this model; the
+    distribution, so a replicate costs as much as the table has cells. The intervals hold for this model; the
     variance of training is not in them. A range over groups lies higher in replicates than in the
     data: ``raw_interval`` has the plain ends, ``interval`` the end nearer to fairness set right. A rate of
     0 or 1 does not vary in replicates and has an interval of no width. With a ``baseline``, both sets of

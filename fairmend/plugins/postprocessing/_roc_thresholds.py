@@ -282,7 +282,7 @@ def parity_program(
     Parameters
     ----------
     curves : sequence of RocCurve
-        One a group.
+        One per group.
     parities : sequence of sequence of ndarray
         For each parity and group, the figure to be made alike along the curve.
     tolerance : float

@@ -27,14 +27,14 @@ from fairmend.base import (
 from fairmend.core.types import Floats
 
 
-def target_quantiles(laws: Sequence[EmpiricalDistribution], choice: str) -> tuple[Floats, Floats]:
+def target_quantiles(distributions: Sequence[EmpiricalDistribution], choice: str) -> tuple[Floats, Floats]:
     """Return places u and F_A^{-1}(u), the median over groups a of F_a^{-1}(u) (section 5)."""
-    u = np.sort(np.concatenate([law.knots[0] for law in laws]))
-    quantiles = np.stack([law.quantile(u) for law in laws])
-    if choice == "median" and len(laws) == 2:  # the same as below, without the slow sort
+    u = np.sort(np.concatenate([distribution.knots[0] for distribution in distributions]))
+    quantiles = np.stack([distribution.quantile(u) for distribution in distributions])
+    if choice == "median" and len(distributions) == 2:  # the same as below, without the slow sort
         return u, quantiles.mean(axis=0)
     quantiles.sort(axis=0)
-    lower, upper = quantiles[(len(laws) - 1) // 2], quantiles[len(laws) // 2]
+    lower, upper = quantiles[(len(distributions) - 1) // 2], quantiles[len(distributions) // 2]
     return u, lower if choice == "lower_median" else (lower + upper) / 2
 
 
@@ -57,7 +57,7 @@ class DisparateImpactRemover(Preprocessor):
         Features to repair; None repairs all numeric ones. Name the biased ones: each repair costs
         information.
     repair_level : float in [0, 1], default=0.8
-        How much to repair: 0 returns the data as they are, 1 gives all groups the same law.
+        How much to repair: 0 returns the data as they are, 1 gives all groups the same distribution.
     target : {"median", "lower_median"}, default="median"
         Which of the groups' quantiles all groups get. With an even number of groups ``"median"`` is the
         middle of the two central ones, with two groups therefore their mean (the Wasserstein
@@ -82,7 +82,7 @@ class DisparateImpactRemover(Preprocessor):
 
     Notes
     -----
-    With F_a the law of a feature in group a, a value x becomes
+    With F_a the distribution of a feature in group a, a value x becomes
     (1 - lambda) x + lambda F_A^{-1}(F_a(x)), where F_A^{-1} is the target quantile function. Repaired
     columns are floats, also where they held integers. Missing values stay missing and shape nothing;
     values beyond those of the fit take the repair of the end quantile; a column that is constant
@@ -93,7 +93,7 @@ class DisparateImpactRemover(Preprocessor):
     ``ties="spread"`` with ``partial="combinatorial"`` removes what can be removed, at the price that
     equal people are treated unequally by a draw. Rows equal in all features share the draw.
 
-    Features are repaired one at a time: what their joint law tells about the group stays
+    Features are repaired one at a time: what their joint distribution tells about the group stays
     (distribution alignment, technique 74, goes on from there). The protected attribute itself must
     leave the training columns. Error rates by label are not addressed.
 
@@ -175,8 +175,10 @@ class DisparateImpactRemover(Preprocessor):
         fallback = self.unseen == "fallback"
         self.laws_, small = group_distributions(X, self.features_, groups, fallback=fallback)
         self.targets_: dict[str, tuple[Floats, Floats]] = {}
-        for name, laws in self.laws_.items():
-            large = [laws[a] for a, label in enumerate(groups.labels) if label not in small.get(name, ())]
+        for name, distributions in self.laws_.items():
+            large = [
+                distributions[a] for a, label in enumerate(groups.labels) if label not in small.get(name, ())
+            ]
             self.targets_[name] = target_quantiles(large, self.target)
         self.diagnostics_ = {"small_groups": small}
 

@@ -31,7 +31,7 @@ from fairmend.plugins.preprocessing._gaussian_copula import chain, chained, corr
 
 
 class DistributionAlignment(Preprocessor):
-    """Give numeric features the same joint law in every group, that of all rows together.
+    """Give numeric features the same joint distribution in every group, that of all rows together.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class DistributionAlignment(Preprocessor):
         Features to align, in the order of the chain, whose first link is changed least. None takes all
         numeric ones by their names, so that the order of the columns changes nothing.
     method : {"chained", "univariate"}, default="chained"
-        Align each feature given those before it, or each by itself, which leaves the joint law of
+        Align each feature given those before it, or each by itself, which leaves the joint distribution of
         the features different between groups.
     ties : {"together", "spread"}, default="together"
         Rows of the same value and group share a mid-rank, or are spread over the places that they
@@ -59,11 +59,11 @@ class DistributionAlignment(Preprocessor):
 
     Notes
     -----
-    Univariate: with F_a the law of a feature in group a and F that of all rows, x becomes
-    F^{-1}(F_a(x)). Chained: F_a and F are laws given the features before it, so that the aligned
-    features have the joint law of all rows in every group. The paper leaves the model of these
-    conditional laws open; here they are those of a Gaussian copula: normal scores of the within-group
-    ranks, a linear map between the correlations of group and pool, and ranks of the result. The law
+    Univariate: with F_a the distribution of a feature in group a and F that of all rows, x becomes
+    F^{-1}(F_a(x)). Chained: F_a and F are distributions given the features before it, so that the aligned
+    features have the joint distribution of all rows in every group. The paper leaves the model of these
+    conditional distributions open; here they are those of a Gaussian copula: normal scores of the within-group
+    ranks, a linear map between the correlations of group and pool, and ranks of the result. The distribution
     of each feature is then aligned whatever the copula; dependence is aligned as far as correlation of
     scores tells it. Small groups borrow the pooled correlation, worth twice as many rows as there are
     features.
@@ -157,12 +157,16 @@ class DistributionAlignment(Preprocessor):
 
     def _transform(self, X: pd.DataFrame, groups: Groups) -> pd.DataFrame:
         out, codes = X.copy(), groups.codes
-        features, laws, draws = numeric_columns(X, self.features_), [*self.laws_.values()], self._draws(X)
+        features, distributions, draws = (
+            numeric_columns(X, self.features_),
+            [*self.laws_.values()],
+            self._draws(X),
+        )
         columns = [numbers(X[name]) for name in features]
         if self.method == "chained":
             columns = [*chained(self._scores(X, codes), self.chains_, codes).T]
-            laws, draws = self.chained_laws_, [None] * len(features)
-        for name, x, own, draw in zip(features, columns, laws, draws, strict=True):
+            distributions, draws = self.chained_laws_, [None] * len(features)
+        for name, x, own, draw in zip(features, columns, distributions, draws, strict=True):
             out[name] = transport(x, own, codes, self.laws_[name][-1].knots, draw)
         return out
 

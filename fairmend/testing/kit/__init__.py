@@ -66,8 +66,8 @@ def write_package(name: str, stage: str, folder: str | Path = ".") -> Written:
     parts = NAME.fullmatch(name)
     if parts is None:
         raise UsageError(
-            "a package name is lower case words of letters and digits joined by hyphens, first that of its "
-            f"owner, as in acme-my-technique; got {name!r}"
+            "a package name must be lower-case words of letters and digits joined by hyphens, starting with the "
+            f"owner, e.g. acme-my-technique, got {name!r}"
         )
     if parts["namespace"] == PROJECT:
         raise UsageError(
@@ -77,7 +77,7 @@ def write_package(name: str, stage: str, folder: str | Path = ".") -> Written:
         raise UsageError(f"the stage must be one of {', '.join(STAGES)}, got {stage!r}")
     place = Path(folder)
     if not place.is_dir():
-        raise UsageError(f"there is no folder {place}; make it first, or name another with --folder")
+        raise UsageError(f"there is no folder {place}; create it, or choose another with --folder")
     target = place / name
     if target.exists():
         raise UsageError(f"{target} exists already; nothing was written; choose another name or folder")

@@ -89,13 +89,13 @@ def test_wrong_roles_are_one_line_errors(frame, change, error, message):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda f: f.assign(hired="yes"), "one value only"),
-        (lambda f: f.assign(sex="F"), "one group only"),
-        (lambda f: f.assign(sex=None), "no value at all"),
+        (lambda f: f.assign(hired="yes"), "has only one value"),
+        (lambda f: f.assign(sex="F"), "has only one group"),
+        (lambda f: f.assign(sex=None), "is empty"),
         (lambda f: f.assign(hired=f["hired"].where(f.index > 2)), "missing in 3 of 400 rows"),
         (lambda f: f.assign(pay=np.inf), "infinite"),
         (lambda f: f.iloc[:0], "no rows"),
-        (lambda f: f[["sex", "hired"]], "no column is left"),
+        (lambda f: f[["sex", "hired"]], "no feature columns remain"),
     ],
 )
 def test_data_that_cannot_serve_are_one_line_errors(frame, spoil, message):

@@ -48,7 +48,7 @@ def test_group_codes_do_not_depend_on_row_order():
 
 def test_an_unseen_group_is_an_error_or_a_fallback_never_another_group():
     encoder = GroupEncoder().fit(["a", "b", "a"])
-    with pytest.raises(UnseenGroupError, match=r"1 rows belong to a group that was not there at fit \(c\)"):
+    with pytest.raises(UnseenGroupError, match=r"1 rows belong to a group that was not seen at fit \(c\)"):
         encoder.transform(["a", "c"])
     assert encoder.transform(["a", "c"], unseen="fallback").codes.tolist() == [0, -1]
 

@@ -122,7 +122,7 @@ REFUSED = {
     "a favorable class of many": (repeated("a", "b", "c"), {"favorable": "a", "task": "multiclass"}, "leave out one of"),
     "a direction that is none": (repeated(0.5, 1.5, 2.5), {"favorable": 1.5, "task": "regression"}, "high or low, got '1.5'"),
     "a query of a regression": (repeated(0.5, 1.5), {"task": "regression", "query": "q"}, "ranked together, but the task is regression"),
-    "one value": ([1.5] * N, {"task": "regression"}, "one value only"),
+    "one value": ([1.5] * N, {"task": "regression"}, "has only one value"),
     "gaps": (repeated(1.5, None, 2.5), {"task": "regression"}, "missing in 80 of 240 rows"),
 }  # fmt: skip
 

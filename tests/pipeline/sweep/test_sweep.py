@@ -123,7 +123,7 @@ def test_every_applicable_technique_is_tried_alone_and_the_others_say_why(regist
     alone = {found[0] for found in slugs(candidates[1:])}
     assert alone | {e.slug for e in excluded} == acting
     assert alone.isdisjoint({e.slug for e in excluded})
-    assert ("equal-opportunity-thresholds", "does not work towards demographic_parity") in {
+    assert ("equal-opportunity-thresholds", "does not target demographic_parity") in {
         (e.slug, e.reason) for e in excluded
     }
 
@@ -238,7 +238,7 @@ def test_a_target_that_is_no_figure_is_refused(data, registry):
         ({"notion": "calibration"}, UsageError, "sets no target for calibration"),
         ({"policy": "playbok"}, UnknownNameError, "did you mean playbook"),
         ({"learner": "forest"}, LookupError, "learner"),
-        ({"constraints": Constraints(stage="evaluation")}, UsageError, "no technique is left"),
+        ({"constraints": Constraints(stage="evaluation")}, UsageError, "satisfies the constraints"),
         ({"without": ("nothing",)}, UnknownNameError, "nothing"),
         ({"audit": record().model_copy(update={"roles": Roles(outcome="y", protected=("race",))})}, UsageError,
          "the audit is about other data: its outcome is 'y'"),

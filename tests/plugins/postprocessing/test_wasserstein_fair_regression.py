@@ -132,5 +132,5 @@ def test_errors_are_in_words():
     with pytest.raises(DataError, match="finite"):
         fitted(np.where(f == 3, np.nan, f), groups)
     ready = fitted(f, np.array(["a", "b"] * 10))
-    with pytest.raises(UnseenGroupError, match="that was not there at fit"):
+    with pytest.raises(UnseenGroupError, match="that was not seen at fit"):
         ready.adjust([1.0], sensitive_features=["c"])

@@ -1,6 +1,6 @@
 """Bootstrap of rows by draws of the table of counts (Efron & Tibshirani 1993, ch. 13-14).
 
-Resampling n rows with replacement draws the cells of the table from a multinomial law, so a
+Resampling n rows with replacement draws the cells of the table from a multinomial distribution, so a
 replicate costs as much as the table has cells, however many rows there are. The intervals say how
 much a figure would change on another sample, given this model; they do not hold the variance of
 training.

@@ -1,8 +1,8 @@
-"""Draws of the multivariate hypergeometric law: how many of the marked rows fall to each group.
+"""Draws of the multivariate hypergeometric distribution: how many of the marked rows fall to each group.
 
 Binomial counts that are independent, given their sum, are hypergeometric. So the counts of all groups
-but the largest are drawn from fixed binomial laws, and a draw is kept with the chance that the largest
-group has just what is left, relative to its most likely count. A law that is fixed is a table, and a
+but the largest are drawn from fixed binomial distributions, and a draw is kept with the chance that the largest
+group has just what is left, relative to its most likely count. A distribution that is fixed is a table, and a
 draw from it costs some nanoseconds, where a hypergeometric draw costs hundreds.
 """
 
@@ -51,16 +51,16 @@ def multivariate_hypergeometric(sizes: Ints, marked: int, n: int, rng: Generator
         return rng.multivariate_hypergeometric(sizes, marked, size=n, method="marginals")
     share = marked / total
     others = [g for g in range(len(sizes)) if g != largest]
-    laws = [_Law(int(sizes[g]), share) for g in others]
-    last = _Law(int(sizes[largest]), share)
+    distributions = [_BinomialTable(int(sizes[g]), share) for g in others]
+    last = _BinomialTable(int(sizes[largest]), share)
     out = np.empty((n, len(sizes)), dtype=np.int64)
     done = 0
     while done < n:
         tries = int((n - done) / kept * 1.05) + 20
         drawn = np.empty((tries, len(sizes)), dtype=np.int64)
         left = np.full(tries, marked)
-        for g, law in zip(others, laws, strict=True):
-            drawn[:, g] = law.draw(tries, rng)
+        for g, distribution in zip(others, distributions, strict=True):
+            drawn[:, g] = distribution.draw(tries, rng)
             left -= drawn[:, g]
         drawn[:, largest] = left
         taken = drawn[rng.random(tries) < last.likelihood(left)][: n - done]
@@ -69,8 +69,8 @@ def multivariate_hypergeometric(sizes: Ints, marked: int, n: int, rng: Generator
     return out
 
 
-class _Law:
-    """A binomial law as a table, from which counts are drawn by inversion."""
+class _BinomialTable:
+    """A binomial distribution as a table, from which counts are drawn by inversion."""
 
     def __init__(self, size: int, share: float) -> None:
         mean, reach = size * share, _DEVIATIONS * np.sqrt(size * share * (1 - share)) + 40

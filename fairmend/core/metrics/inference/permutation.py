@@ -213,7 +213,7 @@ def redistributed(group_sizes: Ints, categories: Ints, n: int, rng: Generator) -
     Raises
     ------
     UsageError
-        From a thousand million rows on, which the generator's hypergeometric law does not reach.
+        From a thousand million rows on, which the generator's hypergeometric distribution does not reach.
     """
     if group_sizes.sum() >= 10**9:
         raise UsageError(

@@ -99,13 +99,15 @@ def _group_by(
         sums["bad_scores"] = (~rows.s.between(0, 1) | rows.s.isnull() | rows.s.isnan()).sum()
     found = rows.group_by([*key_names, *attribute_names]).aggregate(**sums).to_pandas()
     if not len(found):
-        raise InsufficientDataError("there is no row to measure; pass at least one")
+        raise InsufficientDataError("there are no rows to measure; pass at least one")
     for bad, what in (
         ("bad_weights", "sample_weight is negative or missing"),
         ("bad_scores", "y_score is not in [0, 1]"),
     ):
         if bad in found and found[bad].sum():
-            raise DataError(f"{what} in {int(found[bad].sum())} rows; filter or mend them in the table first")
+            raise DataError(
+                f"{what} in {int(found[bad].sum())} rows; filter or correct them in the table first"
+            )
     for key, name in zip(key_names, keys, strict=True):
         if name != "bin" and (found[key] == _BAD).any():
             bad_rows = int(found.loc[found[key] == _BAD, "n"].sum())

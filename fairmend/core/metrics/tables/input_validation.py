@@ -26,7 +26,7 @@ def _flat(values: ArrayLike, name: str) -> NDArray[Any]:
         array = array[:, 0]
     if array.ndim != 1:
         raise DataError(
-            f"{name} must be one column, got an array of shape {array.shape}; pass one value a row"
+            f"{name} must be one column, got an array of shape {array.shape}; pass one value per row"
         )
     if array.dtype.kind not in "biuf":
         if pd.isna(array).any():
@@ -87,9 +87,7 @@ def numbers(values: ArrayLike, name: str) -> Floats:
     array = _flat(values, name).astype(np.float64, copy=False)
     if not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).sum())
-        raise DataError(
-            f"{name} has {bad} values that are NaN or infinite; drop these rows or mend the model"
-        )
+        raise DataError(f"{name} has {bad} values that are NaN or infinite; drop these rows or fix the model")
     return array
 
 
@@ -140,9 +138,7 @@ def clusters(values: ArrayLike | None) -> tuple[Ints, int] | None:
         return None
     codes, found = pd.factorize(np.asarray(values))
     if (codes < 0).any():
-        raise DataError(
-            f"cluster is missing in {int((codes < 0).sum())} rows; give each row a cluster of its own"
-        )
+        raise DataError(f"cluster is missing in {int((codes < 0).sum())} rows; assign a cluster to every row")
     if len(found) < 2:
         raise DataError("cluster has one value only; resampling clusters needs at least two of them")
     return codes.astype(np.int64), len(found)
@@ -183,7 +179,7 @@ def same_length(**columns: Any) -> int:
         raise DataError(f"all columns must have the same number of rows, got {found}")
     (n,) = set(lengths.values())
     if n == 0:
-        raise InsufficientDataError("there is no row to measure; pass at least one")
+        raise InsufficientDataError("there are no rows to measure; pass at least one")
     return n
 
 

@@ -171,7 +171,7 @@ def cell_changes(
     settings: InferenceSettings,
     rng: Generator,
 ) -> dict[str, Any]:
-    """Return what became of a rate of every cell between two sets of decisions on the same rows.
+    """Return the change of a rate of every intersection between two sets of decisions on the same rows.
 
     Parameters
     ----------

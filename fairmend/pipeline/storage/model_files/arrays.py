@@ -128,8 +128,8 @@ def _check_places(
     n_features: int,
     n_nodes: int,
 ) -> None:
-    sound = all(((nodes[c] > places) & (nodes[c] < n_nodes)).all() for c in children)
-    if not sound or not ((nodes[feature] >= 0) & (nodes[feature] < n_features)).all():
+    valid = all(((nodes[c] > places) & (nodes[c] < n_nodes)).all() for c in children)
+    if not valid or not ((nodes[feature] >= 0) & (nodes[feature] < n_features)).all():
         raise DamagedFileError("it contains a tree whose nodes lead outside of it, or back")
 
 
@@ -144,7 +144,7 @@ def check_neighbors_tree(
         A node leads outside of the tree.
     """
     data, places, ranges, boxes = (read_array(part) for part in (points, order, nodes, bounds))
-    sound = (
+    valid = (
         data.ndim == 2
         and places.shape == (len(data),)
         and ranges.shape == (size,)
@@ -157,5 +157,5 @@ def check_neighbors_tree(
         and (ranges["idx_end"] <= len(data)).all()
         and (ranges["is_leaf"][size // 2 :] != 0).all()
     )
-    if not sound:
+    if not valid:
         raise DamagedFileError("it contains a tree of neighbors whose nodes lead outside of it")

@@ -160,5 +160,5 @@ def test_bad_settings_are_named():
         measure(Y, D, sensitive_features=A, method="normal")
     with pytest.raises(UsageError, match="edges that rise from 0 to 1"):
         ScoreTable.from_arrays(Y, [0.5] * 5, A, bins=[0, 0.7, 0.3, 1])
-    with pytest.raises(InsufficientDataError, match="no row to measure"):
+    with pytest.raises(InsufficientDataError, match="no rows to measure"):
         measure([], [], sensitive_features=[])
