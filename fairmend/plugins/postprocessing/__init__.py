@@ -8,6 +8,7 @@ from fairmend.plugins.postprocessing._group_platt_scaling import GroupPlattScali
 from fairmend.plugins.postprocessing._group_thresholds import GroupThresholds
 from fairmend.plugins.postprocessing._isotonic_calibration import IsotonicCalibration
 from fairmend.plugins.postprocessing._platt_scaling import PlattScaling
+from fairmend.plugins.postprocessing._plugin_cost_sensitive import PluginCostSensitive
 from fairmend.plugins.postprocessing._rank_preserving_score_repair import RankPreservingScoreRepair
 from fairmend.plugins.postprocessing._relaxed_error_parity import RelaxedErrorParity
 from fairmend.plugins.postprocessing._selective_classification import SelectiveClassification
@@ -22,6 +23,7 @@ __all__ = [
     "GroupThresholds",
     "IsotonicCalibration",
     "PlattScaling",
+    "PluginCostSensitive",
     "RankPreservingScoreRepair",
     "RelaxedErrorParity",
     "SelectiveClassification",
