@@ -7,7 +7,7 @@ from typing import Literal, get_args
 LEARNERS = {
     "gradient_boosting": "gradient-boosted trees on columns as they are (scikit-learn's histogram variant)",
     "logistic_regression": "logistic regression on standardized numbers and indicators of categories",
-    "decision_tree": "one decision tree with at least 20 rows in each leaf, categories as codes",
+    "decision_tree": "one decision tree with at least 50 rows in each leaf, categories as codes",
 }
 LARGEST_SEED = 2**32 - 1
 """The largest seed that every generator in use takes."""

@@ -140,7 +140,7 @@ def make_learner(name: str = "gradient_boosting", *, seed: int = 0) -> TabularCl
     if name == "logistic_regression":
         return TabularClassifier(LogisticRegression(max_iter=1000), "one-hot")
     if name == "decision_tree":
-        return TabularClassifier(DecisionTreeClassifier(min_samples_leaf=20, random_state=seed), "ordinal")
+        return TabularClassifier(DecisionTreeClassifier(min_samples_leaf=50, random_state=seed), "ordinal")
     raise unknown("learner", name, LEARNERS, "fairmend technique learners")
 
 
