@@ -61,6 +61,8 @@ def command(card: TechniqueEntry) -> str:
         parts.append("--mediators income,credit_score")
     if metadata.stage in {"pre-processing", "in-processing", "post-processing"}:
         parts.append("-o changed.csv" if metadata.stage == "pre-processing" else "-o decisions.csv")
+    if metadata.needs_model:
+        parts.append("--learner decision_tree")
     defaults = {p["name"]: p.get("default") for p in card.parameters}
     for adjustment in metadata.adjustments[:1]:
         parts.append(f"-p {adjustment.parameter}={defaults[adjustment.parameter]}")

@@ -101,7 +101,8 @@ def test_the_command_of_a_page_runs(pages, slug, tables, monkeypatch, cli):
     words = shlex.split(block.replace("\\\n", ""))
     assert words[0] == "fairmend"
     linear = "logistic" if "binary" in CARDS[slug].metadata.tasks else "linear"
-    quick = [] if CARDS[slug].load().reads("candidates") else ["--learner", f"{linear}_regression"]
+    chosen = CARDS[slug].load().reads("candidates") or "--learner" in words
+    quick = [] if chosen else ["--learner", f"{linear}_regression"]
     done = cli(*words[1:], *quick)
     assert done.code == 0, done.err
     assert done.out

@@ -129,6 +129,25 @@ class FairTreeRelabelling(Postprocessor):
     References
     ----------
     F. Kamiran, T. Calders and M. Pechenizkiy (2010), "Discrimination aware decision tree learning", ICDM.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import FairTreeRelabelling
+    >>> loans = bank(4_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> tree = DecisionTreeClassifier(min_samples_leaf=100, random_state=0).fit(X, y)
+    >>> scores = tree.predict_proba(X)[:, 1]
+    >>> fair = FairTreeRelabelling(epsilon=0.1)
+    >>> fair = fair.fit(scores, y, sensitive_features=race, X=X, model=tree)
+    >>> fair.relabelled_.tolist()
+    [10, 5]
+    >>> pd.Series(tree.predict(X)).groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.9, 'Black': 0.74, 'Hispanic': 0.79, 'White': 0.88}
+    >>> pd.Series(fair.predict(scores, X=X, model=tree)).groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.92, 'Black': 0.84, 'Hispanic': 0.86, 'White': 0.93}
     """
 
     metadata = TechniqueMetadata(

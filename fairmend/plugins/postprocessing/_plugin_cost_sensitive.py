@@ -93,6 +93,21 @@ class PluginCostSensitive(Postprocessor):
     References
     ----------
     A. K. Menon and R. C. Williamson (2018), "The cost of fairness in binary classification", FAT*.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairmend.plugins.datasets import bank
+    >>> from fairmend.plugins.postprocessing import PluginCostSensitive
+    >>> loans = bank(4_000)
+    >>> X, y, race = loans[["income", "credit_score"]] / 1000, loans["approved"], loans["race"]
+    >>> scores = LogisticRegression(C=100).fit(X, y).predict_proba(X)[:, 1]
+    >>> fair = PluginCostSensitive(min_ratio=0.9).fit(scores, y, sensitive_features=race, X=X)
+    >>> pd.Series(scores >= 0.5).groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.89, 'Black': 0.7, 'Hispanic': 0.76, 'White': 0.87}
+    >>> pd.Series(fair.predict(scores, X=X)).groupby(race).mean().round(2).to_dict()
+    {'Asian': 0.94, 'Black': 0.84, 'Hispanic': 0.87, 'White': 0.94}
     """
 
     metadata = TechniqueMetadata(
