@@ -144,6 +144,27 @@ _NOTIONS: dict[str, tuple[tuple[str, ...], bool]] = {
 
 _FORMS: tuple[Form, ...] = ("difference", "ratio", "group_min", "group_max")
 
+# what a measurement writes
+RATE_FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "precision",
+    "recall",
+    "selection_rate",
+    "true_positive_rate",
+    "false_positive_rate",
+    "base_rate",
+)
+COMPARISON_FIGURES = (
+    "demographic_parity_ratio",
+    "demographic_parity_difference",
+    "equalized_odds_difference",
+    "equal_opportunity_difference",
+    "average_odds_difference",
+    "predictive_parity_difference",
+)
+
 
 @dataclass(frozen=True)
 class Metric:

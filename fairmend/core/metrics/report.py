@@ -17,11 +17,23 @@ from fairmend.core.metrics.estimate import Estimate, GroupStatistic
 from fairmend.core.metrics.group_comparison import BETWEEN, Form, contrast, reference_place
 from fairmend.core.metrics.inference import bootstrap
 from fairmend.core.metrics.inference.bootstrap import Interval, Method
-from fairmend.core.metrics.inference.effective_sample_size import effective_support, group_support
-from fairmend.core.metrics.inference.intervals import newcombe, wilson
-from fairmend.core.metrics.inference.range_intervals import fair_end
+from fairmend.core.metrics.inference.effective_sample_size import (
+    effective_size,
+    effective_support,
+    group_support,
+)
+from fairmend.core.metrics.inference.intervals import wilson
+from fairmend.core.metrics.inference.range_intervals import with_fair_end
 from fairmend.core.metrics.inference.settings import InferenceSettings
-from fairmend.core.metrics.rates import Metric, Rate, metric, metric_names, split_form
+from fairmend.core.metrics.rates import (
+    COMPARISON_FIGURES,
+    RATE_FIGURES,
+    Metric,
+    Rate,
+    metric,
+    metric_names,
+    split_form,
+)
 from fairmend.core.metrics.tables.contingency import GroupTable, ScoreTable
 from fairmend.core.types import Floats, Ints
 
@@ -31,25 +43,6 @@ SCORE_STATISTICS: dict[str, Callable[[Floats], Floats]] = {
     "maximum_calibration_error": calibration.maximum_calibration_error,
     "brier": calibration.brier,
 }
-RATE_FIGURES = (
-    "accuracy",
-    "balanced_accuracy",
-    "f1",
-    "precision",
-    "recall",
-    "selection_rate",
-    "true_positive_rate",
-    "false_positive_rate",
-    "base_rate",
-)
-COMPARISON_FIGURES = (
-    "demographic_parity_ratio",
-    "demographic_parity_difference",
-    "equalized_odds_difference",
-    "equal_opportunity_difference",
-    "average_odds_difference",
-    "predictive_parity_difference",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,9 +191,8 @@ class Measurement:
         """
         value = float(of(self.table.counts))
         lacking = self._lacking(group_support(self.table))
-        return Estimate(
-            value, self._interval(value, of(self.drawn), of), self.table.n_rows, not lacking, lacking
-        )
+        interval = self._interval(value, of(self.drawn), of)
+        return Estimate(value, interval, self.table.n_rows, not lacking, lacking)
 
     def to_json(self) -> dict[str, Any]:
         """Return the standard figures as plain JSON types, rates with ``by_group``.
@@ -231,7 +223,7 @@ class Measurement:
         values, support = rate.of(counts), effective_support(rate, self.table, pick)
         intervals: list[Interval | None]
         if rate.is_proportion and self.table.clusters is None:
-            n = _effective_size(rate, counts, pick(self.table.square_weights))
+            n = effective_size(rate, counts, pick(self.table.square_weights))
             ends = zip(*wilson(np.where(n > 0, values * n, 0.0), n, self.level), strict=True)
             intervals = [
                 (float(low), float(high)) if size else None for size, (low, high) in zip(n, ends, strict=True)
@@ -263,7 +255,7 @@ class Measurement:
         if pairs is not None:
             worst, best = self._ends(found, pairs)
             if interval is not None and reference == BETWEEN and found.ideal is not None:
-                interval = self._mended(found, interval)
+                interval = with_fair_end(found, self.table, self.drawn, interval, self.level)
         return Estimate(value, interval, int(support.sum()), not lacking, lacking, worst, best)
 
     def _ends(self, found: Metric, pairs: list[tuple[int, int]]) -> tuple[str, str]:
@@ -287,45 +279,6 @@ class Measurement:
         if self.method == "bca":
             return bootstrap.bca_interval(value, drawn, bootstrap.acceleration(self.table, of), self.level)
         return bootstrap.percentile_interval(drawn, self.level)
-
-    def _mended(self, found: Metric, interval: Interval) -> Interval:
-        """Return the interval with its fair end set right, see :mod:`.ranges`.
-
-        Groups with a rate of 0 or 1 do not vary in replicates; they vary as Newcombe's and Wilson's
-        intervals say.
-        """
-        low, high = interval
-        bound = fair_end(found, self.table.counts, self.drawn, self.level)
-        if bound is not None and found.form == "difference":
-            low = min(low, bound)
-        elif bound is not None:
-            high = max(high, bound)
-        for rate in found.rates:
-            if rate.is_proportion and self.table.clusters is None:
-                low, high = self._widened(rate, found.form, low, high)
-        return low, high
-
-    def _widened(self, rate: Rate, form: Form | None, low: float, high: float) -> Interval:
-        """Return the interval widened by what groups with a rate of exactly 0 or 1 may hide."""
-        counts = self.table.counts
-        value = rate.of(counts)
-        known = np.flatnonzero(np.isfinite(value))
-        value = value[known]
-        edge = (value == 0) | (value == 1)
-        if not edge.any():
-            return low, high
-        n = _effective_size(rate, counts, self.table.square_weights)[known]
-        i, j = np.nonzero((edge[:, None] | edge[None, :]) & ~np.eye(len(known), dtype=bool))
-        if form == "difference":
-            _, above = newcombe(value[i] * n[i], n[i], value[j] * n[j], n[j], self.level)
-            return low, max(high, float(above.max()))
-        least, most = wilson(value * n, n, self.level)
-        i, j = i[value[j] > 0], j[value[j] > 0]
-        if not len(i):
-            return 0.0, 1.0
-        return min(low, float((least[i] / most[j]).min())), max(
-            high, float(np.minimum(most[i] / value[j], 1).min())
-        )
 
     @cached_property
     def _score_values(self) -> dict[str, Floats]:
@@ -424,13 +377,12 @@ def measure(
     >>> m.figure("demographic_parity_ratio").value, m.figure("demographic_parity_ratio").lacking
     (0.5, ('F', 'M'))
     """
-    settings = InferenceSettings(n_boot, level, min_support, seed)
     counting: dict[str, Any] = {"sample_weight": sample_weight, "cluster": cluster}
     table = GroupTable.from_arrays(y_true, y_pred, sensitive_features, **counting)
     scores = None
     if y_score is not None:
         scores = ScoreTable.from_arrays(y_true, y_score, sensitive_features, bins=bins, **counting)
-    return Measurement.of(table, scores, settings, method=method)
+    return Measurement.of(table, scores, InferenceSettings(n_boot, level, min_support, seed), method=method)
 
 
 def _pooled(counts: Floats) -> Floats:
@@ -446,17 +398,3 @@ def _one(place: int) -> Callable[[Floats], Floats]:
 def _with_pooled(of: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
     """Return the statistic with the value of all rows together after those of the groups."""
     return lambda sums: np.concatenate([of(sums), of(sums.sum(axis=-3, keepdims=True))], axis=-1)
-
-
-def _effective_size(rate: Rate, counts: Floats, square_weights: Floats) -> Floats:
-    """Return the number of equal rows whose share would vary as much as this weighted share.
-
-    Kish's size of the rows in the denominator where the share is 0 or 1 and cannot vary.
-    """
-    value = rate.of(counts)
-    mask = np.asarray(rate.fractions[0][1], dtype=np.float64)
-    total, squares = (counts * mask).sum(axis=(-2, -1)), (square_weights * mask).sum(axis=(-2, -1))
-    kish = np.divide(total**2, squares, out=np.zeros_like(total), where=squares > 0)
-    variance = rate.variance(counts, square_weights)
-    inner = (value > 0) & (value < 1)
-    return np.where(inner, value * (1 - value) / np.where(inner, variance, 1.0), kish)

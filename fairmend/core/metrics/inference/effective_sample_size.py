@@ -75,3 +75,17 @@ def group_support(table: CountTable | ScoreTable) -> Ints:
     if table.moments is None:
         return np.asarray(table.rows.sum(axis=cells))
     return kish(table.moments[0].sum(axis=cells), table.moments[1].sum(axis=cells))
+
+
+def effective_size(rate: Rate, counts: Floats, square_weights: Floats) -> Floats:
+    """Return the number of equal rows whose share would vary as much as this weighted share.
+
+    Kish's size of the rows in the denominator where the share is 0 or 1 and cannot vary.
+    """
+    value = rate.of(counts)
+    mask = np.asarray(rate.fractions[0][1], dtype=np.float64)
+    total, squares = (counts * mask).sum(axis=(-2, -1)), (square_weights * mask).sum(axis=(-2, -1))
+    kish = np.divide(total**2, squares, out=np.zeros_like(total), where=squares > 0)
+    variance = rate.variance(counts, square_weights)
+    inner = (value > 0) & (value < 1)
+    return np.where(inner, value * (1 - value) / np.where(inner, variance, 1.0), kish)

@@ -12,7 +12,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fairmend.core.metrics.rates import Metric
+from fairmend.core.metrics.group_comparison import Form
+from fairmend.core.metrics.inference.bootstrap import Interval
+from fairmend.core.metrics.inference.effective_sample_size import effective_size
+from fairmend.core.metrics.inference.intervals import newcombe, wilson
+from fairmend.core.metrics.rates import Metric, Rate
+from fairmend.core.metrics.tables.contingency import GroupTable
 from fairmend.core.types import Floats
 
 _COMPETES = 0.01  # share of the replicates in which a pair must be the extreme one
@@ -92,3 +97,48 @@ def _competing(replicates: list[Floats], every_rate: bool) -> list[tuple[int, in
         often = np.flatnonzero(times >= max(_COMPETES * len(pair), 1))
         found += [(r, int(cell) // n_groups, int(cell) % n_groups) for cell in often]
     return found
+
+
+def with_fair_end(
+    found: Metric, table: GroupTable, drawn: Floats, interval: Interval, level: float
+) -> Interval:
+    """Return the interval with its fair end set right.
+
+    Groups with a rate of 0 or 1 do not vary in replicates; they vary as Newcombe's and Wilson's
+    intervals say.
+    """
+    low, high = interval
+    bound = fair_end(found, table.counts, drawn, level)
+    if bound is not None and found.form == "difference":
+        low = min(low, bound)
+    elif bound is not None:
+        high = max(high, bound)
+    for rate in found.rates:
+        if rate.is_proportion and table.clusters is None:
+            low, high = _widened(rate, found.form, table, low, high, level)
+    return low, high
+
+
+def _widened(
+    rate: Rate, form: Form | None, table: GroupTable, low: float, high: float, level: float
+) -> Interval:
+    """Return the interval widened by what groups with a rate of exactly 0 or 1 may hide."""
+    counts = table.counts
+    value = rate.of(counts)
+    known = np.flatnonzero(np.isfinite(value))
+    value = value[known]
+    edge = (value == 0) | (value == 1)
+    if not edge.any():
+        return low, high
+    n = effective_size(rate, counts, table.square_weights)[known]
+    i, j = np.nonzero((edge[:, None] | edge[None, :]) & ~np.eye(len(known), dtype=bool))
+    if form == "difference":
+        _, above = newcombe(value[i] * n[i], n[i], value[j] * n[j], n[j], level)
+        return low, max(high, float(above.max()))
+    least, most = wilson(value * n, n, level)
+    i, j = i[value[j] > 0], j[value[j] > 0]
+    if not len(i):
+        return 0.0, 1.0
+    return min(low, float((least[i] / most[j]).min())), max(
+        high, float(np.minimum(most[i] / value[j], 1).min())
+    )
