@@ -134,7 +134,7 @@ class SelectiveClassification(Postprocessor):
             thresholds = [tau] * groups.n_groups
         self.thresholds_ = np.append(np.where(shares > 0, thresholds, tau), tau)
         self.diagnostics_ = {
-            "thresholds": dict(zip(groups.labels, self.thresholds_.tolist(), strict=False)),
+            "confidence_thresholds": dict(zip(groups.labels, self.thresholds_.tolist(), strict=False)),
             **magnification(kappa, wrong, sample_weight, groups, self.thresholds_[groups.codes], pooled),
         }
 

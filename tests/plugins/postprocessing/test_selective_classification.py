@@ -30,6 +30,9 @@ def test_by_hand():
     group = list("aaaabbbb")
     half = SelectiveClassification(coverage=0.5).fit(scores, y, sensitive_features=group)
     assert half.thresholds_ == pytest.approx([0.3, 0.35, 0.3])
+    # Thresholds of scores are what gates read under "thresholds"; these are of confidence.
+    assert half.diagnostics_["confidence_thresholds"] == pytest.approx({"a": 0.3, "b": 0.35})
+    assert "thresholds" not in half.diagnostics_
     assert half.abstain(scores, sensitive_features=group).tolist() == [False, False, True, True] * 2
     assert half.diagnostics_["selective_error"] == {"a": 0.5, "b": 0.0}
     assert half.diagnostics_["without_abstention"]["selective_error"] == {"a": 0.25, "b": 0.25}
