@@ -10,7 +10,7 @@ from fairmend.api.catalog import Limits, Observer, list_techniques, registry
 from fairmend.api.data import audit, dataset, load_audit, loaded
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
-from fairmend.core.vocabulary import Notion
+from fairmend.core.vocabulary import Notion, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,6 +101,9 @@ def compose(
         constraints, notion = swept.constraints, swept.notion
     if not isinstance(source, Recommendation):
         source = recommend(source, constraints, notion)
+    roles = source.audit.roles
+    if roles.task not in (None, "binary"):
+        raise _not_served(roles.task, roles.outcome)
     return compose_pipeline(
         source, registry=registry(), policy=policy, learner=learner, seed=seed, name=name, sweep=swept
     )
@@ -359,33 +362,32 @@ def run(
 
 
 def _binary(table: Dataset) -> Dataset:
-    """Return the data, where pipelines serve the kind of outcome that they hold.
+    """Return the data, where pipelines serve the kind of outcome that they hold."""
+    if table.task != "binary":
+        import numpy as np
 
-    Raises
-    ------
-    UsageError
-        They do not; the message names the techniques that can be run alone.
-    """
-    if table.task == "binary":
-        return table
-    import numpy as np
+        example = f"=={table.classes[0]}" if table.classes else f">={float(np.median(table.y)):g}"
+        raise _not_served(table.task, table.roles.outcome, f", as by --favorable '{example}'")
+    return table
 
+
+def _not_served(task: Task, outcome: str, example: str = " (--favorable)") -> UsageError:
+    """Return the error that pipelines do not serve a kind of outcome, with the techniques that can be run alone."""
     from fairmend.pipeline.compose.slots import ACTING
 
-    example = f"=={table.classes[0]}" if table.classes else f">={float(np.median(table.y)):g}"
     found = [
         f"{one['technique_id']} ({one['slug']})"
-        for one in list_techniques(task=table.task)
+        for one in list_techniques(task=task)
         if one["stage"] in ACTING
     ]
     alone = (
         f"run alone (fairmend technique run): {', '.join(found[:8])}"
         if found
-        else "there is no technique for it yet"
+        else "no technique serves it yet"
     )
-    raise UsageError(
-        f"pipelines, with their gates and policies, serve binary outcomes so far, and {table.roles.outcome!r} was read as "
-        f"{table.task}; {alone}; or make it binary, as by --favorable '{example}'"
+    return UsageError(
+        f"pipelines, with their gates and policies, serve binary outcomes so far, and {outcome!r} was read as {task}; "
+        f"{alone}; or make it binary{example}"
     )
 
 

@@ -19,7 +19,7 @@ from fairmend.auditing.mediators import biased_mediators
 from fairmend.auditing.predictions import AuditedPredictions, audited_predictions, folds_of
 from fairmend.auditing.proxies import proxies
 from fairmend.auditing.severity_thresholds import Thresholds, thresholds
-from fairmend.auditing.tasks import audit_task
+from fairmend.auditing.tasks import audit_task, task_replicates
 from fairmend.core.data.dataset import MINIMUM_ROWS, Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.errors import InsufficientDataError
@@ -30,8 +30,6 @@ from fairmend.core.text.validation import check_seed
 
 __all__ = ["audit"]
 
-TASK_REPLICATES = 1000
-"""Replicates where rows themselves are resampled: numbers, rankings and many classes fit no small table."""
 LABEL_FIGURES = ("base_rate", "selection_rate", "demographic_parity_ratio", "demographic_parity_difference")
 
 
@@ -97,7 +95,7 @@ def audit(
             model=model,
             learner=learner,
             seed=seed,
-            n_boot=min(n_boot, TASK_REPLICATES),
+            n_boot=min(n_boot, task_replicates(len(data))),
             progress=say,
         )
     if predictions is None and scores is None and model is None and learner is not None:

@@ -150,3 +150,17 @@ def test_what_does_not_fit_the_task_is_refused_in_one_line(cli, people_csv, case
     assert done.out == ""
     (line,) = [line for line in done.err.splitlines() if "error" in line.lower()]
     assert re.search(message, line), line
+
+
+def test_an_audit_is_answered_by_what_serves_its_task_and_not_composed(cli, people_csv, tmp_path):
+    audit = tmp_path / "audit.json"
+    assert cli("audit", people_csv, *of("pay"), *LINEAR, "-o", audit).code == 0
+    done = cli("recommend", "--findings", audit, "--json")
+    assert done.code == 0, done.err
+    slugs = [one["slug"] for one in done.json["results"]]
+    assert "wasserstein-fair-regression" in slugs[:3]
+    reasons = {one["technique_id"]: one["reason"] for one in done.json["excluded"]}
+    assert reasons[9] == "does not serve the task regression"
+    composed = cli("compose", "--findings", audit)
+    assert composed.code == 2
+    assert "serve binary outcomes so far, and 'pay' was read as regression" in composed.err

@@ -1,5 +1,5 @@
 """Audits of outcomes other than binary ones, each by the measures of its task."""
 
-from fairmend.auditing.tasks.audit import audit_task
+from fairmend.auditing.tasks.audit import audit_task, task_replicates
 
-__all__ = ["audit_task"]
+__all__ = ["audit_task", "task_replicates"]

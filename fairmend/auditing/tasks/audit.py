@@ -22,6 +22,21 @@ from fairmend.core.findings import Audit, Finding
 from fairmend.core.metrics import TaskMeasurement, measure_multiclass, measure_ranking, measure_regression
 from fairmend.core.metrics.evaluation_tables import views
 
+MOST_ROWS_DRAWN = 20_000_000
+REPLICATES = (200, 1000)
+
+
+def task_replicates(n_rows: int) -> int:
+    """Return the replicates of an audit: rows themselves are resampled, so that large data get fewer.
+
+    Examples
+    --------
+    >>> task_replicates(5_000), task_replicates(50_000), task_replicates(5_000_000)
+    (1000, 400, 200)
+    """
+    least, most = REPLICATES
+    return min(max(MOST_ROWS_DRAWN // max(n_rows, 1), least), most)
+
 
 def audit_task(
     data: Dataset,
