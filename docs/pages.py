@@ -56,7 +56,8 @@ def command(card: TechniqueEntry) -> str:
     if metadata.stage == "operations":
         return f"{start} --record run.json -o {metadata.slug}.md"
     outcome = "approved" if "binary" in metadata.tasks else f"credit_score --task {metadata.tasks[0]}"
-    parts = [f"{start} --data loans.csv --outcome {outcome} --protected race --ignore application_id"]
+    attribute = "gender" if metadata.arity == ("binary",) else "race"
+    parts = [f"{start} --data loans.csv --outcome {outcome} --protected {attribute} --ignore application_id"]
     if metadata.stage == "causal":
         parts.append("--mediators income,credit_score")
     if metadata.stage in {"pre-processing", "in-processing", "post-processing"}:

@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from fairmend.core.metrics.rates import Rate
     from fairmend.core.metrics.report import SCORE_STATISTICS
     from fairmend.core.metrics.tables import intersections
+    from fairmend.core.metrics.tasks.ranking import adjusted_alpha, minimum_protected
     from fairmend.core.models.torch_training import train_against_adversary
     from fairmend.core.stages.resampling import ResamplingEvaluator
     from fairmend.core.text.escaping import Markdown, markdown, one_line
@@ -123,6 +124,7 @@ _ON_REQUEST = {
     "ResamplingEvaluator": "fairmend.core.stages.resampling",
     "SCORE_STATISTICS": "fairmend.core.metrics.report",
     "ScoreTable": "fairmend.core.metrics",
+    "adjusted_alpha": "fairmend.core.metrics.tasks.ranking",
     "attribute_contrasts": "fairmend.core.causal.adjusted_contrasts",
     "barycenter": "fairmend.core.algorithms.quantile_maps",
     "best_temperature": "fairmend.core.algorithms.calibration_maps",
@@ -158,6 +160,7 @@ _ON_REQUEST = {
     "markdown": "fairmend.core.text.escaping",
     "measure": "fairmend.core.metrics",
     "metric": "fairmend.core.metrics",
+    "minimum_protected": "fairmend.core.metrics.tasks.ranking",
     "numbers": "fairmend.core.algorithms.quantile_maps",
     "numeric_mask": "fairmend.core.data.synthetic_table",
     "one_line": "fairmend.core.text.escaping",
@@ -220,6 +223,7 @@ __all__ = [
     "Unseen",
     "UsageError",
     "Verdict",
+    "adjusted_alpha",
     "attribute_contrasts",
     "barycenter",
     "best_temperature",
@@ -259,6 +263,7 @@ __all__ = [
     "markdown",
     "measure",
     "metric",
+    "minimum_protected",
     "numbers",
     "numeric_columns",
     "numeric_mask",

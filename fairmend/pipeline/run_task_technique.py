@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from fairmend.auditing.tasks.audit import measure_task
 from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.group_names import protected_groups
 from fairmend.core.data.groups import Groups
-from fairmend.core.errors import DataError, UsageError
+from fairmend.core.errors import DataError, MissingColumnError, UsageError, unknown
 from fairmend.core.metrics import (
     Estimate,
     TaskMeasurement,
@@ -20,6 +22,7 @@ from fairmend.core.metrics import (
     task_changes,
     uncertainty_columns,
 )
+from fairmend.core.metrics.tasks.ranking import places
 from fairmend.core.models.task_learner import learner_for
 from fairmend.core.serialization import to_plain
 from fairmend.core.text.words import plural
@@ -127,17 +130,74 @@ def run_task_technique(technique: Any, data: Dataset, given: Any, learner: str, 
     return TaskResult(rows, test, text, columns, figures, old, new, task_changes(old, new))
 
 
+def rank_unlabeled(
+    technique: Any, frame: pd.DataFrame, roles: Mapping[str, Any], given: Any
+) -> tuple[pd.DataFrame, str, dict[str, Any]]:
+    """Rank all rows of a table by given scores; a technique that reads no labels needs no outcome and no split.
+
+    Parameters
+    ----------
+    technique : Postprocessor
+        Unfitted; it must make a ranking and read no labels.
+    frame : DataFrame, shape (n, p)
+        The rows to rank.
+    roles : mapping
+        ``protected``, and ``query`` where rows are ranked in several lists.
+    given : array of shape (n,)
+        Scores, higher first.
+
+    Returns
+    -------
+    table : DataFrame, shape (n, p + 2)
+        The rows with ``baseline_place`` by score and ``place``.
+    text : str
+        What was done.
+    figures : dict
+        What the technique says of itself, and the share of each group among the first places before and after.
+    """
+    sensitive, _, _ = protected_groups(frame, roles["protected"], roles.get("cuts", {}))
+    column = roles.get("query")
+    if column is not None and column not in frame.columns:
+        raise MissingColumnError(str(unknown("column", column, [str(c) for c in frame.columns])))
+    query = None if column is None else pd.factorize(frame[column])[0]
+    if query is not None and (query < 0).any():
+        raise DataError(
+            f"the query {column!r} is missing in {int((query < 0).sum())} rows; name one for each row"
+        )
+    scores = _numbers(given, "ranking")
+    technique.fit(scores, sensitive_features=sensitive, query=query)
+    before = places(scores, query)
+    after = technique.rank(scores, sensitive_features=sensitive, query=query)
+    groups = Groups.of(sensitive)
+    figures = to_plain(getattr(technique, "diagnostics_", {}))
+    for top in (10, 100):
+        figures[f"share_of_top_{top}"] = {
+            label: {
+                name: float(np.mean(groups.codes[place <= top] == code))
+                for name, place in (("before", before), ("after", after))
+            }
+            for code, label in enumerate(groups.labels)
+        }
+    lists = plural(1 if query is None else int(query.max()) + 1, "list")
+    text = f"Ranked {plural(len(frame), 'row')} in {lists}; {int((before != after).sum()):,} have another place than by score."
+    return frame.assign(baseline_place=before, place=after), text, figures
+
+
 def _given(given: Any, data: Dataset) -> NDArray[np.float64]:
     if data.task == "multiclass":
         raise UsageError(
             f"scores of a multiclass outcome are a probability of each of its {len(data.classes)} classes, which one "
             "column cannot hold; leave out --scores to have a reference model trained"
         )
+    return _numbers(given, data.task)
+
+
+def _numbers(given: Any, task: str) -> NDArray[np.float64]:
     try:
         values = np.asarray(given, dtype=float)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"predictions of a {data.task} must be numbers, got text; name a numeric column"
+            f"predictions of a {task} must be numbers, got text; name a numeric column"
         ) from error
     if not np.isfinite(values).all():
         raise DataError(

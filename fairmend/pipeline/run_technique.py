@@ -42,7 +42,7 @@ from fairmend.core.text.display import Displayed, figure_record
 from fairmend.core.text.validation import check_seed, validated
 from fairmend.core.text.words import plural
 from fairmend.pipeline.run.third_party import run_step, score_and_decide, uncertainty
-from fairmend.pipeline.run_task_technique import TaskResult, run_task_technique
+from fairmend.pipeline.run_task_technique import TaskResult, rank_unlabeled, run_task_technique
 
 WEIGHT, ORIGIN = "fairmend_weight", "fairmend_origin"
 
@@ -194,6 +194,11 @@ def run_technique(
     asked = {**roles, "ignored": tuple(dict.fromkeys((*roles.get("ignored", ()), *taken)))}
     if ready.stage == "pre-processing" and hasattr(ready, "_transform") and "outcome" not in asked:
         return _transform_unlabeled(ready, frame, asked, features)
+    if "ranking" in ready.metadata.modifies and "outcome" not in asked and not ready.metadata.needs_labels:
+        if "protected" not in asked or probabilities is None:
+            raise UsageError(f"{ready.metadata.name} requires --protected and --scores")
+        table, text, figures = rank_unlabeled(ready, frame, asked, probabilities)
+        return TechniqueResult(ready.metadata.technique_id, ready.metadata.slug, text, figures, table)
     for role in ("outcome", "protected"):
         if role not in asked:
             raise UsageError(f"{ready.metadata.name} requires --{role}")

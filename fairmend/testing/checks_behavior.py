@@ -324,7 +324,12 @@ def check_keeps_rank_order(technique: type[Technique]) -> None:
     p = problem_for(technique)
     groups = p.sensitive_new["group"].to_numpy()
     result = outputs(instance(technique), p)
-    if "score" in result:
+    if "place" in result:
+        # Places are kept within a query; those of the next query come after all of this one.
+        query = np.zeros(len(p.scores_new)) if p.query_new is None else p.query_new
+        spread = np.ptp(p.scores_new) + 1
+        pairs = [("the ranking", p.scores_new - query * spread, -result["place"] - query * len(query))]
+    elif "score" in result:
         pairs = [("the scores", p.scores_new, result["score"])]
     elif "decision" in result:
         pairs = [("the scores", p.scores_new, result["decision"])]

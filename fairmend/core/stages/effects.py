@@ -115,6 +115,18 @@ def label_effect(train: Dataset, labels: NDArray[Any]) -> Effect:
     )
 
 
+def ranking_effect(
+    data: Dataset, scores: NDArray[np.float64], place: NDArray[np.int64], detail: Mapping[str, Any]
+) -> Effect:
+    """Return how many rows another ranking places otherwise than the scores do, and how far on average."""
+    from fairmend.core.metrics.tasks.ranking import places  # measuring is loaded when a step is run
+
+    moves = np.abs(place - places(scores, data.query))
+    share, size = float(np.mean(moves > 0)), float(moves.mean())
+    text = f"Moved {share:.1%} of the validation rows to another place, all of them by {size:.1f} places on average."
+    return Effect("ranking", share, text, size, detail)
+
+
 def uncertainty_effect(data: Dataset, model: FairModel, detail: Mapping[str, Any]) -> Effect:
     """Say which share of the rows is left undecided, or what sets and intervals hold, and how large they are.
 

@@ -20,7 +20,7 @@ from fairmend.core.stages._returned import (
     returned_values,
 )
 from fairmend.core.stages._shared import implements, prepared
-from fairmend.core.stages.effects import uncertainty_effect
+from fairmend.core.stages.effects import ranking_effect, uncertainty_effect
 from fairmend.core.technique import (
     GroupAware,
     Technique,
@@ -321,6 +321,12 @@ class Postprocessor(GroupAware, Technique):
         detail = dict(getattr(technique, "diagnostics_", {}))
         if set(self.metadata.modifies) <= set(UNCERTAINTY):
             return case.replace(model=model), uncertainty_effect(case.validation, model, detail)
+        if "ranking" in self.metadata.modifies:
+            check = case.validation
+            frame, scores = former.transform_and_score(check.X, check.sensitive)
+            known = {"X": frame, "model": former.estimator, "query": check.query}
+            place = technique.rank(scores, sensitive_features=check.sensitive, **known)
+            return case.replace(model=model), ranking_effect(check, scores, place, detail)
         share = case.decisions_changed(model)
         if "decisions" in self.metadata.modifies:
             text = f"Changed the decision in {share:.1%} of the validation rows."

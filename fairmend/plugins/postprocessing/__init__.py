@@ -4,6 +4,7 @@ from fairmend.base import hookimpl
 from fairmend.plugins.postprocessing._beta_calibration import BetaCalibration
 from fairmend.plugins.postprocessing._equal_opportunity_thresholds import EqualOpportunityThresholds
 from fairmend.plugins.postprocessing._equalized_coverage import EqualizedCoverage
+from fairmend.plugins.postprocessing._fa_ir import FaIr
 from fairmend.plugins.postprocessing._fair_tree_relabelling import FairTreeRelabelling
 from fairmend.plugins.postprocessing._group_platt_scaling import GroupPlattScaling
 from fairmend.plugins.postprocessing._group_thresholds import GroupThresholds
@@ -20,6 +21,7 @@ __all__ = [
     "BetaCalibration",
     "EqualOpportunityThresholds",
     "EqualizedCoverage",
+    "FaIr",
     "FairTreeRelabelling",
     "GroupPlattScaling",
     "GroupThresholds",

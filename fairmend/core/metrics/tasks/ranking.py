@@ -31,6 +31,23 @@ def _ranked(
     return codes[order], labels, order
 
 
+def places(scores: ArrayLike, query: ArrayLike | None = None) -> Ints:
+    """Return the place of each row within its query by score, 1 at the top; ties stay in order.
+
+    Examples
+    --------
+    >>> places([0.2, 0.9, 0.5, 0.1], ["a", "a", "b", "b"]).tolist()
+    [2, 1, 1, 2]
+    """
+    values = input_validation.numbers(scores, "scores")
+    of = np.zeros(len(values)) if query is None else np.unique(np.asarray(query), return_inverse=True)[1]
+    order = np.lexsort((-values, of))
+    first = np.searchsorted(of[order], of[order])
+    out = np.empty(len(values), dtype=np.int64)
+    out[order] = np.arange(len(values)) - first + 1
+    return out
+
+
 def _discount(n: int) -> Floats:
     return 1 / np.log2(np.arange(2, n + 2))
 
