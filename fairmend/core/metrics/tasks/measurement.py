@@ -97,7 +97,9 @@ def task_changes(before: TaskMeasurement, after: TaskMeasurement) -> dict[str, E
     out: dict[str, Estimate] = {}
     for name in before.statistics.keys() & after.statistics.keys():
         old, new = before.statistics[name], after.statistics[name]
-        with np.errstate(invalid="ignore"):  # a skew is minus infinity where a group is absent before and after
+        with np.errstate(
+            invalid="ignore"
+        ):  # a skew is minus infinity where a group is absent before and after
             values, drawn = new.values - old.values, new.drawn - old.drawn
         change = GroupStatistic(
             new.groups,
