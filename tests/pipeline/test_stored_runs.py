@@ -116,9 +116,9 @@ def test_a_changed_file_is_noticed(people, store):
     name = store.run(record.run_id).model
     path = store.folder / "artifacts" / name[:2] / name
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(RunError, match="was changed"):
+    with pytest.raises(RunError, match="was modified"):
         verify(store, record.run_id)
-    with pytest.raises(RunError, match="was changed"):
+    with pytest.raises(RunError, match="was modified"):
         predict(store, record.run_id, people.X, registry)
 
 
