@@ -12,7 +12,13 @@ from fairmend.base import DataChange, DataError, Groups, InsufficientDataError
 from fairmend.core.technique import sample_weights
 from fairmend.plugins.evaluation import ExpectedCalibrationError
 from fairmend.plugins.inprocessing import FairnessConstrainedLR
-from fairmend.plugins.postprocessing import GroupThresholds, PlattScaling
+from fairmend.plugins.postprocessing import (
+    EqualizedCoverage,
+    GroupThresholds,
+    PlattScaling,
+    SelectiveClassification,
+    WassersteinFairRegression,
+)
 from fairmend.plugins.preprocessing import InstanceWeighting
 
 BROKEN: dict[str, type] = {}
@@ -321,3 +327,29 @@ class ForgetsTheClasses(FairnessConstrainedLR):
 class NothingToSee(ExpectedCalibrationError):  # noqa: N818 - an evaluation, not an exception
     def _evaluate(self, y_true, y_score, groups, sample_weight):
         return {"value": 0.0}
+
+
+@breaks("abstention")
+class AbstainsWhereItIsSure(SelectiveClassification):
+    def _abstain(self, scores, groups):
+        return np.abs(scores - 0.5) > 0.3
+
+
+@breaks("coverage")
+class NeverSoWide(EqualizedCoverage):
+    def _predict_interval(self, scores, groups):
+        bounds = super()._predict_interval(scores, groups)
+        middle = bounds.mean(axis=1, keepdims=True)
+        return middle + 0.5 * (bounds - middle)
+
+    def _predict_set(self, scores, groups):
+        sets = super()._predict_set(scores, groups)
+        sets[:, 0] = False
+        return sets
+
+
+@breaks("task_effect")
+class MovesNobody(WassersteinFairRegression):
+    def _adjust(self, scores, groups):
+        moved = super()._adjust(scores, groups)
+        return scores + 1e-6 * (moved - scores)

@@ -64,6 +64,6 @@ def test_the_report_of_a_stored_record_is_the_same(record, tmp_path):
 
 
 def test_what_no_record_holds_is_not_written(record):
-    strange = replace(record, results={"strange": {1, 2}})
+    strange = replace(record, technique_results={"strange": {1, 2}})
     with pytest.raises(RunError, match="cannot be stored with a set in it"):
         dump_record(strange)
