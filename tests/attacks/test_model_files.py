@@ -496,12 +496,12 @@ BROKEN = {
     "empty": (lambda: b"", "not a zip archive"),
     "text": (lambda: b"not a zip at all", "not a zip archive"),
     "a pickle": (lambda: pickle.dumps({"a": 1}), "not a zip archive"),
-    "cut in half": (lambda: GOOD[: len(GOOD) // 2], "cut off"),
-    "without its end": (lambda: GOOD[:-30], "cut off"),
+    "cut in half": (lambda: GOOD[: len(GOOD) // 2], "truncated"),
+    "without its end": (lambda: GOOD[:-30], "truncated"),
     "one byte flipped": (lambda: flipped(GOOD), "corrupted"),
     "sizes that lie": (lambda: lying(GOOD), "would unpack to"),
     "no schema": (lambda: packed("{}").replace(b"schema.json", b"scheme.json"), "its member 'schema.json' is missing"),
-    "schema twice": (twice, "is there 2 times"),
+    "schema twice": (twice, "occurs 2 times"),
     "schema not JSON": (lambda: packed("{,}"), "schema is no JSON"),
     "schema not text": (lambda: packed(b"\xff\xfe\x00"), "schema is no JSON"),
     "schema a list": (lambda: packed("[]"), "schema is not an object"),
@@ -526,7 +526,7 @@ BROKEN = {
     "a bomb": (lambda: packed(array("a"), {"a": npy(np.zeros(9 * 10**6))}, compression=zipfile.ZIP_DEFLATED), "would unpack to"),
     "a bomb of another kind": (lambda: packed(array("a"), {"a": npy([1])}, compression=zipfile.ZIP_BZIP2), "neither stored nor deflated"),
     "a bomb in a matrix": (lambda: packed(SPARSE, {"s.npz": npz_bomb()}), "would unpack to"),
-    "a matrix with places outside": (lambda: packed(SPARSE, {"s.npz": bad_sparse()}), "contradicts itself"),
+    "a matrix with places outside": (lambda: packed(SPARSE, {"s.npz": bad_sparse()}), "inconsistent"),
     "one identity for two": (lambda: packed(other_identity()), "two different nodes with the same id"),
     "a list in itself": (lambda: packed(itself()), "two different nodes with the same id"),
     "a node without a type": (lambda: packed(several("list", {"__loader__": "ListNode"})), "without a type"),
@@ -675,7 +675,9 @@ def test_composed_models_come_back(case):
     assert (back.predict(TABLE) == fitted.predict(TABLE)).all()
 
 
-@pytest.mark.parametrize("slug", [card.metadata.slug for card in REGISTRY.cards()])
+@pytest.mark.parametrize(
+    "slug", [c.metadata.slug for c in REGISTRY.cards() if c.metadata.stage != "operations"]
+)
 def test_the_fitted_state_of_every_technique_comes_back(slug):
     technique, p = REGISTRY.technique(slug), problem()
     fitted = instance(technique)
@@ -784,7 +786,7 @@ def test_a_stored_model_passes_the_same_check(tmp_path, plugin):
     ):
         with pytest.raises(RunError, match=r"the stored model contains the type .* it is not loaded"):
             checkpoint.get_model(store.artifacts.put(packed(evil)))
-    with pytest.raises(DataError, match=r"the stored model cannot be read as a model: .*cut off"):
+    with pytest.raises(DataError, match=r"the stored model cannot be read as a model: .*truncated"):
         checkpoint.get_model(store.artifacts.put(GOOD[:-40]))
     assert not (tmp_path / "mark").exists()
 

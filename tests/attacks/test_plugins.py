@@ -31,6 +31,7 @@ from fairmend.pipeline.gates.plugin_checks import PluginCheck, gate_functions
 from fairmend.pipeline.run import state_machine
 from fairmend.pipeline.run.third_party import evaluated, run_step, score_and_decide
 from fairmend.testing.checks_behavior import case_of
+from fairmend.testing.driving import small_learner
 from fairmend.testing.problems import problem
 
 LIMITS = Limits(seconds=60, gigabytes=2)
@@ -55,7 +56,7 @@ class OwnError(DataError):
 CALLS = {
     "sys.exit(0)": (lambda: sys.exit(0), "raised SystemExit: 0"),
     "sys.exit with words": (lambda: sys.exit("bye"), "raised SystemExit: bye"),
-    "os._exit(0)": (lambda: os._exit(0), "ended its process with exit code 0 before it finished"),
+    "os._exit(0)": (lambda: os._exit(0), "ended its process with exit code 0 before it was done"),
     "os._exit(7)": (lambda: os._exit(7), "ended its process with exit code 7"),
     "keyboard interrupt": (lambda: refuse(KeyboardInterrupt, ""), "raised KeyboardInterrupt$"),
     "generator exit": (lambda: refuse(GeneratorExit, ""), "raised GeneratorExit$"),
@@ -347,20 +348,20 @@ def labels_in_place(X, sensitive, y, w):
 STEPS: dict[str, tuple[type, Any, str]] = {
     "raises": (Weigh, lambda *g: refuse(), "acme-pre-processing of the plugin tests raised ZeroDivisionError: by zero"),
     "exits": (Weigh, lambda *g: sys.exit(0), "raised SystemExit: 0"),
-    "ends its process": (Weigh, lambda *g: os._exit(0), "exit code 0 before it finished"),
+    "ends its process": (Weigh, lambda *g: os._exit(0), "exit code 0 before it was done"),
     "too few weights": (Weigh, lambda *g: np.ones(3), "returned 3 values for 600 rows"),
     "changes a value in place": (Weigh, in_place, "changed the train data in place; it must return a changed copy"),
     "adds a column in place": (Weigh, more_columns, "changed the train data in place"),
     "cannot decide on other rows": (Change, lambda X: X if len(X) == 600 else X.iloc[1:], "299 rows for 300 rows"),
     "raises at prediction": (Train, lambda X: refuse(), "raised ZeroDivisionError"),
-    "ends the process at prediction": (Adjust, lambda s: os._exit(0), "exit code 0 before it finished"),
+    "ends the process at prediction": (Adjust, lambda s: os._exit(0), "exit code 0 before it was done"),
     "our error": (Weigh, lambda *g: refuse(DataError, "no such rows"), "^no such rows$"),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def start():
-    return case_of(problem())
+    return case_of(problem(), small_learner())
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -749,7 +750,7 @@ def test_a_replaced_gate_check_is_named(monkeypatch, value):
 RUNS = {
     "raises": ("return 1 / 0", "raised ZeroDivisionError: division by zero"),
     "exits": ("raise SystemExit(0)", "raised SystemExit: 0"),
-    "ends the process": ("import os; os._exit(0)", "exit code 0 before it finished"),
+    "ends the process": ("import os; os._exit(0)", "exit code 0 before it was done"),
     "loses a row": ("return scores[1:]", "_adjust of acme-halve returned"),
 }
 PIPELINE = """\

@@ -198,8 +198,8 @@ REFUSED = {
         "group 'f' of 'sex'",
     ),
     "groups in full width": (lambda f: f.assign(sex=f["sex"].replace("F", "\uff26")), "spelled 'F'"),
-    "other groups": (lambda f: f.assign(sex="X"), "not there at fit"),
-    "no groups": (lambda f: f.assign(sex=None), "not there at fit"),
+    "other groups": (lambda f: f.assign(sex="X"), "not seen at fit"),
+    "no groups": (lambda f: f.assign(sex=None), "not seen at fit"),
 }
 
 

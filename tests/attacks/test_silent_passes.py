@@ -416,7 +416,7 @@ FORGED: dict[str, tuple[str, Callable[[list[CheckResult]], list[CheckResult]], s
     "validation: value beyond the bound": ("post-processing", change(".utility", value=0.4), "is not <= 0.1"),
     "validation: no value": ("post-processing", change(".fairness", value=None), "None is not"),
     "validation: not a number": ("post-processing", change(".fairness", value=float("nan")), "nan is not"),
-    "validation: another measure": ("post-processing", change(".fairness", measure="accuracy"), "policy says"),
+    "validation: another measure": ("post-processing", change(".fairness", measure="accuracy"), "policy requires"),
     "validation: an approval open": ("post-processing", change(".stakeholders", verdict="waiting"), "is waiting"),
     "an early gate: failed": ("causal", change(".protected-attribute", verdict="failed"), "is failed"),
     "test: failed": ("test", change(".fairness", verdict="failed"), "is failed"),

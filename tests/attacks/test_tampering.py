@@ -247,7 +247,7 @@ HARM: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_changed_file_is_found(kept, refused, kind, harm, verb):
     HARM[harm](kept.events() if kind == "events" else kept.artifacts()[-1])
-    refused(*command(verb, kept.run_id), match="changed|missing|added|cannot be read", code=1)
+    refused(*command(verb, kept.run_id), match="changed|modified|missing|added|cannot be read", code=1)
 
 
 @pytest.mark.parametrize("harm", HARM)
@@ -323,7 +323,7 @@ def test_a_model_under_the_name_of_another_is_found(kept, refused):
     mine, other = (kept.rows("runs", run)[0]["model"] for run in (kept.run_id, kept.other))
     files = kept.folder / "artifacts"
     shutil.copy(files / other[:2] / other, files / mine[:2] / mine)
-    refused(*command("predict", kept.run_id), match="was changed", code=1)
+    refused(*command("predict", kept.run_id), match="was modified", code=1)
 
 
 def test_the_rows_of_another_run_under_this_name_are_found(kept):
@@ -488,7 +488,7 @@ def test_the_anchor_of_another_run_is_refused(kept, cli, refused, tmp_path):
     assert cli("verify", kept.other, "--write-anchor", tmp_path / "a.json").code == 0
     refused("verify", kept.run_id, "--anchor", tmp_path / "a.json", match=f"not of {kept.run_id}", code=2)
     other = verify(kept.store, kept.other).head
-    refused("verify", kept.run_id, "--anchor", other, match="does not hold", code=1)
+    refused("verify", kept.run_id, "--anchor", other, match="does not contain the anchored head", code=1)
 
 
 # -- a damaged store ------------------------------------------------------------------------------------
@@ -527,10 +527,10 @@ DAMAGE: dict[str, tuple[Callable[[Kept], object], str]] = {
     "result taken out": (_statement("UPDATE runs SET result = NULL"), "result of .* was changed"),
     "log emptied": (_statement("DELETE FROM log"), "all entries of the log of .* were removed"),
     "runs emptied": (_statement("DELETE FROM runs"), "no run is called"),
-    "no table of runs": (_statement("DROP TABLE runs"), r"it lacks runs\."),
-    "no table of steps": (_statement("DROP TABLE steps"), r"it lacks steps\."),
-    "no log": (_statement("DROP TABLE log"), r"it lacks log\."),
-    "a column taken out": (_statement("ALTER TABLE log DROP COLUMN signature"), r"it lacks log\.signature"),
+    "no table of runs": (_statement("DROP TABLE runs"), r"runs\.\w+ is missing"),
+    "no table of steps": (_statement("DROP TABLE steps"), r"steps\.\w+ is missing"),
+    "no log": (_statement("DROP TABLE log"), r"log\.\w+ is missing"),
+    "a column taken out": (_statement("ALTER TABLE log DROP COLUMN signature"), r"log\.signature is missing"),
     "the head taken out": (_statement("UPDATE runs SET head = NULL"), "log of .* was changed"),
     "signatures taken out": (_statement("UPDATE log SET signature = NULL"), "is not signed at entry 1"),
     "a text in its place": (_file(lambda _: b"not a database, but long enough to look like one" * 40), "not a database"),
