@@ -121,9 +121,12 @@ class Index:
         evidence = self.evidence(text)
         scores = evidence.fused.copy()
         named = None if number is None else self._position(number[1])
+        off_topic = not evidence.on_topic or scores.max(initial=0) < RELEVANT
+        if named is None and off_topic:
+            named = self._called(text)
         if named is not None:
             scores[named] = 1.0
-        elif not evidence.on_topic or scores.max(initial=0) < RELEVANT:
+        elif off_topic:
             return Answer(text, (), ())
         order = [int(i) for i in np.argsort(-scores, kind="stable")]
         reasons = [constraints.reason(card) for card in self.catalog.techniques]
@@ -164,6 +167,12 @@ class Index:
         kinds = np.zeros(len(self.catalog.kinds))
         np.maximum.at(kinds, self._kind, near)
         return kinds
+
+    def _called(self, text: str) -> int | None:
+        """Return the technique whose slug a text holds word by word, None where there is none."""
+        words = f" {' '.join(re.findall(r'[a-z0-9]+', text.lower()))} "
+        called = (f" {t.slug.replace('-', ' ')} " in words for t in self.catalog.techniques)
+        return next((place for place, found in enumerate(called) if found), None)
 
     def _position(self, number: str) -> int | None:
         ids = [str(card.technique_id) for card in self.catalog.techniques]

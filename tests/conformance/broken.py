@@ -143,8 +143,8 @@ class AlwaysReady(PlattScaling):
 
 @breaks("protected_withheld")
 class ReadsTheAttributeAnyway(PlattScaling):
-    def adjust(self, scores, *, sensitive_features=None):
-        out = super().adjust(scores)
+    def adjust(self, scores, *, sensitive_features=None, **known):
+        out = super().adjust(scores, **known)
         if sensitive_features is None:
             return out
         return np.clip(out + 0.01 * (Groups.of(sensitive_features).codes == 0), 0, 1)

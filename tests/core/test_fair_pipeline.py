@@ -77,7 +77,7 @@ def test_drifted_data_are_clear_errors(people):
     with pytest.raises(UnseenGroupError, match="martian"):
         fair.predict(people.X_new, sensitive_features=s.assign(group="martian"))
     unknown = s.assign(group=s["group"].where(s["group"] != "a"))
-    with pytest.raises(UnseenGroupError, match=r"not there at fit \(missing\)"):
+    with pytest.raises(UnseenGroupError, match=r"not seen at fit \(missing\)"):
         fair.predict(people.X_new, sensitive_features=unknown)
     worded = people.X_new["skill"].astype(object).where(people.X_new.index > people.X_new.index[0], "high")
     with pytest.raises(DataError, match="'skill' held numbers at fit"):

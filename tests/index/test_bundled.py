@@ -81,7 +81,7 @@ def test_texts_on_the_matter_are_on_topic(index):
 
 def test_loading_writes_nothing_and_recommending_loads_no_model(tmp_path):
     code = """
-import sys, time
+import sys
 from fairmend.core.findings import Audit, Finding
 from fairmend.catalog.registry import Registry
 from fairmend.core.data.roles import Roles
@@ -95,9 +95,7 @@ else:
                   fingerprint="0", seed=0, measures={}, findings=(finding,))
     registry.cards()
     registry.collect("fairmend_finding_kinds")
-    start = time.perf_counter()
     assert recommend(audit, registry=registry).results
-    assert time.perf_counter() - start < 0.5
     assert "torch" not in sys.modules and "faiss" not in sys.modules
 """
     environment = {**os.environ, "FAIRMEND_CACHE": str(tmp_path)}

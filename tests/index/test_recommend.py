@@ -39,7 +39,7 @@ def test_every_technique_is_ranked_or_excluded(registry, advise, make_audit):
 
 def test_the_record_has_the_promised_shape(advise, make_audit):
     found = json.loads(json.dumps(advise(make_audit(("outcome-disparity", "high")), groups=3).to_json()))
-    assert list(found) == ["query", "results", "excluded"]
+    assert list(found) == ["schema_version", "query", "results", "excluded"]
     for result in found["results"]:
         assert list(result) == [
             "technique_id",

@@ -28,7 +28,7 @@ def slugs(answer):
 def test_the_record_has_the_promised_shape(registry):
     answer = ask(registry, "instance weighting of groups and labels", retraining=False)
     found = json.loads(json.dumps(answer.to_json()))
-    assert list(found) == ["query", "results", "excluded"]
+    assert list(found) == ["schema_version", "query", "results", "excluded"]
     assert found["results"]
     for result in found["results"]:
         assert list(result) == ["technique_id", "slug", "name", "stage", "score", "why", "citation"]
@@ -122,7 +122,8 @@ def test_why_holds_only_what_the_catalog_holds(registry):
 
 def test_nothing_on_topic_gives_an_empty_answer(registry):
     answer = ask(registry, "sourdough croissant zucchini")
-    assert answer.to_json() == {"query": "sourdough croissant zucchini", "results": [], "excluded": []}
+    empty = {"schema_version": 1, "query": "sourdough croissant zucchini", "results": [], "excluded": []}
+    assert answer.to_json() == empty
 
 
 @pytest.mark.parametrize("text", ["", "   ", "?!"])

@@ -226,7 +226,7 @@ def test_utility_lost_after_post_processing_goes_back_to_the_start(two_races, re
     record = drive(two_races, registry, rules, CONSTRAINED, THRESHOLDS)
     back = [change for to, change in rollbacks(record) if to == "causal"]
     assert back[0].startswith("constraint_weight of fairness-constrained-lr")
-    assert back[1].startswith("left out")
+    assert back[1].startswith("skipped")
 
 
 def approvals(**rejected: str) -> list[Approval]:
