@@ -25,7 +25,7 @@ from fairmend.pipeline.run.cv_results import Fold, FoldChange
 from fairmend.pipeline.run.guards import Guard
 from fairmend.pipeline.run.record import GateMeasurement, Transition, Variant
 from fairmend.pipeline.run.run_status import Status
-from fairmend.pipeline.run.test_looks import TestLooks
+from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.sweep.sweep_record import Sweep
 

@@ -99,9 +99,10 @@ class Catalog:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that the index is made from."""
-        cards = [card.model_dump_json() for card in (*self.techniques, *self.kinds)]
+        # A card from the cache has its mappings in another order than one that was just made.
+        cards = [card.model_dump(mode="json") for card in (*self.techniques, *self.kinds)]
         texts = [f"{p.technique} {p.text}" for p in self.passages]
-        return hashlib.sha256(json.dumps([cards, texts]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([cards, texts], sort_keys=True).encode()).hexdigest()
 
 
 def spoken(word: str) -> str:

@@ -133,7 +133,7 @@ def figure_text(figure: Estimate) -> str:
 
     Examples
     --------
-    >>> figure_text(Figure(0.8031, (0.709, 0.907), 6513, True))
+    >>> figure_text(Estimate(0.8031, (0.709, 0.907), 6513, True))
     '0.803 [0.709, 0.907]'
     """
     if figure.value != figure.value:

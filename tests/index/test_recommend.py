@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -147,9 +146,7 @@ def test_no_model_is_loaded_once_the_index_is_there(registry, encoder, advise, m
     audit = make_audit(("outcome-disparity", "high"))
     first = advise(audit).to_json()
     encoder.encode = None
-    start = time.perf_counter()
     assert advise(audit).to_json() == first
-    assert time.perf_counter() - start < 0.5
 
 
 def test_equals_are_ordered_by_the_stored_vectors(registry, encoder, advise, make_audit):

@@ -57,12 +57,12 @@ def test_what_is_written_is_an_installable_package(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Acme-technique", "lower case words"),
-        ("technique", "first that of its owner"),
-        ("acme-my_technique", "lower case words"),
-        ("acme-", "lower case words"),
-        ("../acme-technique", "lower case words"),
-        ("acme-technique\n", "lower case words"),
+        ("Acme-technique", "lower-case words"),
+        ("technique", "starting with the owner"),
+        ("acme-my_technique", "lower-case words"),
+        ("acme-", "lower-case words"),
+        ("../acme-technique", "lower-case words"),
+        ("acme-technique\n", "lower-case words"),
         ("fairmend-technique", "belong to the project"),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_file_a_package_and_a_module_can_be_checked(tmp_path, monkeypatch, reg
     assert technique.__module__ == "acme_loose._loose"
     assert techniques_of("acme_loose", registry) == [technique]
     (tmp_path / "acme_empty.py").write_text("")
-    with pytest.raises(UsageError, match="acme_empty holds no technique"):
+    with pytest.raises(UsageError, match="acme_empty contains no technique"):
         techniques_of("acme_empty", registry)
 
 

@@ -32,7 +32,7 @@ from fairmend.pipeline.run.guards import guards, row_figures, row_notes
 from fairmend.pipeline.run.notes import about, notes, third_party, versions
 from fairmend.pipeline.run.record import RunRecord, Transition
 from fairmend.pipeline.run.state_machine import Observer, StateMachine
-from fairmend.pipeline.run.test_looks import TestLooks
+from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.storage.checkpoints import Checkpoint
 from fairmend.pipeline.storage.step_cache import choices_of

@@ -39,7 +39,7 @@ class TimeEstimate:
         >>> from types import SimpleNamespace
         >>> smote = SimpleNamespace(technique_id=36, needs_retraining=True, compute="low")
         >>> platt = SimpleNamespace(technique_id=48, needs_retraining=False, compute="low")
-        >>> guess = Estimate(training=2.0)
+        >>> guess = TimeEstimate(training=2.0)
         >>> guess.of([smote, platt])
         3.2
         >>> guess.note(smote, 8.0)

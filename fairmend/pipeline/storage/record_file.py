@@ -36,7 +36,7 @@ from fairmend.pipeline.run.record import (
     Transition,
     Variant,
 )
-from fairmend.pipeline.run.test_looks import TestLooks
+from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.spec import PipelineSpec
 
 CLASSES: dict[str, Any] = {

@@ -96,7 +96,7 @@ def test_whole_weights_are_repeated_rows_and_others_are_refused(drawn_prediction
         sensitive_features=sensitive.loc[sensitive.index.repeat(weights)],
     )
     assert weighted == repeated
-    with pytest.raises(DataError, match="whole numbers"):
+    with pytest.raises(DataError, match="must be integers"):
         audit.evaluate(y, y_score=scores, sensitive_features=sensitive, sample_weight=weights / 2)
 
 

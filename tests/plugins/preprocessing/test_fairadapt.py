@@ -157,7 +157,7 @@ def test_new_rows_are_moved_by_what_was_learned_from_others() -> None:
     pd.testing.assert_frame_equal(out[g_new == "a"], X_new[g_new == "a"])
     one = fitted.transform(X_new.iloc[[7]], sensitive_features=pd.DataFrame({"group": g_new[[7]]}))
     pd.testing.assert_frame_equal(one, out.iloc[[7]])
-    with pytest.raises(UnseenGroupError, match="there at fit"):
+    with pytest.raises(UnseenGroupError, match="seen at fit"):
         fitted.transform(X_new.iloc[:1], sensitive_features=pd.DataFrame({"group": ["d"]}))
 
 
