@@ -132,6 +132,7 @@ class RunDocument(_Document):
     policy: PolicyRecord
     data: dict[str, Any] = Field(description="rows, parts, roles and SHA-256 of the data")
     seed: int
+    learner: str = Field(description="what the baseline and techniques that retrain train")
     baseline: dict[str, Figure] = Field(description="on the test data, which no step has seen")
     final: dict[str, Figure] = Field(description="on the same rows")
     tests: Changes
