@@ -111,21 +111,21 @@ def main() -> int:
     parser.add_argument("--only", choices=TARGETS)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.keep.mkdir(parents=True, exist_ok=True)
+    options.save.mkdir(parents=True, exist_ok=True)
     if options.child:
         warnings.simplefilter("ignore")
         with contextlib.redirect_stdout(sys.stderr):
-            found = feed(options.only, options.minutes * 60, options.seed, options.keep)
+            found = feed(options.only, options.minutes * 60, options.seed, options.save)
         print(json.dumps(found))
         return 0
     names = [options.only] if options.only else list(TARGETS)
     share = options.minutes / len(names)
     bad = 0
-    print(f"seed {options.seed}; files that fail are kept in {options.keep}")
+    print(f"seed {options.seed}; files that fail are kept in {options.save}")
     for name in names:
         command = [
             sys.executable, __file__, "--child", "--only", name, "--minutes", str(share),
-            "--seed", str(options.seed), "--save", str(options.keep),
+            "--seed", str(options.seed), "--save", str(options.save),
         ]  # fmt: skip
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}

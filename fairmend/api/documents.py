@@ -22,10 +22,10 @@ from fairmend.pipeline.finding_outcomes import FindingOutcome
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import Fold, FoldChange
+from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.guards import Guard
 from fairmend.pipeline.run.record import GateMeasurement, Transition, Variant
 from fairmend.pipeline.run.run_status import Status
-from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.sweep.sweep_record import Sweep
 

@@ -260,11 +260,16 @@ def audit() -> dict[str, Any]:
 
 @cache
 def sweep() -> dict[str, Any]:
-    """What a sweep would write, without candidates."""
-    return {
-        "audit": audit(), "constraints": {}, "notion": "demographic_parity", "policy": "playbook", "learner": "x",
-        "seed": 0, "candidates": [], "excluded": [], "notes": [], "selected": None, "reason": "none", "target": {},
-    }  # fmt: skip
+    """A sweep as a document, of techniques that train nothing."""
+    found = api.sweep(
+        api.load_dataset("bank", rows=1000),
+        learner="logistic_regression",
+        constraints={"retraining": False},
+        depth=1,
+        jobs=1,
+        store=False,
+    )
+    return json.loads(json.dumps(found.to_json(), default=str))
 
 
 @cache

@@ -27,12 +27,12 @@ from fairmend.pipeline.run.approvals import ASSUMED, Approval, remarks
 from fairmend.pipeline.run.consistency import assert_consistent, contradictions
 from fairmend.pipeline.run.cross_validation import cross_validate
 from fairmend.pipeline.run.cv_results import Repeats
+from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.final_evaluation import FinalEvaluator, evaluate, status_of
 from fairmend.pipeline.run.guards import guards, row_figures, row_notes
 from fairmend.pipeline.run.notes import about, notes, third_party, versions
 from fairmend.pipeline.run.record import RunRecord, Transition
 from fairmend.pipeline.run.state_machine import Observer, StateMachine
-from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.storage.checkpoints import Checkpoint
 from fairmend.pipeline.storage.step_cache import choices_of

@@ -28,6 +28,7 @@ from fairmend.pipeline.finding_outcomes import FindingOutcome
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import CrossValidation, Fold, FoldChange, Repeats
+from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.guards import Guard
 from fairmend.pipeline.run.record import (
     GateMeasurement,
@@ -36,7 +37,6 @@ from fairmend.pipeline.run.record import (
     Transition,
     Variant,
 )
-from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.spec import PipelineSpec
 
 CLASSES: dict[str, Any] = {
