@@ -621,7 +621,7 @@ def test_outcomes_of_a_sweep_are_signed(tmp_path, column):
     with contextlib.closing(sqlite3.connect(tmp_path / "runs.sqlite")) as db, db:
         db.execute(f"UPDATE trials SET {column} = {column} || 'x' WHERE identity = 'b'")  # noqa: S608
     moved = "sweep-1x" if column == "sweep_id" else "sweep-1"
-    with pytest.raises(FairmendError, match=f"outcome of {moved} was changed, or is signed by a key"):
+    with pytest.raises(FairmendError, match=f"a stored trial of {moved} was changed, or is signed by a key"):
         store.get_trials(moved)
     store.forget_sweep(moved)
     assert store.get_trials(moved) == {}
