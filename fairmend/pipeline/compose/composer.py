@@ -11,7 +11,16 @@ from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.vocabulary import Stage
-from fairmend.pipeline.compose.slots import ACTING, CALIBRATION, SLOTS, Chooser, Slot, biased_numbers, slot_of
+from fairmend.pipeline.compose.slots import (
+    ACTING,
+    CALIBRATION,
+    DECISION,
+    SLOTS,
+    Chooser,
+    Slot,
+    biased_numbers,
+    slot_of,
+)
 from fairmend.pipeline.spec import AuditedData, Choice, PipelineSpec, Step, When
 
 if TYPE_CHECKING:
@@ -119,6 +128,15 @@ def _check_sweep(sweep: Sweep, recommendation: Recommendation, policy: Policy) -
             )
 
 
+def _reserve(metadata: TechniqueMetadata, slot: Slot) -> tuple[bool, bool]:
+    """Return by what a technique stands behind others that are ranked lower.
+
+    Randomized rules come last. Where decisions may read the protected attribute, a rule that reads it reaches
+    a target at less cost than one that must infer it; where they may not, only the latter are ranked.
+    """
+    return metadata.randomized, slot is DECISION and not metadata.needs_protected_at_prediction
+
+
 def _ranked(registry: Registry, technique_id: int | str) -> TechniqueMetadata:
     return registry.card(technique_id).metadata
 
@@ -143,7 +161,7 @@ class _Composer:
         affected.
         """
         notion = self.chooser.notion
-        fit = sorted((m for m in ranked if slot.fits(m, notion)), key=lambda m: m.randomized)
+        fit = sorted((m for m in ranked if slot.fits(m, notion)), key=lambda m: _reserve(m, slot))
         if not fit:
             return []
         best, rest = fit[0], fit[1:]
