@@ -87,7 +87,7 @@ def new(arena, people):
         ("waiting", "is not deployable, it is waiting.*record the open approvals"),
         ("escalated", "is not deployable, it is escalated.*see its options"),
         ("failed", "is not deployable, it is failed.*see its options"),
-        ("running", "has no rule yet .running.*fairmend resume running"),
+        ("running", "has no rule yet .(running|interrupted).*fairmend resume running"),
         ("error", "has no rule yet .error.*fairmend resume error"),
     ],
 )

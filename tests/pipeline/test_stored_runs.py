@@ -15,7 +15,7 @@ import pytest
 
 from fairmend.catalog.registry import Registry
 from fairmend.core.errors import DataError, RunError, UnknownNameError, UsageError
-from fairmend.pipeline.run.run_status import approve
+from fairmend.pipeline.run.run_status import approve, current_status
 from fairmend.pipeline.run.runner import run
 from fairmend.pipeline.spec import Choice, PipelineSpec, Step
 from fairmend.pipeline.storage.run_store import RunStore
@@ -208,3 +208,12 @@ def test_a_run_that_cannot_be_run_says_so(store):
     with pytest.raises(DataError, match="needs at least 100"):
         begin(spec_for(small), small, store=store, registry=Registry.installed(), **FAST)
     assert store.run("latest").status == "error"
+
+
+def test_a_run_whose_process_is_gone_is_interrupted(tmp_path):
+    store = RunStore(tmp_path)
+    store.create("run-1", {})
+    assert current_status(store, store.run("run-1"))[0] == "interrupted"
+    with store.lock("run-1"):
+        assert current_status(store, store.run("run-1"))[0] == "running"
+    assert current_status(store, store.run("run-1"))[0] == "interrupted"

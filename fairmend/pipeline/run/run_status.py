@@ -42,8 +42,13 @@ def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
     -------
     status, reason : str
         The status is ``rejected`` if the run passed or waits according to its record and a rejection is in
-        force; no resume is needed.
+        force; no resume is needed. It is ``interrupted`` if no process works on a run that has not ended.
     """
+    if stored.status == "running" and not store.is_locked(stored.run_id):
+        return (
+            "interrupted",
+            f"its process ended before the run did; fairmend resume {stored.run_id} completes it",
+        )
     if stored.status in OPEN_TO_REJECTION:
         rejected = rejections(settled_decisions(store, stored))
         if rejected:

@@ -221,6 +221,19 @@ class RunStore:
             row = db.execute(LOOKS, (run_id,)).fetchone()
         return int(row[0])
 
+    def is_locked(self, run_id: str) -> bool:
+        """Whether a process works on a run."""
+        try:
+            handle = (self.folder / "locks" / run_id).open("rb")
+        except OSError:
+            return False
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return True
+        return False
+
     @contextmanager
     def lock(self, run_id: str) -> Iterator[None]:
         """Lock a run while it is being worked on.
