@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from fairmend.catalog.policy import Gate, Policy, PolicyCheck
-from fairmend.core.errors import PluginError, unknown
+from fairmend.core.errors import FairmendError, InsufficientDataError, PluginError, unknown
 from fairmend.pipeline.gates.gate_context import GateContext
 from fairmend.pipeline.gates.plugin_checks import PluginCheck
 from fairmend.pipeline.gates.value import CheckFunction, Value
@@ -197,6 +197,43 @@ def evaluate_gate(
     return [
         evaluate_check(c, view, policy, functions, gate=gate.id, data=data, approvals=approvals)
         for c in gate.checks
+    ]
+
+
+def incomplete(
+    gate: str, what: str, failures: Sequence[tuple[str, FairmendError]], *, data: str = "train"
+) -> list[CheckResult]:
+    """Return the required check that a gate fails because something before it failed; none without failures.
+
+    Parameters
+    ----------
+    gate : str
+        Id of the gate.
+    what : str
+        What failed: ``"steps"`` of the stage that no alternative replaced, or ``"evaluations"``.
+    failures : sequence of (str, FairmendError)
+        Slug of each technique that failed, and its error. A failed evaluation, and steps that lacked rows,
+        leave insufficient evidence.
+    data : str
+        Name of the part of the data, for the record.
+    """
+    if not failures:
+        return []
+    lacking = what == "evaluations" or all(isinstance(e, InsufficientDataError) for _, e in failures)
+    return [
+        CheckResult(
+            id=f"{gate}.{what}",
+            verdict="insufficient evidence" if lacking else "failed",
+            measure=f"failed_{what}",
+            value=None,
+            interval=None,
+            support=0,
+            bound="none failed",
+            threshold=None,
+            level="require",
+            data=data,
+            reason="; ".join(f"{slug} failed: {error}" for slug, error in failures),
+        )
     ]
 
 

@@ -98,8 +98,11 @@ def _of_gate(
     approvals: bool,
 ) -> list[str]:
     """Return the contradictions of the checks of one gate to the policy."""
-    found = []
     by_id = {j.id: j for j in judged}
+    known = {f"{name}.{check.id}" for check in gate.checks}
+    found = [
+        f"{j.id} is {j.verdict}" for j in judged if j.id not in known and j.decides and j.verdict != "passed"
+    ]
     for check in gate.checks:
         one = by_id.get(f"{name}.{check.id}")
         if check.level != "require" or (check.metric == "approval" and not approvals):

@@ -10,11 +10,11 @@ import pandas as pd
 from fairmend.catalog.policy import Policy, not_deployable
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
-from fairmend.core.errors import PluginError
+from fairmend.core.errors import FairmendError
 from fairmend.core.metrics import InferenceSettings
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
-from fairmend.pipeline.gates.gates import CheckResult, evaluate_gate, outcome
+from fairmend.pipeline.gates.gates import CheckResult, evaluate_gate, incomplete, outcome
 from fairmend.pipeline.run.ablation import FULL, PLAIN, POST_ALONE, AblationVariant
 from fairmend.pipeline.run.approvals import Approval, rejections
 from fairmend.pipeline.run.guards import Guard
@@ -144,9 +144,18 @@ def evaluate(
     judge: FinalEvaluator,
     final: ModelEvaluation,
     candidates: dict[str, AblationVariant],
-) -> dict[str, Any]:
-    """Run the accompanying evaluations on the test data; a failure becomes a result with its message."""
+) -> tuple[dict[str, Any], list[CheckResult]]:
+    """Run the accompanying evaluations on the test data.
+
+    Returns
+    -------
+    results : dict
+        By slug; that of a failed evaluation is its message.
+    checks : list of CheckResult
+        The check that failed evaluations leave, as for steps (:func:`.gates.incomplete`).
+    """
     out: dict[str, Any] = {}
+    failures: list[tuple[str, FairmendError]] = []
     for choice in machine.spec.evaluations:
         technique: Any = machine.registry.technique(choice.technique).with_parameters(**choice.parameters)
         given: dict[str, Any] = {
@@ -164,9 +173,10 @@ def evaluate(
                 continue
         try:
             out[choice.slug] = evaluated(technique, **given)
-        except PluginError as error:
+        except FairmendError as error:
+            failures.append((choice.slug, error))
             out[choice.slug] = {"text": f"Failed: {error}", "failed": True}
-    return out
+    return out, incomplete("final", "evaluations", failures, data="test")
 
 
 def _table(machine: StateMachine, candidates: dict[str, AblationVariant]) -> pd.DataFrame:

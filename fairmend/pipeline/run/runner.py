@@ -151,7 +151,8 @@ def run(
 
     judge = FinalEvaluator(machine, test, settings)
     final = judge.of(applied.case.fitted())
-    verdicts = judge.gate(applied.case) if ending.to == "deploy" else []
+    evaluations, unevaluated = evaluate(machine, judge, final, candidates)
+    verdicts = [*judge.gate(applied.case), *unevaluated] if ending.to == "deploy" else []
     integrity.verify(registry)
     leaks = label_leaks(data.X, data.y)
     unallowed = [one for one in leaks if one.column not in data.roles.allowed_features]
@@ -170,7 +171,6 @@ def run(
             approvals=status != "waiting",
         )
         assert_consistent(found, plugins)
-    evaluations = evaluate(machine, judge, final, candidates)
     techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
     findings = resolve(spec.findings, judge.baseline, final, techniques)
     tests, references = final.against(judge.baseline), judge.references(candidates)

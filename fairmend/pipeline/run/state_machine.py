@@ -16,7 +16,7 @@ from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.metrics import InferenceSettings
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
-from fairmend.pipeline.gates.gates import CheckResult, evaluate_check, evaluate_gate, outcome
+from fairmend.pipeline.gates.gates import CheckResult, evaluate_check, evaluate_gate, incomplete, outcome
 from fairmend.pipeline.gates.value import CheckFunction
 from fairmend.pipeline.run.approvals import Approval, in_force, settle
 from fairmend.pipeline.run.record import GateMeasurement, StepRecord, Transition
@@ -110,6 +110,7 @@ class StateMachine:
         self.gate_measurements: list[GateMeasurement] = []
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._entry: dict[GatedStage, tuple[StepResult, list[Choice]]] = {}
+        self._failures: list[tuple[str, FairmendError]] = []  # of the current stage, without alternative
         self._rollbacks: Counter[str] = Counter()
         self._returns = 0
         self._changes: Counter[tuple[str, int]] = Counter()
@@ -194,6 +195,7 @@ class StateMachine:
         self.tell({"event": "stage", "stage": place, "iteration": self.iteration})
 
     def _stage(self, place: GatedStage) -> None:
+        self._failures = []
         for active in self.plan.of_stage(place):
             if self._due(active):
                 self._step(active)
@@ -219,8 +221,10 @@ class StateMachine:
             except StoreError:
                 raise  # the technique itself did not fail; switching now would give another result than a resumed run
             except FairmendError as error:
+                failed = active.choice.slug
                 self._note_step(active, "failed", str(error))
                 if self.plan.switch(active) is None:
+                    self._failures.append((failed, error))
                     return
                 continue
             self.applied = applied
@@ -282,6 +286,7 @@ class StateMachine:
         if place != "causal" and not of_stage:
             # A stage without effect must not fail its gate for an improvement it never attempted.
             judgments = [j for j in judgments if place == "post-processing" or j.measure == "approval"]
+        judgments += incomplete(gate.id, "steps", self._failures)
         verdict = outcome(judgments)
         self.gates += judgments
         self.standing[place] = judgments

@@ -58,7 +58,8 @@ def run_step(technique: Any, case: Case) -> tuple[Case, Effect]:
     """
     theirs = strangers(technique, case.model)
     if not theirs:
-        return _attempted(technique, case)
+        found: tuple[Case, Effect] = _sure(technique, lambda: technique.run(case))
+        return found
     _load_formats()
     content = contained(
         lambda: _packed(case, *_watched(technique, case)),
@@ -130,7 +131,7 @@ def uncertainty(model: FairModel, data: Dataset) -> dict[str, NDArray[Any]]:
 def evaluated(technique: Any, **given: Any) -> dict[str, Any]:
     """Return the result of an evaluation; isolated if it comes from a third party."""
     if not strangers(technique):
-        found: dict[str, Any] = technique.evaluate(**given)
+        found: dict[str, Any] = _sure(technique, lambda: technique.evaluate(**given))
         return found
     content = contained(
         lambda: json.dumps(technique.evaluate(**given)).encode(),
@@ -140,15 +141,14 @@ def evaluated(technique: Any, **given: Any) -> dict[str, Any]:
     return dict(json.loads(content))
 
 
-def _attempted(technique: Any, case: Case) -> tuple[Case, Effect]:
-    """Run a built-in technique; an unexpected exception fails the step, not the run."""
+def _sure(technique: Any, call: Callable[[], Any]) -> Any:
+    """Call a built-in technique; an unexpected exception fails the technique, not the run."""
     try:
-        found: tuple[Case, Effect] = technique.run(case)
+        return call()
     except FairmendError:
         raise
     except Exception as error:
         raise PluginError(f"{technique.metadata.slug} raised {described(error)}") from error
-    return found
 
 
 def _watched(technique: Any, case: Case) -> tuple[Case, Effect]:

@@ -12,7 +12,7 @@ from fairmend.catalog.policy import load_policy
 from fairmend.core.case import Case, Effect
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
-from fairmend.core.errors import DataError, StoreError
+from fairmend.core.errors import DataError, InsufficientDataError, StoreError
 from fairmend.core.metrics import InferenceSettings
 from fairmend.core.models.learners import make_learner
 from fairmend.pipeline.gates.value import Value
@@ -145,9 +145,47 @@ def test_a_technique_that_fails_gives_way_to_its_alternative(drive):
     assert [c.slug for c in done.machine.ran] == ["t2"]
 
 
-def test_a_step_without_alternative_that_fails_is_left_out(drive):
-    done = drive(step(1, "in-processing"), figures=FAIR, failing={"t1": DataError("too few rows")})
-    assert (done.ending.to, done.machine.ran) == ("deploy", [])
+@pytest.mark.parametrize("stage", ["causal", "in-processing", "post-processing"])
+def test_a_step_that_fails_without_alternative_fails_its_gate(stage, drive):
+    planned = (step(1, stage), step(2, stage))
+    done = drive(*planned, figures=FAIR, failing={"t1": DataError("no such column")})
+    assert [s.status for s in done.machine.steps] == ["failed", "ran"]
+    assert done.ending.to == "escalate"
+    assert "no untried adjustment left: steps: t1 failed: no such column" in done.ending.reason
+    gate = PLAYBOOK.gate(stage)
+    found = {g.id: (g.verdict, g.measure, g.level) for g in done.machine.gates}
+    assert found[f"{gate.id}.steps"] == ("failed", "failed_steps", "require")
+    assert done.machine.gate_measurements[-1].verdict == "failed"
+
+
+def test_a_step_that_lacks_rows_leaves_insufficient_evidence(drive):
+    failing = {"t1": InsufficientDataError("needs 100 rows"), "t2": InsufficientDataError("needs 200 rows")}
+    planned = step(1, "in-processing", alternatives=(Choice(technique=2, slug="t2"),))
+    done = drive(planned, figures=FAIR, failing=failing)
+    assert done.ending.to == "escalate"
+    assert done.ending.reason.endswith("insufficient evidence: gate-3.steps: t2 failed: needs 200 rows")
+    assert (
+        done.machine.gate_measurements[-1].verdict == "passed"
+    )  # it is named at the end, whatever came after
+
+
+def test_a_policy_may_roll_back_a_failed_step(drive):
+    skip = {"action": "skip", "stage": "pre-processing"}
+    rollback = PLAYBOOK.rollback("rollback-pre-processing")
+    trigger = {"failed": ["steps"], "to": "pre-processing", "changes": [skip]}
+    forgiving = PLAYBOOK.model_copy(
+        update={
+            "rollbacks": tuple(
+                type(rollback)(**{**rollback.model_dump(), "triggers": [trigger]}) if r is rollback else r
+                for r in PLAYBOOK.rollbacks
+            )
+        }
+    )
+    failing = {"t1": DataError("no such column")}
+    done = drive(step(1, "pre-processing"), figures=UNFAIR, policy=forgiving, failing=failing)
+    assert [t.reason for t in done.machine.transitions if t.kind == "rollback"] == [
+        "steps: t1 failed: no such column; skipped t1"
+    ]
 
 
 def test_a_fault_of_the_store_ends_the_run(drive):
