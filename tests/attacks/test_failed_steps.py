@@ -39,7 +39,7 @@ def test_what_fails_is_named_and_never_deployable(case, arena, cli, monkeypatch)
         raise error
 
     written = (arena / "light.yaml").read_text()
-    (arena / "causal.yaml").write_text(written.replace("steps:\n", f"steps:\n{CAUSAL}"))
+    (arena / "causal.yaml").write_text(written.replace("steps:\n", f"seed: 2\nsteps:\n{CAUSAL}"))
     monkeypatch.setattr(technique, "run" if hasattr(technique, "run") else "evaluate", fail)
     done = cli("run", "causal.yaml", "--data", "jobs.csv", "--assume-approved", "--json")
     assert (done.code, done.json["status"]) == (4, "escalated"), done.err
