@@ -40,7 +40,7 @@ def test_what_fails_is_named_and_never_deployable(case, arena, cli, monkeypatch)
 
     written = (arena / "light.yaml").read_text()
     (arena / "causal.yaml").write_text(written.replace("steps:\n", f"seed: 2\nsteps:\n{CAUSAL}"))
-    monkeypatch.setattr(technique, "run" if hasattr(technique, "run") else "evaluate", fail)
+    monkeypatch.setattr(technique, "evaluate" if hasattr(technique, "evaluate") else "run", fail)
     done = cli("run", "causal.yaml", "--data", "jobs.csv", "--assume-approved", "--json")
     assert (done.code, done.json["status"]) == (4, "escalated"), done.err
     assert "Traceback" not in done.err
