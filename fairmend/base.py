@@ -24,7 +24,7 @@ from fairmend.core.errors import (
     UsageError,
     unknown,
 )
-from fairmend.core.findings import Finding, FindingKind
+from fairmend.core.findings import Detection, Finding, FindingKind, Levels
 from fairmend.core.hooks.markers import hookimpl
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.models.learners import (
@@ -187,6 +187,7 @@ __all__ = [
     "DataChange",
     "DataError",
     "Dataset",
+    "Detection",
     "Edge",
     "EmpiricalDistribution",
     "Estimate",
@@ -203,6 +204,7 @@ __all__ = [
     "Inprocessor",
     "InsufficientDataError",
     "Ints",
+    "Levels",
     "Markdown",
     "Measurement",
     "MissingExtraError",

@@ -234,7 +234,7 @@ def _write(done: TechniqueResult, name: str, output: str | Path) -> None:
 def check_techniques(
     target: str | Path | None = None, *, observer: Observer | None = None
 ) -> list[Conformance]:
-    """Run the conformance suite.
+    """Run the conformance suite on techniques, and on finding kinds that bring a detector.
 
     Parameters
     ----------
@@ -247,20 +247,23 @@ def check_techniques(
     Returns
     -------
     list of Conformance
-        One per technique.
+        One per technique and finding kind.
     """
-    from fairmend.testing import conformance
-    from fairmend.testing.resolve import techniques_of
+    from fairmend.auditing.contributed_kinds import contributed_kinds
+    from fairmend.testing import conformance, kind_conformance
+    from fairmend.testing.resolve import kinds_of, techniques_of
 
-    found = (
-        [card.load() for card in registry().cards()] if target is None else techniques_of(target, registry())
-    )
+    if target is None:
+        found = [card.load() for card in registry().cards()]
+        kinds = [one.kind for one in contributed_kinds(registry())]
+    else:
+        found, kinds = techniques_of(target, registry()), kinds_of(target, registry())
     done = []
     for place, technique in enumerate(found, start=1):
         if observer is not None:
             observer({"event": "check", "slug": technique.metadata.slug, "place": place, "of": len(found)})
         done.append(conformance(technique))
-    return done
+    return [*done, *(kind_conformance(kind) for kind in kinds)]
 
 
 def conformance_checks() -> list[dict[str, str]]:

@@ -118,6 +118,7 @@ def audit(
         Called with every event as it occurs.
     """
     from fairmend.auditing import audit as run_audit
+    from fairmend.auditing.contributed_kinds import contributed_kinds
     from fairmend.core.data.dataset import Dataset
 
     if isinstance(predictions, str) or isinstance(scores, str):
@@ -133,6 +134,7 @@ def audit(
         model=loaded(model),
         learner=learner,
         seed=seed,
+        kinds=contributed_kinds(registry()),
         progress=None if observer is None else lambda text: observer({"event": "audit", "text": text}),
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from fairmend.auditing.candidate_findings import CandidateFinding, conclude
+from fairmend.auditing.contributed_kinds import ContributedKind, detected, thresholds_with
 from fairmend.auditing.data_warnings import cautions, leaks
 from fairmend.auditing.features import binned, most_telling, rates_by_bin
 from fairmend.auditing.group_gaps import BASE_RATE, ERROR_RATE, OUTCOME, compare_groups, group_miscalibration
@@ -18,7 +19,7 @@ from fairmend.auditing.leakage import label_leaks
 from fairmend.auditing.mediators import biased_mediators
 from fairmend.auditing.predictions import AuditedPredictions, audited_predictions, folds_of
 from fairmend.auditing.proxies import proxies
-from fairmend.auditing.severity_thresholds import Thresholds, thresholds
+from fairmend.auditing.severity_thresholds import Thresholds
 from fairmend.auditing.tasks import audit_task, task_replicates
 from fairmend.core.data.dataset import MINIMUM_ROWS, Dataset
 from fairmend.core.data.groups import Groups
@@ -42,6 +43,7 @@ def audit(
     learner: str | None = "gradient_boosting",
     seed: int = 0,
     n_boot: int = 2000,
+    kinds: Sequence[ContributedKind] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Audit:
     """Audit a data set, and the decisions of a model on it.
@@ -63,6 +65,8 @@ def audit(
         Random seed of folds, bootstrap and permutations.
     n_boot : int
         Bootstrap replicates of the intervals.
+    kinds : sequence of ContributedKind
+        Finding kinds of plugins, which bring their own detectors and measures.
     progress : callable, optional
         Called with a short description of the current step.
 
@@ -86,7 +90,7 @@ def audit(
     check_seed(seed)
     if len(data) < MINIMUM_ROWS:
         raise InsufficientDataError(f"the data has {len(data)} rows; an audit needs at least {MINIMUM_ROWS}")
-    rules, say = thresholds(), progress or _silent
+    rules, say = thresholds_with(kinds), progress or _silent
     if data.task != "binary":
         return audit_task(
             data,
@@ -96,6 +100,7 @@ def audit(
             learner=learner,
             seed=seed,
             n_boot=min(n_boot, task_replicates(len(data))),
+            kinds=kinds,
             progress=say,
         )
     if predictions is None and scores is None and model is None and learner is not None:
@@ -125,7 +130,8 @@ def audit(
         found += intersectional_disparity(crossing, measured[crossing], groups, errors=not subject.is_label)
     say(f"binning {data.X.shape[1]:,} features")
     about_features, cautions_ = _of_features(data, rules, seed, say)
-    findings, notes = conclude([*found, *about_features], rules)
+    contributed, failed = detected(kinds, data, subject.decisions, subject.scores, n_boot=n_boot, seed=seed)
+    findings, notes = conclude([*found, *about_features, *contributed], rules)
     return Audit(
         rows=len(data),
         roles=data.roles,
@@ -135,7 +141,7 @@ def audit(
         seed=seed,
         measures={name: _figures(one, subject) for name, one in measured.items()},
         findings=tuple(_with_column_kind(finding, data) for finding in findings),
-        notes=(*data.notes, *subject.notes, *cautions_, *notes),
+        notes=(*data.notes, *subject.notes, *cautions_, *failed, *notes),
     )
 
 

@@ -65,7 +65,7 @@ def list_(as_json: bool) -> int:
 @click.option("--all", "everything", is_flag=True, help="Check every installed technique.")
 @as_json
 def check(target: str | None, everything: bool, as_json: bool) -> int:
-    """Run the conformance suite on techniques.
+    """Run the conformance suite on techniques and finding kinds.
 
     PACKAGE_OR_PATH is an installed plugin or distribution, a module, a package folder (installed or
     not), or a Python file. Exit codes: 0 all checks pass or are exempt; 1 error; 4 at least one check
@@ -93,6 +93,7 @@ def _print_table(found: list[Conformance]) -> None:
     console = out()
     told = {outcome.check for one in found for outcome in one.outcomes}
     names = [check["name"] for check in api.conformance_checks() if check["name"] in told]
+    names += dict.fromkeys(o.check for one in found for o in one.outcomes if o.check not in names)
     console.width = max(console.width, max(len(one.slug) for one in found) + 3 * len(names) + 10)
     table = Table(box=None, pad_edge=False, padding=(0, 0, 0, 1))
     table.add_column("technique", no_wrap=True)

@@ -35,6 +35,8 @@ MEANING: Mapping[str, str] = {
     "proxies": "the columns that are proxies",
     "query": "the query of each row",
     "data": "the data with their roles",
+    "finding": "a finding",
+    "attribute": "the name of the protected attribute",
     "record": "the record of a run",
     "stream": "batches of decisions",
 }
@@ -99,15 +101,22 @@ def read_signature(owner: str, method: Callable[..., Any], verb: Verb) -> Reads:
     PluginError
         It names something that the stage does not offer, or takes any number of arguments.
     """
+    return _named(f"{owner}.{verb.name}", list(inspect.signature(method).parameters.values())[1:], verb)
+
+
+def read_function(name: str, function: Callable[..., Any], verb: Verb) -> Reads:
+    """Return what a function names, as :func:`read_signature` does of a method."""
+    return _named(name, list(inspect.signature(function).parameters.values()), verb)
+
+
+def _named(name: str, parameters: Iterable[inspect.Parameter], verb: Verb) -> Reads:
     needed: list[str] = []
     optional: list[str] = []
-    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+    for parameter in parameters:
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
-            raise PluginError(
-                f"{owner}.{verb.name} takes *{parameter.name}; name what it reads: {', '.join(verb.offers)}"
-            )
+            raise PluginError(f"{name} takes *{parameter.name}; name what it reads: {', '.join(verb.offers)}")
         if parameter.name not in verb.offers:
-            close = unknown(f"input of {owner}.{verb.name}", parameter.name, verb.offers)
+            close = unknown(f"input of {name}", parameter.name, verb.offers)
             raise PluginError(f"{close}; it may name {', '.join(verb.offers)}")
         (needed if parameter.default is parameter.empty else optional).append(parameter.name)
     return Reads(tuple(needed), tuple(optional), verb.phase)

@@ -17,15 +17,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from fairmend.core.technique import Technique
+from fairmend.testing.finding_kinds import check_finding_kind, kind_conformance
 from fairmend.testing.suite import Conformance, ConformanceCheck, Outcome, checks_for, conformance
 
 __all__ = [
     "Conformance",
     "ConformanceCheck",
     "Outcome",
+    "check_finding_kind",
     "check_technique",
     "checks_for",
     "conformance",
+    "kind_conformance",
     "parametrize_with_checks",
 ]
 

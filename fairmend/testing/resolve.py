@@ -1,4 +1,4 @@
-"""Find the techniques that someone wants checked: of an installed plugin, a module, a folder or a file."""
+"""Find the techniques and finding kinds that someone wants checked: of an installed plugin, a module, a folder or a file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import tomllib
 from pathlib import Path
 from types import ModuleType
 
+from fairmend.catalog.plugin_loading import KINDS
 from fairmend.catalog.registry import Plugin, Registry
 from fairmend.core.errors import PluginError, UsageError, unknown
+from fairmend.core.findings import FindingKind
 from fairmend.core.hooks.markers import PROJECT
 from fairmend.core.technique import Technique
 
@@ -36,29 +38,53 @@ def techniques_of(target: str | Path, registry: Registry) -> list[type[Technique
     UnknownNameError
         There is no such thing.
     """
+    plugins, among, module = _located(target, registry)
+    found = _contributed(plugins, among)
+    if not found and module is not None:
+        found = _defined(importlib.import_module(module))
+    if not found and (module is not None and not _kinds(plugins, among)):
+        raise UsageError(
+            f"{target} contains no technique; implement the hook fairmend_techniques, or derive a class from a stage"
+        )
+    return found
+
+
+def kinds_of(target: str | Path, registry: Registry) -> list[FindingKind]:
+    """Return the finding kinds of a target that bring a detector; see :func:`techniques_of`."""
+    plugins, among, _ = _located(target, registry)
+    return _kinds(plugins, among)
+
+
+def _located(target: str | Path, registry: Registry) -> tuple[list[Plugin], Registry, str | None]:
+    """Return the plugins of a target, the registry that they are part of, and the module if it is one alone."""
     name = str(target)
     installed = [p for p in registry.plugins if name in (p.name, p.source)]
     if installed:
-        return _contributed(installed, registry)
+        return installed, registry, None
     path = Path(target)
     if path.is_dir() and (path / "pyproject.toml").is_file():
         plugins = _declared(path)
         sources = {p.source for p in plugins}
         others = tuple(p for p in registry.plugins if p.source not in sources)
-        return _contributed(plugins, Registry((*others, *plugins), registry.cache))
+        return plugins, Registry((*others, *plugins), registry.cache), None
     module = _importable(path) if path.exists() else name
     if not path.exists() and not _is_module(module):
         raise unknown(
             "plugin, module, folder or file", name, [p.name for p in registry.plugins], "fairmend plugin list"
         )
     plugin = Plugin(module, module, module.partition(".")[0], "0")
-    found = _contributed([plugin], Registry((*registry.plugins, plugin), registry.cache))
-    found = found or _defined(importlib.import_module(module))
-    if not found:
-        raise UsageError(
-            f"{name} contains no technique; implement the hook fairmend_techniques, or derive a class from a stage"
-        )
-    return found
+    return [plugin], Registry((*registry.plugins, plugin), registry.cache), module
+
+
+def _kinds(plugins: list[Plugin], registry: Registry) -> list[FindingKind]:
+    names = {p.name for p in plugins}
+    return [
+        kind
+        for plugin, kinds in registry.collect(KINDS)
+        if plugin in names
+        for kind in kinds
+        if kind.detect is not None
+    ]
 
 
 def _contributed(plugins: list[Plugin], registry: Registry) -> list[type[Technique]]:

@@ -109,7 +109,7 @@ def checks_for(technique: type[Technique]) -> list[ConformanceCheck]:
 def run_check(one: ConformanceCheck, technique: type[Technique]) -> Outcome:
     """Run a check and hold the class's exemptions against the result."""
     reason = technique.exemptions.get(one.name)
-    problem = _failure(one, technique)
+    problem = failure(one.function, technique)
     key = technique.metadata.technique_id
     if reason is None:
         return Outcome(key, one.name, "failed" if problem else "passed", problem or "")
@@ -118,12 +118,12 @@ def run_check(one: ConformanceCheck, technique: type[Technique]) -> Outcome:
     return Outcome(key, one.name, "exempt", reason)
 
 
-def _failure(one: ConformanceCheck, technique: type[Technique]) -> str | None:
-    """Return why a check fails, None where it passes; any exception is a failure."""
+def failure(check: Callable[[Any], None], subject: Any) -> str | None:
+    """Return why a check of something fails, None where it passes; any exception is a failure."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            one.function(technique)
+            check(subject)
     except AssertionError as error:
         return str(error) or "an assertion failed"
     except Exception as error:
@@ -131,7 +131,7 @@ def _failure(one: ConformanceCheck, technique: type[Technique]) -> str | None:
     return None
 
 
-def _told_once(outcomes: list[Outcome]) -> list[Outcome]:
+def told_once(outcomes: list[Outcome]) -> list[Outcome]:
     """Leave the message of a fault, numbers aside, with the first check that fails for it."""
     told: dict[str, str] = {}
     out = []
@@ -147,12 +147,12 @@ def _told_once(outcomes: list[Outcome]) -> list[Outcome]:
 
 @dataclass(frozen=True, repr=False)
 class Conformance(Displayed):
-    """How a technique fared in all checks that apply to it.
+    """How a technique, or a finding kind, fared in all checks that apply to it.
 
     Attributes
     ----------
     technique_id, slug : str
-        Which technique.
+        Which technique; the name of a finding kind is both.
     outcomes : tuple of Outcome
         One per check, in order.
     """
@@ -194,7 +194,7 @@ class Conformance(Displayed):
 def conformance(technique: type[Technique]) -> Conformance:
     """Run every check that applies; an exemption that names no check fails, too."""
     metadata = technique.metadata
-    outcomes = _told_once([run_check(c, technique) for c in checks_for(technique)])
+    outcomes = told_once([run_check(c, technique) for c in checks_for(technique)])
     names = {c.name for c in CHECKS}
     outcomes += [
         Outcome(metadata.technique_id, name, "failed", "the exemption names no check")

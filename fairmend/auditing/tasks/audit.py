@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from fairmend.auditing.candidate_findings import CandidateFinding, conclude
+from fairmend.auditing.contributed_kinds import ContributedKind, detected, thresholds_with
 from fairmend.auditing.features import binned
 from fairmend.auditing.imbalance import representation
 from fairmend.auditing.proxies import proxies
-from fairmend.auditing.severity_thresholds import Thresholds, thresholds
+from fairmend.auditing.severity_thresholds import Thresholds
 from fairmend.auditing.tasks.multiclass import multiclass_findings
 from fairmend.auditing.tasks.predictions import TaskPredictions, task_predictions
 from fairmend.auditing.tasks.ranking import ranking_findings
@@ -47,10 +48,11 @@ def audit_task(
     learner: str | None,
     seed: int,
     n_boot: int,
+    kinds: Sequence[ContributedKind],
     progress: Callable[[str], None],
 ) -> Audit:
     """Audit a multiclass, regression or ranking outcome; see :func:`fairmend.auditing.audit`."""
-    rules = thresholds()
+    rules = thresholds_with(kinds)
     if predictions is None and scores is None and model is None and learner is not None:
         progress(f"training a reference model ({learner})")
     subject = task_predictions(data, predictions, scores, model, learner, seed)
@@ -66,7 +68,8 @@ def audit_task(
         found.append(representation(name, part.labels, part.counts(), rules))
     progress("looking for proxies")
     found += _proxies(data, rules, seed)
-    findings, notes = conclude(found, rules)
+    contributed, failed = detected(kinds, data, subject.values, subject.scores, n_boot=n_boot, seed=seed)
+    findings, notes = conclude([*found, *contributed], rules)
     said = f"Biased mediators are looked for where the outcome is binary; this one is {data.task}."
     return Audit(
         rows=len(data),
@@ -77,7 +80,7 @@ def audit_task(
         seed=seed,
         measures={name: one.to_json() for name, one in measured.items()},
         findings=findings,
-        notes=(*data.notes, *subject.notes, said, *notes),
+        notes=(*data.notes, *subject.notes, said, *failed, *notes),
     )
 
 

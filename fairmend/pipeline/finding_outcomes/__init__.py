@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fairmend.auditing.contributed_kinds import ContributedKind, thresholds_with
 from fairmend.core.findings import Finding
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.metrics import holm
 from fairmend.pipeline.finding_outcomes.before_after import BeforeAfter, FindingChange, NotMeasurable
+from fairmend.pipeline.finding_outcomes.contributed import contributed
 from fairmend.pipeline.finding_outcomes.decisions import crossing_deficit, group_gap
 from fairmend.pipeline.finding_outcomes.facts import base_rate_difference, class_imbalance, representation
 from fairmend.pipeline.finding_outcomes.features import biased_mediator, proxy_variable
@@ -37,6 +39,7 @@ def resolve(
     before: ModelEvaluation,
     after: ModelEvaluation,
     steps: Sequence[TechniqueMetadata] = (),
+    kinds: Sequence[ContributedKind] = (),
 ) -> list[FindingOutcome]:
     """Classify each finding as fixed, improved, unchanged, worse or insufficient evidence.
 
@@ -48,6 +51,8 @@ def resolve(
         Baseline and final rule on the same held-out rows.
     steps : sequence of TechniqueMetadata
         The techniques of the final pipeline.
+    kinds : sequence of ContributedKind
+        Finding kinds that bring their own measure.
 
     Returns
     -------
@@ -60,8 +65,9 @@ def resolve(
     significant; ``improved`` or ``worse`` if it changed significantly; ``unchanged`` if it did not,
     or could not. All p-values of a run are corrected together (Holm).
     """
-    both = BeforeAfter(before, after, tuple(steps))
-    found = [_measured(finding, both) for finding in findings]
+    both = BeforeAfter(before, after, tuple(steps), thresholds_with(kinds))
+    theirs = {one.kind.kind: one for one in kinds}
+    found = [_measured(finding, both, theirs.get(finding.kind)) for finding in findings]
     tested = [np.nan if isinstance(m, NotMeasurable) or m.p_value is None else m.p_value for m in found]
     adjusted = [None if np.isnan(p) else float(p) for p in holm(tested)]
     return [
@@ -69,9 +75,11 @@ def resolve(
     ]
 
 
-def _measured(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasurable:
-    if finding.kind not in MEASURES:
-        return NotMeasurable(f"findings of kind {finding.kind} come from a plugin and cannot be re-measured")
+def _measured(
+    finding: Finding, both: BeforeAfter, theirs: ContributedKind | None
+) -> FindingChange | NotMeasurable:
+    if finding.kind not in MEASURES and theirs is None:
+        return NotMeasurable(f"no plugin brings a measure for findings of kind {finding.kind}")
     if finding.value is None and finding.severity == "insufficient evidence":
         return NotMeasurable(
             "the audit could not measure it, and the test data are a subset of the audited data"
@@ -80,4 +88,6 @@ def _measured(finding: Finding, both: BeforeAfter) -> FindingChange | NotMeasura
         return NotMeasurable(f"the data has no protected attribute {finding.attribute}")
     if finding.attribute is None and finding.kind != "class-imbalance":
         return NotMeasurable("the finding names no protected attribute")
+    if theirs is not None and finding.kind not in MEASURES:
+        return contributed(theirs, finding, both)
     return MEASURES[finding.kind](finding, both)

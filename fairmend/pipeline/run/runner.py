@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from fairmend.auditing.contributed_kinds import contributed_kinds
 from fairmend.auditing.data_warnings import cautions
 from fairmend.auditing.leakage import label_leaks
 from fairmend.catalog import code_integrity as integrity
@@ -172,7 +173,7 @@ def run(
         )
         assert_consistent(found, plugins)
     techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
-    findings = resolve(spec.findings, judge.baseline, final, techniques)
+    findings = resolve(spec.findings, judge.baseline, final, techniques, contributed_kinds(registry))
     tests, references = final.against(judge.baseline), judge.references(candidates)
     target = judged_by.target(spec.notion).metric
     by_rows = row_figures(final.measurement, target)

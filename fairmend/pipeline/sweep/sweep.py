@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 
 from fairmend.auditing import audit as run_audit
+from fairmend.auditing.contributed_kinds import contributed_kinds
 from fairmend.catalog import code_integrity as integrity
 from fairmend.catalog.card_cache import fingerprint
 from fairmend.catalog.policy import Policy, PolicyCheck, load_policy
@@ -138,7 +139,7 @@ def sweep(
     test = parts.pop("test")
     with kept.lock():
         with joblib.parallel_config(backend="sequential"):  # workers are for the units
-            found = audit or kept.audit(lambda: _audit(data, learner, seed, tell))
+            found = audit or kept.audit(lambda: _audit(data, registry, learner, seed, tell))
         chooser = Chooser(registry, notion, target, biased_numbers(found.findings))
         candidates, excluded = combinations(chooser, found, constraints=limits, depth=depth, without=without)
         names = identities(candidates, registry)
@@ -208,12 +209,16 @@ def _target(policy: Policy, notion: Notion) -> PolicyCheck:
     return target
 
 
-def _audit(data: Dataset, learner: str, seed: int, tell: Observer) -> Audit:
+def _audit(data: Dataset, registry: Registry, learner: str, seed: int, tell: Observer) -> Audit:
     """Audit the rows that are not of the test part."""
     *others, _ = np.cumsum(list(PARTS.values()))
     seen = data.split({"seen": others[-1], "test": 1 - others[-1]}, seed=seed)["seen"]
     return run_audit(
-        seen, learner=learner, seed=seed, progress=lambda text: tell({"event": "audit", "text": text})
+        seen,
+        learner=learner,
+        seed=seed,
+        kinds=contributed_kinds(registry),
+        progress=lambda text: tell({"event": "audit", "text": text}),
     )
 
 

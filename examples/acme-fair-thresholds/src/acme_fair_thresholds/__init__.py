@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from acme_fair_thresholds._crowding import CROWDED_CUT_OFF
 from acme_fair_thresholds._fair_thresholds import FairThresholds
 from acme_fair_thresholds._gate import lowest_selection_rate
 from acme_fair_thresholds._letters import Letters
 from acme_fair_thresholds._tenancies import tenancies
 from fairmend.base import FindingKind, Technique, hookimpl
 
-__all__ = ["FairThresholds", "Letters", "lowest_selection_rate", "tenancies"]
+__all__ = ["CROWDED_CUT_OFF", "FairThresholds", "Letters", "lowest_selection_rate", "tenancies"]
 
 
 @hookimpl
@@ -22,17 +23,8 @@ def fairmend_techniques() -> list[type[Technique]]:
 
 @hookimpl
 def fairmend_finding_kinds() -> list[FindingKind]:
-    """Return the kind of finding that the technique answers beside those of the catalog."""
-    return [
-        FindingKind(
-            kind="crowded-cut-off",
-            title="Crowded cut-off",
-            description="Many people of one group lie just below the cut-off, so that its place decides for the group.",
-            phrases=("just below the threshold", "near misses pile up in one group"),
-            notions=("demographic_parity",),
-            stages=("post-processing",),
-        )
-    ]
+    """Return the kind of finding that the technique answers, with its detector and measure."""
+    return [CROWDED_CUT_OFF]
 
 
 @hookimpl

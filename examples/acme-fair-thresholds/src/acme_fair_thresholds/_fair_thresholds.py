@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.base import Adjustment, Groups, Postprocessor, TechniqueMetadata, Unseen
-from fairmend.core.types import Floats
+from fairmend.base import Adjustment, Floats, Groups, Postprocessor, TechniqueMetadata, Unseen
 
 
 def threshold_for(rate: float, scores: Floats, weights: Floats) -> float:

@@ -1,4 +1,4 @@
-"""What an audit finds: the kinds, a finding, and the record of an audit."""
+"""A finding, and the record of an audit."""
 
 from __future__ import annotations
 
@@ -9,19 +9,7 @@ from pydantic import Field
 from fairmend.core.data.roles import Roles
 from fairmend.core.text.display import Displayed
 from fairmend.core.text.validation import ClosedModel
-from fairmend.core.vocabulary import Notion, Severity, Task
-
-
-class FindingKind(ClosedModel):
-    """A kind of audit finding: what it means and how people speak of it."""
-
-    kind: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="name in lower case with hyphens")
-    title: str = Field(description="name as people write it")
-    description: str = Field(description="one or two sentences: what was found, and why it matters")
-    phrases: tuple[str, ...] = Field(default=(), description="other words for it, for the search")
-    notions: tuple[Notion, ...] = Field(default=(), description="fairness notions it speaks against")
-    stages: tuple[str, ...] = Field(default=(), description="stages where it is usually answered, best first")
-    tasks: tuple[Task, ...] = Field(default=("binary",), description="tasks whose audit looks for it")
+from fairmend.core.vocabulary import Severity
 
 
 class Finding(ClosedModel):
