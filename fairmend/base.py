@@ -100,8 +100,8 @@ if TYPE_CHECKING:
     from fairmend.core.metrics.inequality import between_group_entropy, within_group_entropy
     from fairmend.core.metrics.inference import bootstrap
     from fairmend.core.metrics.inference.settings import INFERENCE_CONSTRAINTS, InferenceParameters
+    from fairmend.core.metrics.measurement import SCORE_STATISTICS
     from fairmend.core.metrics.rates import Rate
-    from fairmend.core.metrics.report import SCORE_STATISTICS
     from fairmend.core.metrics.tables import intersections
     from fairmend.core.metrics.tasks.ranking import adjusted_alpha, minimum_protected
     from fairmend.core.models.torch_training import train_against_adversary
@@ -122,7 +122,7 @@ _ON_REQUEST = {
     "PairedTable": "fairmend.core.metrics",
     "Rate": "fairmend.core.metrics.rates",
     "ResamplingEvaluator": "fairmend.core.stages.resampling",
-    "SCORE_STATISTICS": "fairmend.core.metrics.report",
+    "SCORE_STATISTICS": "fairmend.core.metrics.measurement",
     "ScoreTable": "fairmend.core.metrics",
     "adjusted_alpha": "fairmend.core.metrics.tasks.ranking",
     "attribute_contrasts": "fairmend.core.causal.adjusted_contrasts",

@@ -10,6 +10,7 @@ from fairmend.api.catalog import Limits, Observer, list_techniques, registry
 from fairmend.api.data import audit, dataset, load_audit, loaded
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
+from fairmend.core.utility import Utility
 from fairmend.core.vocabulary import Notion, Task
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def compose(
     learner: str = "gradient_boosting",
     seed: int = 0,
     name: str = "pipeline",
+    utility: Utility | str | None = None,
+    cost_fp: float | None = None,
+    cost_fn: float | None = None,
     sweep: str | Path | Mapping[str, Any] | Sweep | None = None,
 ) -> PipelineSpec:
     """Return a pipeline of the recommended techniques, with reasons, alternatives and gates.
@@ -81,9 +85,14 @@ def compose(
         As in :func:`recommend`, where the source is an audit.
     policy, learner, seed, name
         As in :func:`fairmend.pipeline.compose.composer.compose`.
+    utility : str, optional
+        What decisions are worth: accuracy, balanced_accuracy, f1, auc or cost; by default the expected cost
+        at the baseline's own threshold.
+    cost_fp, cost_fn : float, optional
+        Costs of a false positive and of a false negative, for the utility ``cost``.
     sweep : Sweep, mapping or path, optional
         A sweep whose chosen candidate becomes the steps, and what else is on its frontier their
-        alternatives; its constraints, notion, learner and seed hold.
+        alternatives; its constraints, notion, learner, seed and utility hold.
 
     Raises
     ------
@@ -97,15 +106,23 @@ def compose(
     if isinstance(source, Sweep):
         sweep, source = source, source.audit
     swept = None if sweep is None else load_sweep(sweep)
+    worth = Utility.parse(utility, cost_fp, cost_fn)
     if swept is not None:
-        constraints, notion = swept.constraints, swept.notion
+        constraints, notion, worth = swept.constraints, swept.notion, swept.utility
     if not isinstance(source, Recommendation):
         source = recommend(source, constraints, notion)
     roles = source.audit.roles
     if roles.task not in (None, "binary"):
         raise _not_served(roles.task, roles.outcome)
     return compose_pipeline(
-        source, registry=registry(), policy=policy, learner=learner, seed=seed, name=name, sweep=swept
+        source,
+        registry=registry(),
+        policy=policy,
+        learner=learner,
+        seed=seed,
+        name=name,
+        utility=worth,
+        sweep=swept,
     )
 
 
@@ -179,6 +196,9 @@ def sweep(
     policy: str | Policy = "playbook",
     learner: str = "gradient_boosting",
     seed: int = 0,
+    utility: Utility | str | None = None,
+    cost_fp: float | None = None,
+    cost_fn: float | None = None,
     depth: int = 2,
     without: Iterable[int | str] = (),
     jobs: int | None = None,
@@ -201,6 +221,8 @@ def sweep(
         Hard limits.
     notion, policy, learner, seed, depth, without, jobs, fresh, observer
         As in :func:`fairmend.pipeline.sweep.sweep.sweep`.
+    utility, cost_fp, cost_fn
+        As in :func:`compose`; a sweep compares decisions, so ``auc`` is refused.
     dask : str, optional
         Address of the scheduler of a Dask cluster to compute on; ``jobs`` defaults to its number of
         threads.
@@ -219,6 +241,7 @@ def sweep(
     from fairmend.pipeline.sweep.sweep import on_dask
     from fairmend.pipeline.sweep.sweep import sweep as run_sweep
 
+    worth = Utility.parse(utility, cost_fp, cost_fn)
     table = _binary(dataset(data, **roles))
     with nullcontext() if dask is None else on_dask(dask):
         return run_sweep(
@@ -230,6 +253,7 @@ def sweep(
             policy=policy,
             learner=learner,
             seed=seed,
+            utility=worth,
             depth=depth,
             without=without,
             jobs=jobs,
@@ -248,6 +272,9 @@ def run(
     policy: str | Policy | None = None,
     learner: str = "gradient_boosting",
     seed: int = 0,
+    utility: Utility | str | None = None,
+    cost_fp: float | None = None,
+    cost_fn: float | None = None,
     approvals: Sequence[Approval] = (),
     assume_approved: bool = False,
     model: Any = None,
@@ -269,6 +296,8 @@ def run(
         As in :func:`dataset`; the roles default to those of the pipeline.
     constraints, notion, learner, seed
         Inputs for composing a pipeline if none is given.
+    utility, cost_fp, cost_fn
+        As in :func:`compose`, if no pipeline is given.
     policy : str or Policy, optional
         Policy to evaluate the run against; default: the one named in the pipeline, else the playbook.
     approvals : sequence of Approval
@@ -316,6 +345,11 @@ def run(
         Repeats.parse(cv)  # fail before the audit, which is slow
     tracking = None if mlflow is None else Tracking(mlflow)
     spec = None if pipeline is None else load_spec(pipeline)
+    worth = Utility.parse(utility, cost_fp, cost_fn)
+    if worth is not None and spec is not None:
+        raise UsageError(
+            "what decisions are worth is set by the pipeline; edit its utility, or run without it"
+        )
     judged_by = load_policy(policy or ("playbook" if spec is None else spec.policy), registry())
     if spec is not None:
         roles = roles or spec.roles.model_dump()
@@ -324,6 +358,7 @@ def run(
         if model is not None:
             raise UsageError("expected a model or scores, got both")
         source, model, roles = _scored(data, scores, scores_threshold, roles)
+        worth = worth or Utility.at_threshold(scores_threshold)
     table = _binary(dataset(source, **roles))
     if model is not None:
         model = given_model(loaded(model), table)
@@ -337,7 +372,9 @@ def run(
     else:
         found = _audited(table, model, learner=learner, seed=seed, observer=observer)
         named = policy or "playbook"
-        spec = compose(recommend(found, limits, notion), policy=named, learner=learner, seed=seed)
+        spec = compose(
+            recommend(found, limits, notion), policy=named, learner=learner, seed=seed, utility=worth
+        )
     settings: dict[str, Any] = {
         "registry": registry(),
         "policy": judged_by,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from fairmend.core.errors import UsageError
+from fairmend.core.utility import UTILITIES
 from fairmend.core.vocabulary import LARGEST_SEED, LEARNERS, NOTIONS, TASKS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -113,6 +114,27 @@ seed_option = click.option(
     show_default=True,
     help="Random seed.",
 )
+UTILITY = (
+    click.option(
+        "--utility",
+        type=click.Choice(UTILITIES),
+        help="What decisions are worth; default: the expected cost at the baseline's own threshold, which is accuracy "
+        "for a threshold of 0.5.",
+    ),
+    click.option(
+        "--cost-fp", type=float, metavar="COST", help="Cost of a false positive, for --utility cost."
+    ),
+    click.option(
+        "--cost-fn", type=float, metavar="COST", help="Cost of a false negative, for --utility cost."
+    ),
+)
+
+
+def utility_options(command: Command) -> Command:
+    """Add the options that say what decisions are worth."""
+    for option in reversed(UTILITY):
+        command = option(command)
+    return command
 
 
 cv_option = click.option(

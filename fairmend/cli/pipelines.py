@@ -19,12 +19,15 @@ from fairmend.cli.options import (
     roles_of,
     seed_option,
     spares_inputs,
+    utility_options,
 )
 from fairmend.cli.output import as_json, err, out, print_data, print_json, styled
 from fairmend.cli.progress import Progress
 
 if TYPE_CHECKING:
     from fairmend.api import RunRecord
+
+UTILITY_NAMES = ("utility", "cost_fp", "cost_fn")
 
 report_option = click.option(
     "--report", metavar="FOLDER", help="Write the validation report, its plots and the record to this folder."
@@ -47,6 +50,7 @@ report_option = click.option(
 @policy_option
 @learner_option
 @seed_option
+@utility_options
 @click.option("--name", default="pipeline", show_default=True, help="Name of the pipeline.")
 @click.option("--output", "-o", metavar="FILE", help="Write the pipeline to this file instead of stdout.")
 @click.option(
@@ -79,7 +83,7 @@ def compose(
     if source is None:
         raise click.UsageError("--findings or --sweep is required")
     if swept is not None:
-        _settled(ctx, ("constraints", "notion", "learner", "seed"), "sweep")
+        _settled(ctx, ("constraints", "notion", "learner", "seed", *UTILITY_NAMES), "sweep")
     spec = api.compose(source, sweep=swept, constraints=constraints, notion=notion, **options)
     if output is not None:
         spec.save(output)
@@ -114,6 +118,7 @@ def compose(
 @policy_option
 @learner_option
 @seed_option
+@utility_options
 @click.option(
     "--assume-approved",
     is_flag=True,
@@ -159,7 +164,7 @@ def run(
     if pipeline is None:
         roles = required(roles)
     else:
-        _settled(ctx, ("constraints", "notion", "learner", "seed", "policy"), "pipeline")
+        _settled(ctx, ("constraints", "notion", "learner", "seed", "policy", *UTILITY_NAMES), "pipeline")
         options["policy"] = None
     with Progress(err()) as progress:
         record = api.run(pipeline, data, observer=progress.tell, **options, **roles)
@@ -170,7 +175,7 @@ def _settled(ctx: click.Context, names: tuple[str, ...], by: str) -> None:
     """Reject options that a composed pipeline or a sweep already sets."""
     for name in names:
         if ctx.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
-            option = name.removesuffix("s") if name == "constraints" else name
+            option = "constraint" if name == "constraints" else name.replace("_", "-")
             raise click.UsageError(
                 f"--{option} is already set by the {by}; edit the file, or run without the {by}"
             )

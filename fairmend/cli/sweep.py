@@ -18,6 +18,7 @@ from fairmend.cli.options import (
     roles_of,
     seed_option,
     spares_inputs,
+    utility_options,
 )
 from fairmend.cli.output import as_json, err, out, print_json, styled
 from fairmend.cli.progress import Progress
@@ -42,6 +43,7 @@ SHOWN = 6  # columns that fit on a terminal; the report has all of them
 @policy_option
 @learner_option
 @seed_option
+@utility_options
 @click.option(
     "--depth",
     type=click.IntRange(1, 3),

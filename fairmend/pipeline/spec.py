@@ -17,6 +17,7 @@ from fairmend.core.text.documents import load_document
 from fairmend.core.text.strict_reading import read_yaml
 from fairmend.core.text.validation import ClosedModel
 from fairmend.core.text.yaml_text import yaml_text
+from fairmend.core.utility import Utility
 from fairmend.core.vocabulary import LARGEST_SEED, Notion, Stage
 
 When = Literal["always", "target not secure", "calibration poor"]
@@ -56,6 +57,10 @@ class PipelineSpec(Displayed, ClosedModel):
     )
     roles: Roles
     notion: Notion = Field(default="demographic_parity", description="fairness notion of the target")
+    utility: Utility | None = Field(
+        default=None,
+        description="what decisions are worth; by default the expected cost at the baseline's own threshold",
+    )
     policy: str = Field(default="playbook", description="name or file of the policy")
     learner: str = Field(
         default="gradient_boosting", description="learner of the baseline and of steps that retrain"

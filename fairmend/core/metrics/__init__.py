@@ -16,8 +16,9 @@ from fairmend.core.metrics.inference.intervals import minimum_detectable_differe
 from fairmend.core.metrics.inference.multiple_testing import benjamini_hochberg, holm
 from fairmend.core.metrics.inference.permutation import PermutationResult, permutation_test
 from fairmend.core.metrics.inference.settings import InferenceSettings
+from fairmend.core.metrics.measurement import Measurement
 from fairmend.core.metrics.rates import by_group, evaluate, metric, metric_names
-from fairmend.core.metrics.report import Measurement, measure
+from fairmend.core.metrics.report import measure
 from fairmend.core.metrics.tables.contingency import GroupTable, PairedTable, ScoreTable
 from fairmend.core.metrics.tasks.distributions import ks_distance
 from fairmend.core.metrics.tasks.measurement import TaskMeasurement, task_changes

@@ -7,13 +7,12 @@ groups first, keeping the axis, for the pooled figure.
 
 from __future__ import annotations
 
-import math
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fairmend.core.metrics.auc import logit_interval
 from fairmend.core.metrics.tables import input_validation
 from fairmend.core.metrics.tables.contingency import ScoreTable
 from fairmend.core.types import Floats
@@ -173,9 +172,7 @@ def _auc(
             return area, None
         mean_square = float((w * (placement[place[own]] - area) ** 2).sum() / w.sum())
         spread += mean_square / (effective - 1)
-    half = NormalDist().inv_cdf((1 + level) / 2) * math.sqrt(spread) / (area * (1 - area))
-    center = math.log(area / (1 - area))
-    return area, ((1 + math.tanh((center - half) / 2)) / 2, (1 + math.tanh((center + half) / 2)) / 2)
+    return area, logit_interval(area, spread, level)
 
 
 def _scored(

@@ -14,8 +14,8 @@ from fairmend.core.errors import UsageError
 from fairmend.core.metrics.estimate import Estimate
 from fairmend.core.metrics.inference import bootstrap
 from fairmend.core.metrics.inference.settings import InferenceSettings
+from fairmend.core.metrics.measurement import Measurement
 from fairmend.core.metrics.rates import metric
-from fairmend.core.metrics.report import Measurement
 from fairmend.core.metrics.tables import input_validation
 from fairmend.core.metrics.tables.contingency import GroupTable
 

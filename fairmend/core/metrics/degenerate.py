@@ -11,8 +11,8 @@ from scipy import stats
 
 from fairmend.core.metrics.calibration import roc_auc
 from fairmend.core.metrics.inference.effective_sample_size import effective_support
+from fairmend.core.metrics.measurement import Measurement
 from fairmend.core.metrics.rates import RATES
-from fairmend.core.metrics.report import Measurement
 
 ALMOST_NONE = 0.01
 """The rarer decision is looked at where it makes up less than this share."""

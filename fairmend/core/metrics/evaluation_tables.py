@@ -21,8 +21,8 @@ from fairmend.core.metrics.inference import bootstrap
 from fairmend.core.metrics.inference.multiple_testing import holm
 from fairmend.core.metrics.inference.permutation import p_value, permutation_test
 from fairmend.core.metrics.inference.settings import InferenceSettings
+from fairmend.core.metrics.measurement import Measurement
 from fairmend.core.metrics.rates import metric
-from fairmend.core.metrics.report import Measurement
 from fairmend.core.metrics.tables.contingency import GroupTable, ScoreTable
 from fairmend.core.types import Floats, Ints
 

@@ -11,8 +11,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from fairmend.core.errors import DataError, UsageError, unknown
+from fairmend.core.metrics.measurement import SCORE_STATISTICS
 from fairmend.core.metrics.rates import metric
-from fairmend.core.metrics.report import SCORE_STATISTICS
 from fairmend.core.types import Floats
 
 Direction = Literal["max", "min"]

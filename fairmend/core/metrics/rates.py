@@ -32,7 +32,7 @@ _LABEL_0, _LABEL_1 = ((1, 1), (0, 0)), ((0, 0), (1, 1))
 _DECISION_0, _DECISION_1 = ((1, 0), (1, 0)), ((0, 1), (0, 1))
 _RIGHT, _WRONG = ((1, 0), (0, 1)), ((0, 1), (1, 0))
 
-Cells = tuple[tuple[int, int], tuple[int, int]]
+Cells = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from fairmend.catalog.registry import Registry
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
 from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.utility import Utility
 from fairmend.core.vocabulary import Stage
 from fairmend.pipeline.compose.slots import (
     ACTING,
@@ -38,6 +39,7 @@ def compose(
     learner: str = "gradient_boosting",
     seed: int = 0,
     name: str = "pipeline",
+    utility: Utility | None = None,
     sweep: Sweep | None = None,
 ) -> PipelineSpec:
     """Turn recommendations into a pipeline that a person can review and edit.
@@ -57,9 +59,11 @@ def compose(
         Random seed.
     name : str
         Name of the pipeline.
+    utility : Utility, optional
+        What decisions are worth; by default the expected cost at the baseline's own threshold.
     sweep : Sweep, optional
         Its selected candidate becomes the acting steps, the rest of its frontier their alternatives;
-        its learner and seed are used.
+        its learner, seed and utility are used.
 
     Raises
     ------
@@ -73,7 +77,9 @@ def compose(
     target = policy.target(notion)
     ranked = [_ranked(registry, r.technique_id) for r in recommendation.results]
     why = {r.technique_id: "; ".join(r.why[:1]) for r in recommendation.results}
-    composer = _Composer(Chooser(registry, notion, target, biased_numbers(audit.findings), why), allowed)
+    composer = _Composer(
+        Chooser(registry, notion, target, biased_numbers(audit.findings), why, utility), allowed
+    )
     steps: list[Step] = [
         composer.step(m, "causal", "always", ()) for m in composer.planned(policy.plan.causal)
     ]
@@ -94,6 +100,7 @@ def compose(
         audited=_audited(recommendation, sweep),
         roles=audit.roles,
         notion=notion,
+        utility=utility,
         policy=named,
         learner=learner,
         constraints=allowed,

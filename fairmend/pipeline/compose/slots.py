@@ -9,6 +9,7 @@ from fairmend.catalog.policy import PolicyCheck
 from fairmend.catalog.registry import Registry
 from fairmend.core.findings import Finding
 from fairmend.core.metadata import TechniqueMetadata
+from fairmend.core.utility import Utility
 from fairmend.core.vocabulary import Notion, Stage
 from fairmend.pipeline.spec import Choice, When
 
@@ -93,6 +94,8 @@ class Chooser:
         Columns to repair; if empty, techniques use their defaults.
     why : mapping of id to str
         Reasons by technique.
+    utility : Utility, optional
+        What decisions are worth; None leaves it to the techniques, which minimize errors.
     """
 
     registry: Registry
@@ -100,6 +103,7 @@ class Chooser:
     target: PolicyCheck
     features: tuple[str, ...] = ()
     why: Mapping[int | str, str] = field(default_factory=dict)
+    utility: Utility | None = None
 
     def choice(self, metadata: TechniqueMetadata) -> Choice:
         """Return a technique with the parameters that follow from the notion, the policy and the findings.

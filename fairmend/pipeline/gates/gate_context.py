@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -13,18 +13,16 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.metrics import Comparison, InferenceSettings, Measurement, compare, measure
 from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.utility import Utility
 from fairmend.pipeline.run.third_party import score_and_decide
 
-COMPARED = (
-    "accuracy",
-    "f1",
-    "precision",
-    "recall",
+FAIRNESS_COMPARED = (
     "demographic_parity_ratio",
     "demographic_parity_difference",
     "equalized_odds_difference",
     "equal_opportunity_difference",
 )
+COMPARED = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", *FAIRNESS_COMPARED)
 
 
 class ModelEvaluation:
@@ -102,6 +100,8 @@ class GateContext:
         Name of the figure that the target is about.
     target_upward : bool
         Whether greater values of it are better.
+    utility : Utility
+        What decisions are worth in this run.
     """
 
     baseline: ModelEvaluation
@@ -112,6 +112,7 @@ class GateContext:
     notion: str
     measure_of_target: str
     target_upward: bool
+    utility: Utility = field(default_factory=Utility)
 
     @cached_property
     def comparison(self) -> Comparison:

@@ -50,6 +50,7 @@ class FinalEvaluator:
             machine.spec.notion,
             target.metric,
             target.upward,
+            machine.utility,
         )
         gate = machine.policy.gate("post-processing").model_copy(update={"id": "final"})
         found = evaluate_gate(gate, view, machine.policy, machine.functions, data="test")

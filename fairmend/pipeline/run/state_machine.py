@@ -17,6 +17,7 @@ from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.metrics import InferenceSettings
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import CheckResult, evaluate_check, evaluate_gate, incomplete, outcome
+from fairmend.pipeline.gates.utility import utility_of
 from fairmend.pipeline.gates.value import CheckFunction
 from fairmend.pipeline.run.approvals import Approval, in_force, settle
 from fairmend.pipeline.run.record import GateMeasurement, StepRecord, Transition
@@ -100,6 +101,7 @@ class StateMachine:
         self.tracer = StepCache(registry, start, checkpoint)
         self.plan = Plan(spec, registry)
         self.estimate = TimeEstimate(training)
+        self.utility = utility_of(spec.utility, start.fitted())
         self.baseline = ModelEvaluation(start.fitted(), start.validation, settings)
         self.applied = self.tracer.root
         self.ran: list[Choice] = []
@@ -148,6 +150,7 @@ class StateMachine:
             self.spec.notion,
             target.metric,
             target.upward,
+            self.utility,
         )
 
     def run(self) -> RunOutcome:

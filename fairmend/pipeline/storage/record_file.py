@@ -21,7 +21,7 @@ from fairmend.catalog.policy import Policy, PolicyRecord, Weakness
 from fairmend.core.case import Effect
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.errors import RunError
-from fairmend.core.metrics import Comparison, Measurement, MetricChange
+from fairmend.core.metrics import Comparison, Estimate, Measurement, MetricChange
 from fairmend.core.metrics.tables.contingency import GroupTable, PairedTable, ScoreTable
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.pipeline.finding_outcomes import FindingOutcome
@@ -44,6 +44,7 @@ CLASSES: dict[str, Any] = {
     for cls in (
         *(
             Measurement,
+            Estimate,
             GroupTable,
             ScoreTable,
             PairedTable,

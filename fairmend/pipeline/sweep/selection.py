@@ -13,15 +13,22 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.metrics import InferenceSettings, pareto
 from fairmend.core.metrics.inference.bootstrap import percentile_interval
 from fairmend.core.metrics.inference.joint_bootstrap import joint_replicates
+from fairmend.core.metrics.rates import Metric
+from fairmend.core.metrics.utility import rate_of
 from fairmend.core.types import Floats
+from fairmend.core.utility import Utility
 from fairmend.pipeline.sweep.sweep_record import SweepCandidate
 from fairmend.pipeline.sweep.trials import Trial
 
 
 def place(
-    trials: Sequence[Trial], data: Dataset, target: PolicyCheck, settings: InferenceSettings
+    trials: Sequence[Trial],
+    data: Dataset,
+    target: PolicyCheck,
+    utility: Utility,
+    settings: InferenceSettings,
 ) -> tuple[list[SweepCandidate], dict[str, Floats]]:
-    """Return the candidates with their place on the frontier, and resampled accuracies by name."""
+    """Return the candidates with their place on the frontier, and their resampled utility by name."""
     known = [
         place
         for place, trial in enumerate(trials)
@@ -32,17 +39,17 @@ def place(
     candidates = [trial.candidate for trial in trials]
     if not known:
         return candidates, {}
+    rate = rate_of(utility)
+    assert rate is not None  # noqa: S101 - a sweep takes figures of decisions only
     length = np.array([len(candidates[i].steps) for i in known])
     sign = np.array([1.0, 1.0 if target.upward else -1.0])
-    points = (
-        np.array([[_value(candidates[i].accuracy), _value(candidates[i].fairness)] for i in known]) * sign
-    )
+    points = np.array([[_value(candidates[i].utility), _value(candidates[i].fairness)] for i in known]) * sign
     decisions: NDArray[Any] = np.column_stack([trials[i].decisions for i in known])  # type: ignore[misc]
     drawn = sign * joint_replicates(
         data.y,
         decisions,
         data.sensitive,
-        ("accuracy", target.metric),
+        (Metric("utility", (rate,)), target.metric),
         n_boot=settings.n_boot,
         rng=np.random.default_rng(settings.seed),
         sample_weight=data.weights,
@@ -78,23 +85,29 @@ WORTH = (
 
 
 def choose(
-    candidates: Sequence[SweepCandidate], drawn: Mapping[str, Floats], target: PolicyCheck
+    candidates: Sequence[SweepCandidate],
+    drawn: Mapping[str, Floats],
+    target: PolicyCheck,
+    utility: Utility | None = None,
 ) -> tuple[str | None, str]:
     """Return the name of the candidate to begin with, and why.
 
-    Among those that meet the target in the soundest way any does, the most accurate sets the mark; of
+    Among those that meet the target in the soundest way any does, the one of greatest utility sets the mark; of
     those within noise of it, by the paired bootstrap, the one with the fewest steps is taken, one that
-    decides for certain before one that draws, then the more accurate.
+    decides for certain before one that draws, then the one of greater utility.
 
     Parameters
     ----------
     candidates : sequence of SweepCandidate
         What was tried.
     drawn : mapping of str to ndarray of shape (B,)
-        Accuracy of each measured candidate in the same resamples, by name.
+        Utility of each measured candidate in the same resamples, by name.
     target : PolicyCheck
         What was demanded.
+    utility : Utility, optional
+        What decisions are worth; accuracy by default.
     """
+    worth = (utility or Utility()).text
     for words, passes, secure in WORTH:
         fit = [
             c
@@ -103,14 +116,14 @@ def choose(
         ]
         if not fit:
             continue
-        best = max(fit, key=lambda c: _value(c.accuracy))
+        best = max(fit, key=lambda c: _value(c.utility))
         near = [c for c in fit if _within_noise(drawn[c.name] - drawn[best.name])]
-        pick = min(near, key=lambda c: (len(c.steps), c.randomized, -_value(c.accuracy)))
+        pick = min(near, key=lambda c: (len(c.steps), c.randomized, -_value(c.utility)))
         more = " with more steps" if len(pick.steps) < len(best.steps) else ""
-        noise = f"; {best.name} has {_value(best.accuracy):.4f}{more}, which is within noise"
+        noise = f"; {best.name} has {_value(best.utility):.4f}{more}, which is within noise"
         return pick.name, (
-            f"{len(fit)} of {len(candidates)} candidates {words}; of these {pick.name} is taken: accuracy "
-            f"{_value(pick.accuracy):.4f}, {target.metric} {_value(pick.fairness):.3f}{noise if pick is not best else ''}"
+            f"{len(fit)} of {len(candidates)} candidates {words}; of these {pick.name} is taken: {worth} "
+            f"{_value(pick.utility):.4f}, {target.metric} {_value(pick.fairness):.3f}{noise if pick is not best else ''}"
         )
     return None, f"no candidate meets the target, {target.metric} {target.bound_text()}"
 

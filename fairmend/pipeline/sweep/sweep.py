@@ -24,11 +24,13 @@ from fairmend.core.data.roles import Roles
 from fairmend.core.errors import MissingExtraError, RunError, UsageError
 from fairmend.core.findings import Audit
 from fairmend.core.metrics import InferenceSettings
+from fairmend.core.metrics.utility import rate_of
 from fairmend.core.models.learners import make_learner
 from fairmend.core.text.validation import check_seed
+from fairmend.core.utility import UTILITIES, Utility
 from fairmend.core.vocabulary import LEVELS, Notion
 from fairmend.pipeline.compose.slots import Chooser, biased_numbers
-from fairmend.pipeline.gates.gate_context import COMPARED
+from fairmend.pipeline.gates.gate_context import FAIRNESS_COMPARED
 from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.run.notes import versions
 from fairmend.pipeline.run.state_machine import Observer
@@ -50,6 +52,7 @@ def sweep(
     policy: str | Policy = "playbook",
     learner: str = "gradient_boosting",
     seed: int = 0,
+    utility: Utility | None = None,
     depth: int = 2,
     without: Iterable[int | str] = (),
     jobs: int | None = None,
@@ -79,6 +82,8 @@ def sweep(
         Learner of the plain model and of steps that retrain.
     seed : int
         Random seed.
+    utility : Utility, optional
+        What decisions are worth; accuracy by default.
     depth : int
         Most steps of a combination, 1 to 3.
     without : iterable of int or str
@@ -106,7 +111,8 @@ def sweep(
     Raises
     ------
     UsageError
-        The policy has no target for the notion, depth or jobs are out of range, or no technique is left.
+        The policy has no target for the notion, depth or jobs are out of range, no technique is left, or the
+        utility is a figure of scores, where decisions are compared.
     DataError
         The data cannot be split, or the plain model cannot be trained.
     RunError
@@ -116,6 +122,11 @@ def sweep(
     check_seed(seed)
     if jobs is not None and (jobs < -1 or jobs == 0):
         raise UsageError(f"jobs must be a number of processes, or -1 for one a core, got {jobs}")
+    if utility is not None and rate_of(utility) is None:
+        decided = ", ".join(name for name in UTILITIES if name != utility.name)
+        raise UsageError(
+            f"a sweep compares decisions by one of {decided}; got the utility {utility.name!r}, a figure of scores"
+        )
     judged_by = load_policy(policy, registry)
     target = _target(judged_by, notion)
     settings = InferenceSettings(
@@ -131,6 +142,7 @@ def sweep(
         "learner": learner,
         "notion": notion,
         "policy": judged_by.digest(),
+        "utility": None if utility is None else utility.model_dump(),
         "audit": None if audit is None else digest(audit.to_json()),
         "n_boot": n_boot,
     }
@@ -140,7 +152,7 @@ def sweep(
     with kept.lock():
         with joblib.parallel_config(backend="sequential"):  # workers are for the units
             found = audit or kept.audit(lambda: _audit(data, registry, learner, seed, tell))
-        chooser = Chooser(registry, notion, target, biased_numbers(found.findings))
+        chooser = Chooser(registry, notion, target, biased_numbers(found.findings), utility=utility)
         candidates, excluded = combinations(chooser, found, constraints=limits, depth=depth, without=without)
         names = identities(candidates, registry)
         trials = kept.trials(candidates, names, len(parts["validation"]))
@@ -157,16 +169,18 @@ def sweep(
         if missing:
             start = _start(parts, found, make_learner(learner, seed=seed), notion, seed)
             functions = gate_functions(registry)
-            bench = Bench(start, _classes(missing, registry), judged_by, functions, settings)
+            bench = Bench(
+                start, _classes(missing, registry), judged_by, functions, settings, utility or Utility()
+            )
             places = {trace_of(steps): at for at, steps in enumerate(candidates)}
             for trial in _computed(bench, _units(missing, registry), jobs, target, tell):
                 at = places[trace_of(trial.candidate.steps)]
                 trials[at] = trial
                 kept.put(names[at], trial)
     done = [trial for trial in trials if trial is not None]
-    placed, drawn = place(done, parts["validation"], target, settings)
+    placed, drawn = place(done, parts["validation"], target, utility or Utility(), settings)
     integrity.verify(registry)
-    chosen, reason = choose(placed, drawn, target)
+    chosen, reason = choose(placed, drawn, target, utility or Utility())
     return Sweep(
         sweep_id=kept.sweep_id,
         roles=data.roles,
@@ -187,6 +201,7 @@ def sweep(
         constraints=limits,
         learner=learner,
         seed=seed,
+        utility=utility,
         depth=depth,
         candidates=tuple(placed),
         excluded=tuple(ExcludedTechnique(**e.to_json()) for e in excluded),
@@ -201,9 +216,9 @@ def sweep(
 
 def _target(policy: Policy, notion: Notion) -> PolicyCheck:
     target = policy.target(notion)
-    if target.metric not in COMPARED:
+    if target.metric not in FAIRNESS_COMPARED:
         raise UsageError(
-            f"a sweep compares candidates by {', '.join(COMPARED[4:])}; the policy {policy.policy} sets its target "
+            f"a sweep compares candidates by {', '.join(FAIRNESS_COMPARED)}; the policy {policy.policy} sets its target "
             f"for {notion} on {target.metric}"
         )
     return target

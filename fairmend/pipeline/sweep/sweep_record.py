@@ -15,6 +15,7 @@ from fairmend.core.metrics import Estimate, MetricChange
 from fairmend.core.text.display import Displayed
 from fairmend.core.text.documents import load_document
 from fairmend.core.text.validation import ClosedModel
+from fairmend.core.utility import Utility
 from fairmend.core.vocabulary import Notion
 from fairmend.pipeline.spec import Step
 
@@ -60,6 +61,7 @@ class SweepCandidate(ClosedModel):
     status: Literal["measured", "failed"]
     reason: str = Field(default="", description="why it failed")
     accuracy: MeasuredCandidate | None = None
+    utility: MeasuredCandidate | None = Field(default=None, description="what its decisions are worth")
     fairness: MeasuredCandidate | None = Field(default=None, description="the figure of the target")
     accuracy_change: MeasuredCandidate | None = Field(
         default=None, description="against the plain model, paired"
@@ -139,6 +141,7 @@ class Sweep(Displayed, ClosedModel):
     constraints: Constraints
     learner: str
     seed: int
+    utility: Utility | None = Field(default=None, description="what decisions are worth; accuracy by default")
     depth: int
     candidates: tuple[SweepCandidate, ...]
     excluded: tuple[ExcludedTechnique, ...] = ()

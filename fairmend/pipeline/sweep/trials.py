@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import joblib
@@ -16,8 +16,10 @@ from fairmend.core.case import Case
 from fairmend.core.errors import FairmendError, MissingExtraError, PluginError
 from fairmend.core.metrics import InferenceSettings
 from fairmend.core.technique import Technique
+from fairmend.core.utility import Utility
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import evaluate_check, evaluate_gate
+from fairmend.pipeline.gates.utility import value
 from fairmend.pipeline.gates.value import CheckFunction
 from fairmend.pipeline.storage.step_cache import StepCache, StepResult, Trace, mark
 from fairmend.pipeline.sweep.combinations import Steps
@@ -40,6 +42,8 @@ class Bench:
         Gate metrics by name.
     settings : InferenceSettings
         Settings of intervals and tests.
+    utility : Utility
+        What decisions are worth.
     """
 
     start: Case
@@ -47,6 +51,7 @@ class Bench:
     policy: Policy
     functions: Mapping[str, CheckFunction]
     settings: InferenceSettings
+    utility: Utility = field(default_factory=Utility)
 
     def technique(self, technique: int | str) -> type[Technique]:
         """Return the class of a technique by id."""
@@ -143,7 +148,15 @@ def _judged(
     notion, policy = bench.start.notion, bench.policy
     target = policy.target(notion)
     view = GateContext(
-        baseline, current, bench.start, applied.case, frozenset(), notion, target.metric, target.upward
+        baseline,
+        current,
+        bench.start,
+        applied.case,
+        frozenset(),
+        notion,
+        target.metric,
+        target.upward,
+        bench.utility,
     )
     strict = policy.model_copy(update={"evidence": "interval"})
     meets, secure = (
@@ -157,6 +170,7 @@ def _judged(
         steps=steps,
         status="measured",
         accuracy=MeasuredCandidate.of(figures.figure("accuracy")),
+        utility=MeasuredCandidate.of(value(bench.utility, current)),
         fairness=MeasuredCandidate.of(figures.figure(target.metric)),
         accuracy_change=MeasuredCandidate.of(changes["accuracy"]),
         fairness_change=MeasuredCandidate.of(changes[target.metric]),

@@ -418,7 +418,8 @@ def candidate(
         Step(technique=n, slug=slug, stage="post-processing") for n, slug in enumerate(slugs, start=1)
     )
     return SweepCandidate(
-        steps=steps, status="measured", accuracy=MeasuredCandidate(value=accuracy), fairness=MeasuredCandidate(value=0.9),
+        steps=steps, status="measured", accuracy=MeasuredCandidate(value=accuracy), utility=MeasuredCandidate(value=accuracy),
+        fairness=MeasuredCandidate(value=0.9),
         meets_target=meets, secure=secure, passes=passes, randomized=randomized,
     )  # fmt: skip
 

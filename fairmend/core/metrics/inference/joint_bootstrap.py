@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from fairmend.core.metrics.inference.bootstrap import chunks
-from fairmend.core.metrics.rates import metric
+from fairmend.core.metrics.rates import Metric, metric
 from fairmend.core.metrics.tables import input_validation
 from fairmend.core.types import Floats
 
@@ -19,7 +19,7 @@ def joint_replicates(
     y_true: ArrayLike,
     decisions: ArrayLike,
     groups: Any,
-    metrics: Sequence[str],
+    metrics: Sequence[str | Metric],
     *,
     n_boot: int,
     rng: Generator,
@@ -38,8 +38,8 @@ def joint_replicates(
         Sets of decisions, 0 or 1.
     groups : Groups, array, Series, DataFrame or mapping, n rows
         The protected attributes.
-    metrics : sequence of str
-        Names that :func:`.metrics.metric` knows, k of them.
+    metrics : sequence of str or Metric
+        Metrics, or names that :func:`.rates.metric` knows, k of them.
     n_boot : int
         Number of replicates B.
     rng : Generator
@@ -78,7 +78,7 @@ def joint_replicates(
         y_true=label, sensitive_features=codes, decisions=decided, sample_weight=weight
     )
     cell, chosen, value, size = _atoms(codes * 2 + label, decided, weight)
-    found = [metric(name) for name in metrics]
+    found = [metric(one) if isinstance(one, str) else one for one in metrics]
     out = np.empty((n_boot, decided.shape[1], len(found)))
     cells = len(names) * 2
     for part in chunks(n_boot, len(size) + decided.shape[1] * cells * 2):

@@ -23,8 +23,8 @@ from fairmend.core.metrics.inference.effective_sample_size import effective_supp
 from fairmend.core.metrics.inference.multiple_testing import holm
 from fairmend.core.metrics.inference.permutation import p_value, permuted
 from fairmend.core.metrics.inference.settings import InferenceSettings
+from fairmend.core.metrics.measurement import SCORE_STATISTICS, Measurement
 from fairmend.core.metrics.rates import Metric, metric
-from fairmend.core.metrics.report import SCORE_STATISTICS, Measurement
 from fairmend.core.metrics.tables.contingency import GroupTable, PairedTable
 from fairmend.core.types import Floats
 
