@@ -1,1 +1,1 @@
-"""The built-in techniques: one file each, a folder a stage."""
+"""The built-in techniques: one file per technique, one folder per stage."""

@@ -1,4 +1,4 @@
-"""Techniques that look at causes."""
+"""Techniques of causal analysis."""
 
 from fairmend.base import hookimpl
 from fairmend.plugins.causal._causal_discovery_pc import CausalDiscoveryPC

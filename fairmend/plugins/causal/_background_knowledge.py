@@ -1,4 +1,4 @@
-"""What is known of the directions of a causal graph before the data are asked."""
+"""Background knowledge about the directions in a causal graph."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Arrow = tuple[str, str]
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known of the directions before the data are asked.
+    """Background knowledge about directions.
 
     Attributes
     ----------
     required : frozenset of (cause, effect)
-        Direct effects that are there.
+        Direct effects that exist.
     forbidden : frozenset of (cause, effect)
-        Direct effects that cannot be. A pair forbidden both ways that the data join has a common
-        cause which is not in the data.
+        Impossible direct effects. A dependent pair that is forbidden in both directions has a common cause
+        that is not in the data.
     """
 
     required: frozenset[Arrow] = frozenset()
@@ -43,23 +43,23 @@ def background_knowledge(
     first: Sequence[str],
     last: Sequence[str],
 ) -> Knowledge:
-    """Return what parameters and roles say about directions.
+    """Return the background knowledge given by parameters and roles.
 
     Parameters
     ----------
     nodes : sequence of str
         The columns.
     required, forbidden : sequence of (cause, effect)
-        Direct effects that are there, or cannot be.
+        Direct effects that exist, or are impossible.
     tiers : sequence of sequences of str
-        Columns in the order of time.
+        Columns in temporal order.
     first, last : sequence of str
         Columns that nothing causes, and columns that cause nothing.
 
     Raises
     ------
     UnknownNameError
-        A name is no column.
+        A name is not a column.
     UsageError
         The parts contradict each other.
     """

@@ -27,52 +27,53 @@ from fairmend.plugins.causal._cpdag import Skeleton, directed, edge_table, skele
 
 
 class CausalDiscoveryPC(CausalAnalysis):
-    """Find which columns cause which, as far as conditional independence in the data can tell.
+    """Learn which columns cause which from conditional independences in the data.
 
     Parameters
     ----------
     alpha : float, default=0.05
-        Level of each test; a larger p-value takes an edge away.
+        Level of each test; a larger p-value removes an edge.
     min_effect : float in [0, 1], default=0.0
-        Strength of dependence below which an edge is taken away as well; in many rows any dependence is
+        Strength of dependence below which an edge is removed as well; with many rows any dependence is
         significant.
     max_conditioning : int or None, default=3
-        Most columns to condition on; the paper's method, None, sets no limit.
+        Maximum number of columns to condition on; None means no limit, as in the paper.
     tiers : list of lists of str, optional
-        Columns in the order in which their values came about: none is caused by one of a later tier.
+        Columns in temporal order: no column is caused by one of a later tier.
     required, forbidden : list of (cause, effect), optional
-        Direct effects that are known to be there, or known to be impossible.
+        Direct effects that are known to exist, or to be impossible.
     use_roles : bool, default=True
-        Whether nothing causes a protected attribute, and the outcome causes nothing. Protected
-        attributes that depend on each other are then joined by a hidden common cause.
+        Whether to assume that nothing causes a protected attribute and that the outcome causes nothing.
+        Dependent protected attributes then share a hidden common cause.
     n_subsamples : int, default=10
-        Random halves of the rows on which the search is repeated, for the frequency of each edge.
+        Number of random half-samples on which the search is repeated, for the frequency of each edge.
     random_state : int, optional
-        Seed of the halves.
+        Seed of the half-samples.
 
     Notes
     -----
-    The result is a class of graphs (a CPDAG): all of them fit the tests equally well, and an edge on whose
-    direction they differ stays undirected. Give what is known as ``tiers``, ``required`` or ``forbidden``
-    to direct more; whatever reads the graph and needs directions names the edges that lack one. Take
-    the graph as a proposal to people, and test it by technique 53.
+    The result is a class of graphs (a CPDAG): all of them fit the tests equally well, and an edge whose
+    direction differs among them stays undirected. Pass background knowledge as ``tiers``, ``required`` or
+    ``forbidden`` to direct more edges; techniques that need directions name the undirected edges. Treat the
+    graph as a proposal for experts, and test it with technique 53.
 
-    Tests are the G-test where all columns are discrete, Fisher's z where they are numbers, and Wilks'
-    Lambda for mixtures. They assume that no common cause is missing, that independent rows were not
-    selected by their values, and that no independence is a coincidence. A column that others determine
-    breaks the last one: such edges are kept and listed as ``untestable``. Missing numbers take the
-    median; sample weights are not used.
+    The tests are the G-test if all columns are discrete, Fisher's z if all are numeric, and Wilks' lambda for
+    mixtures. The method assumes that no common cause is missing (causal sufficiency), that rows are
+    independent and not selected by their values, and faithfulness. A column that is a function of others
+    violates faithfulness: such edges are kept and listed as ``untestable``. Missing numbers are imputed by
+    the median; sample weights are ignored.
 
-    Of several sets that separate two columns the one with the largest p-value counts, and where
-    colliders contradict each other the one whose ends are separated most clearly, so that the order
-    of the columns changes nothing; what was overruled is listed as ``contradicted``. Halves of the
-    rows are drawn instead of bootstrap samples, whose repeated rows look like dependence.
+    If several sets separate two columns, the one with the largest p-value is used; if colliders contradict
+    each other, the one with the clearest separation. The result therefore does not depend on the order of the
+    columns. Overruled colliders are listed as ``contradicted``. Half-samples are used instead of bootstrap
+    samples, whose repeated rows look like dependence.
 
     References
     ----------
-    P. Spirtes, C. Glymour and R. Scheines (2000), *Causation, prediction, and search*, section 5.4.2. D. Colombo
-    and M. H. Maathuis (2014), JMLR 15, for independence of the order. C. Meek (1995), UAI, for the rules of
-    orientation. N. Meinshausen and P. Bühlmann (2010), "Stability selection", JRSS-B, for the halves.
+    P. Spirtes, C. Glymour and R. Scheines (2000), *Causation, prediction, and search*, section 5.4.2. D.
+    Colombo and M. H. Maathuis (2014), JMLR 15, for independence of the order. C. Meek (1995), UAI, for the
+    rules of orientation. N. Meinshausen and P. Bühlmann (2010), "Stability selection", JRSS-B, for the
+    half-samples.
 
     Examples
     --------
@@ -100,7 +101,7 @@ class CausalDiscoveryPC(CausalAnalysis):
         slug="causal-discovery-pc",
         name="Constraint-based causal discovery (PC)",
         family="discovery",
-        summary="Proposes a causal graph from the conditional independences in the data, and says which directions they leave open.",
+        summary="Learns a causal graph from the conditional independences in the data, and says which directions remain undetermined.",
         citation="spirtes2000causation",
         addresses=("biased-mediator", "proxy-variable"),
         tasks=("binary", "multiclass", "regression"),
@@ -108,8 +109,8 @@ class CausalDiscoveryPC(CausalAnalysis):
         complexity="high",
         duration_weeks=(1, 3),
         compute="medium",
-        use_when="Nobody can draw the causal diagram, or people disagree about it, and there are many rows and few columns.",
-        avoid_when="Important common causes were never recorded, rows were selected by an outcome, or columns are functions of each other.",
+        use_when="There is no agreed causal diagram, and there are many rows and few columns.",
+        avoid_when="Important common causes are not recorded, rows were selected by an outcome, or columns are functions of each other.",
         questions=(
             "Can the data themselves suggest a causal graph for our loan applications?",
             "We do not have a domain expert; how do we find out which variables drive which?",
@@ -210,7 +211,7 @@ class CausalDiscoveryPC(CausalAnalysis):
         return skeleton(list(frame.columns), p_value, self.alpha, most=self.max_conditioning, kept=kept)
 
     def _halves(self, frame: pd.DataFrame) -> Iterable[pd.DataFrame]:
-        """Draw half of the rows again and again, whatever their order."""
+        """Draw random half-samples, independent of the row order."""
         hashes = pd.Series(row_hash(frame))
         copies = row_hash(hashes.groupby(hashes).cumcount())
         seed = 2 * self.n_subsamples * (self.random_state or 0)

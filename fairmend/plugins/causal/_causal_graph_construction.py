@@ -25,33 +25,33 @@ from fairmend.base import (
 
 
 class CausalGraphConstruction(CausalAnalysis):
-    """Build the causal graph, read every column's role off it, and hold it against the data.
+    """Build the causal graph, derive every column's role from it, and test it against the data.
 
     Parameters
     ----------
     edges : sequence of edges, mapping, CausalGraph or path, optional
-        The graph: pairs (cause, effect) or triples with a provenance, a mapping, or a JSON, YAML or
-        .dot file. By default the graph that the analysis is given, else the standard graph of the
-        roles: protected attributes act on the outcome directly and through mediators, resolving
-        variables and proxies; covariates act on mediators and outcome.
+        The graph: pairs (cause, effect) or triples with a provenance, a mapping, or a JSON, YAML or .dot
+        file. By default the graph passed to the analysis, otherwise the standard graph of the roles:
+        protected attributes act on the outcome directly and through mediators, resolving variables and
+        proxies; covariates act on mediators and outcome.
     alpha : float, default=0.05
         Level of the tests, after Holm's correction.
     min_effect : float in [0, 1], default=0.05
-        Strength of dependence from which a test counts; in many rows any dependence is significant.
+        Minimum strength of dependence that counts; with many rows any dependence is significant.
     max_implications : int, default=300
-        Independences to test at most.
+        Maximum number of independences to test.
 
     Notes
     -----
-    A predictor that reads only columns that no protected attribute influences is counterfactually
-    fair whatever the equations are (Lemma 1): these are the ``safe_predictors``; of columns that are not
-    in the graph nothing is said (``not_in_graph``). A confounder of an attribute is an ancestor of it;
-    columns that an attribute influences are mediators or proxies, never confounders.
+    A predictor that uses only non-descendants of the protected attributes is counterfactually fair for any
+    structural equations (Lemma 1): these are the ``safe_predictors``. Columns that are not in the graph are
+    listed in ``not_in_graph``. A confounder of an attribute is one of its ancestors; columns that an
+    attribute influences are mediators or proxies, never confounders.
 
-    Data can deny a graph, never prove it: a missing edge claims an independence, which is tested; an
-    edge claims nothing. The tests are linear where columns are numbers. Declared mediators and
-    proxies that the graph denies are listed; a declared resolving variable that no attribute
-    influences is refused. Sample weights enter the base rates only.
+    Data can reject a graph but not prove it: a missing edge implies an independence, which is tested; an edge
+    implies nothing. The tests are linear for numeric columns. Declared mediators and proxies that the graph
+    contradicts are listed; a declared resolving variable that no attribute influences is an error. Sample
+    weights are used for the base rates only.
 
     References
     ----------
@@ -76,7 +76,7 @@ class CausalGraphConstruction(CausalAnalysis):
         slug="causal-graph-construction",
         name="Causal graph construction for fairness analysis",
         family="graphs",
-        summary="Turns assumed causes into the role of every column, tests them, and names where to intervene.",
+        summary="Derives the role of every column from assumed causes, tests the assumptions, and names where to intervene.",
         citation="kusner2017counterfactual",
         addresses=("biased-mediator", "proxy-variable", "outcome-disparity", "base-rate-difference"),
         targets=("counterfactual_fairness",),
@@ -84,11 +84,11 @@ class CausalGraphConstruction(CausalAnalysis):
         minimum_rows=100,
         complexity="medium",
         duration_weeks=(2, 3),
-        use_when="People who know the field can say what causes what, and a fix should act where the bias enters.",
-        avoid_when="Nobody can defend the arrows, or only the size of the disparity matters and not its path.",
+        use_when="Domain experts can say what causes what, and mitigation should act where the bias enters.",
+        avoid_when="Nobody can justify the edges, or only the size of the disparity matters and not its path.",
         questions=(
-            "By which route does race reach the decision, and where should we step in?",
-            "Which features are mediators, which are proxies, and which may a model read safely?",
+            "Through which path does race affect the decision, and where should we intervene?",
+            "Which features are mediators, which are proxies, and which can a model use safely?",
             "What has to be adjusted for to estimate the effect of gender?",
             "Does our data contradict the diagram that the experts drew?",
             "Should we fix the data, the training or the thresholds first?",

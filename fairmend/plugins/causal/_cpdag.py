@@ -24,11 +24,11 @@ class Skeleton:
     Attributes
     ----------
     adjacent : frozenset of frozenset of two str
-        Pairs that nothing separates.
+        Pairs that no set separates.
     separators : dict of frozenset of two str to (frozenset of str, float)
-        For each other pair the columns that separate it, and the p-value of that test.
+        For each other pair, the separating columns and the p-value of that test.
     n_tests : int
-        Tests that were made.
+        Number of tests.
     """
 
     adjacent: frozenset[frozenset[str]]
@@ -44,10 +44,10 @@ def skeleton(
     most: int | None = None,
     kept: Iterable[frozenset[str]] = (),
 ) -> Skeleton:
-    """Return which columns no set of their neighbors separates.
+    """Return the pairs of columns that no set of their neighbors separates.
 
-    Neighbors are those at the start of each level, and of several sets that separate a pair the one with
-    the largest p-value counts, so that the order of the columns does not matter.
+    Neighbors are those at the start of each level, and if several sets separate a pair, the one with the
+    largest p-value is used, so that the order of the columns does not matter.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def skeleton(
     alpha : float
         Level: a larger p-value separates.
     most : int, optional
-        Most columns to condition on.
+        Maximum number of columns to condition on.
     kept : iterable of frozenset of two str
-        Pairs that stay adjacent whatever the data say.
+        Pairs that stay adjacent regardless of the data.
     """
     fixed, n_tests, size = set(kept), 0, 0
     beside = {node: set(nodes) - {node} for node in nodes}
@@ -90,15 +90,15 @@ def skeleton(
 def directed(
     nodes: Sequence[str], found: Skeleton, knowledge: Knowledge
 ) -> tuple[CausalGraph, list[tuple[str, str, str]]]:
-    """Return the graph with every direction that knowledge, colliders and Meek's rules give.
+    """Return the graph with every direction implied by background knowledge, colliders and Meek's rules.
 
     Returns
     -------
     graph : CausalGraph
         Other pairs are undirected.
     contradicted : list of (str, str, str)
-        Colliders ``a -> b <- c`` that tests speak for and that were left out, because they contradict
-        what is known or a collider for which the tests speak more clearly.
+        Colliders ``a -> b <- c`` that the tests support but that were dropped, because they contradict
+        background knowledge or a collider with stronger support.
     """
     allows = knowledge.allows
     hidden = {pair for pair in found.adjacent if not any(allows(*ends) for ends in _both_ways(pair))}
@@ -133,7 +133,7 @@ def _colliders(
 
 
 def edge_table(graph: CausalGraph, halves: Sequence[CausalGraph]) -> list[dict[str, Any]]:
-    """Return the edges, and how often halves of the rows have them and have them in this way."""
+    """Return the edges, and the shares of half-samples that have them, and have them in this direction."""
 
     def kinds(of: CausalGraph) -> dict[Arrow, str]:
         known = {(edge.cause, edge.effect): "directed" for edge in of.edges}

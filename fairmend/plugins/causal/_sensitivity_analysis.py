@@ -20,35 +20,35 @@ from fairmend.base import (
 
 
 class SensitivityAnalysis(CausalAnalysis):
-    """Ask how strong a hidden confounder would have to be to explain a group's disadvantage away.
+    """Measure how strong a hidden confounder would have to be to explain away a group's disadvantage.
 
     Parameters
     ----------
     covariates : sequence of str, optional
-        Columns to adjust for. By default the graph decides: causes of the outcome that the attribute
-        does not influence, if they close all backdoor paths, else the smallest set that does.
+        Columns to adjust for. By default the graph decides: causes of the outcome that the attribute does not
+        influence, if they block all backdoor paths, otherwise the smallest set that does.
     reference : mapping of str to str, optional
-        Attribute to the group that the others are compared with; by default its largest group.
+        Attribute to its reference group; by default the largest group.
     q : float, default=1.0
-        Share of the estimate that is to be explained away.
+        Share of the estimate to explain away.
     alpha : float, default=0.05
         Level of the tests; intervals cover 1 - alpha.
     multiples : sequence of float, default=(1.0, 2.0, 3.0)
-        How many times as strong as a measured covariate a hidden confounder is supposed to be.
+        Assumed strengths of a hidden confounder, as multiples of a measured covariate.
     min_support : int, default=30
-        Rows below which a group is insufficient evidence.
+        Groups with fewer rows are insufficient evidence.
 
     Notes
     -----
-    The effect is that of a linear probability model with an indicator for each group. Two
-    quantities are given, each under its own name, for they live on different scales. The *robustness
-    value* is the share of residual variance of both group and outcome that a confounder must explain
-    to take the estimate away, or, with alpha, its significance. The *E-value* (VanderWeele and Ding)
-    is the risk ratio that it must have with both, for the estimate and for the confidence limit
-    nearer 1. ``e_value`` and ``e_value_limit`` of the whole are the smallest of all contrasts.
+    The effect is that of a linear probability model with an indicator for each group. Two quantities on
+    different scales are reported. The *robustness value* is the share of residual variance of both group and
+    outcome that a confounder must explain to remove the estimate, or, with alpha, its significance. The
+    *E-value* (VanderWeele and Ding) is the risk ratio that a confounder must have with both, for the estimate
+    and for the confidence limit closer to 1. The overall ``e_value`` and ``e_value_limit`` are the smallest
+    of all contrasts.
 
-    "Effect of race" is short for what a change of all that the attribute sets going would do; it needs
-    an interpretation that a graph cannot give. Sample weights are not used.
+    "Effect of race" means the effect of changing everything that the attribute influences; a graph alone does
+    not define this interpretation. Sample weights are ignored.
 
     References
     ----------
@@ -72,7 +72,7 @@ class SensitivityAnalysis(CausalAnalysis):
         slug="sensitivity-analysis",
         name="Sensitivity analysis of a causal effect (robustness value)",
         family="sensitivity",
-        summary="Says how strong a hidden confounder must be to explain a group's disadvantage away.",
+        summary="Computes how strong a hidden confounder must be to explain away a group's disadvantage.",
         citation="cinelli2020making",
         addresses=("outcome-disparity", "base-rate-difference", "biased-mediator"),
         targets=("counterfactual_fairness", "demographic_parity"),
@@ -80,14 +80,14 @@ class SensitivityAnalysis(CausalAnalysis):
         minimum_rows=100,
         complexity="low",
         duration_weeks=(0.5, 1),
-        use_when="A disparity is called an effect of a protected attribute, and something unmeasured might be behind it.",
-        avoid_when="The question is how large the disparity is, whatever its cause; then no causal claim needs defending.",
+        use_when="A disparity is claimed to be an effect of a protected attribute, and an unmeasured confounder might explain it.",
+        avoid_when="The question is only how large the disparity is, regardless of its cause, so no causal claim is made.",
         questions=(
             "Could something we did not measure explain why this group is approved less often?",
             "How robust is our causal claim against unobserved confounding?",
             "What is the E-value of the racial gap, and does it clear the gate?",
-            "Would a confounder as strong as education wipe the gender effect out?",
-            "How do I defend an adjusted estimate before a sceptical reviewer?",
+            "Would a confounder as strong as education eliminate the gender effect?",
+            "How do I defend an adjusted estimate to a skeptical reviewer?",
         ),
         alternatives=(62,),
     )
@@ -129,7 +129,7 @@ class SensitivityAnalysis(CausalAnalysis):
         ]  # fmt: skip
         rated = [contrast for contrast in found if contrast["e_value"] is not None]
         if not rated:
-            text = f"None of {len(found)} contrasts has rows enough for an E-value."
+            text = f"None of {len(found)} contrasts has enough rows for an E-value."
             return {"contrasts": found, "e_value": None, "e_value_limit": None, "text": text}
         weakest = min(rated, key=lambda contrast: (contrast["e_value_limit"], contrast["e_value"]))
         text = (

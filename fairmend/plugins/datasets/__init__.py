@@ -13,7 +13,7 @@ __all__ = ["bank", "bank_graph", "bank_roles", "true_effects"]
 
 @hookimpl
 def fairmend_datasets() -> dict[str, Callable[..., Any]]:
-    """Return the bank with its roles and its graph."""
+    """Return the bank data set with its roles and causal graph."""
     return {"bank": _bank_example}
 
 

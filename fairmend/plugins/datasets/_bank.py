@@ -1,9 +1,9 @@
-"""A bank whose bias is known: loan applications drawn from a structural causal model.
+"""Synthetic loan applications with known bias, drawn from a structural causal model.
 
-Race acts on approval through education, area, historical redlining, income and credit score, and a
-little of it directly; gender acts through employment history alone. Every column is a function of
-its causes and of its own noise, so setting a column by hand and leaving the noise as it was gives
-the true counterfactual of each applicant. All numbers are invented; none describes real people.
+Race affects approval through education, area, historical redlining, income and credit score, and slightly
+also directly; gender affects it only through employment history. Every column is a function of its causes and
+of its own noise, so setting a column while keeping the noise gives the true counterfactual of each applicant.
+All data are synthetic and describe no real people.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Column = NDArray[Any]
 RACES = ("White", "Black", "Hispanic", "Asian")
 GENDERS = ("Male", "Female")
 LEVELS = {"race": RACES, "gender": GENDERS}
-"""Text columns; the equations see the position of the level."""
+"""Text columns; the equations use the index of the level."""
 
 
 # -- the structural equations ------------------------------------------------------------------
@@ -43,17 +43,17 @@ def gender(u: Column) -> Column:
 
 
 def age(u: Column) -> Column:
-    """Full years from 21 to 74, the younger the more frequent."""
+    """Age in years, 21 to 74; younger ages are more frequent."""
     return np.floor(21 + 54 * u**1.3).astype(np.int64)
 
 
 def education(race: Column, e: Column) -> Column:
-    """Years at school and college, 8 to 20."""
+    """Years of education, 8 to 20."""
     return np.rint(np.clip(14.2 + _by(race, 0.0, -0.6, -0.9, 0.5) + 2.3 * e, 8, 20)).astype(np.int64)
 
 
 def zip_code(race: Column, e: Column) -> Column:
-    """Index of the area, 1 to 50, ordered by wealth: residential segregation makes it tell race."""
+    """Index of the area, 1 to 50, ordered by wealth; a proxy for race through residential segregation."""
     return np.ceil(50 * _sigmoid(_by(race, 0.6, -1.4, -0.9, 0.5) + 1.3 * e)).astype(np.int64)
 
 
@@ -63,7 +63,7 @@ def redlining(race: Column, u: Column) -> Column:
 
 
 def employment_history(gender: Column, age: Column, e: Column) -> Column:
-    """Years in paid work; women have more breaks."""
+    """Years of employment; women have more breaks."""
     return np.clip(0.6 * (age - 20) - 2.5 * gender + 2.5 * e, 0, 50).round(1)
 
 
@@ -74,18 +74,18 @@ def income(education: Column, zip_code: Column, employment_history: Column, e: C
 
 
 def credit_score(income: Column, redlining: Column, e: Column) -> Column:
-    """Score of the credit bureau, 300 to 850; old redlining still lowers it."""
+    """Credit score, 300 to 850; lowered by historical redlining."""
     score = 690 + 60 * np.log(income / 55_000) - 46 * redlining + 55 * e
     return np.rint(np.clip(score, 300, 850)).astype(np.int64)
 
 
 def loan_amount(u: Column) -> Column:
-    """Dollars asked for, 5,000 to 50,000."""
+    """Loan amount in dollars, 5,000 to 50,000."""
     return (5_000 + 45_000 * u**1.5).round(-2)
 
 
 def debt_to_income(e: Column) -> Column:
-    """Share of income that goes to debts already held."""
+    """Debt-to-income ratio."""
     return np.clip(0.32 + 0.10 * e, 0.02, 0.80).round(3)
 
 
@@ -99,7 +99,7 @@ def approved(
     debt_to_income: Column,
     u: Column,
 ) -> Column:
-    """Decision of the loan officer: ability to pay, and a penalty on area and on race itself."""
+    """Decision of the loan officer: ability to pay, with a penalty on area and on race."""
     merit = (
         2.65
         + 1.8 * (credit_score - 690) / 55
@@ -179,11 +179,11 @@ def bank(
     n_rows : int
         Number of applications, at least 1.
     random_state : int
-        Seed, at least 0. Each column has a noise stream of its own, which no intervention touches:
-        with the same seed and number of rows, two draws describe the same applicants.
+        Seed, at least 0. Each column has its own noise stream, which interventions do not change: with the
+        same seed and number of rows, two draws describe the same applicants.
     interventions : mapping of str to scalar or array of shape (n_rows,), optional
-        ``do(column = value)``: the column takes the value instead of following its equation, and
-        its effects follow from there.
+        ``do(column = value)``: the column takes the value instead of following its equation, and its
+        descendants follow.
     return_noise : bool
         Also return the noise of all columns.
 
@@ -236,7 +236,7 @@ def bank(
 
 
 def _forced(name: str, value: ArrayLike, n_rows: int) -> Column:
-    """Return the values of an intervention as the equations see them."""
+    """Return the values of an intervention as the equations use them."""
     if name not in EQUATIONS:
         raise unknown("column of the bank", name, EQUATIONS)
     column = np.asarray(value)
@@ -286,14 +286,14 @@ def bank_roles() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TrueEffects:
-    """Mean effects on the rate of approval, in the population of the bank (Pearl 2001).
+    """Mean effects on the approval rate in the population of the bank (Pearl 2001).
 
     Attributes
     ----------
     total : float
-        ``E[Y_1 - Y_0]``: everybody treated against nobody.
+        ``E[Y_1 - Y_0]``: all treated compared with none.
     direct : float
-        Natural direct effect ``E[Y_{1, M_0} - Y_0]``: the mediators stay as without treatment.
+        Natural direct effect ``E[Y_{1, M_0} - Y_0]``: the mediators keep their untreated values.
     indirect : float
         Total natural indirect effect ``E[Y_1 - Y_{1, M_0}]``; ``total = direct + indirect``.
     """
@@ -314,19 +314,19 @@ def true_effects(
 ) -> TrueEffects:
     """Simulate the true effects of an attribute on approval.
 
-    The three worlds share all noise, so the only error is that of the mean over ``n_rows`` drawn
+    All noise is shared between the counterfactuals, so the only error is that of the mean over ``n_rows``
     applicants: a standard error below 0.0005 at one million rows.
 
     Parameters
     ----------
     attribute : str
-        The column that is set.
+        The column to set.
     treated, reference : scalar
         Its two values.
     mediators : tuple of str, optional
-        Columns to hold at their reference values; all that the attribute influences if not given.
+        Columns to hold at their reference values; by default all that the attribute influences.
     n_rows : int
-        Applicants to simulate.
+        Number of applicants to simulate.
     random_state : int
         Seed.
 
@@ -337,7 +337,7 @@ def true_effects(
     Raises
     ------
     UnknownNameError
-        If the attribute or a mediator is no column of the model.
+        If the attribute or a mediator is not a column of the model.
     UsageError
         If a value does not fit the attribute.
     """

@@ -27,32 +27,32 @@ WITH_LABELS = ("true_positive_rate", "false_positive_rate", "positive_predictive
 
 
 def group_rate(rate: Rate, g: int, counts: Floats) -> Floats:
-    """Return a rate of the group of number g: counts (..., G, 2, 2) to values (...)."""
+    """Return a rate of the group with index g: counts (..., G, 2, 2) to values (...)."""
     return rate.of(counts)[..., g]
 
 
 class BootstrapIntervals(ResamplingEvaluator):
-    """Say how far rates and their differences would move on another sample of people.
+    """Estimate the sampling uncertainty of rates and of their differences between groups.
 
     Parameters
     ----------
     metrics : sequence of str, optional
-        Rates and comparisons of groups; by default all rates that the evidence allows and the
+        Rates and comparisons of groups; by default all rates that the inputs allow and the
         differences of demographic parity, equalized odds and predictive parity.
     method : {"percentile", "bca"}, default="percentile"
         Percentiles of the replicates, or corrected for bias and acceleration.
     n_boot, level, min_support, random_state : int, float, int, int
-        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        Bootstrap replicates, coverage of the intervals, minimum rows per group, seed; by default
         2,000, 95 %, 30 and 0.
 
     Notes
     -----
     Resampling n rows with replacement draws the table of group x label x decision from a multinomial
-    distribution, so a replicate costs as much as the table has cells. The intervals hold for this model; the
-    variance of training is not in them. A range over groups lies higher in replicates than in the
-    data: ``raw_interval`` has the plain ends, ``interval`` the end nearer to fairness set right. A rate of
-    0 or 1 does not vary in replicates and has an interval of no width. With a ``baseline``, both sets of
-    decisions share each resample.
+    distribution, so the cost of a replicate is the number of cells. The intervals hold for this fitted model;
+    they do not include the variance of training. A range over groups is larger in replicates than in the
+    data: ``raw_interval`` has the uncorrected limits, in ``interval`` the limit closer to parity is
+    corrected. A rate of 0 or 1 does not vary in replicates, so its interval has width 0. With a ``baseline``,
+    both sets of decisions share each resample.
 
     References
     ----------
@@ -77,7 +77,7 @@ class BootstrapIntervals(ResamplingEvaluator):
         slug="bootstrap-intervals",
         name="Bootstrap confidence intervals of fairness metrics",
         family="inference",
-        summary="Gives every rate and difference between groups a confidence interval by resampling.",
+        summary="Computes a confidence interval by resampling for every rate and every difference between groups.",
         citation="efron1993introduction",
         addresses=("outcome-disparity", "error-rate-disparity", "representation-imbalance"),
         targets=("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity"),
@@ -85,7 +85,7 @@ class BootstrapIntervals(ResamplingEvaluator):
         minimum_rows=50,
         complexity="low",
         duration_weeks=(0.5, 1),
-        use_when="A figure goes into a report or is held against a threshold, and its uncertainty must be seen.",
+        use_when="A metric is reported or compared with a threshold, and its uncertainty must be shown.",
         avoid_when="Groups have a handful of rows or rates of exactly 0 or 1, where replicates hardly vary.",
         questions=(
             "How precise is the measured disparity?",
@@ -144,7 +144,7 @@ class BootstrapIntervals(ResamplingEvaluator):
         return result | {"text": text}
 
     def _figures(self, measured: Measurement, name: str) -> dict[str, Any]:
-        """Return a comparison with both its intervals, or a rate of all rows and of each group."""
+        """Return a comparison with both intervals, or a rate of all rows and of each group."""
         found = metric(name)
         if found.form is not None:
             raw = evaluation_tables.bootstrap_interval(measured, found.of)

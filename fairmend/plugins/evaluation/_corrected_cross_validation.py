@@ -21,24 +21,24 @@ from fairmend.base import (
 
 
 class CorrectedCrossValidation(Evaluator):
-    """Compare models over repeated splits without finding differences that are not there.
+    """Compare models over repeated splits with a test that accounts for overlapping training sets.
 
     Parameters
     ----------
     baseline : str, optional
-        Model that the others are compared with; the first of the candidates by default.
+        Model that the others are compared with; the first candidate by default.
     n_train, n_test : float, optional
-        Rows of the two parts of a split; by default the means of columns of these names.
+        Number of rows in the two parts of a split; by default the means of the columns with these names.
     level : float, default=0.95
         Coverage of the intervals.
 
     Notes
     -----
-    ``candidates`` is a table with one row a model and split: columns ``model`` and ``split``, one column
-    a measure, and ``n_train`` and ``n_test`` unless given as parameters. Each difference to the
-    baseline is tested by t = mean / sqrt((1/J + n_test/n_train) s^2) with J - 1 degrees of freedom, over
-    the J splits in which both are known. The second term makes up for training sets that overlap, which the plain t
-    test takes for independent. Holm's correction is over all models and measures.
+    ``candidates`` is a table with one row per model and split: columns ``model`` and ``split``, one column
+    per metric, and ``n_train`` and ``n_test`` unless given as parameters. Each difference from the baseline
+    is tested with t = mean / sqrt((1/J + n_test/n_train) s^2) with J - 1 degrees of freedom, over the J
+    splits in which both are known. The second term corrects for overlapping training sets, which the standard
+    t test assumes to be independent. Holm's correction covers all models and metrics.
 
     References
     ----------
@@ -62,7 +62,7 @@ class CorrectedCrossValidation(Evaluator):
         slug="corrected-cross-validation",
         name="Cross-validated comparison with a corrected test",
         family="inference",
-        summary="Compares models over repeated splits by a t test that allows for shared training rows.",
+        summary="Compares models over repeated splits with a t test that corrects for shared training rows.",
         citation="nadeau2003inference",
         targets=("demographic_parity", "equalized_odds", "equal_opportunity"),
         tasks=("binary", "multiclass", "regression", "ranking"),
@@ -70,10 +70,10 @@ class CorrectedCrossValidation(Evaluator):
         minimum_rows=1,
         complexity="low",
         duration_weeks=(0.5, 1),
-        use_when="Two ways of training are compared over many random splits, in accuracy or in a fairness metric.",
-        avoid_when="Two fitted models are compared on one test set; then a paired bootstrap or permutation test fits.",
+        use_when="Two training methods are compared over many random splits, in accuracy or in a fairness metric.",
+        avoid_when="Two fitted models are compared on one test set; use a paired bootstrap or permutation test instead.",
         questions=(
-            "Is the fair learner better than the plain one beyond the luck of the split?",
+            "Is the fair learner really better than the plain one, or is it just the luck of the split?",
             "How do I test the difference of two algorithms with cross-validation results?",
             "Why does a paired t test over folds claim too many differences?",
             "Did the intervention change the metric once retraining noise is counted?",
@@ -122,10 +122,10 @@ class CorrectedCrossValidation(Evaluator):
         for name in ("model", "split"):
             if name not in frame.columns:
                 raise DataError(
-                    f"the candidates lack the column {name!r}; one row a model and split is needed"
+                    f"the candidates lack the column {name!r}; expected one row per model and split"
                 )
         if frame.duplicated(["model", "split"]).any():
-            raise DataError("a model comes twice in a split; one row a model and split is needed")
+            raise DataError("a model occurs twice in a split; expected one row per model and split")
         models = [str(model) for model in frame["model"].unique()]
         baseline = models[0] if self.baseline is None else self.baseline
         if baseline not in models:

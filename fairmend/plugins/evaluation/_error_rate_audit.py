@@ -20,26 +20,26 @@ COMPARISONS = ("equalized_odds_difference", "equal_opportunity_difference", "ave
 
 
 class ErrorRateAudit(ResamplingEvaluator):
-    """Compare how often each group is wrongly refused and wrongly accepted.
+    """Compare how often each group is wrongly rejected and wrongly accepted.
 
     Parameters
     ----------
     reference : str or mapping of str to str, default="to_best"
-        What each group is held against: the best-off group, all rows (``"to_overall"``), or, by
-        attribute, a group.
+        What each group is compared with: the group with the best rate, all rows (``"to_overall"``), or a
+        group named per attribute.
     n_permutations : int, default=5000
         Permutations of the tests, within labels.
     n_boot, level, min_support, random_state : int, float, int, int
-        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        Bootstrap replicates, coverage of the intervals, minimum rows per group, seed; by default
         1,000, 95 %, 30 and 0.
 
     Notes
     -----
-    The equalized odds difference is the larger of the ranges of true and of false positive rates over
-    all groups, the equal opportunity difference the range of true positive rates; the average odds
-    difference takes the mean of both rates in each group, where gaps of opposite sign cancel, so it
-    never decides alone. A rate over no rows is undefined, not 0. Where labels exist only for past approvals
-    the rates are conditional on that selection.
+    The equalized odds difference is the larger of the ranges of true and of false positive rates over all
+    groups, the equal opportunity difference the range of true positive rates; the average odds difference
+    uses the mean of both rates in each group, where gaps of opposite sign cancel, so it is never used alone.
+    A rate over no rows is undefined, not 0. If labels exist only for past approvals, the rates are
+    conditional on that selection.
 
     References
     ----------
@@ -70,8 +70,8 @@ class ErrorRateAudit(ResamplingEvaluator):
         minimum_rows=100,
         complexity="low",
         duration_weeks=(0.5, 1),
-        use_when="True outcomes are known, and mistakes of the model should fall on all groups alike.",
-        avoid_when="Labels are missing, or are themselves the product of the bias that is looked for.",
+        use_when="True outcomes are known, and the model's errors should affect all groups equally.",
+        avoid_when="Labels are missing, or are themselves affected by the bias in question.",
         questions=(
             "Are qualified applicants of one group turned down more often?",
             "Do false alarms hit one ethnic group harder than others?",

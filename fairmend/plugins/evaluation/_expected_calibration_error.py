@@ -37,27 +37,27 @@ UNWEIGHTED = ("by_chance", "p_value", "p_holm", "debiased_squared_error")
 
 
 class ExpectedCalibrationError(ResamplingEvaluator):
-    """Measure how far scores are from the shares they announce, in each group.
+    """Measure the gap between predicted probabilities and observed shares in each group.
 
     Parameters
     ----------
     bins : int, default=10
         Number of bins, M.
     n_boot, level, min_support, random_state : int, float, int, int
-        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        Bootstrap replicates, coverage of the intervals, minimum rows per group, seed; by default
         1,000, 95 %, 100 and 0.
 
     Notes
     -----
-    ECE = sum_b (n_b / n) |share of favorable labels in b - mean score in b|, of the probability of
-    the favorable outcome (not of the more likely label). The bins are the same for all groups, so the
-    error of all rows never exceeds the mean of the groups' errors weighted by their rows; bins of equal
-    mass hold equal numbers of all rows together. Empty bins count for nothing.
+    ECE = sum_b (n_b / n) |share of favorable labels in b - mean score in b|, of the probability of the
+    favorable outcome (not of the more likely label). The bins are the same for all groups, so the error of
+    all rows never exceeds the mean of the groups' errors weighted by their rows; bins of equal mass have
+    equal numbers of rows over all groups. Empty bins are ignored.
 
-    A binned error is above 0 even for right scores, the more the smaller the group: ``by_chance`` is
-    what right scores would give on average, ``p_value`` the chance of an error as large (Holm's
-    correction over the groups in ``p_holm``). The bootstrap interval shares the upward bias.
-    Both need rows of equal weight.
+    A binned error is above 0 even for calibrated scores, and larger for small groups: ``by_chance`` is its
+    mean for calibrated scores, ``p_value`` the probability of an error at least as large under calibration
+    (Holm's correction over the groups in ``p_holm``). The bootstrap interval shares the upward bias. Both
+    require equal weights.
 
     References
     ----------
@@ -80,7 +80,7 @@ class ExpectedCalibrationError(ResamplingEvaluator):
         slug="expected-calibration-error",
         name="Expected calibration error by group",
         family="calibration",
-        summary="Compares scores with the share of favorable outcomes they announce, bin by bin in each group.",
+        summary="Compares predicted probabilities with observed shares of favorable outcomes, bin by bin in each group.",
         citation="naeini2015obtaining",
         addresses=("group-miscalibration",),
         targets=("calibration",),
@@ -88,8 +88,8 @@ class ExpectedCalibrationError(ResamplingEvaluator):
         minimum_rows=100,
         complexity="low",
         duration_weeks=(0.5, 1),
-        use_when="Decisions lean on scores as probabilities, and a score should mean the same chance in each group.",
-        avoid_when="Only decisions or ranks are at hand, or groups are so small that chance alone makes the error.",
+        use_when="Decisions use scores as probabilities, and a score should mean the same probability in each group.",
+        avoid_when="Only decisions or ranks are available, or groups are so small that the error is mostly chance.",
         questions=(
             "Does a predicted probability of 70 percent come true 70 percent of the time in every group?",
             "How do I draw a reliability diagram for each ethnic group?",
@@ -122,7 +122,7 @@ class ExpectedCalibrationError(ResamplingEvaluator):
         return {"overall": overall, "by_attribute": by_attribute, "bins": self.bins, "text": f"{text}."}
 
     def _view(self, y_true: Ints, y_score: Floats, weights: Floats | None, groups: Groups) -> dict[str, Any]:
-        """Return all figures of the groups of one attribute, or of a crossing."""
+        """Return all metrics of the groups of one attribute, or of an intersection."""
         rngs = bootstrap.generators(self.random_state, 3)
         of_scores = partial(
             ScoreTable.from_arrays, y_true, y_score, groups, sample_weight=weights, bins=self.bins

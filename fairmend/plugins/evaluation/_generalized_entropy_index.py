@@ -28,24 +28,23 @@ PARTS = {"total": generalized_entropy_index, "between": between_group_entropy, "
 
 
 class GeneralizedEntropyIndex(ResamplingEvaluator):
-    """Measure how unequally decisions benefit people, within groups and between them.
+    """Measure the inequality of the benefits of decisions, within and between groups.
 
     Parameters
     ----------
     alpha : float, default=2.0
         2 is half the squared coefficient of variation, 1 is Theil's index, 0 the mean log deviation.
     n_boot, level, min_support, random_state : int, float, int, int
-        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        Bootstrap replicates, coverage of the intervals, minimum rows per group, seed; by default
         1,000, 95 %, 30 and 0.
 
     Notes
     -----
-    The benefit of a decision is b = decision - label + 1: 0 for a favorable label refused, 1 for a
-    right decision, 2 for an unfavorable label accepted. The index is
-    E = 1 / (n alpha (alpha - 1)) sum_i [(b_i / mu)^alpha - 1], with mu the mean benefit, and splits into a part
-    between groups and a part within them that add up. With alpha = 0 it is infinite (null in the
-    result) as soon as one person has benefit 0. Parts between groups grow with the number of groups:
-    compare them for the same groups only.
+    The benefit of a decision is b = decision - label + 1: 0 for a rejected favorable label, 1 for a correct
+    decision, 2 for an accepted unfavorable label. The index is E = 1 / (n alpha (alpha - 1)) sum_i [(b_i /
+    mu)^alpha - 1], with mu the mean benefit, and it is the sum of a between-group and a within-group part.
+    With alpha = 0 it is infinite (null in the result) if any row has benefit 0. The between-group part grows
+    with the number of groups: compare it only for the same groups.
 
     References
     ----------
@@ -76,8 +75,8 @@ class GeneralizedEntropyIndex(ResamplingEvaluator):
         minimum_rows=100,
         complexity="low",
         duration_weeks=(0.5, 1),
-        use_when="Fairness to individuals counts beside fairness to groups, and one index should hold both.",
-        avoid_when="A figure must be explained to people in terms of rates, or labels are missing.",
+        use_when="Both individual and group fairness matter, and one index should cover both.",
+        avoid_when="The result must be explained in terms of rates, or labels are missing.",
         questions=(
             "Does closing the gap between groups make people within a group worse off?",
             "How unequal are the benefits of our decisions, as economists measure income inequality?",

@@ -28,15 +28,15 @@ from fairmend.base import (
 
 
 def neighbors(x: Floats, k: int) -> Ints:
-    """Return kNN(x_n), the k rows nearest to each row, itself left out, shape (N, k)."""
+    """Return kNN(x_n), the k nearest rows of each row, excluding itself, shape (N, k)."""
     return np.asarray(NearestNeighbors(n_neighbors=k).fit(x).kneighbors(return_distance=False))
 
 
 def inconsistency(yhat: Any, knn: Ints) -> Floats:
     """Return |yhat_n - (1/k) sum_{j in kNN(x_n)} yhat_j| of each row, shape (N,).
 
-    Of classes it is the share of the neighbors that are in another one: the same number for 0 and 1. Real values
-    are divided by their range.
+    For classes it is the share of neighbors in another class, which is the same number for labels 0 and 1.
+    Real values are divided by their range.
     """
     if yhat.dtype.kind != "f":
         return np.asarray((yhat[knn] != yhat[:, None]).mean(axis=1), dtype=float)
@@ -64,28 +64,28 @@ class IndividualConsistency(Evaluator):
     n_neighbors : int, default=5
         k, how many of the most similar rows each row is compared with.
     features : list of str, optional
-        Features by which people are similar; all of them if none are named.
+        Features that define similarity; all by default.
     scale : bool, default=True
-        Standardize numbers and encode other values as 0 and 1. Without it, distances are those of the numbers
-        as they are, and all features must be numbers.
+        Standardize numbers and encode other values as 0 and 1. Otherwise distances use the raw numbers, and
+        all features must be numeric.
     level : float, default=0.95
         Coverage of the intervals.
     min_support : int, default=30
-        Rows below which a group is insufficient evidence.
+        Groups with fewer rows are insufficient evidence.
 
     Notes
     -----
-    yNN = 1 - (1/N) sum_n |yhat_n - (1/k) sum_{j in kNN(x_n)} yhat_j|: 1 where nobody is treated unlike those who
-    are most similar, as when all get the same decision, so that it says nothing without a figure of accuracy.
-    Neighbors are looked for among all rows, also for the figure of a group.
+    yNN = 1 - (1/N) sum_n |yhat_n - (1/k) sum_{j in kNN(x_n)} yhat_j|: 1 if everyone gets the same prediction
+    as their nearest neighbors. A constant decision also has consistency 1, so report accuracy with it.
+    Neighbors are searched among all rows, also for the value of a group.
 
-    Departures: a row is not among its own neighbors, as "similar people" are others. Libraries that count it
-    (AIF360) report 1 - (k - 1) / k (1 - yNN) with yNN of k - 1 neighbors, which flatters. The interval holds the
-    neighbors fixed. Which of several equally near rows are neighbors depends on the order of the rows.
+    Departures: a row is not its own neighbor. Libraries that include it (AIF360) report 1 - (k - 1) / k (1 -
+    yNN) with yNN of k - 1 neighbors, which is biased upward. The interval treats the neighbors as fixed. Ties
+    in distance are broken by the order of the rows.
 
-    Of predictions that are floating-point numbers, other than 0 and 1, the differences count, relative to their
-    range; of all others, whether they are equal. Scores, where there are any, are measured beside the decisions:
-    they show what a cut-off between neighbors hides or makes up.
+    Floating-point predictions other than 0 and 1 are compared by their difference relative to their range,
+    all others by equality. If there are scores, they are measured as well as the decisions: they show
+    differences between neighbors that a threshold hides or creates.
 
     References
     ----------
@@ -109,13 +109,13 @@ class IndividualConsistency(Evaluator):
         slug="individual-consistency",
         name="Individual-fairness consistency audit",
         family="individual fairness",
-        summary="Measures how often people get another decision than those who are most similar to them.",
+        summary="Measures how often a row gets another decision than its most similar rows.",
         citation="zemel2013learning",
         targets=("individual_fairness",),
         tasks=("binary", "multiclass", "regression", "ranking"),
         duration_weeks=(0.5, 1),
-        use_when="Like cases must be treated alike, and the features say which cases are alike.",
-        avoid_when="The features that make people similar are biased themselves, or distances in them mean nothing.",
+        use_when="Similar cases must be treated similarly, and the features define which cases are similar.",
+        avoid_when="The features that define similarity are themselves biased, or distances between them are meaningless.",
         questions=(
             "Are similar applicants treated the same way?",
             "How often does a near twin of an applicant get the opposite decision?",
@@ -124,7 +124,7 @@ class IndividualConsistency(Evaluator):
             "Does a tiny change of a case flip the outcome?",
             "How can we check that like cases are decided alike, without labels?",
         ),
-        legal_notes="Which features make two people similar is a judgment; have it reviewed before figures are published.",
+        legal_notes="Which features make two people similar is a judgment; have it reviewed before results are published.",
         alternatives=(5,),
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -169,7 +169,7 @@ class IndividualConsistency(Evaluator):
         k = self.n_neighbors
         if len(X) <= k:
             raise InsufficientDataError(
-                f"{k} neighbors of each row were asked for, and there are {len(X)} rows; give more, or fewer neighbors"
+                f"n_neighbors must be below the number of rows, got {k} and {len(X)} rows; reduce n_neighbors"
             )
         knn = neighbors(self._coordinates(X), k)
         measured = {"predictions": inconsistency(y_pred, knn)}

@@ -26,27 +26,27 @@ from fairmend.core.types import Floats
 
 
 class IntersectionalBiasAudit(ResamplingEvaluator):
-    """Find how many times likelier an outcome is in one crossing of attributes than in another.
+    """Measure the maximum ratio of outcome probabilities between intersections of the attributes.
 
     Parameters
     ----------
     concentration : float, default=1.0
-        Prior rows of each cell, K alpha with K = 2 outcomes.
+        Prior rows per cell, K alpha with K = 2 outcomes.
     n_boot, level, min_support, random_state : int, float, int, int
-        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        Bootstrap replicates, coverage of the intervals, minimum rows per group, seed; by default
         1,000, 95 %, 30 and 0.
 
     Notes
     -----
-    Epsilon is the largest log ratio of the probabilities of an outcome, favorable or not, in two
-    cells: 0 is parity, and ln(1/0.8) = 0.223 is the four-fifths rule for one outcome. Bias
-    amplification is epsilon of the decisions less that of the labels. An empty cell is passed over;
-    one with all rows alike makes the plain epsilon infinite (null in the result), and in small cells
-    the prior decides: ``supported`` therefore leaves out cells with fewer rows than ``min_support``.
+    Epsilon is the largest log ratio of the probabilities of an outcome, favorable or not, in two cells: 0 is
+    parity, and ln(1/0.8) = 0.223 is the four-fifths rule for one outcome. Bias amplification is epsilon of
+    the decisions minus that of the labels. Empty cells are skipped; a cell with a single outcome makes the
+    unsmoothed epsilon infinite (null in the result), and in small cells the prior dominates: ``supported``
+    therefore excludes cells with fewer rows than ``min_support``.
 
-    The replicates of a maximum lie above it, so the lower end of an interval is taken from the pair of
-    cells that is the worst in the data. Dropping an attribute never raises the plain epsilon; ``by_subset`` shows
-    which crossing adds what.
+    The replicates of a maximum are biased upward, so the lower limit of an interval is that of the pair of
+    cells with the largest ratio in the data. Dropping an attribute never increases the unsmoothed epsilon;
+    ``by_subset`` shows what each intersection adds.
 
     References
     ----------
@@ -62,7 +62,7 @@ class IntersectionalBiasAudit(ResamplingEvaluator):
     >>> hired = [1, 1, 0, 0, 1, 1, 0, 0] * 25 + [1, 1, 0, 0, 1, 0, 0, 0] * 25
     >>> found = IntersectionalBiasAudit().evaluate(y_pred=hired, sensitive_features=people)
     >>> print(found["text"])
-    Between women & old and men & old the probability of an outcome differs by the factor 1.98 (epsilon 0.683); 0 of 4 crossings have fewer than 30 rows.
+    Between women & old and men & old the probability of an outcome differs by the factor 1.98 (epsilon 0.683); 0 of 4 intersections have fewer than 30 rows.
     """
 
     metadata = TechniqueMetadata(
@@ -70,7 +70,7 @@ class IntersectionalBiasAudit(ResamplingEvaluator):
         slug="intersectional-bias-audit",
         name="Intersectional bias auditing (differential fairness)",
         family="intersectional",
-        summary="Bounds the ratio of outcome probabilities over all crossings of the protected attributes.",
+        summary="Bounds the ratio of outcome probabilities over all intersections of the protected attributes.",
         citation="foulds2020intersectional",
         addresses=("intersectional-disparity", "outcome-disparity"),
         targets=("demographic_parity",),
@@ -78,12 +78,12 @@ class IntersectionalBiasAudit(ResamplingEvaluator):
         minimum_rows=100,
         complexity="medium",
         duration_weeks=(0.5, 1),
-        use_when="Several protected attributes are known, and people who belong to two of them may fare worst.",
-        avoid_when="Most crossings hold only a handful of people, so that the smoothing decides the figure.",
+        use_when="Several protected attributes are known, and their intersections may have the worst rates.",
+        avoid_when="Most intersections have only a handful of rows, so that the smoothing dominates the result.",
         questions=(
             "Are Black women treated worse than either Black people or women alone would suggest?",
-            "What single figure bounds the disparity over all subgroups?",
-            "Did the repaired data bring in a new intersectional disparity?",
+            "What single number bounds the disparity over all subgroups?",
+            "Did the repaired data introduce a new intersectional disparity?",
             "Does the model amplify the bias that is already in the labels?",
             "How do I audit age, race and gender together without comparing every pair by hand?",
         ),
@@ -142,6 +142,6 @@ class IntersectionalBiasAudit(ResamplingEvaluator):
         text = (
             f"Between {smoothed.worst_group} and {smoothed.best_group} the probability of an outcome differs by "
             f"the factor {np.exp(smoothed.value):.2f} (epsilon {smoothed.value:.3f}); {int((~large).sum())} of "
-            f"{len(rows)} crossings have fewer than {self.min_support} rows."
+            f"{len(rows)} intersections have fewer than {self.min_support} rows."
         )
         return result | {"smallest_cell": rows.min(), "by_subset": by_subset, "text": text}

@@ -1,4 +1,4 @@
-"""Intersectional fairness evaluation: every metric in every crossing, Buolamwini & Gebru 2018."""
+"""Intersectional fairness evaluation: every metric in every intersection, Buolamwini & Gebru 2018."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from fairmend.core.types import Floats
 
 
 class IntersectionalEvaluation(ResamplingEvaluator):
-    """Measure every crossing of the protected attributes, and find the one that fares worst.
+    """Compute metrics for every intersection of the protected attributes, and find the worst one.
 
     Parameters
     ----------
     metrics : sequence of str, optional
         Rates such as ``"true_positive_rate"``, and ``"expected_calibration_error"``,
-        ``"maximum_calibration_error"`` and ``"brier"`` where scores are given. By default all that
-        the evidence allows of selection rate, error rates, predictive value, accuracy, calibration error.
+        ``"maximum_calibration_error"`` and ``"brier"`` if scores are given. Default: selection rate, error
+        rates, predictive value, accuracy and calibration error, as far as the inputs allow.
     attributes : sequence of str, optional
-        Attributes to cross; all by default.
+        Attributes to intersect; all by default.
     tolerance : float, default=0.05
-        Deviation from the overall value up to which a cell counts as alike.
+        Maximum deviation from the overall value that counts as equal.
     n_permutations : int, default=5000
         Permutations of the tests.
     n_boot, level, min_support, random_state : int, float, int, int
-        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        Bootstrap replicates, coverage of the intervals, minimum rows per group, seed; by default
         1,000, 95 %, 30 and 0.
 
     Notes
     -----
-    Each cell is held against all rows together; ``mean_of_cells`` counts every cell alike, ``overall``
-    every row. The tests permute rows between cells (error rates within labels), and Holm's correction
-    is over the cells of a metric; ``p_any`` tests the largest deviation, which is large by chance where cells are
-    many. With a ``baseline``, ``change`` gives the paired change of each cell and
-    the cells that left the tolerance. Combinations that no row has are listed, not measured.
+    Each cell is compared with all rows; ``mean_of_cells`` gives every cell the same weight, ``overall`` every
+    row. The tests permute rows between cells (error rates within labels), and Holm's correction covers the
+    cells of a metric; ``p_any`` tests the largest deviation, which is large by chance if there are many
+    cells. With a ``baseline``, ``change`` gives the paired change of each cell and lists the cells that left
+    the tolerance. Combinations without rows are listed, not measured.
 
     References
     ----------
@@ -66,7 +66,7 @@ class IntersectionalEvaluation(ResamplingEvaluator):
     >>> hired = [1, 1, 0, 0, 1, 1, 0, 0] * 25 + [1, 1, 0, 0, 1, 0, 0, 0] * 25
     >>> found = IntersectionalEvaluation().evaluate(y_pred=hired, sensitive_features=people)
     >>> print(found["text"])
-    Of 4 crossings, women & old is farthest from the overall selection rate, by -0.188.
+    Of 4 intersections, women & old is farthest from the overall selection rate, by -0.188.
     """
 
     metadata = TechniqueMetadata(
@@ -74,7 +74,7 @@ class IntersectionalEvaluation(ResamplingEvaluator):
         slug="intersectional-evaluation",
         name="Intersectional fairness evaluation",
         family="intersectional",
-        summary="Measures every crossing of the protected attributes and names the one that fares worst.",
+        summary="Computes metrics for every intersection of the protected attributes and names the worst one.",
         citation="buolamwini2018gender",
         addresses=("intersectional-disparity", "error-rate-disparity", "outcome-disparity"),
         targets=("demographic_parity", "equalized_odds", "equal_opportunity", "minimax"),
@@ -82,8 +82,8 @@ class IntersectionalEvaluation(ResamplingEvaluator):
         minimum_rows=100,
         complexity="low",
         duration_weeks=(0.5, 1),
-        use_when="Metrics look fair for each attribute alone, and small crossings may still be treated worse.",
-        avoid_when="Only one protected attribute is known, or most crossings have too few rows to say anything.",
+        use_when="Metrics look fair for each attribute alone, but intersections may still be treated worse.",
+        avoid_when="Only one protected attribute is known, or most intersections have too few rows for a conclusion.",
         questions=(
             "Which combination of gender and skin color does the classifier serve worst?",
             "Has the new model made things worse for some subgroup than the old one did?",
@@ -152,11 +152,11 @@ class IntersectionalEvaluation(ResamplingEvaluator):
                 if name not in SCORE_STATISTICS
             }
         found = {name: r["worst_deviation"] for name, r in reports.items() if r["worst_deviation"]}
-        result["text"] = f"No two of the {groups.n_groups} crossings have enough rows to be compared."
+        result["text"] = f"No two of the {groups.n_groups} intersections have enough rows to be compared."
         if found:
             name = max(found, key=lambda key: abs(found[key]["value"]))
             result["text"] = (
-                f"Of {groups.n_groups} crossings, {found[name]['cell']} is farthest from the overall "
+                f"Of {groups.n_groups} intersections, {found[name]['cell']} is farthest from the overall "
                 f"{name.replace('_', ' ')}, by {found[name]['value']:+.3f}."
             )
         return result

@@ -1,4 +1,4 @@
-"""Pareto frontier of fairness and performance; on the trade-off, Wick, Panda & Tristan 2019."""
+"""Pareto frontier of fairness and performance; on the trade-off see Wick, Panda & Tristan 2019."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from fairmend.base import INFERENCE_CONSTRAINTS, DataError, Evaluator, Technique
 
 
 class ParetoFrontier(Evaluator):
-    """Find the models that no other model beats in fairness and performance together.
+    """Find the models that no other model dominates in fairness and performance.
 
     Parameters
     ----------
     objectives : mapping of str to {"max", "min"} or sequence of str, optional
-        Measures to weigh against each other, with their directions; the measures of this package
-        have directions of their own. By default all measures of the candidates.
+        Metrics to compare, with their directions; the directions of this package's metrics are known. By
+        default all metrics of the candidates.
     reference : mapping of str to float, optional
         Point from which the hypervolume is measured; by default the worst value of each objective.
     n_boot : int, default=1000
-        Draws, where candidates come with intervals.
+        Number of draws if the candidates have intervals.
     random_state : int, default=0
         Seed of these draws.
 
     Notes
     -----
-    ``candidates`` is a table of models (rows, named by the index or a column ``model``) and measures
-    (columns). Uncertainty comes in one of two forms: columns ``<measure>_replicates`` with a sequence
-    of bootstrap replicates in each cell, the k-th of all models and measures from the same resample;
-    or columns ``<measure>_low`` and ``<measure>_high``, 95 % intervals, from which independent normal
-    values are drawn. ``share_non_dominated`` is then the share of draws in which a model is on the
-    frontier. Models that lack a measure are left out and listed; equal models are all kept.
+    ``candidates`` is a table of models (rows, named by the index or a column ``model``) and metrics
+    (columns). Uncertainty is given in one of two forms: columns ``<metric>_replicates`` with a sequence of
+    bootstrap replicates in each cell, where the k-th of all models and metrics come from the same resample;
+    or columns ``<metric>_low`` and ``<metric>_high``, 95 % intervals, from which independent normal values
+    are drawn. ``share_non_dominated`` is then the share of draws in which a model is on the frontier. Models
+    that lack a metric are excluded and listed; ties are all kept.
 
-    The values should come from data that played no part in choosing the models. The knee (the model
+    The values should come from data that were not used to choose the models. The knee (the model
     closest to the best value of every objective, after scaling) is a heuristic, not an optimum.
 
-    The paper is the source for the warning that a trade-off measured on biased labels or a biased
-    selection may vanish when these are corrected for; the filter itself is plain dominance.
+    The paper is cited for the warning that a trade-off measured on biased labels or a biased sample may
+    vanish when these are corrected; the filter itself is Pareto dominance.
 
     References
     ----------
@@ -62,7 +62,7 @@ class ParetoFrontier(Evaluator):
         slug="pareto-frontier",
         name="Pareto frontier of fairness and performance",
         family="trade-offs",
-        summary="Keeps the models that no other model beats in fairness and performance at the same time.",
+        summary="Selects the models that no other model dominates in fairness and performance.",
         citation="wick2019unlocking",
         targets=("demographic_parity", "equalized_odds", "equal_opportunity", "calibration"),
         tasks=("binary", "multiclass", "regression", "ranking"),
@@ -70,11 +70,11 @@ class ParetoFrontier(Evaluator):
         minimum_rows=1,
         complexity="low",
         duration_weeks=(0.5, 1),
-        use_when="Several models or settings are at hand, and people must choose a balance of fairness and accuracy.",
-        avoid_when="There is only one model, or the measures come from the data on which the models were chosen.",
+        use_when="There are several models or settings, and people must choose a trade-off between fairness and accuracy.",
+        avoid_when="There is only one model, or the metrics come from the data on which the models were chosen.",
         questions=(
             "Which of my candidate models are not worth considering at all?",
-            "How much accuracy does each further step towards parity cost?",
+            "How much accuracy does each further step toward parity cost?",
             "How do I show the trade-off between error and disparity to a committee?",
             "Which constraint weight should we pick from the sweep?",
         ),
@@ -139,5 +139,5 @@ class ParetoFrontier(Evaluator):
             "hypervolume": pareto.hypervolume(points, reference * sign),
             "reference": dict(zip(names, reference, strict=True)),
             "knee": models[int(np.where(front, (far**2).sum(axis=1), np.inf).argmin())],
-            "text": f"{int(front.sum())} of {len(models)} models are beaten by no other in {', '.join(names)}.",
+            "text": f"{int(front.sum())} of {len(models)} models are not dominated in {', '.join(names)}.",
         }  # fmt: skip

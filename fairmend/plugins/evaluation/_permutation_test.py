@@ -25,7 +25,7 @@ from fairmend.core.types import Floats
 
 
 class PermutationTest(Evaluator):
-    """Test whether differences between groups, or between two models, are more than chance.
+    """Test whether differences between groups, or between two models, are significant.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class PermutationTest(Evaluator):
         Comparisons of groups, such as ``"equal_opportunity_difference"``. By default the differences of
         demographic parity and, with labels, of equalized odds and predictive parity.
     studentize : bool, default=True
-        Divide differences by their standard errors. The plain test asks whether rows are exchangeable
-        between groups, which is more than equal rates; the studentized one stays valid in large
-        samples for equal rates alone. Ratios are always tested plainly.
+        Divide differences by their standard errors. The unstudentized test has the null hypothesis that rows
+        are exchangeable between groups, which is stronger than equal rates; the studentized test is
+        asymptotically valid for the hypothesis of equal rates. Ratios are never studentized.
     n_permutations : int, default=10000
         Number of permutations.
     alpha : float, default=0.05
@@ -45,10 +45,10 @@ class PermutationTest(Evaluator):
 
     Notes
     -----
-    p = (1 + permutations at least as extreme) / (1 + permutations), so it is never 0. Tables of counts
-    are drawn, not rows: the permuted table is multivariate hypergeometric. Error rates are permuted
-    within labels and predictive values within decisions. With a ``baseline``, the two models' decisions are
-    swapped at random within rows, which tests that the metric did not change.
+    p = (1 + permutations at least as extreme) / (1 + permutations), so it is never 0. Tables of counts are
+    drawn instead of rows: the permuted table is multivariate hypergeometric. Error rates are permuted within
+    labels and predictive values within decisions. With a ``baseline``, the two models' decisions are swapped
+    at random within rows, which tests that the metric did not change.
 
     References
     ----------
@@ -71,7 +71,7 @@ class PermutationTest(Evaluator):
         slug="permutation-test",
         name="Permutation test of a fairness difference",
         family="inference",
-        summary="Tests whether a gap between groups, or a change between models, is more than chance.",
+        summary="Tests whether a gap between groups, or a change between models, is statistically significant.",
         citation="diciccio2020evaluating",
         addresses=("outcome-disparity", "error-rate-disparity", "intersectional-disparity"),
         targets=("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity"),
@@ -79,8 +79,8 @@ class PermutationTest(Evaluator):
         minimum_rows=20,
         complexity="low",
         duration_weeks=(0.5, 1),
-        use_when="A gap was measured, and somebody asks whether it could be an accident of the sample.",
-        avoid_when="The size of the gap is the question; a test says only whether it can be told from zero.",
+        use_when="A gap was measured, and it could be due to sampling variation.",
+        avoid_when="The size of the gap is the question; a test only shows whether it differs from zero.",
         questions=(
             "Is the difference between the groups statistically significant?",
             "Could the improvement of the new model over the old one be luck?",

@@ -44,25 +44,24 @@ def implied_false_positive_rate(p: float | None, ppv: float | None, fnr: float |
 
 
 class PredictiveParityAudit(ResamplingEvaluator):
-    """Compare how often a decision turns out right in each group.
+    """Compare the predictive values of decisions between groups.
 
     Parameters
     ----------
     reference : str or mapping of str to str, default="to_best"
-        What each group is held against: the best-off group, all rows (``"to_overall"``), or, by
-        attribute, a group.
+        What each group is compared with: the group with the best rate, all rows (``"to_overall"``), or a
+        group named per attribute.
     n_permutations : int, default=5000
         Permutations of the tests; predictive values are permuted within decisions.
     n_boot, level, min_support, random_state : int, float, int, int
-        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        Bootstrap replicates, coverage of the intervals, minimum rows per group, seed; by default
         1,000, 95 %, 30 and 0.
 
     Notes
     -----
-    With prevalence p in a group, its rates are bound by FPR = p/(1-p) (1-PPV)/PPV (1-FNR). So where base
-    rates differ, equal predictive values make the error rates unequal: ``equal_ppv_would_give`` shows the false
-    positive rate that each group would have with the predictive value of all rows and its own false negative
-    rate.
+    With prevalence p in a group, its rates satisfy FPR = p/(1-p) (1-PPV)/PPV (1-FNR). If base rates differ,
+    equal predictive values make the error rates unequal: ``equal_ppv_would_give`` shows the false positive
+    rate that each group would have with the predictive value of all rows and its own false negative rate.
 
     References
     ----------
@@ -85,7 +84,7 @@ class PredictiveParityAudit(ResamplingEvaluator):
         slug="predictive-parity-audit",
         name="Predictive parity and sufficiency audit",
         family="group metrics",
-        summary="Compares predictive values of all groups and shows what base rates do to their error rates.",
+        summary="Compares predictive values of all groups and shows how base rates affect their error rates.",
         citation="chouldechova2017fair",
         addresses=("group-miscalibration", "error-rate-disparity", "base-rate-difference"),
         targets=("predictive_parity",),
@@ -93,12 +92,12 @@ class PredictiveParityAudit(ResamplingEvaluator):
         minimum_rows=100,
         complexity="low",
         duration_weeks=(0.5, 1),
-        use_when="A decision or flag should mean the same chance of the outcome whoever it concerns.",
-        avoid_when="Labels exist for one kind of decision only, so that predictive values cannot be counted.",
+        use_when="A decision or flag should mean the same probability of the outcome in every group.",
+        avoid_when="Labels exist for one kind of decision only, so that predictive values cannot be computed.",
         questions=(
             "Is a high-risk flag equally reliable for all groups?",
             "Why are false positive rates unequal although the score is equally precise?",
-            "Does precision differ between men and women more than chance allows?",
+            "Does precision differ significantly between men and women?",
             "Can we have equal error rates and equal predictive values with these base rates?",
         ),
         alternatives=(2, 45),

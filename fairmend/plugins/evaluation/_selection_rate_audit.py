@@ -25,7 +25,7 @@ RATIO, DIFFERENCE = "demographic_parity_ratio", "demographic_parity_difference"
 
 
 def verdict(ratio: Estimate, threshold: float) -> Verdict:
-    """Return whether the least selection rate is at least ``threshold`` times the greatest."""
+    """Return whether the lowest selection rate is at least ``threshold`` times the highest."""
     if not ratio.enough or math.isnan(ratio.value):
         return "insufficient evidence"
     return "passed" if ratio.value >= threshold else "failed"
@@ -37,22 +37,22 @@ class SelectionRateAudit(ResamplingEvaluator):
     Parameters
     ----------
     reference : str or mapping of str to str, default="to_best"
-        What each group is held against: the best-off group, all rows (``"to_overall"``), or, by
-        attribute, a group.
+        What each group is compared with: the group with the best rate, all rows (``"to_overall"``), or a
+        group named per attribute.
     threshold : float, default=0.8
-        Least ratio of selection rates that passes; 0.8 is the four-fifths rule.
+        Minimum ratio of selection rates that passes; 0.8 is the four-fifths rule.
     n_permutations : int, default=5000
         Permutations of the test.
     n_boot, level, min_support, random_state : int, float, int, int
-        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        Bootstrap replicates, coverage of the intervals, minimum rows per group, seed; by default
         1,000, 95 %, 30 and 0.
 
     Notes
     -----
-    The ratio is the least selection rate of all groups over the greatest. It is undefined where nobody
-    is selected, and no verdict is given where a group is too small: tiny groups make extreme rates.
-    The verdict is on the estimate, as the rule is written; ``beyond_doubt`` says whether the whole
-    interval is on that side. Each attribute is audited alone, and all of them crossed.
+    The ratio is the lowest selection rate of all groups divided by the highest. It is undefined if nobody is
+    selected, and there is no verdict if a group is too small, because tiny groups have extreme rates. The
+    verdict uses the point estimate, as the rule does; ``beyond_doubt`` is true if the whole interval is on
+    the same side. Each attribute is audited separately, and all of them crossed.
 
     References
     ----------
@@ -84,13 +84,13 @@ class SelectionRateAudit(ResamplingEvaluator):
         complexity="low",
         duration_weeks=(0.5, 1),
         use_when="Decisions are known, and the first question is whether groups are selected at different rates.",
-        avoid_when="What matters is who deserved the decision; selection rates say nothing about errors.",
+        avoid_when="Errors matter more than rates; selection rates do not show who was qualified.",
         questions=(
             "Do our approval rates meet the 80 percent rule?",
             "Is there adverse impact against any group of applicants?",
             "How large is the demographic parity gap, and could it be chance?",
             "How do I check hiring decisions when the true outcome is unknown?",
-            "Which ethnic group is selected least often compared with the best-off one?",
+            "Which ethnic group is selected least often compared with the most selected one?",
         ),
         alternatives=(2, 8),
     )

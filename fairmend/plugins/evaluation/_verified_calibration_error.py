@@ -34,8 +34,8 @@ def plug_in_error(sums: Floats) -> Floats:
 def pivoted_interval(value: float, plug_in: float, drawn: Floats, level: float) -> bootstrap.Interval | None:
     """Return the interval of a debiased error from its replicates, shape (B,).
 
-    To the replicates, the plug-in error of the data is the truth: their distances from it, turned round,
-    are added to the estimate.
+    A basic (reverse percentile) bootstrap: the deviations of the replicates from the plug-in error of the
+    data are reflected around the estimate.
     """
     ends = bootstrap.percentile_interval(drawn, level)
     if ends is None or math.isnan(value):
@@ -44,25 +44,25 @@ def pivoted_interval(value: float, plug_in: float, drawn: Floats, level: float) 
 
 
 class VerifiedCalibrationError(ResamplingEvaluator):
-    """Measure the calibration error of each group without the bias that small groups add to it.
+    """Estimate the calibration error of each group without the upward bias of small samples.
 
     Parameters
     ----------
     bins : int, default=15
         Number of bins.
     strategy : {"mass", "width"}, default="mass"
-        Bins with equal numbers of all rows together, or of equal width.
+        Bins with equal numbers of rows over all groups, or of equal width.
     n_boot, level, min_support, random_state : int, float, int, int
-        Bootstrap replicates, coverage of the intervals, least rows of a group, seed; by default
+        Bootstrap replicates, coverage of the intervals, minimum rows per group, seed; by default
         1,000, 95 %, 30 and 0.
 
     Notes
     -----
-    In a bin of n_b rows with mean score s and share of favorable labels y, (y - s)^2 is too large by
-    y (1 - y) / (n_b - 1) on average, which is taken off; ``squared_error`` is the mean over rows. It is
-    about 0 for right scores, and then negative half of the time; ``error`` is its root, 0 if negative.
-    Binning hides the error inside bins: the figure is a lower bound for scores that are not binned.
-    Weights must be whole numbers, which count as repeated rows.
+    In a bin of n_b rows with mean score s and share of favorable labels y, (y - s)^2 is too large by y (1 -
+    y) / (n_b - 1) on average, which is subtracted; ``squared_error`` is the mean over rows. For calibrated
+    scores it is about 0, and negative half of the time; ``error`` is its square root, 0 if negative. Binning
+    hides the error inside bins, so the estimate is a lower bound for continuous scores. Weights must be
+    integers, which count as repeated rows.
 
     References
     ----------
@@ -92,8 +92,8 @@ class VerifiedCalibrationError(ResamplingEvaluator):
         minimum_rows=100,
         complexity="medium",
         duration_weeks=(0.5, 1),
-        use_when="Groups of different size are to be compared by calibration, or a small group fails a calibration gate.",
-        avoid_when="The usual binned error is asked for by a contract or a regulator, or only decisions are known.",
+        use_when="The calibration of groups of different size is compared, or a small group fails a calibration gate.",
+        avoid_when="A contract or a regulator requires the usual binned error, or only decisions are known.",
         questions=(
             "Is the minority's calibration error real or just an effect of few rows?",
             "How do I compare calibration between groups of very different size?",

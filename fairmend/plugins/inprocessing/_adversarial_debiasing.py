@@ -22,7 +22,7 @@ from fairmend.core.types import Floats
 
 
 def update_direction(g_P: Any, g_A: Any, alpha: float) -> Any:
-    """Return g_P - proj_{g_A} g_P - alpha g_A, down which the predictor's weights go (equation 1).
+    """Return g_P - proj_{g_A} g_P - alpha g_A, the descent direction of the predictor's weights (equation 1).
 
     Examples
     --------
@@ -35,7 +35,7 @@ def update_direction(g_P: Any, g_A: Any, alpha: float) -> Any:
 
 
 def predictor_logit(W: Any, X: Any, hidden_units: int) -> Any:
-    """Return the predictor's log-odds from its weights W in one vector; without hidden units it is linear."""
+    """Return the predictor's log-odds from its weight vector W; without hidden units it is linear."""
     if hidden_units == 0:
         return X @ W[:-1] + W[-1]
     cut = X.shape[1] * hidden_units
@@ -46,8 +46,8 @@ def predictor_logit(W: Any, X: Any, hidden_units: int) -> Any:
 def adversary_logits(U: Any, logit: Any, y: Any, constraint: str) -> Any:
     """Return the adversary's scores of the groups, shape (n, groups).
 
-    It reads s = sigma((1 + |c|) logit); for equalized odds it has weights and constants of its own for
-    each label (section 4). U holds c and then a row of weights or constants a group.
+    Its input is s = sigma((1 + |c|) logit); for equalized odds it has separate weights and intercepts for
+    each label (section 4). U holds c and then one row of weights or intercepts per group.
     """
     s = 1 / (1 + (-(1 + abs(U[0])) * logit).exp())
     rows = U[1:].reshape(4 if constraint == "equalized_odds" else 2, -1)
@@ -58,44 +58,44 @@ def adversary_logits(U: Any, logit: Any, y: Any, constraint: str) -> Any:
 
 
 class AdversarialDebiasing(Inprocessor):
-    """Train a predictor against an adversary that guesses the group from its output.
+    """Train a predictor against an adversary that predicts the group from its output.
 
     Parameters
     ----------
     constraint : {"demographic_parity", "equalized_odds", "equal_opportunity"}, \
 default="demographic_parity"
-        What the adversary sees: the output; the output and the label; the output of rows with label 1.
+        The adversary's input: the output; the output and the label; the output of rows with label 1.
     adversary_weight : float, default=1.0
-        The paper's alpha in the first epoch; it grows with the square root of the epochs.
+        The paper's alpha in the first epoch; it grows with the square root of the epoch.
     hidden_units : int, default=0
-        Width of the predictor's one hidden layer; 0 is logistic regression.
+        Width of the predictor's hidden layer; 0 is logistic regression.
     epochs : int, default=30
         Passes over the data.
     batch_size : int, default=128
-        Rows a step.
+        Rows per step.
     learning_rate : float, default=0.3
-        Step of the predictor in the first epoch; it falls with the inverse of the epochs.
+        Learning rate of the predictor in the first epoch; it decays with the inverse of the epoch.
     random_state : int or None, default=None
-        Seed of the first weights and of the order of rows; None is 0.
+        Seed of the initial weights and of the order of rows; None means 0.
 
     Attributes
     ----------
     weights_ : ndarray of float
         All weights of the predictor in one vector.
     diagnostics_ : dict
-        ``converged`` (the predictor's loss moved by less than 2 % in the last fifth of the epochs),
-        ``iterations`` (steps), ``gradient_norm`` (of the update direction over all rows), ``losses`` (of
-        the predictor, an epoch), ``adversary_losses``, and ``adversary_advantage`` (how far the adversary's
-        loss over all rows lies below the entropy of the groups, nats; near 0 it knows nothing).
+        ``converged`` (the predictor's loss changed by less than 2 % in the last fifth of the epochs),
+        ``iterations`` (steps), ``gradient_norm`` (of the update direction over all rows), ``losses`` (of the
+        predictor, per epoch), ``adversary_losses``, and ``adversary_advantage`` (entropy of the groups minus
+        the adversary's loss over all rows, in nats; near 0 the output reveals nothing).
 
     Notes
     -----
-    The direction is applied as the paper states it, by gradient descent over all weights of the predictor
-    together; the adversary descends by Adam. Several groups make the adversary a softmax. Departure: for
-    equalized odds the adversary has a constant for each label beside the paper's weights; without it, it
-    could tell from the output what the label alone tells of the group, and pushes beyond parity. Mini-batch
-    gradients do not vanish, so ``gradient_norm`` tells the balance of the two players, not an optimum.
-    Sample weights enter the losses of a batch. The same seed gives the same model on one machine.
+    The direction is applied as in the paper, by gradient descent over all weights of the predictor together;
+    the adversary uses Adam. With several groups the adversary is a softmax. Departure: for equalized odds the
+    adversary also has an intercept per label; without it, the adversary would use the output to recover what
+    the label alone reveals about the group, which overcorrects. Mini-batch gradients do not vanish, so
+    ``gradient_norm`` shows the balance of the two players, not an optimum. Sample weights enter the losses of
+    a batch. The same seed gives the same model on the same machine.
 
     References
     ----------
@@ -119,7 +119,7 @@ default="demographic_parity"
         slug="adversarial-debiasing",
         name="Adversarial debiasing",
         family="adversarial",
-        summary="Trains a predictor together with an adversary that tries to tell the group from its output, and removes what helps the adversary.",
+        summary="Trains a predictor together with an adversary that tries to predict the group from its output, and removes what helps the adversary.",
         citation="zhang2018mitigating",
         addresses=(
             "outcome-disparity",
@@ -133,8 +133,8 @@ default="demographic_parity"
         complexity="medium",
         duration_weeks=(3, 5),
         compute="medium",
-        use_when="A differentiable model is trained on many rows, its output gives the group away, and the group may be read in training only.",
-        avoid_when="Data is scarce, training must be reproducible to the last digit on any machine, or a bound on the disparity must be kept.",
+        use_when="A differentiable model is trained on many rows, its output reveals the group, and the group may be used in training only.",
+        avoid_when="Data is scarce, training must be exactly reproducible on any machine, or a bound on the disparity must be guaranteed.",
         questions=(
             "Can a neural network be trained so that nobody can guess the group from its score?",
             "How does an adversary in training reduce bias?",
@@ -150,8 +150,8 @@ default="demographic_parity"
         alternatives=(76, 113),
     )
     exemptions: ClassVar[dict[str, str]] = {
-        "row_order": "training by mini-batches follows the order of the rows",
-        "integer_weights": "repeated rows make other mini-batches; within one batch weights act as repetition",
+        "row_order": "mini-batch training depends on the order of the rows",
+        "integer_weights": "repeated rows change the mini-batches; within one batch weights act as repetition",
     }
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "constraint": [StrOptions({"demographic_parity", "equalized_odds", "equal_opportunity"})],
@@ -238,7 +238,7 @@ default="demographic_parity"
         }
 
     def _uninformed(self, groups: Groups, y: NDArray[np.int64], weight: Floats) -> float:
-        """Return the loss of an adversary that sees no output: the entropy of the groups, given the label if it is seen."""
+        """Return the loss of an adversary that does not see the output: the entropy of the groups, given the label if it is an input."""
         by_label = self.constraint != "demographic_parity"
         event = y if by_label else np.zeros_like(y)
         mass = np.array([groups.counts(weight * (event == e)) for e in np.unique(event[weight > 0])])
@@ -246,8 +246,8 @@ default="demographic_parity"
             e, group = np.argwhere(mass == 0)[0]
             label = np.unique(event[weight > 0])[e]
             raise InsufficientDataError(
-                f"no row of the group {groups.labels[group]!r} has the label {label}, so {self.constraint} says nothing "
-                "of it; merge groups, leave out this attribute, or use demographic_parity"
+                f"no row of the group {groups.labels[group]!r} has the label {label}, so {self.constraint} "
+                "is undefined for it; merge groups, leave out this attribute, or use demographic_parity"
             )
         return float(entr(mass / mass.sum(axis=1, keepdims=True)).sum(axis=1) @ mass.sum(axis=1) / mass.sum())
 

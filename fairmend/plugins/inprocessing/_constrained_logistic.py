@@ -1,4 +1,4 @@
-"""Logistic regression within linear bounds: Newton steps, each an exact quadratic program."""
+"""Logistic regression under linear bounds: Newton steps, each an exact quadratic program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LogisticLoss:
     Attributes
     ----------
     design : ndarray of float, shape (n, p)
-        Features, a constant among them where one is wanted.
+        Features, including a constant column if an intercept is wanted.
     y : ndarray, shape (n,)
         Labels 0 and 1.
     weights : ndarray of float, shape (n,)
@@ -48,7 +48,7 @@ class LogisticLoss:
         return float(value), self.design.T @ (share * (expit(margin) - self.y)) + shrunk
 
     def hessian(self, theta: Floats) -> Floats:
-        """Return the matrix of second derivatives, shape (p, p)."""
+        """Return the Hessian, shape (p, p)."""
         p = expit(self.design @ theta)
         curvature = self.weights / self.weights.sum() * p * (1 - p)
         return (self.design * curvature[:, None]).T @ self.design + np.diag(self.ridge)
@@ -56,7 +56,7 @@ class LogisticLoss:
 
 @dataclass(frozen=True)
 class BoundedFit:
-    """Where the minimization ended.
+    """The result of the minimization.
 
     Attributes
     ----------
@@ -81,28 +81,28 @@ def newton_within_bounds(
 ) -> BoundedFit:
     """Minimize a logistic loss subject to |D theta| <= c, row by row.
 
-    Every iterate keeps the bounds: a step solves the Newton model of the loss within them, and a
-    part of a step between two points that keep linear bounds keeps them as well.
+    Every iterate is feasible: a step minimizes the Newton model of the loss under the bounds, and the bounds
+    are convex, so a shortened step is feasible too.
 
     Parameters
     ----------
     loss : LogisticLoss
         What to minimize.
     D : ndarray, shape (k, p)
-        Rows of the bounds; they may depend on each other.
+        Rows of the bounds; they may be linearly dependent.
     c : ndarray, shape (k,)
-        Bounds, not negative; infinity bounds nothing, and 0 leaves the null space of its row.
+        Nonnegative bounds; infinity means no bound, and 0 restricts theta to the null space of the row.
     start : ndarray, shape (p,)
-        A point that keeps the bounds.
+        A feasible point.
     tolerance : float
         Gradient norm at which to stop.
     max_iter : int
-        Most Newton steps.
+        Maximum number of Newton steps.
 
     Raises
     ------
     NotFeasibleError
-        The curvature is singular: collinear features, or classes that a line separates, without a ridge.
+        The Hessian is singular: collinear features or linearly separable classes, without a ridge.
     """
     N = _null_space(D[c == 0], len(start))
     theta, D, c = N @ (N.T @ start), D[c > 0], c[c > 0]
@@ -130,16 +130,15 @@ def _null_space(D: Floats, width: int) -> Floats:
 def _newton_step(g: Floats, H: Floats, D: Floats, c: Floats, at: Floats) -> tuple[Floats, Floats]:
     """Return the step d of least g'd + d'Hd / 2 with |at + D d| <= c, and the multipliers of the bounds.
 
-    In u = L'd + inv(L) g with H = LL' this is a least-distance problem: the smallest u with
-    G u >= h. Non-negative least squares solves it exactly, also where rows of G depend on each
-    other (C. Lawson & R. Hanson, *Solving Least Squares Problems*, chapter 23, algorithm LDP).
+    In u = L'd + inv(L) g with H = LL' this is a least-distance problem: the smallest u with G u >= h.
+    Non-negative least squares solves it exactly, even if rows of G are linearly dependent (C. Lawson & R.
+    Hanson, *Solving Least Squares Problems*, chapter 23, algorithm LDP).
     """
     try:
         L = cholesky(H, lower=True)
     except LinAlgError as error:
         raise NotFeasibleError(
-            "the logistic loss has no single minimum (collinear features, or classes that a line separates); "
-            "set a ridge above 0"
+            "the logistic loss has no unique minimum (collinear features or linearly separable classes); set a ridge above 0"
         ) from error
     newton = solve_triangular(L, g, lower=True)
     E = solve_triangular(L, D.T, lower=True).T
@@ -165,7 +164,7 @@ def _newton_step(g: Floats, H: Floats, D: Floats, c: Floats, at: Floats) -> tupl
 def _descend(
     loss: LogisticLoss, theta: Floats, value: float, gradient: Floats, direction: Floats
 ) -> tuple[Floats, float, Floats] | None:
-    """Return the first point of a halving line search that descends enough, or None where none does."""
+    """Return the first point of a backtracking line search that decreases the loss enough, or None if there is none."""
     slope = float(gradient @ direction)
     length = 1.0
     while length > _SHORTEST:

@@ -16,7 +16,7 @@ from fairmend.plugins.inprocessing._constrained_logistic import LogisticLoss, ne
 
 
 def covariance_rows(z: Floats, X: Floats, weights: Floats) -> Floats:
-    """Return D with D theta = 1/n sum_i (z_i - zbar) theta'x_i, a row a group (the boundary covariance).
+    """Return D with D theta = 1/n sum_i (z_i - zbar) theta'x_i, one row per group (the boundary covariance).
 
     Examples
     --------
@@ -29,48 +29,46 @@ def covariance_rows(z: Floats, X: Floats, weights: Floats) -> Floats:
 
 
 class FairnessConstrainedLR(Inprocessor):
-    """Fit a logistic regression whose boundary has a bounded covariance with every group.
+    """Fit a logistic regression whose decision boundary has a bounded covariance with every group.
 
     Parameters
     ----------
     constraint_weight : float in [0, 1], default=0.5
-        How much of the covariance is taken away: with w, each group's bound is c = (1 - w) c0, where
-        c0 is its covariance in the unconstrained fit. 0 constrains nothing, 1 forbids any covariance.
+        How much of the covariance to remove: with w, each group's bound is c = (1 - w) c0, where c0 is its
+        covariance in the unconstrained fit. 0 is unconstrained, 1 forbids any covariance.
     covariance_bound : float or None, default=None
-        One absolute bound c for all groups, in units of the log-odds; it replaces
-        ``constraint_weight``.
+        Absolute bound c for all groups, in units of the log-odds; it replaces ``constraint_weight``.
     fairness_constraint : str, default="demographic_parity"
-        The notion; no other is on offer.
+        The fairness notion; no other is supported.
     ridge : float, default=1e-4
-        Factor of half the squared coefficients, beside the mean loss; the intercept is left out.
+        Factor of half the squared coefficients, added to the mean loss; the intercept is not penalized.
     tolerance : float, default=1e-6
         Gradient norm at which the fit has converged.
     max_iter : int, default=100
-        Most Newton steps.
+        Maximum number of Newton steps.
 
     Attributes
     ----------
     coef_ : ndarray of float, shape (p,)
         Coefficients of the encoded features.
     intercept_ : float
-        Constant of the log-odds.
+        Intercept of the log-odds.
     diagnostics_ : dict
         ``converged``, ``iterations``, ``gradient_norm``, ``losses`` (the mean loss after each step),
-        ``covariance`` (by group: ``before``, ``after``, ``bound``) and ``constant`` (whether the
-        constraints leave nothing but the intercept).
+        ``covariance`` (by group: ``before``, ``after``, ``bound``) and ``constant`` (whether the constraints
+        allow only the intercept).
 
     Notes
     -----
-    Minimizes the mean of ln(1 + exp(-y theta'x)) subject to |1/n sum_i (z_i - zbar) theta'x_i| <= c for
-    the indicator z of every group; crossed attributes have an indicator a crossing. The problem is
-    convex and is solved by Newton steps within the bounds, to the gradient norm reported.
+    Minimizes the mean of ln(1 + exp(-y theta'x)) subject to |1/n sum_i (z_i - zbar) theta'x_i| <= c for the
+    indicator z of every group; crossed attributes have one indicator per intersection. The problem is convex
+    and is solved by Newton steps under the bounds, to the reported gradient norm.
 
     Departures: the paper has a hard bound only, as a factor of the unconstrained covariance;
-    ``constraint_weight`` is one minus that factor. The ridge is ours: it makes the solution unique.
+    ``constraint_weight`` is one minus that factor. The ridge is an addition that makes the solution unique.
 
-    The covariance of the margin stands in for the difference of selection rates: a covariance of 0 does
-    not make the rates equal. With as many independent groups as features, a bound of 0 leaves a
-    constant model.
+    The covariance of the margin is a proxy for the difference of selection rates: a covariance of 0 does not
+    make the rates equal. With as many independent groups as features, a bound of 0 gives a constant model.
 
     References
     ----------
@@ -99,7 +97,7 @@ class FairnessConstrainedLR(Inprocessor):
         slug="fairness-constrained-lr",
         name="Fairness-constrained logistic regression",
         family="constrained optimization",
-        summary="Fits a logistic regression under a hard bound on the covariance between its boundary and the protected groups.",
+        summary="Fits a logistic regression with a hard bound on the covariance between its decision boundary and the protected groups.",
         citation="zafar2017fairness",
         addresses=("outcome-disparity", "base-rate-difference", "proxy-variable", "intersectional-disparity"),
         targets=("demographic_parity",),
@@ -107,8 +105,8 @@ class FairnessConstrainedLR(Inprocessor):
         minimum_rows=500,
         complexity="medium",
         duration_weeks=(2, 4),
-        use_when="A linear model is wanted, selection rates differ or a feature is a proxy, and decisions may not read the protected attribute.",
-        avoid_when="Error rates must be equal, the relation is far from linear, or a guarantee on the rates themselves is needed.",
+        use_when="A linear model is wanted, selection rates differ or a feature is a proxy, and decisions may not use the protected attribute.",
+        avoid_when="Error rates must be equal, the relationship is far from linear, or a guarantee on the rates themselves is needed.",
         questions=(
             "How do I train a logistic regression with a limit on its dependence on gender?",
             "Can the fairness requirement be a constraint of the optimization instead of a penalty?",
@@ -145,13 +143,14 @@ class FairnessConstrainedLR(Inprocessor):
         self.max_iter = max_iter
 
     def check_parameters(self) -> None:
-        """Check the parameters; a notion other than demographic parity is refused."""
+        """Check the parameters; a notion other than demographic parity is an error."""
         super().check_parameters()
         if self.fairness_constraint != "demographic_parity":
             raise ParameterError(
                 "fairness_constraint of fairness-constrained-lr must be 'demographic_parity', got "
-                f"{self.fairness_constraint!r}: technique 20 bounds the covariance of the boundary, which stands in for "
-                "demographic parity only; for equalized odds or error rates use 21 (disparate-mistreatment) or "
+                f"{self.fairness_constraint!r}: technique 20 bounds the covariance of the boundary, a proxy "
+                "for demographic parity only; for equalized odds or error rates use 21 "
+                "(disparate-mistreatment) or "
                 "113 (reductions-exponentiated-gradient)"
             )
 

@@ -17,15 +17,15 @@ from fairmend.core.types import Floats
 from fairmend.plugins.inprocessing._constrained_logistic import LogisticLoss, newton_within_bounds
 
 _LEAST = 1e-12
-"""A mean prediction is kept this far from 0 and 1, where its logarithm is."""
+"""Mean predictions are clipped this far from 0 and 1, where the logarithm is infinite."""
 
 
 def prejudice_index(size: Floats, P_a: Floats) -> tuple[float, Floats]:
-    """Return R_PR and its derivative by each row's M[1|x, a], a value a group (equation 6).
+    """Return R_PR and its derivative with respect to each row's M[1|x, a], one value per group (equation 6).
 
-    R_PR = sum_i sum_y M[y|x_i, a_i] ln(P[y|a_i] / P[y]), where the mean predictions P[1|a] enter with
-    the sizes of the groups. The terms by which P depends on M cancel, so that only
-    ln(P[1|a] / P[1]) - ln(P[0|a] / P[0]) remains.
+    R_PR = sum_i sum_y M[y|x_i, a_i] ln(P[y|a_i] / P[y]), where the mean predictions P[1|a] are weighted by
+    group size. The terms through which P depends on M cancel, so only ln(P[1|a] / P[1]) - ln(P[0|a] / P[0])
+    remains.
 
     Examples
     --------
@@ -57,37 +57,37 @@ def objective(
 
 
 class PrejudiceRemover(Inprocessor):
-    """Fit a logistic regression a group, penalized by what predictions tell of the group.
+    """Fit a logistic regression per group, penalized by the mutual information of prediction and group.
 
     Parameters
     ----------
     eta : float, default=1.0
-        Weight of the penalty; 0 is plain logistic regression in every group. Useful values run to about
-        30, since penalty and likelihood both sum over rows.
+        Weight of the penalty; 0 is plain logistic regression in every group. Useful values go up to about 30,
+        since penalty and likelihood are both sums over rows.
     ridge : float, default=1.0
-        The paper's lambda: factor of half the squared coefficients, the constant included, beside the
+        The paper's lambda: factor of half the squared coefficients, including the intercept, added to the
         summed likelihood.
     tolerance : float, default=1e-6
-        Gradient norm, a row, at which the fit has converged.
+        Gradient norm per row at which the fit has converged.
     max_iter : int, default=1000
-        Most iterations.
+        Maximum number of iterations.
 
     Attributes
     ----------
     coef_ : ndarray of float, shape (groups, p + 1)
-        Weight vector of each group; the last entry is the constant.
+        Weight vector of each group; the last entry is the intercept.
     diagnostics_ : dict
         ``converged``, ``iterations``, ``gradient_norm``, ``objective`` and ``prejudice_index`` (mutual
-        information of prediction and group, nats a row), the latter two ``before`` and ``after``.
+        information of prediction and group, in nats per row), the last two ``before`` and ``after``.
 
     Notes
     -----
     The penalty is the paper's prejudice index, n times the mutual information between the model's random
-    label and the group. It is not convex: the search starts at the fit without penalty and goes down
-    from there by L-BFGS, in coordinates in which that fit's curvature is the identity. The penalty
-    concerns predicted probabilities; decisions at a threshold may still differ.
+    label and the group. It is not convex: L-BFGS starts at the fit without the penalty, in coordinates in
+    which the Hessian of that fit is the identity. The penalty concerns predicted probabilities; decisions at
+    a threshold may still differ.
 
-    The rule reads the protected attribute at prediction: it selects the weight vector.
+    The rule uses the protected attribute at prediction: it selects the weight vector.
 
     References
     ----------
@@ -122,9 +122,9 @@ class PrejudiceRemover(Inprocessor):
         minimum_rows=500,
         complexity="medium",
         duration_weeks=(2, 3),
-        legal_notes="Each group is scored by weights of its own: in some jurisdictions this is disparate treatment.",
-        use_when="Predictions should tell little of the group, a soft trade-off suits better than a hard limit, and the group is known for every decision.",
-        avoid_when="The protected attribute may not be read at decision time, groups are too small for weights of their own, or a bound must be kept.",
+        legal_notes="Each group is scored with its own weights, which is disparate treatment in some jurisdictions.",
+        use_when="Predictions should reveal little about the group, a soft trade-off fits better than a hard limit, and the group is known for every decision.",
+        avoid_when="The protected attribute may not be used at decision time, groups are too small for their own weights, or a bound must be guaranteed.",
         questions=(
             "How do I add a fairness penalty to the loss of a logistic regression?",
             "Can indirect prejudice be measured by mutual information and reduced while training?",
@@ -199,8 +199,8 @@ class PrejudiceRemover(Inprocessor):
             rows = np.flatnonzero((groups.codes == a) & (sample_weight > 0))
             if len(np.unique(y[rows])) < 2:
                 raise InsufficientDataError(
-                    f"the group {group!r} lacks rows of the label {0 if y[rows].all() else 1}, so it has no fit of its "
-                    "own; merge groups or leave out this attribute"
+                    f"the group {group!r} lacks rows of the label {0 if y[rows].all() else 1}, so it cannot "
+                    "be fitted separately; merge groups or leave out this attribute"
                 )
             w = sample_weight[rows]
             parts.append(

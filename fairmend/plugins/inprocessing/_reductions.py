@@ -1,8 +1,8 @@
 """Fair classification as a game of weighted classification problems (Agarwal et al., ICML 2018).
 
-One player sets prices on the groups' distances from the overall rate, the other answers with the best
-classifier at these prices. All figures come from one table of cells of event and group, so that a
-round costs little beside the training of its classifiers, however many rows and groups there are.
+One player sets multipliers on the differences of the groups' rates from the overall rate, the other responds
+with the best classifier for these multipliers. All quantities come from one table of events by groups, so a
+round costs little compared with training its classifiers.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _PRECISION = 1e-8
 _FIRST_STEP = 2.0
 _LEAST_ROUNDS = 5
 _PATIENCE, _ENOUGH, _SHRINK = 1.6, 0.8, 0.8
-"""The step shrinks where the gap has not fallen to this part of itself while the rounds grew by this factor."""
+"""The step size shrinks if the gap has not fallen to this fraction while the number of rounds grew by this factor."""
 _SCALES = (1.0, 2.0, 5.0, 10.0)
-"""Multiples of the prices at which a better answer is looked for."""
+"""Multiples of the multipliers at which a better response is searched for."""
 
 
 class GroupRateMoment:
-    """Rates of positive decisions of the groups against the rate of all, within events.
+    """Differences between the groups' rates of positive decisions and the overall rate, within events.
 
     Parameters
     ----------
@@ -71,8 +71,9 @@ class GroupRateMoment:
         if (self._size == 0).any():
             found, group = np.argwhere(self._size == 0)[0]
             raise InsufficientDataError(
-                f"no row of the group {sensitive.labels[group]!r} has the label {_EVENTS[constraint].index(int(found))}, so "
-                f"{constraint} says nothing of it; merge groups, leave out this attribute, or use demographic_parity"
+                f"no row of the group {sensitive.labels[group]!r} has the label "
+                f"{_EVENTS[constraint].index(int(found))}, so {constraint} is undefined for it; merge "
+                "groups, leave out this attribute, or use demographic_parity"
             )
 
     @property
@@ -89,17 +90,17 @@ class GroupRateMoment:
         return self._sums(chance) / self._size
 
     def error(self, chance: Floats) -> float:
-        """Return the weighted share decided against the label."""
+        """Return the weighted error rate."""
         return float(self.weights @ np.abs(self.y - chance)) / self.total
 
     def violations(self, chance: Floats) -> Floats:
-        """Return each group's rate less the rate of all, and its negative, shape (2 * n_cells,)."""
+        """Return each group's rate minus the overall rate, and its negative, shape (2 * n_cells,)."""
         pooled = self._sums(chance).sum(axis=1, keepdims=True) / self._size.sum(axis=1, keepdims=True)
         v = (self.rates(chance) - pooled).ravel()
         return np.concatenate([v, -v])
 
     def gains(self, prices: Floats) -> Floats:
-        """Return by how much the decision 1 lowers the priced objective, a row (above Theorem 1)."""
+        """Return by how much the decision 1 lowers the Lagrangian, per row (above Theorem 1)."""
         net = (prices[: self.n_cells] - prices[self.n_cells :]).reshape(self._shape)
         relief = net.sum(axis=1, keepdims=True) / self._size.sum(axis=1, keepdims=True) - net / self._size
         out = 2.0 * self.y - 1
@@ -107,10 +108,10 @@ class GroupRateMoment:
         return self.weights * out
 
     def least_prices(self, prices: Floats) -> Floats:
-        """Return the smallest prices of the same effect.
+        """Return the smallest multipliers with the same effect.
 
-        Within an event the violations, weighted by the size of the group, sum to zero; so prices may
-        be shifted in proportion to the sizes, and a weighted median shifts them best.
+        Within an event the violations, weighted by the size of the group, sum to zero, so the multipliers may
+        be shifted in proportion to the sizes; a weighted median is the best shift.
         """
         net = (prices[: self.n_cells] - prices[self.n_cells :]).reshape(self._shape)
         share = self._size / self._size.sum(axis=1, keepdims=True)
@@ -134,7 +135,7 @@ class RandomizedClassifier:
     weights : ndarray of float
         Their weights, which sum to 1.
     gap : float
-        Duality gap: how far the mixture may be from the best one.
+        Duality gap: upper bound on the distance of the mixture from the optimum.
     tolerance : float
         The gap at which to stop.
     rounds, calls : int
@@ -163,7 +164,7 @@ class _Game:
     answers: dict[bytes, tuple[Any, float, Floats]] = field(default_factory=dict)
 
     def best_response(self, prices: Floats) -> int:
-        """Return the place of the best classifier at these prices, training one."""
+        """Train a best response to these multipliers and return the index of the best classifier."""
         gains = self.parity.gains(prices)
         problem = gains.tobytes()
         if problem not in self.answers:
@@ -181,7 +182,7 @@ class _Game:
         return len(self.members) - 1
 
     def value(self, Q: Floats, prices: Floats) -> tuple[float, float]:
-        """Return the Lagrangian of a mixture at the prices, and at the prices that are worst for it."""
+        """Return the Lagrangian of a mixture at the multipliers, and at its worst-case multipliers."""
         used = len(Q)
         error = float(Q @ self.errors[:used])
         excess = Q @ np.array(self.violations[:used]) - self.bound
@@ -189,7 +190,7 @@ class _Game:
         return error + float(self.parity.least_prices(prices) @ excess), worst
 
     def gap(self, Q: Floats, prices: Floats, tolerance: float) -> float:
-        """Return how much either player could still gain; looks no further once that exceeds the tolerance."""
+        """Return how much either player could still gain; stop early once that exceeds the tolerance."""
         value, worst = self.value(Q, prices)
         least = value
         for scale in _SCALES:
@@ -200,7 +201,7 @@ class _Game:
         return max(value - least, worst - value)
 
     def program(self) -> tuple[Floats, Floats]:
-        """Return the best mixture of the classifiers found so far and the prices that support it."""
+        """Return the best mixture of the classifiers found so far and its multipliers."""
         excess = np.array(self.violations).T - self.bound
         A = np.column_stack([excess, -np.ones(len(excess))])
         c = np.append(self.errors, self.most)
@@ -222,25 +223,25 @@ def exponentiated_gradient(
     max_calls: int | None = None,
     tolerance: float | None = None,
 ) -> RandomizedClassifier:
-    """Find a mixture of classifiers of least error whose violations keep a bound (algorithm 1).
+    """Find the mixture of classifiers with the lowest error whose violations are within a bound (algorithm 1).
 
-    As in Fairlearn, a linear program over the classifiers found so far improves on the average of
-    the answers where it can.
+    As in Fairlearn, a linear program over the classifiers found so far replaces the average of the responses
+    if it is better.
 
     Parameters
     ----------
     parity : GroupRateMoment
-        The rates to hold together.
+        The rates to equalize.
     train : callable
         Takes labels and weights, shape (n,), and returns a classifier and its decisions on the rows.
     bound : float
         Allowed violation.
     eps : float
-        One over the greatest sum of prices, B.
+        One divided by the maximum sum of multipliers, B.
     max_iter : int
-        Most rounds.
+        Maximum number of rounds.
     max_calls : int, optional
-        Classifiers trained after which no new round starts.
+        Number of trained classifiers after which no new round starts.
     tolerance : float, optional
         Gap at which to stop; by default half the standard error of the first classifier's error.
     """
@@ -282,6 +283,6 @@ def exponentiated_gradient(
 
 
 def _half_standard_error(error: float, weights: Floats) -> float:
-    """Return half the standard error of an error rate; unequal weights count as fewer rows (Kish)."""
+    """Return half the standard error of an error rate; unequal weights reduce the effective sample size (Kish)."""
     n = weights.sum() ** 2 / (weights**2).sum()
     return float(0.5 * np.sqrt(error * (1 - error) / (n - 1)))

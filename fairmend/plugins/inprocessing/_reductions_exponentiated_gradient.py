@@ -18,37 +18,37 @@ from fairmend.plugins.inprocessing._reductions import Constraint, GroupRateMomen
 
 
 def favorable(member: Any, X: Any) -> Floats:
-    """Return a member's probability of the label 1; a constant member knows one label only."""
+    """Return a member's probability of the label 1; a constant member has one label only."""
     probability = np.asarray(member.predict_proba(X), dtype=float)
     return probability[:, np.asarray(member.classes_) == 1].sum(axis=1)
 
 
 class ReductionsExponentiatedGradient(Inprocessor):
-    """Mix classifiers so that the expected decisions are accurate within a bound on unfairness.
+    """Mix classifiers so that the expected decisions are as accurate as possible under a bound on unfairness.
 
     Parameters
     ----------
     estimator : classifier or None, default=None
-        The learner, trained again and again with new labels and weights; None is gradient boosting. A
-        table is encoded once: the encoding of a ``TabularClassifier``, or all but the last step of a
-        scikit-learn pipeline, is not fitted again.
+        The learner, trained repeatedly with new labels and weights; None means gradient boosting. Features
+        are encoded once: the encoder of a ``TabularClassifier``, or all but the last step of a scikit-learn
+        pipeline, is not refitted.
     constraint : {"demographic_parity", "equalized_odds", "true_positive_rate_parity", \
 "false_positive_rate_parity"}, default="demographic_parity"
-        Which rates of positive decisions the groups must share.
+        Which rates of positive decisions must be equal between groups.
     difference_bound : float, default=0.01
-        How far a group's rate may lie from the rate of all rows, so that two groups differ by at most
-        twice as much.
+        Maximum difference of a group's rate from the overall rate; two groups differ by at most twice as
+        much.
     eps : float, default=0.01
         Slack of the constraints; the multipliers sum to at most 1 / eps.
     max_iter : int, default=50
-        Most rounds; a round trains the learner up to nine times.
+        Maximum number of rounds; a round trains the learner up to nine times.
     max_oracle_calls : int or None, default=None
-        Number of trainings after which no new round starts, for learners that take long.
+        Number of trainings after which no new round starts, for slow learners.
     nu : float or None, default=None
-        Duality gap at which to stop; None takes half the standard error of the first model's error,
-        with unequal weights as fewer rows.
+        Duality gap at which to stop; None means half the standard error of the first model's error, using the
+        effective sample size.
     random_state : int or None, default=None
-        Seed of a learner without a seed of its own, and of the decisions drawn; None is 0.
+        Seed of a learner that has no seed, and of the randomized decisions; None means 0.
 
     Attributes
     ----------
@@ -61,20 +61,20 @@ class ReductionsExponentiatedGradient(Inprocessor):
     diagnostics_ : dict
         ``converged``, ``best_gap`` (duality gap), ``gap_tolerance``, ``iterations``, ``oracle_calls``,
         ``members``, ``weights``, and of the expected decisions on the training data: ``training_error``,
-        ``training_violation`` (greatest distance of a group from all) and ``training_difference``
-        (greatest difference of two groups).
+        ``training_violation`` (maximum difference of a group from the overall rate) and
+        ``training_difference`` (maximum difference of two groups).
 
     Notes
     -----
-    The saddle point min over mixtures, max over prices, of error plus priced violations is found as in
-    Fairlearn, with a linear program over the classifiers so far beside the averages of the paper;
-    on the same data both end with the same mixture. Here a problem that comes up twice is trained
-    once, and sample weights act as repeated rows.
+    The saddle point (minimum over mixtures, maximum over multipliers, of the Lagrangian) is found as in
+    Fairlearn, with a linear program over the classifiers so far in addition to the averages of the paper; on
+    the same data both give the same mixture. Here a problem that occurs twice is trained once, and sample
+    weights act as repeated rows.
 
-    The rule is randomized: a decision is drawn, the same each time for the same row. The probability of
-    the favorable class is the weighted mean of the members' probabilities, and the probability of a
-    favorable decision the weighted share of members that decide so. The guarantee is for the
-    training data and a learner that solves each weighted problem exactly.
+    The rule is randomized: a decision is drawn at random, always the same one for the same row. The
+    probability of the favorable class is the weighted mean of the members' probabilities, and the probability
+    of a favorable decision is the weighted share of members that decide so. The guarantee is for the training
+    data and a learner that solves each weighted problem exactly.
 
     References
     ----------
@@ -116,13 +116,13 @@ class ReductionsExponentiatedGradient(Inprocessor):
         complexity="medium",
         duration_weeks=(2, 4),
         compute="medium",
-        legal_notes="Decisions are drawn from a mixture: two people alike in all features read may be decided differently.",
-        use_when="Any learner with sample weights may be retrained, and parity or equal error rates are needed with a bound that is stated.",
-        avoid_when="Decisions may not be randomized, or training the learner some thirty times costs too much.",
+        legal_notes="Decisions are drawn from a mixture: two people with equal features may get different decisions.",
+        use_when="A learner that accepts sample weights can be retrained, and parity or equal error rates are needed with a stated bound.",
+        avoid_when="Decisions may not be randomized, or training the learner about thirty times costs too much.",
         questions=(
             "How do I make a gradient boosting or random forest model satisfy equalized odds?",
             "Which in-processing method works with any classifier as a black box?",
-            "Can I demand that true positive rates of all groups agree within one percentage point while training?",
+            "Can I require during training that the true positive rates of all groups agree within one percentage point?",
             "How can equal error rates be enforced for many groups at once without reading the group at decision time?",
             "Is there a method with a guarantee on the fairness violation?",
         ),

@@ -1,4 +1,4 @@
-"""Techniques that document and watch a model."""
+"""Techniques that document and monitor a model."""
 
 from fairmend.base import hookimpl
 from fairmend.plugins.operations._model_card import ModelCard

@@ -22,7 +22,7 @@ BY_GROUP = ("selection_rate", "true_positive_rate", "false_positive_rate", "expe
 
 
 def header(record: Mapping[str, Any], name: str, license_id: str | None) -> str:
-    """Return the YAML header: name, tags, and the figures of the final rule on the test data as a model index."""
+    """Return the YAML header: name, tags, and the metrics of the final rule on the test data as a model index."""
     final = record["final"]
     cells = [(metric, None, final[metric]) for metric in OVERALL if metric in final]
     cells += [

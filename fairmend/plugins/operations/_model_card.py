@@ -22,7 +22,7 @@ from fairmend.plugins.operations._record_figures import Figures
 
 SECTIONS: dict[str, dict[str, str]] = {
     "Model Details": {
-        "owner": "Who developed the model, and who answers for it?",
+        "owner": "Who developed the model, and who is responsible for it?",
         "license": "Under which license may it be used?",
         "contact": "Where do questions and complaints go?",
     },
@@ -31,25 +31,25 @@ SECTIONS: dict[str, dict[str, str]] = {
         "primary_users": "Who is meant to use it?",
         "out_of_scope_uses": "What must it not be used for?",
     },
-    "Factors": {"other_factors": "Which groups, places or circumstances matter that the data do not name?"},
-    "Metrics": {"why_these_metrics": "Why were these measures chosen, and which errors weigh most?"},
-    "Evaluation Data": {"why_these_data": "Why were these data chosen, and whom do they stand for?"},
-    "Training Data": {"origin_of_data": "Where do the data come from, from when, and with what consent?"},
+    "Factors": {"other_factors": "Which groups, places or circumstances matter that are not in the data?"},
+    "Metrics": {"why_these_metrics": "Why were these metrics chosen, and which errors matter most?"},
+    "Evaluation Data": {"why_these_data": "Why were these data chosen, and whom do they represent?"},
+    "Training Data": {"origin_of_data": "Where and when were the data collected, and with what consent?"},
     "Quantitative Analyses": {},
     "Ethical Considerations": {
-        "sensitive_data": "Which sensitive data does the model read, and why?",
+        "sensitive_data": "Which sensitive data does the model use, and why?",
         "harms": "Who could be harmed by its errors, and how?",
-        "mitigations": "What limits these harms beside the steps above?",
+        "mitigations": "What limits these harms besides the steps above?",
     },
     "Caveats and Recommendations": {
         "recommendations": "What should users know or test before they rely on it?"
     },
 }
-"""The nine sections of the paper in its order (section 4), and what in each of them no record can know."""
+"""The nine sections of the paper in its order (section 4), and the questions in each that a record cannot answer."""
 
 
 def asked(section: str, answers: Mapping[str, str]) -> Markdown:
-    """Return the questions of a section with their answers, or that they are open."""
+    """Return the questions of a section with their answers, or marked as open."""
     return Markdown(
         "\n".join(
             f"- **{question}** " + (markdown(answers[name]) if name in answers else f"*Open: `{name}`*")
@@ -64,22 +64,23 @@ class ModelCard(Operation):
     Parameters
     ----------
     model_name : str, optional
-        Title of the card; the id of the run if nothing is said.
+        Title of the card; default: the id of the run.
     answers : dict of str to str, optional
-        What a record cannot know, by the name of the question: owner, license, contact, primary_uses,
-        primary_users, out_of_scope_uses, other_factors, why_these_metrics, why_these_data, origin_of_data,
-        sensitive_data, harms, mitigations, recommendations.
+        Answers to questions that a record cannot answer, by the name of the question: owner, license,
+        contact, primary_uses, primary_users, out_of_scope_uses, other_factors, why_these_metrics,
+        why_these_data, origin_of_data, sensitive_data, harms, mitigations, recommendations.
 
     Notes
     -----
-    The card has the nine sections of the paper in its order. Each number in it is read from the record, and the
-    result says where it stands there (``figures``, by JSON pointer), so that the card can be held against the
-    record. What people must say is asked in its section until it is answered, and never made up; ``open_questions``
-    lists what is open. Figures are those on the test data, with intervals; where a cell has too few rows it is
-    marked. The license goes to the header, too, where Hugging Face expects one of its identifiers.
+    The card has the nine sections of the paper in its order. Each number comes from the record, and
+    ``figures`` gives its place there as a JSON pointer, so that the card can be verified against the record.
+    Questions that only people can answer are printed in their section until they are answered, never
+    invented; ``open_questions`` lists those that are open. Metrics are those on the test data, with
+    intervals; values from too few rows are marked. The license also goes into the header, where Hugging Face
+    expects one of its identifiers.
 
-    Departure: a run measures the groups of all protected attributes crossed. Of several attributes the paper asks
-    for each alone first: those are the findings of the audit, measured again on the test data.
+    Departure: a run measures the groups of all protected attributes crossed. For several attributes the paper
+    first asks for each one separately: those are the audit findings re-measured on the test data.
 
     References
     ----------
@@ -100,22 +101,22 @@ class ModelCard(Operation):
         slug="model-card",
         name="Model cards for model reporting",
         family="documentation",
-        summary="Writes the model card of a run: purpose, data, figures by group with intervals, limits and open questions.",
+        summary="Writes the model card of a run: purpose, data, metrics by group with intervals, limits and open questions.",
         citation="mitchell2019model",
         addresses=("outcome-disparity", "error-rate-disparity", "intersectional-disparity"),
         targets=("demographic_parity", "equalized_odds", "calibration"),
         minimum_rows=1,
         duration_weeks=(0.5, 1),
         legal_notes="A card is a statement about the model; have the answers to its open questions reviewed before it is published.",
-        use_when="A model is handed over, published or registered, and readers must see what it is for and how it does for each group.",
-        avoid_when="The data rather than the model are to be documented, or no run has been measured yet.",
+        use_when="A model is handed over, published or registered, and readers must see its intended use and its performance in each group.",
+        avoid_when="The data rather than the model must be documented, or there is no finished run yet.",
         questions=(
             "How do I document the model for those who will use it?",
             "Which one document shows results by group, intended use and limits?",
             "Can the figures in our documentation be traced to the run that measured them?",
             "What do we hand to the regulator about this model?",
             "How do we publish a fairness-tested model on Hugging Face with its evaluation results?",
-            "What is still unsaid about our model that a person has to write down?",
+            "What about our model is still undocumented and has to be written by a person?",
         ),
         alternatives=(17, 115),
     )
@@ -149,10 +150,10 @@ class ModelCard(Operation):
             card = f"---\n{header(record, title, answers.get('license'))}---\n\n{text}"
         except (KeyError, IndexError, TypeError, AttributeError, jinja2.UndefinedError) as error:
             raise DataError(
-                f"this is no record of a run ({one_line(error)}); give what fairmend run --json prints, or run.json of its report"
+                f"expected the record of a run ({one_line(error)}); pass the output of fairmend run --json, or run.json of its report"
             ) from error
         still_open = [name for name in questions if name not in answers]
-        said = f"Model card of {title} in {len(SECTIONS)} sections with {len(figures.shown)} figures of the record; {len(still_open)} questions are open."
+        said = f"Model card of {title} in {len(SECTIONS)} sections with {len(figures.shown)} numbers of the record; open questions: {len(still_open)}."
         result = {
             "text": said,
             "sections": [*SECTIONS],
@@ -163,7 +164,7 @@ class ModelCard(Operation):
 
 
 def _template() -> jinja2.Template:
-    """Return the template of the card, which shows whatever it is given as text."""
+    """Return the template of the card, which escapes its inputs as text."""
     environment = jinja2.Environment(  # noqa: S701 - of Markdown, finalize escapes all that is given
         loader=jinja2.PackageLoader("fairmend.plugins.operations"),
         finalize=markdown,

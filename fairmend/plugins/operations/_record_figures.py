@@ -1,4 +1,4 @@
-"""Numbers of a run's record as documents show them, each with its place in the record."""
+"""Numbers of a run's record, formatted for documents, each with its place in the record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Figures:
-    """Numbers of a record as text; what was shown, and where in the record it stands, is remembered.
+    """Numbers of a record as text; keeps track of what was shown and of its place in the record.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Figures:
         self.shown: dict[str, float | None] = {}
 
     def number(self, *path: str | int) -> str:
-        """Return the number at a place of the record, fractions to three decimals, or to two digits where they are tiny."""
+        """Return the number at a place of the record, with three decimals, or two significant digits if it is tiny."""
         value: Any = self.record
         for step in path:
             value = value[step]
@@ -32,7 +32,7 @@ class Figures:
         return f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1e}"
 
     def estimate(self, *path: str | int) -> str:
-        """Return a figure with its interval, marked where too few rows stand behind it."""
+        """Return a metric with its interval, marked if it comes from too few rows."""
         figure: Any = self.record
         for step in path:
             figure = figure[step]

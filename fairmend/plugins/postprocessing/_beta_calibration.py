@@ -29,7 +29,7 @@ def beta_fit(s: Floats, y: NDArray[np.int64], weights: Floats, variant: str) -> 
 
 
 class BetaCalibration(Postprocessor):
-    """Map scores to probabilities by p = 1 / (1 + 1 / (e^c s^a / (1 - s)^b)), the same for everybody.
+    """Map scores to probabilities by p = 1 / (1 + 1 / (e^c s^a / (1 - s)^b)), the same for all groups.
 
     Parameters
     ----------
@@ -43,10 +43,9 @@ class BetaCalibration(Postprocessor):
 
     Notes
     -----
-    Logistic regression without a penalty. A negative a or b is set to 0 and the others are fitted
-    again, as in the paper; where both come out negative the map is constant. The identity (a = b = 1,
-    c = 0) is in the family, so that scores which are calibrated already stay as they are. Scores of 0
-    and 1 are moved inside by 1e-12.
+    Logistic regression without a penalty. A negative a or b is set to 0 and the others are fitted again, as
+    in the paper; if both are negative, the map is constant. The family contains the identity (a = b = 1, c =
+    0), so calibrated scores stay unchanged. Scores are clipped to [1e-12, 1 - 1e-12].
 
     References
     ----------
@@ -72,14 +71,14 @@ class BetaCalibration(Postprocessor):
         slug="beta-calibration",
         name="Beta calibration",
         family="calibration",
-        summary="Turns scores into calibrated probabilities with a three-parameter curve made for scores between 0 and 1.",
+        summary="Turns scores into calibrated probabilities with a three-parameter curve designed for scores between 0 and 1.",
         citation="kull2017beta",
         targets=("calibration",),
         keeps_rank_order=True,
         minimum_rows=200,
         duration_weeks=(1, 1),
-        use_when="Scores lie between 0 and 1, a logistic curve distorts them, and rows are too few for isotonic regression.",
-        avoid_when="The groups are off in different directions, or the scores separate the labels perfectly.",
+        use_when="Scores lie between 0 and 1, a logistic curve does not fit them, and there are too few rows for isotonic regression.",
+        avoid_when="The groups are miscalibrated in different directions, or the scores separate the labels perfectly.",
         questions=(
             "Platt scaling made well calibrated probabilities worse; which curve can leave them alone?",
             "Our naive Bayes pushes probabilities to the extremes unevenly; how can we pull them back?",

@@ -24,32 +24,32 @@ from fairmend.plugins.postprocessing._roc_thresholds import (
 
 
 class EqualOpportunityThresholds(Postprocessor):
-    """Give each group a threshold t_a with P(s >= t_a | y = 1, a) = tau, at the least cost of errors.
+    """Give each group a threshold t_a with P(s >= t_a | y = 1, a) = tau, at the minimum cost of errors.
 
     Parameters
     ----------
     tolerance : float in [0, 1], default=0.0
-        Greatest difference of true positive rates on the fitting data; 1 lifts the constraint.
+        Maximum difference of true positive rates on the fitting data; 1 removes the constraint.
     false_positive_cost, false_negative_cost : float, default=1.0
-        Costs of the errors; where they are equal, accuracy is greatest.
+        Costs of the errors; equal costs maximize accuracy.
     tie_breaking : {"none", "randomize"}, default="none"
-        ``randomize`` selects people with the score at the threshold by a draw, which makes the rates
-        equal exactly, in expectation.
+        ``randomize`` selects at random among rows whose score equals the threshold, so that the rates are
+        exactly equal in expectation.
     unseen : {"error", "fallback"}, default="error"
-        A group that was not there at fit: refuse it, or give it the best threshold of all rows.
+        For a group not seen in fit: raise an error, or use the best threshold of all rows.
 
     Attributes
     ----------
     thresholds_, shares_ : ndarray of float, shape (n_groups + 1, k)
-        Thresholds and the shares with which they are used; the last line is for unseen groups.
+        Thresholds and the probability of using each; the last row is for unseen groups.
 
     Notes
     -----
-    All values of tau on the fitting data are tried, so the optimum is exact. Without randomization
-    rates move in steps: a group that has no rate within the tolerance may exceed the lowest one by
-    one favorable row of its own. False positive rates are left free and stand in
-    ``diagnostics_``. The costs and the tolerance are those of the general loss and of a relaxation;
-    the paper mixes points of the hull, this rule holds one threshold a group.
+    All values of tau on the fitting data are tried, so the optimum is exact. Without randomization rates
+    change in steps: a group without a rate within the tolerance may exceed the lowest rate by one of its
+    favorable rows. False positive rates are unconstrained and are reported in ``diagnostics_``. Departures:
+    the costs generalize the loss, and the tolerance relaxes the constraint; the paper mixes points of the
+    convex hull, this rule has one threshold per group.
 
     References
     ----------
@@ -76,7 +76,7 @@ class EqualOpportunityThresholds(Postprocessor):
         slug="equal-opportunity-thresholds",
         name="Equality-of-opportunity threshold optimization",
         family="thresholds",
-        summary="Sets a cut-off for each group so that people with the favorable label are selected equally often in all groups.",
+        summary="Sets a threshold for each group so that rows with the favorable label are selected equally often in all groups.",
         citation="hardt2016equality",
         addresses=("error-rate-disparity", "intersectional-disparity"),
         targets=("equal_opportunity",),
@@ -84,12 +84,12 @@ class EqualOpportunityThresholds(Postprocessor):
         minimum_rows=200,
         duration_weeks=(1, 2),
         legal_notes=(
-            "Different cut-offs by group read the protected attribute for every decision, which is disparate "
-            "treatment in some jurisdictions; in US credit, ECOA and Regulation B forbid it in most cases. Have "
-            "counsel agree before deployment."
+            "Group-specific thresholds use the protected attribute for every decision, which is disparate "
+            "treatment in some jurisdictions; in US credit, ECOA and Regulation B forbid it in most cases. "
+            "Consult counsel before deployment."
         ),
-        use_when="Qualified people of one group are turned down more often, labels can be trusted, and decisions may read the group.",
-        avoid_when="Labels carry past discrimination or are missing for the rejected, or the group may not be read at decision time.",
+        use_when="Qualified people of one group are rejected more often, the labels can be trusted, and decisions may use the group.",
+        avoid_when="Labels reflect past discrimination or are missing for rejected people, or the group may not be used at decision time.",
         questions=(
             "Deserving applicants from one group are rejected more often than others; what can we change after training?",
             "How do we equalize recall between groups with thresholds only?",

@@ -1,4 +1,4 @@
-"""Equalized coverage: conformal prediction in each group, Romano et al. 2020."""
+"""Equalized coverage: conformal prediction within each group, Romano et al. 2020."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fairmend.base import Adjustment, Floats, Groups, Postprocessor, TechniqueMe
 
 
 def conformal_quantile(E: Floats, weight: Floats, alpha: float) -> float:
-    """Return Q, the ceil((n + 1)(1 - alpha))-th smallest of n conformity scores, infinity where n is too small.
+    """Return Q, the ceil((n + 1)(1 - alpha))-th smallest of n conformity scores, infinity if n is too small.
 
     Weights count as repeated rows.
     """
@@ -29,42 +29,43 @@ def class_scores(scores: Floats) -> Floats:
 
 
 class EqualizedCoverage(Postprocessor):
-    """Give sets or intervals that hold the truth with the same stated probability in every group.
+    """Predict sets or intervals that contain the true value with the same stated probability in every group.
 
-    A row's conformity score E tells how far a candidate for the truth is from the prediction: 1 - p_k(x)
-    for a class k, abs(y - mu(x)) for a number. The set C(x, a) holds all candidates with E <= Q_a, the
-    quantile at ceil((n_a + 1)(1 - alpha)) of the n_a scores that the labels of group a have.
+    The conformity score E is the distance of a candidate value from the prediction: 1 - p_k(x) for a class k,
+    abs(y - mu(x)) for a number. The set C(x, a) contains all candidates with E <= Q_a, where Q_a is the
+    ceil((n_a + 1)(1 - alpha))-th smallest of the n_a scores of the labels in group a.
 
     Parameters
     ----------
     alpha : float in (0, 1), default=0.1
-        Share of the rows of each group whose truth may be missed.
+        Share of the rows of each group whose true value may be missed.
     unseen : {"error", "fallback"}, default="error"
-        A group that was not there at fit: refuse it, or give it the quantile of all rows, which promises
-        nothing for this group.
+        For a group not seen in fit: raise an error, or use the quantile of all rows, which guarantees nothing
+        for this group.
 
     Attributes
     ----------
     quantiles_ : ndarray of float, shape (n_groups + 1,)
-        Q of each group, infinite where the group is too small for its alpha (fewer than 1/alpha - 1
-        rows); the last entry is that of all rows.
+        Q of each group, infinite if the group is too small for alpha (fewer than 1/alpha - 1 rows); the last
+        entry is that of all rows.
     diagnostics_ : dict
-        Quantile and rows of each group, and ``pooled_coverage``: how often sets by one quantile for all
-        hold the label in each group of the fitting data.
+        Quantile and rows of each group, and ``pooled_coverage``: the coverage in each group of the fitting
+        data with one quantile for all groups.
 
     Notes
     -----
-    Rows that are exchangeable within a group are covered with probability at least 1 - alpha in that
-    group, whatever the model is, and at most 1 - alpha + 1/(n_a + 1) where scores have no ties. The
-    promise is an average over fitting data and rows; it says nothing of a single person. A group
-    that is harder to predict gets larger sets: equal coverage shows the difference instead of
-    hiding it, and ``mean_size`` or ``mean_width`` by group is to be read beside it.
+    If rows are exchangeable within a group, coverage in that group is at least 1 - alpha for any model, and
+    at most 1 - alpha + 1/(n_a + 1) if scores have no ties. The guarantee is an average over fitting data and
+    rows; it does not hold for a single person. A group that is harder to predict gets larger sets: equal
+    coverage shows the difference instead of hiding it, so report ``mean_size`` or ``mean_width`` by group
+    with it.
 
-    A set may hold no class, where all are too improbable. Whether labels are classes or numbers is read
-    from the data: probabilities with two labels, or a column a class, make sets; all else intervals.
+    A set may be empty if all classes are too improbable. The data determine whether labels are classes or
+    numbers: probabilities with two labels, or one column per class, give sets; everything else gives
+    intervals.
 
-    Departure: the paper's example learns quantile regressions; here the model's own prediction is
-    taken, so the intervals of a group all have the same width.
+    Departure: the paper's example fits quantile regressions; here the model's own prediction is used, so all
+    intervals of a group have the same width.
 
     References
     ----------
@@ -89,7 +90,7 @@ class EqualizedCoverage(Postprocessor):
         slug="equalized-coverage",
         name="Equalized coverage (group-conditional conformal prediction)",
         family="uncertainty",
-        summary="Turns predictions into sets or intervals that hold the truth equally often in every group, by conformal prediction group by group.",
+        summary="Turns predictions into sets or intervals that contain the true value equally often in every group, by conformal prediction within each group.",
         citation="romano2020with",
         targets=("calibration",),
         tasks=("binary", "multiclass", "regression"),
@@ -97,19 +98,20 @@ class EqualizedCoverage(Postprocessor):
         complexity="medium",
         duration_weeks=(1, 3),
         legal_notes=(
-            "Quantiles by group read the protected attribute for every set or interval, which may count as disparate "
-            "treatment where decisions follow from them. Larger sets for a group are a finding about the model and "
-            "its data, not about the people; have counsel agree on who is shown what."
+            "Group-specific quantiles use the protected attribute for every set or interval, which may "
+            "count as disparate treatment if decisions depend on them. Larger sets for a group are a "
+            "finding about the model and its data, not about the people; consult counsel on who sees which "
+            "set."
         ),
-        use_when="Somebody acts on how certain a prediction is, and statements of certainty must be as reliable for one group as for another.",
-        avoid_when="One decision per person is needed and nobody reads sets or intervals, or groups have fewer rows than ten over alpha.",
+        use_when="People act on how certain a prediction is, and the stated uncertainty must be equally reliable in every group.",
+        avoid_when="One decision per person is needed and nobody uses sets or intervals, or groups have fewer than 10 / alpha rows.",
         questions=(
             "Are our 90 percent prediction intervals really right 90 percent of the time for every ethnicity?",
             "How can uncertainty be reported honestly for a group on which the model does worse?",
             "Can I get guaranteed coverage per subgroup without assuming anything about the model?",
             "Which conformal prediction method works within protected groups?",
             "Our doctors want a list of possible diagnoses that is as reliable for women as for men.",
-            "The error bars are too narrow for minority customers; how do I widen them where it is due?",
+            "The error bars are too narrow for minority customers; how do I widen them where needed?",
         ),
         adjustments=(Adjustment(parameter="alpha", stronger=-0.02, minimum=0.01, maximum=0.3),),
         alternatives=(104, 48),

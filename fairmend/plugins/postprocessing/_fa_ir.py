@@ -28,20 +28,21 @@ logger = logging.getLogger(__name__)
 
 @lru_cache(maxsize=256)
 def m_table(k: int, p: float, alpha: float, adjust: bool) -> tuple[tuple[int, ...], float]:
-    """Return the table m, the least number of protected candidates in each prefix 1..k, and the level alpha_c.
+    """Return the minimum number m of protected candidates in each prefix 1..k, and the level alpha_c.
 
-    m(i) is the least m with F(m; i, p) > alpha_c, F the distribution function of the binomial. With
-    ``adjust``, alpha_c is such that a ranking of k drawn with share p fails in some prefix with chance alpha at most.
+    m(i) is the smallest m with F(m; i, p) > alpha_c, where F is the binomial distribution function. With
+    ``adjust``, alpha_c is set so that a random ranking of k with share p fails in some prefix with
+    probability at most alpha.
     """
     alpha_c = adjusted_alpha(k, p, alpha) if adjust else alpha
     return tuple(minimum_protected(k, p, alpha_c).tolist()), alpha_c
 
 
 def fair_order(q: Floats, protected: NDArray[np.bool_], m: tuple[int, ...]) -> tuple[Ints, bool]:
-    """Return candidates best first, as FA*IR orders them, and whether each prefix could have what it requires.
+    """Return the candidates in FA*IR order, best first, and whether each prefix meets its minimum.
 
-    Where a prefix would have fewer than m(i) protected candidates, the best protected one is next; elsewhere the
-    best of all, a protected one among equals.
+    If a prefix would have fewer than m(i) protected candidates, the best protected one is next; otherwise the
+    best of all, with ties in favor of protected candidates.
     """
     best = np.argsort(-q, kind="stable")
     p_1, p_0 = best[protected[best]], best[~protected[best]]
@@ -66,39 +67,42 @@ class FaIr(Postprocessor):
     Parameters
     ----------
     k : int, default=100
-        Places of each query that the guarantee covers; all of a query that has fewer candidates.
+        Number of top positions of each query that the guarantee covers; all positions if a query has fewer.
     p : float in (0, 1), optional
-        Least share of protected candidates; their share among the candidates of the fit if nothing is said.
+        Minimum share of protected candidates; default: their share among the candidates seen in fit.
     alpha : float in (0, 1), default=0.1
-        Chance that a ranking drawn with the share p is held to be unfair.
+        Probability that a random ranking with share p is rejected as unfair.
     adjust : bool, default=True
-        Correct the level of each prefix for testing k of them. Without it each prefix is tested at ``alpha``, and
-        more is demanded of the ranking.
+        Correct the level of each prefix for testing k prefixes. Without the correction each prefix is tested
+        at ``alpha``, which is stricter.
     protected_group : str, optional
-        The protected group; of the two the one with the lower mean score if nothing is said.
+        The protected group; default: the one of the two groups with the lower mean score.
 
     Attributes
     ----------
     protected_ : int
         Code of the protected group.
     p_ : float
-        The least share.
+        The minimum share.
     diagnostics_ : dict
-        ``protected_group``, ``p``, ``alpha_c`` (the corrected level) and ``m`` (the table of the first k places).
+        ``protected_group``, ``p``, ``alpha_c`` (the corrected level) and ``m`` (the table for the first k
+        positions).
 
     Notes
     -----
-    A ranking is fair if each prefix of length i holds at least m(i) protected candidates, the least number that a
-    binomial test with share p does not reject. The algorithm merges the two groups by score and puts the best
-    protected candidate first wherever a prefix would fall short. Of all rankings that are fair, it selects the
-    candidates with the greatest sum of scores, and the order within a group stays that of the scores. Below place k
-    the rest follow by score. A query with too few protected candidates gets those it has, and a warning is logged.
+    A ranking is fair if each prefix of length i contains at least m(i) protected candidates, the smallest
+    number that a binomial test with share p does not reject. The algorithm merges the two groups by score and
+    puts the best protected candidate first wherever a prefix would fall short. Among all fair rankings it
+    selects the candidates with the greatest sum of scores, and it keeps the order of scores within each
+    group. The remaining candidates follow after position k by score. A query with too few protected
+    candidates ranks those it has, and a warning is logged.
 
-    The paper has one protected group, and so has this: for several, merge them in one column, or use DetConstSort
-    (technique 101), which takes a share for each.
+    Like the paper, this supports one protected group. For several, merge them in one column, or use
+    DetConstSort (technique 101), which takes a share per group.
 
-    Departures: alpha_c is the greatest level with which a fair ranking is rejected with chance ``alpha`` at most,
-    where the authors' implementation takes the nearest, also above. The share p is one for all queries.
+    Departures: alpha_c is the largest level at which a fair ranking is rejected with probability at most
+    ``alpha``; the authors' implementation takes the nearest level, which may exceed it. All queries share one
+    p.
 
     References
     ----------
@@ -130,11 +134,12 @@ class FaIr(Postprocessor):
         keeps_rank_order=True,
         minimum_rows=20,
         legal_notes=(
-            "A minimum share by group is a quota in the sense of some laws; in the EU, positive action in employment is "
-            "allowed within limits, in the US it is mostly not. Have counsel agree to p before deployment."
+            "A minimum share by group counts as a quota under some laws; in the EU, positive action in "
+            "employment is allowed within limits, in the US mostly not. Consult counsel on p before "
+            "deployment."
         ),
-        use_when="A short list is read from the top, one group must not be missing in any part of it, and a minimum share has been agreed.",
-        avoid_when="More than one group is protected, attention must follow merit, or the scores themselves are used and not only their order.",
+        use_when="People read a ranked list from the top, one group must be represented in every part of it, and a minimum share is agreed.",
+        avoid_when="More than one group is protected, exposure must be proportional to merit, or the scores themselves are used and not only their order.",
         questions=(
             "How do I make sure that women show up on every page of the search results?",
             "Our top ten candidates are all men; how can the list be reordered with the least loss?",

@@ -28,11 +28,11 @@ NODES = 10_000  # nodes that the exact search may open, so that its work is boun
 
 
 def greedy(rates: Floats, effect: Floats, loss: Floats, epsilon: float) -> Ints:
-    """Return the leaves to relabel: again and again the one with the best ratio of parity gained to accuracy lost.
+    """Return the leaves to relabel, chosen greedily by the best ratio of parity gained to accuracy lost.
 
-    ``effect`` has by how much each leaf changes the rate of each group, shape (n_leaves, n_groups). What is
-    gained is judged for the two groups farthest apart at the time. The choice with the least difference
-    is returned where none is within epsilon.
+    ``effect`` is the change of each group's rate by each leaf, shape (n_leaves, n_groups). The gain is
+    measured for the two groups that are farthest apart at that step. If no choice is within epsilon, the one
+    with the smallest difference is returned.
     """
     chosen: list[int] = []
     best, least = 0, float(np.ptp(rates))
@@ -51,9 +51,9 @@ def greedy(rates: Floats, effect: Floats, loss: Floats, epsilon: float) -> Ints:
 
 
 def optimal(rates: Floats, effect: Floats, loss: Floats, epsilon: float) -> Ints:
-    """Return the leaves whose relabelling costs the least accuracy, of all choices within epsilon.
+    """Return the leaves whose relabelling costs the least accuracy among all choices within epsilon.
 
-    The knapsack program in z, with a free least rate u: u <= rates + effect' z <= u + epsilon.
+    The knapsack program in z, with the lowest rate u free: u <= rates + effect' z <= u + epsilon.
     """
     n_leaves, n_groups = effect.shape
     if np.ptp(rates) <= epsilon + 1e-12:
@@ -83,48 +83,48 @@ def leaves_of(model: Any, X: pd.DataFrame) -> Ints:
     if not isinstance(tree, DecisionTreeClassifier):
         raise DataError(
             f"leaf relabelling reads the leaves of a decision tree, got {type(tree).__name__}; train one "
-            "(--learner decision_tree), or take a technique that reads scores"
+            "(--learner decision_tree), or use a technique that reads scores"
         )
     return np.asarray(tree.apply(encoder.transform(X)), dtype=np.int64)
 
 
 class FairTreeRelabelling(Postprocessor):
-    """Give leaves of a decision tree the other label until the groups' selection rates are alike.
+    """Flip the labels of some leaves of a decision tree until the groups' selection rates are similar.
 
-    Turning leaf l over changes the discrimination disc (here the difference between the highest and the
-    lowest selection rate) and costs accuracy. Which leaves to turn, so that disc <= epsilon at the least
-    cost, is a knapsack problem.
+    Flipping leaf l changes the discrimination disc (here the difference between the highest and the lowest
+    selection rate) and costs accuracy. Choosing the leaves so that disc <= epsilon at the minimum cost is a
+    knapsack problem.
 
     Parameters
     ----------
     epsilon : float in [0, 1], default=0.05
-        Greatest difference of selection rates allowed on the fitting data.
+        Maximum difference of selection rates on the fitting data.
     solver : {"greedy", "optimal"}, default="greedy"
-        ``greedy`` takes the leaves in order of discrimination removed per accuracy lost, as the paper
-        does; ``optimal`` solves the knapsack, as far as the search may go.
+        ``greedy`` takes the leaves in order of discrimination removed per accuracy lost, as in the paper;
+        ``optimal`` solves the knapsack problem within the solver's node limit.
 
     Attributes
     ----------
     relabelled_ : ndarray of int
-        Numbers of the leaves that were turned over, in the order in which they were taken.
+        Node numbers of the flipped leaves, in the order in which they were chosen.
     n_nodes_ : int
-        Nodes of the tree, by which another tree is told at prediction.
+        Number of nodes of the tree, used to detect another tree at prediction.
     diagnostics_ : dict
-        Leaves in all and relabelled; selection rates by group, their difference and accuracy on the fitting
+        Total and relabelled leaves; selection rates by group, their difference and accuracy on the fitting
         data, before and after; ``reached``, whether the difference is within epsilon.
 
     Notes
     -----
-    The tree's splits stay, so a decision is still read off a path in the tree, and no decision reads the
-    protected attribute. Leaves with few fitting rows of a group are chosen by chance: the difference falls on
-    the fitting data and stays on new data. Have some thirty rows of each group in a leaf, and
-    compare the two differences.
+    The splits do not change, so each decision is still a path in the tree, and no decision uses the protected
+    attribute. Leaves with few fitting rows of a group are chosen by chance: the difference then shrinks on
+    the fitting data but not on new data. Use leaves with at least 30 rows of each group, and compare the two
+    differences.
 
-    Departures: leaves are weighed on the data given for fitting, which need not be (and in a run are not)
+    Departures: the leaves are evaluated on the data passed to fit, which need not be (and in a run are not)
     the tree's training data. The paper has one deprived and one favored group and bounds the signed
-    difference; here disc is that of the groups farthest apart, so more than two are served, and a leaf
-    that overshoots is answered by others. A leaf whose relabelling costs no accuracy on the fitting data
-    goes first.
+    difference; here disc is the difference of the two groups farthest apart, so more than two groups are
+    supported and other leaves can correct one that overshoots. A leaf whose relabelling costs no accuracy on
+    the fitting data comes first.
 
     References
     ----------
@@ -155,18 +155,19 @@ class FairTreeRelabelling(Postprocessor):
         slug="fair-tree-relabelling",
         name="Leaf relabelling of a trained tree",
         family="trees",
-        summary="Turns over the decision of some leaves of a trained decision tree, those that remove most discrimination per accuracy lost.",
+        summary="Flips the decision of some leaves of a trained decision tree, those that remove the most discrimination per accuracy lost.",
         citation="kamiran2010discrimination",
         addresses=("outcome-disparity", "base-rate-difference"),
         targets=("demographic_parity",),
         minimum_rows=2000,
         duration_weeks=(1, 2),
         legal_notes=(
-            "No decision reads the protected attribute, but the leaves are chosen by it, and people in a relabelled "
-            "leaf are decided on against its majority. Record which leaves were turned over and why."
+            "No decision uses the protected attribute, but the leaves are chosen with it, and people in a "
+            "relabelled leaf get the opposite of the leaf's majority label. Record which leaves were "
+            "flipped and why."
         ),
-        use_when="The model is a single decision tree that people read, its selection rates differ by group, and the tree itself must stay.",
-        avoid_when="The model is no decision tree, or has so many leaves that few rows of a group fall into each.",
+        use_when="The model is a single decision tree that people read, its selection rates differ by group, and the tree itself must not change.",
+        avoid_when="The model is not a decision tree, or has so many leaves that each contains few rows of a group.",
         questions=(
             "We must keep our published decision tree; can some of its end nodes be decided differently to be fair?",
             "Which leaves of a tree cause most of the gap between men and women?",
@@ -190,7 +191,7 @@ class FairTreeRelabelling(Postprocessor):
 
     @classmethod
     def test_learner(cls) -> Any:
-        """Return the learner whose model it is checked on."""
+        """Return the learner whose model the conformance suite uses."""
         return make_learner("decision_tree")
 
     def _fit(
@@ -231,10 +232,10 @@ class FairTreeRelabelling(Postprocessor):
     def _decide(self, X: pd.DataFrame, model: Any) -> Floats:
         leaves = leaves_of(model, X)
         if fitted_parts(model)[1].tree_.node_count != self.n_nodes_:
-            raise DataError(f"{self.metadata.name} was fitted for another tree; fit it again for this one")
+            raise DataError(f"{self.metadata.name} was fitted for another tree; refit it for this one")
         return (_favorable(model, X) != np.isin(leaves, self.relabelled_)).astype(float)
 
 
 def _favorable(model: Any, X: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return where the tree decides for the favorable class, its last one."""
+    """Return where the tree predicts the favorable class, its last one."""
     return np.asarray(model.predict_proba(X))[:, -1] >= 0.5

@@ -23,19 +23,19 @@ from fairmend.core.types import Floats
 
 
 class GroupPlattScaling(Postprocessor):
-    """Map scores to probabilities by a logistic curve in each group, p = sigma(alpha_a s + beta_a).
+    """Map scores to probabilities with a logistic curve per group, p = sigma(alpha_a s + beta_a).
 
     Parameters
     ----------
     scale : {"logit", "probability"}, default="logit"
-        What s is. ``logit`` reads the margin ln(p / (1 - p)), as Platt does, so that a group whose
-        scores are calibrated already can keep them; ``probability`` reads the score itself, which
-        is another family of maps and does not hold the identity.
+        The scale of s. ``logit`` uses the margin ln(p / (1 - p)), as Platt does, so that a calibrated group
+        can keep its scores; ``probability`` uses the score itself, a family of maps that does not contain the
+        identity.
     minimum_per_class : int, default=50
-        A group with fewer rows of either label (their weight, if there are weights) gets the map
-        that is fitted on all rows together.
+        A group with fewer rows of either label (or less weight, if there are weights) gets the map fitted on
+        all rows.
     unseen : {"error", "fallback"}, default="error"
-        A group that was not there at fit: refuse it, or give it the map of all rows.
+        For a group not seen in fit: raise an error, or use the map of all rows.
 
     Attributes
     ----------
@@ -44,15 +44,14 @@ class GroupPlattScaling(Postprocessor):
 
     Notes
     -----
-    Each curve is fitted by likelihood to the smoothed labels (N+ + 1) / (N+ + 2) and 1 / (N- + 2) of
-    its group. Departure: alpha_a is at least 0. Where the best slope is negative the scores run
-    against the labels; the group's map becomes constant and ``diagnostics_["against_labels"]``
-    names the group. Every group that got the map of all rows is in ``diagnostics_["fallback"]`` with
-    the reason.
+    Each curve is fitted by maximum likelihood to the smoothed labels (N+ + 1) / (N+ + 2) and 1 / (N- + 2) of
+    its group. Departure: alpha_a is at least 0. A negative best slope means that higher scores go with fewer
+    favorable labels; the group's map is then constant and ``diagnostics_["against_labels"]`` names the group.
+    ``diagnostics_["fallback"]`` lists every group that got the map of all rows, with the reason.
 
-    Pleiss et al. assume calibration within groups and show what it costs: with different base rates
-    it excludes equal error rates. Their algorithm is another technique (calibrated equalized odds).
-    Within a group the order of scores stays; between groups it changes, and so may decisions at 1/2.
+    Pleiss et al. assume calibration within groups and show its cost: with different base rates it excludes
+    equal error rates. Their algorithm is another technique (calibrated equalized odds). The order of scores
+    is kept within a group but not between groups, and decisions at 1/2 may change.
 
     References
     ----------
@@ -81,7 +80,7 @@ class GroupPlattScaling(Postprocessor):
         slug="group-platt-scaling",
         name="Group-specific Platt scaling",
         family="calibration",
-        summary="Calibrates the scores of each group with a logistic curve of its own, so that a score means the same risk in every group.",
+        summary="Calibrates the scores of each group with its own logistic curve, so that a score means the same risk in every group.",
         citation="pleiss2017fairness",
         addresses=("group-miscalibration", "intersectional-disparity"),
         targets=("calibration",),
@@ -89,16 +88,16 @@ class GroupPlattScaling(Postprocessor):
         minimum_rows=400,
         duration_weeks=(1, 2),
         legal_notes=(
-            "The map reads the protected attribute for every score, which may count as disparate treatment; "
-            "in US credit, ECOA and Regulation B restrict it. Have counsel agree before deployment."
+            "The map uses the protected attribute for every score, which may count as disparate treatment; "
+            "in US credit, ECOA and Regulation B restrict it. Consult counsel before deployment."
         ),
-        use_when="The same score stands for a different chance of the outcome in different groups, and each group has some hundred labeled rows.",
-        avoid_when="The protected attribute may not be read at decision time, or equal error rates are the goal.",
+        use_when="The same score means a different probability of the outcome in different groups, and each group has at least about a hundred labeled rows.",
+        avoid_when="The protected attribute may not be used at decision time, or equal error rates are the goal.",
         questions=(
             "Risk is overstated for one group and right for the others; how do we correct that group alone?",
-            "At equal scores our minority applicants repay more often than the majority; what can be done?",
-            "How can a score of 0.7 come to mean 70 percent for men and for women?",
-            "Expected calibration error is fine overall and bad for Black applicants; which fix?",
+            "At equal scores our minority applicants repay more often than the majority; how can we fix that?",
+            "How can we make a score of 0.7 mean 70 percent for both men and women?",
+            "Expected calibration error is fine overall but bad for Black applicants; what is the fix?",
             "Can we calibrate each subgroup separately after training?",
             "What happens to groups that are too small for a calibration curve of their own?",
         ),

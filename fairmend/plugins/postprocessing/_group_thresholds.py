@@ -23,43 +23,43 @@ from fairmend.plugins.postprocessing._roc_thresholds import (
 
 
 class GroupThresholds(Postprocessor):
-    """Give each group a threshold so that selection rates are alike, at the least cost of errors.
+    """Give each group a threshold so that selection rates are similar, at the minimum cost of errors.
 
     Parameters
     ----------
     min_ratio : float in [0, 1], default=0.9
-        Least ratio of the lowest to the highest selection rate on the fitting data. 1 is parity; 0 is
-        the best threshold of each group without a constraint. The default leaves room above four
-        fifths for the difference between the fitting data and new data.
+        Minimum ratio of the lowest to the highest selection rate on the fitting data. 1 is parity; 0 uses the
+        best threshold of each group without a constraint. The default leaves a margin above four fifths
+        because rates differ between the fitting data and new data.
     false_positive_cost, false_negative_cost : float, default=1.0
-        Costs of the errors; where they are equal, accuracy is greatest.
+        Costs of the errors; equal costs maximize accuracy.
     utility : {"scores", "labels"}, default="scores"
-        What errors are counted on. ``scores`` reads the chance of the favorable label from the score
-        by Platt's map in each group, which varies less from sample to sample than the labels and so
-        loses less on new data; ``labels`` counts the errors on the fitting data.
+        How errors are estimated. ``scores`` computes expected errors from the probability of the favorable
+        label, estimated from the score by Platt scaling in each group; this has lower variance than the
+        labels and generalizes better. ``labels`` counts the errors on the fitting data.
     tie_breaking : {"none", "randomize"}, default="none"
-        ``randomize`` selects people with the score at the threshold by a draw, which makes every
-        rate attainable.
+        ``randomize`` selects at random among rows whose score equals the threshold, so that every rate can be
+        reached.
     unseen : {"error", "fallback"}, default="error"
-        A group that was not there at fit: refuse it, or give it the best threshold of all rows.
+        For a group not seen in fit: raise an error, or use the best threshold of all rows.
 
     Attributes
     ----------
     thresholds_, shares_ : ndarray of float, shape (n_groups + 1, k)
-        Thresholds and the shares with which they are used; the last line is for unseen groups.
+        Thresholds and the probability of using each; the last row is for unseen groups.
 
     Notes
     -----
-    Among rules with parity those with a threshold in each group serve utility best. All values that
-    the lowest selection rate can take are tried, with the best place of every group in the window
-    that it opens, so the optimum is exact. Without randomization rates move in steps: a group that
-    has no rate in the window may exceed the lowest rate by one row of its own. Scores
-    in few levels can leave little choice; ``tie_breaking="randomize"`` lifts that. For a positive
-    ``min_ratio`` nobody selected at all is no parity, as the ratio is undefined.
+    Among rules with parity, those with one threshold per group maximize utility. The search tries every value
+    that the lowest selection rate can take and, for each, the best threshold of every group within the
+    allowed range, so the optimum is exact. Without randomization rates change in steps: a group without a
+    rate in the range may exceed the lowest rate by one of its rows. Scores with few distinct values leave few
+    choices; ``tie_breaking="randomize"`` removes this limit. With a positive ``min_ratio`` a rule that
+    selects nobody does not count as parity, because its ratio is undefined.
 
-    Departure: the relaxation by ``min_ratio`` is an extension. The paper's utility is that of
-    ``utility="scores"``, with calibrated probabilities given. A group with fewer than 50 rows of
-    either label reads Platt's map of all rows.
+    Departure: the relaxation by ``min_ratio`` is an extension. The paper's utility is ``utility="scores"``
+    with calibrated probabilities. A group with fewer than 50 rows of either label uses the Platt scaling of
+    all rows.
 
     References
     ----------
@@ -88,7 +88,7 @@ class GroupThresholds(Postprocessor):
         slug="group-thresholds",
         name="Group-specific thresholds for demographic parity",
         family="thresholds",
-        summary="Sets a cut-off for each group so that all groups are selected at similar rates, losing as little accuracy as possible.",
+        summary="Sets a threshold for each group so that all groups are selected at similar rates, losing as little accuracy as possible.",
         citation="corbettdavies2017algorithmic",
         addresses=("outcome-disparity", "base-rate-difference", "intersectional-disparity"),
         targets=("demographic_parity",),
@@ -96,12 +96,12 @@ class GroupThresholds(Postprocessor):
         minimum_rows=200,
         duration_weeks=(1, 2),
         legal_notes=(
-            "Different cut-offs by group read the protected attribute for every decision, which is disparate "
-            "treatment in some jurisdictions; in US credit, ECOA and Regulation B forbid it in most cases. Have "
-            "counsel agree before deployment."
+            "Group-specific thresholds use the protected attribute for every decision, which is disparate "
+            "treatment in some jurisdictions; in US credit, ECOA and Regulation B forbid it in most cases. "
+            "Consult counsel before deployment."
         ),
-        use_when="Selection rates must meet a ratio such as four fifths, the model stays as it is, and decisions may read the group.",
-        avoid_when="The protected attribute may not be read at decision time, or qualified people of all groups should have equal chances.",
+        use_when="Selection rates must meet a ratio such as four fifths, the model must not change, and decisions may use the group.",
+        avoid_when="The protected attribute may not be used at decision time, or equal opportunity for qualified people is the goal.",
         questions=(
             "How do we meet the four-fifths rule without training the model again?",
             "Which cut-off per group gives men and women the same acceptance rate?",

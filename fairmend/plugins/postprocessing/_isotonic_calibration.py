@@ -18,15 +18,15 @@ class IsotonicCalibration(Postprocessor):
     Attributes
     ----------
     knots_, values_ : ndarray of float, shape (k,)
-        Scores at which the map bends, rising, and its value there. Between knots it is linear, beyond
-        the outermost ones constant.
+        Scores at which the slope of the map changes, ascending, and its values there. The map is linear
+        between knots and constant outside.
 
     Notes
     -----
-    The fit is scikit-learn's pool-adjacent-violators. On the fitting data the map is constant on
-    blocks and equals the share of favorable labels in each; so it creates ties, which move ranks
-    within a block and put thresholds on steps. It may return exactly 0 or 1, which makes a
-    log-loss infinite: the log-losses in ``diagnostics_`` are taken with scores 1e-12 inside.
+    Fitted with scikit-learn's pool-adjacent-violators algorithm. On the fitting data the map is constant on
+    blocks and equals the share of favorable labels in each. It therefore creates ties, which change ranks
+    within a block, and only a few thresholds remain distinct. It may return exactly 0 or 1, where the
+    log-loss is infinite: the log-losses in ``diagnostics_`` clip scores to [1e-12, 1 - 1e-12].
 
     References
     ----------
@@ -52,16 +52,16 @@ class IsotonicCalibration(Postprocessor):
         slug="isotonic-calibration",
         name="Isotonic calibration",
         family="calibration",
-        summary="Turns scores into calibrated probabilities with a rising step function of any shape, the same for everybody.",
+        summary="Turns scores into calibrated probabilities with a non-decreasing function of any shape, the same for all groups.",
         citation="zadrozny2002transforming",
         targets=("calibration",),
         keeps_rank_order=True,
         minimum_rows=1000,
         duration_weeks=(1, 1),
-        use_when="A thousand or more labeled rows are at hand and the reliability curve has no simple shape.",
-        avoid_when="Labeled rows are few, or ties between scores do harm, as in a ranking or a tight cut-off.",
+        use_when="A thousand or more labeled rows are available and the reliability curve has no simple shape.",
+        avoid_when="There are few labeled rows, or ties between scores are a problem, as in a ranking or with a strict threshold.",
         questions=(
-            "Sigmoid calibration left our reliability diagram bent; what can follow any monotone shape?",
+            "Sigmoid calibration left our reliability diagram curved; what can fit any monotone shape?",
             "Is there a calibration without an assumption on the form of the distortion?",
             "We have thousands of validation cases; which calibrator uses them best?",
             "How do I pool adjacent violators so that probabilities match frequencies?",

@@ -14,14 +14,14 @@ from fairmend.core.types import Floats
 
 
 class PlattScaling(Postprocessor):
-    """Map scores to probabilities by one logistic curve, p = sigma(alpha s + beta).
+    """Map scores to probabilities with one logistic curve, p = sigma(alpha s + beta).
 
     Parameters
     ----------
     scale : {"logit", "probability"}, default="logit"
-        What s is. ``logit`` reads the margin ln(p / (1 - p)), as Platt does, so that a score that
-        is calibrated already can stay as it is; ``probability`` reads the score itself, as
-        scikit-learn does for a model without ``decision_function``.
+        The scale of s. ``logit`` uses the margin ln(p / (1 - p)), as Platt does, so that calibrated scores
+        can stay unchanged; ``probability`` uses the score itself, as scikit-learn does for a model without
+        ``decision_function``.
 
     Attributes
     ----------
@@ -30,11 +30,10 @@ class PlattScaling(Postprocessor):
 
     Notes
     -----
-    Fitted by likelihood to the smoothed labels (N+ + 1) / (N+ + 2) and 1 / (N- + 2), which keep the
-    map finite when the scores separate the labels. Departure: alpha is at least 0. Where the
-    best slope is negative the scores run against the labels; instead of turning the order of people
-    around, the map becomes constant and ``diagnostics_["against_labels"]`` says so. Decisions at 1/2
-    may change, since the map moves the crossing.
+    Fitted by maximum likelihood to the smoothed labels (N+ + 1) / (N+ + 2) and 1 / (N- + 2), which keep the
+    map finite if the scores separate the labels. Departure: alpha is at least 0. If the best slope is
+    negative, the map becomes constant instead of reversing the order of the scores, and
+    ``diagnostics_["against_labels"]`` is true. Decisions at 1/2 may change.
 
     References
     ----------
@@ -60,14 +59,14 @@ class PlattScaling(Postprocessor):
         slug="platt-scaling",
         name="Platt scaling",
         family="calibration",
-        summary="Turns scores into calibrated probabilities with one logistic curve for everybody.",
+        summary="Turns scores into calibrated probabilities with one logistic curve for all groups.",
         citation="platt1999probabilistic",
         targets=("calibration",),
         keeps_rank_order=True,
         minimum_rows=100,
         duration_weeks=(1, 1),
-        use_when="Probabilities are too bold or too timid in the same way for all groups, and labeled rows are few.",
-        avoid_when="The groups are off in different directions, or the distortion is not shaped like an S.",
+        use_when="Probabilities are overconfident or underconfident in the same way for all groups, and there are few labeled rows.",
+        avoid_when="The groups are miscalibrated in different directions, or the reliability curve is not sigmoid.",
         questions=(
             "The outputs of our support vector machine are not probabilities; how do we get some?",
             "Which calibration works with only a few hundred labeled cases?",

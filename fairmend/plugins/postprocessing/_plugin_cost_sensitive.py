@@ -27,15 +27,15 @@ TIE = 1e-7  # values of s nearer to 0 than the solver's precision are on the bou
 
 
 def boundary(eta: Floats, c: float, pi: Floats, multipliers: Floats, h: Floats) -> Floats:
-    """Return s(x) = eta(x) - c - h(x) sum_a lambda_a pi_a(x), positive where the decision is favorable."""
+    """Return s(x) = eta(x) - c - h(x) sum_a lambda_a pi_a(x), positive if the decision is favorable."""
     return eta - c - h * (pi @ multipliers)
 
 
 def price_of_parity(eta: Floats, c: float, pi: Floats, h: Floats, weight: Floats, min_ratio: float) -> Floats:
-    """Return the multipliers lambda of the rule of least cost whose rates meet the ratio, shape (n_groups,).
+    """Return the multipliers lambda of the minimum-cost rule whose rates meet the ratio, shape (n_groups,).
 
-    The rates r_a = sum_i f_i k_ia, with k_ia proportional to h_i pi_ia, lie between a free u and
-    u / min_ratio. The multipliers are the dual values of this linear program in the decisions f.
+    The rates r_a = sum_i f_i k_ia, with k_ia proportional to h_i pi_ia, lie between u, which is free, and u /
+    min_ratio. The multipliers are the dual values of this linear program in the decisions f.
     """
     w = weight / weight.sum()
     k = (w * h)[:, None] * pi
@@ -51,24 +51,24 @@ def price_of_parity(eta: Floats, c: float, pi: Floats, h: Floats, weight: Floats
 
 
 class PluginCostSensitive(Postprocessor):
-    """Decide by the chance of the label and the chances of the groups, none of which is read itself.
+    """Decide from the probability of the label and the inferred probabilities of the groups.
 
-    The rule of least expected cost under a bound on the groups' rates compares s(x) = eta(x) - c -
+    The rule of minimum expected cost under a bound on the groups' rates compares s(x) = eta(x) - c -
     sum_a lambda_a pi_a(x) with 0: eta(x) = P(Y=1|x) is the score, pi_a(x) = P(A=a|x) is learned here, and
-    c is the share of the cost of a false positive in the costs of both errors.
+    c is the cost of a false positive divided by the sum of both costs.
 
     Parameters
     ----------
     min_ratio : float in [0, 1], default=0.9
-        Least ratio of the lowest to the highest rate. 0 is the cost-sensitive rule eta >= c.
+        Minimum ratio of the lowest to the highest rate. 0 is the cost-sensitive rule eta >= c.
     notion : {"demographic_parity", "equal_opportunity"}, default="demographic_parity"
-        Which rates: of selection, or of true positives. For the latter pi_a(x) = P(A=a|x, Y=1) is learned
-        from the rows with the favorable label, and the multipliers are weighed by eta(x).
+        Which rates: selection rates or true positive rates. For the latter, pi_a(x) = P(A=a|x, Y=1) is
+        learned from the rows with the favorable label, and the multipliers are weighted by eta(x).
     false_positive_cost, false_negative_cost : float, default=1.0
         Costs of the errors.
     estimator : classifier, optional
-        Learns pi from a table; logistic regression by default. One that memorizes its training data
-        makes the groups look easier to tell than they are, and the correction too weak.
+        Learns pi from the features; logistic regression by default. One that overfits its training data makes
+        the groups look easier to predict than they are, and the correction too weak.
 
     Attributes
     ----------
@@ -77,18 +77,17 @@ class PluginCostSensitive(Postprocessor):
     estimator_ : fitted classifier
         Gives pi.
     diagnostics_ : dict
-        The multipliers, for two groups the paper's lambda and cbar in lambda (pi - cbar), and rates by
-        group of the fitting data, as the rule ``aims`` at them and as they are found (``rates``).
+        The multipliers, for two groups the paper's lambda and cbar in lambda (pi - cbar), and rates by group
+        on the fitting data, as targeted by the rule (``aims``) and as observed (``rates``).
 
     Notes
     -----
-    The paper shows this form to be optimal for two groups, with randomization at s = 0, and that the cost
-    of fairness depends on how well A can be told where labels are near the boundary: where x says nothing
-    of A, no rule on x can change the ratio. The rates aimed at are those under pi: scores and pi should
-    be calibrated.
+    The paper shows this form to be optimal for two groups, with randomization at s = 0, and that the cost of
+    fairness depends on how well x predicts A near the decision boundary: if x is independent of A, no rule on
+    x can change the ratio. The targeted rates are computed with pi, so scores and pi should be calibrated.
 
-    Departures: lambda is not given but the least that meets ``min_ratio``, by linear programming over the
-    rows; this gives more than two groups one multiplier each. Rows at s = 0 are selected.
+    Departures: lambda is not a parameter but the smallest that meets ``min_ratio``, found by linear
+    programming over the rows; more than two groups get one multiplier each. Rows with s = 0 are selected.
 
     References
     ----------
@@ -115,7 +114,7 @@ class PluginCostSensitive(Postprocessor):
         slug="plugin-cost-sensitive",
         name="Plug-in cost-sensitive fair classifier",
         family="thresholds",
-        summary="Shifts the decision line for each person by how probable the groups are given the features, so that rates are alike at the least cost and no decision reads the group.",
+        summary="Shifts the decision threshold of each row by the probability of the groups given the features, so that rates are similar at the minimum cost and no decision uses the group.",
         citation="menon2018cost",
         addresses=("outcome-disparity", "error-rate-disparity"),
         targets=("demographic_parity", "equal_opportunity"),
@@ -124,11 +123,12 @@ class PluginCostSensitive(Postprocessor):
         duration_weeks=(1, 3),
         compute="low",
         legal_notes=(
-            "No decision reads the protected attribute, but each reads an inference of it from the features, which "
-            "may count as the same. Storing inferred groups may be processing of sensitive data. Have counsel agree."
+            "No decision uses the protected attribute, but each uses an inference of it from the features, "
+            "which may be treated the same. Storing inferred groups may be processing of sensitive data. "
+            "Consult counsel before deployment."
         ),
-        use_when="Rates must be brought together by a rule on scores, the group is known in past data, and it may not be read for a decision.",
-        avoid_when="The features say little of the group, inferring it from them is not allowed, or scores are badly calibrated.",
+        use_when="Rates must be equalized by a rule on scores, the group is known in past data, and it may not be used at decision time.",
+        avoid_when="The features hardly predict the group, inferring it is not allowed, or scores are badly calibrated.",
         questions=(
             "How can we meet the four-fifths rule after training if the applicant's race is not collected?",
             "What is the optimal trade-off between error costs and parity when the group is only inferred?",
@@ -175,8 +175,8 @@ class PluginCostSensitive(Postprocessor):
         present = groups.counts(counted) > 0
         if not present.all():
             raise InsufficientDataError(
-                f"the group {groups.labels[int(present.argmin())]!r} has no row that counts towards its "
-                f"{self.notion.replace('_', ' ')}; leave it out, or take demographic parity"
+                f"the group {groups.labels[int(present.argmin())]!r} has no row that counts toward its "
+                f"{self.notion.replace('_', ' ')}; leave it out, or use demographic_parity"
             )
         learner = make_learner("logistic_regression") if self.estimator is None else clone(self.estimator)
         self.estimator_ = fit_weighted(learner, X.iloc[rows], groups.codes[rows], sample_weight[rows])
@@ -196,7 +196,7 @@ class PluginCostSensitive(Postprocessor):
             self.diagnostics_ |= {"lambda": slope, "cbar": float(-self.multipliers_[0] / slope)}
 
     def _h(self, scores: Floats) -> Floats:
-        """Return by how much a row counts towards the rates: as itself, or by its chance of a favorable label."""
+        """Return the weight of each row in the rates: 1, or its probability of a favorable label."""
         return scores if self.notion == "equal_opportunity" else np.ones(len(scores))
 
     def _decide(self, scores: Floats, X: pd.DataFrame) -> Floats:

@@ -28,39 +28,39 @@ def interpolated(f: Floats, f_0: Floats, alpha: float) -> Floats:
 
 
 class RankPreservingScoreRepair(Postprocessor):
-    """Move the scores of each group part of the way to a distribution that all groups share.
+    """Move the scores of each group part of the way toward a distribution that all groups share.
 
     Parameters
     ----------
     alpha : float in [0, 1], default=0.04
         Share of the unfairness that may remain: 0 gives all groups one distribution of scores, 1 changes nothing.
     unseen : {"error", "fallback"}, default="error"
-        A group that was not there at fit, or is too small to have a distribution: refuse it, or rank its scores
-        among those of all rows.
+        For a group not seen in fit or too small to estimate its distribution: raise an error, or rank its
+        scores among those of all rows.
 
     Attributes
     ----------
     laws_ : list of EmpiricalDistribution
-        nu_s, the distribution of the scores in each group s, and last that of all rows.
+        nu_s, the distribution of the scores in each group s; the last entry is that of all rows.
     barycenter_ : tuple of ndarray
-        Places and values between which the quantile function of the barycenter is linear.
+        Levels and values between which the quantile function of the barycenter is linear.
     diagnostics_ : dict
-        ``unfairness`` U(f), ``unfairness_left`` alpha U(f), and ``added_squared_error`` (1 - sqrt(alpha))^2 U(f),
-        each on the rows of the fit, in squared units of the score.
+        ``unfairness`` U(f), ``unfairness_left`` alpha U(f), and ``added_squared_error`` (1 - sqrt(alpha))^2
+        U(f), each on the fitting data, in squared units of the score.
 
     Notes
     -----
-    The unfairness of a score f is U(f) = sum_s p_s W_2^2(nu_s, nu), with nu the Wasserstein-2 barycenter of the
-    nu_s by the shares p_s of the groups. The score with the barycenter as distribution in each group is
-    f_0(x, s) = Q(F_s(f(x, s))), with F_s the distribution function of group s and Q = sum_s p_s Q_s the mean of
-    the quantile functions. On the line between f and f_0, U(f_alpha) = alpha U(f), and the score moves by
-    (1 - sqrt(alpha))^2 U(f) in mean square: the least that any score with that unfairness costs over the best
-    one. Both ends, and so each f_alpha, are nondecreasing in f within a group: who is ahead of whom stays.
+    The unfairness of a score f is U(f) = sum_s p_s W_2^2(nu_s, nu), with nu the Wasserstein-2 barycenter of
+    the nu_s by the shares p_s of the groups. The score with the barycenter as distribution in each group is
+    f_0(x, s) = Q(F_s(f(x, s))), with F_s the distribution function of group s and Q = sum_s p_s Q_s the mean
+    of the quantile functions. On the line between f and f_0, U(f_alpha) = alpha U(f), and the score moves by
+    (1 - sqrt(alpha))^2 U(f) in mean square: the minimum cost of any score with that unfairness. Both ends,
+    and so each f_alpha, are nondecreasing in f within a group, so ranks within a group are preserved.
 
-    Departures: F_s and Q_s are empirical and linear between scores; equal scores stay equal, so that groups with
-    few distinct scores end near each other and not on each other; beyond the scores of the fit f_0 stays at its
-    end. The paper splits the unlabeled data in two for its guarantee in finite samples; here all rows serve both.
-    Cut-offs that were set on the old scores must be set anew.
+    Departures: F_s and Q_s are empirical and linear between scores; equal scores stay equal, so groups with
+    few distinct scores get similar, not identical, distributions; beyond the range of the fitting data f_0 is
+    constant. The paper splits the unlabeled data in two for its finite-sample guarantee; here all rows serve
+    both purposes. Thresholds on the old scores must be chosen again.
 
     References
     ----------
@@ -81,7 +81,7 @@ class RankPreservingScoreRepair(Postprocessor):
         slug="rank-preserving-score-repair",
         name="Rank-preserving interpolation to the Wasserstein barycenter",
         family="score transformation",
-        summary="Moves the scores or predicted values of each group towards one common distribution by as much as asked, and nobody passes another of the same group.",
+        summary="Moves the scores or predicted values of each group toward one common distribution by a chosen amount, without changing ranks within a group.",
         citation="chzhen2022minimax",
         addresses=(
             "outcome-disparity",
@@ -96,12 +96,12 @@ class RankPreservingScoreRepair(Postprocessor):
         keeps_rank_order=True,
         minimum_rows=200,
         legal_notes=(
-            "Equal raw scores of different groups become different scores, and the protected attribute is read for "
-            "every one: disparate treatment in some jurisdictions, and within-group norming of employment tests is "
-            "forbidden in the US (Civil Rights Act of 1991)."
+            "Equal raw scores of different groups become different scores, and every score uses the "
+            "protected attribute: this is disparate treatment in some jurisdictions, and within-group "
+            "norming of employment tests is forbidden in the US (Civil Rights Act of 1991)."
         ),
-        use_when="Scores or predicted numbers differ in level or spread between groups, the order within a group must stay, and how much to correct is a policy choice.",
-        avoid_when="The difference between groups is one that should count, or the protected attribute may not be read at decision time.",
+        use_when="Scores or predicted numbers differ in level or spread between groups, ranks within a group must not change, and how much to correct is a policy choice.",
+        avoid_when="The difference between groups is legitimate, or the protected attribute may not be used at decision time.",
         questions=(
             "Can predicted salaries be brought closer between groups without changing who ranks above whom in a group?",
             "Is there one dial from the raw score to full parity, with a known price at every setting?",

@@ -32,7 +32,7 @@ RATES = {
 
 
 def parity_figures(curves: Sequence[RocCurve], parity: str, norm: str) -> list[list[Floats]]:
-    """Return the figures along each curve whose range over the groups the tolerance bounds.
+    """Return, along each curve, the rates whose range over the groups the tolerance bounds.
 
     These are the rates themselves; for both error rates and the norm of order 1 they are TPR + FPR
     and TPR - FPR, since |x| + |y| <= r if and only if |x + y| <= r and |x - y| <= r.
@@ -48,30 +48,30 @@ class RelaxedErrorParity(Postprocessor):
     Parameters
     ----------
     tolerance : float in [0, 1], default=0.05
-        Greatest difference r between any two groups on the fitting data, in expectation. 0 is the
+        Maximum difference r between any two groups on the fitting data, in expectation. 0 is the
         derived predictor of Hardt et al.; 1 gives each group its best threshold.
     parity : {"equalized_odds", "equal_opportunity", "false_positive_rate", "demographic_parity"}, default="equalized_odds"
-        What is made alike: both error rates, the true or the false positive rate, or the selection rate.
+        Which rate to equalize: both error rates, the true or the false positive rate, or the selection rate.
     norm : {"max", "1"}, default="max"
-        How the differences of TPR and FPR count together under ``equalized_odds``: the larger one, or
-        their sum.
+        How the differences of TPR and FPR are combined under ``equalized_odds``: the larger one, or their
+        sum.
     false_positive_cost, false_negative_cost : float, default=1.0
-        Costs of the errors; where they are equal, accuracy is greatest.
+        Costs of the errors; equal costs maximize accuracy.
     unseen : {"error", "fallback"}, default="error"
-        A group that was not there at fit: refuse it, or give it the best threshold of all rows.
+        For a group not seen in fit: raise an error, or use the best threshold of all rows.
 
     Attributes
     ----------
     thresholds_, shares_ : ndarray of float, shape (n_groups + 1, k)
-        Thresholds and the shares with which they are used; the last line is for unseen groups.
+        Thresholds and the probability of using each; the last row is for unseen groups.
 
     Notes
     -----
-    Each group can reach the points under the concave hull of its ROC curve by mixing thresholds.
-    The variables of the program are the shares of the hull's corners; since the exact hull is found
-    in linear time, no points are left out, where the paper's code thins the curve. The norm of order
-    2, which needs a cone program, is not offered. The rule is randomized: two people with the same
-    score and group may be decided differently, the same person never.
+    Each group can reach the points under the concave hull of its ROC curve by mixing thresholds. The
+    variables of the program are the weights of the hull's vertices; since the exact hull is found in linear
+    time, no points are dropped, while the paper's code thins the curve. The norm of order 2, which needs a
+    cone program, is not supported. The rule is randomized: two people with the same score and group may get
+    different decisions, but the same row always gets the same decision.
 
     References
     ----------
@@ -98,7 +98,7 @@ class RelaxedErrorParity(Postprocessor):
         slug="relaxed-error-parity",
         name="Relaxed error parity by linear programming",
         family="thresholds",
-        summary="Mixes thresholds in each group by a linear program, so that error rates differ by at most a chosen tolerance.",
+        summary="Mixes thresholds in each group with a linear program, so that error rates differ by at most a chosen tolerance.",
         citation="cruz2024unprocessing",
         addresses=("error-rate-disparity", "outcome-disparity", "intersectional-disparity"),
         targets=("equalized_odds", "equal_opportunity", "demographic_parity"),
@@ -108,18 +108,19 @@ class RelaxedErrorParity(Postprocessor):
         complexity="medium",
         duration_weeks=(1, 3),
         legal_notes=(
-            "The rule reads the protected attribute for every decision, which is disparate treatment in some jurisdictions; "
-            "in US credit, ECOA and Regulation B forbid it in most cases. It also draws lots, which a person who asks "
-            "for reasons must be told. Have counsel agree before deployment."
+            "The rule uses the protected attribute for every decision, which is disparate treatment in some"
+            " jurisdictions; in US credit, ECOA and Regulation B forbid it in most cases. It is also "
+            "randomized, which must be disclosed to a person who asks for reasons. Consult counsel before "
+            "deployment."
         ),
-        use_when="Both error rates must come close between groups, full equality costs too much accuracy, and a draw is acceptable.",
-        avoid_when="Decisions may not be drawn at random, or the protected attribute may not be read at decision time.",
+        use_when="Both error rates must be similar between groups, full equality costs too much accuracy, and randomization is acceptable.",
+        avoid_when="Decisions may not be randomized, or the protected attribute may not be used at decision time.",
         questions=(
-            "How much accuracy do we buy back if error rates may differ by five points?",
+            "How much accuracy do we get back if error rates may differ by five points?",
             "What is the trade-off curve between equalized odds and accuracy for a fixed model?",
             "Which thresholds bound both the true and the false positive gap at once?",
             "Is our fair training better than plain training with the best thresholds at the same gap?",
-            "Can a linear program level mistakes across several groups after training?",
+            "Can a linear program equalize error rates across several groups after training?",
         ),
         notion_parameters={
             "equalized_odds": {"parity": "equalized_odds"},

@@ -1,8 +1,8 @@
-"""ROC curves by group, and the choice of thresholds on them.
+"""ROC curves by group, and how thresholds are chosen on them.
 
-A rule of decision is a mixture of thresholds in each group: with share ``w_k`` the score is held
-against the threshold ``t_k``. A plain threshold is a mixture of one. Every such rule prefers the
-higher score within its group.
+A decision rule is a mixture of thresholds in each group: with probability ``w_k`` the score is compared with
+the threshold ``t_k``. A single threshold is a mixture of one. Every such rule favors the higher score within
+a group.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Mixture = tuple[NDArray[np.intp], Floats]
 
 @dataclass(frozen=True)
 class RocCurve:
-    """What each threshold selects in one group, from nobody to everybody.
+    """What each threshold selects in one group, from no row to all rows.
 
     Attributes
     ----------
     cuts : ndarray of float, shape (k,)
-        Thresholds, falling; a row is selected if its score is at least the threshold. They lie
-        half-way between neighboring scores; the first one is above 1, the last one is 0.
+        Thresholds, descending; a row is selected if its score is at least the threshold. They lie halfway
+        between neighboring scores; the first one is above 1, the last one is 0.
     tp, fp : ndarray of float, shape (k,)
         Weight of the selected rows with label 1 and with label 0.
     """
@@ -47,12 +47,12 @@ class RocCurve:
 
     @property
     def tpr(self) -> Floats:
-        """Share of the label 1 that is selected; NaN without that label."""
+        """Share of rows with label 1 that is selected; NaN without that label."""
         return _share(self.tp)
 
     @property
     def fpr(self) -> Floats:
-        """Share of the label 0 that is selected; NaN without that label."""
+        """Share of rows with label 0 that is selected; NaN without that label."""
         return _share(self.fp)
 
     @property
@@ -65,10 +65,10 @@ class RocCurve:
         return c_fp * self.fp + c_fn * (self.tp[-1] - self.tp)
 
     def hull(self) -> NDArray[np.intp]:
-        """Return the places of the corners of the concave hull, ends included.
+        """Return the indices of the vertices of the concave hull, ends included.
 
-        The slopes of the hull are the isotonic fit of the labels on the falling scores, so that
-        its corners are where the blocks of pool-adjacent-violators meet.
+        The slopes of the hull are the isotonic fit of the labels on the descending scores, so its vertices
+        are where the blocks of pool-adjacent-violators meet.
         """
         rows = np.diff(self.tp + self.fp)
         slope = isotonic_regression(np.diff(self.tp) / rows, sample_weight=rows, increasing=False)
@@ -83,9 +83,9 @@ def _share(selected: Floats) -> Floats:
 def roc_curves(
     scores: Floats, groups: Groups, y: NDArray[np.int64] | Floats, weights: Floats
 ) -> list[RocCurve]:
-    """Return the curve of each group, and that of all rows together as the last one.
+    """Return the curve of each group; the last one is that of all rows.
 
-    In place of labels ``y`` may hold the chance of the label 1; the curves are then expectations.
+    Instead of labels, ``y`` may hold probabilities of label 1; the curves are then expectations.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _curve(s: Floats, y: NDArray[np.int64] | Floats, w: Floats) -> RocCurve:
 
 
 def require_labels(curves: Sequence[RocCurve], groups: Groups, *labels: int) -> None:
-    """Refuse groups that lack one of these labels.
+    """Raise if a group lacks one of these labels.
 
     Raises
     ------
@@ -153,13 +153,13 @@ def range_maximum(values: Floats, start: NDArray[np.intp], stop: NDArray[np.intp
 
 @dataclass(frozen=True)
 class RateTolerance:
-    """How far the rates of groups may lie apart: the greatest is at most ``factor`` x least + ``slack``."""
+    """Maximum spread of the groups' rates: the highest is at most ``factor`` * lowest + ``slack``."""
 
     factor: float = 1.0
     slack: float = 0.0
 
     def top(self, least: Floats) -> Floats:
-        """Return the greatest rate allowed beside a least one."""
+        """Return the highest rate allowed for a given lowest rate."""
         return self.factor * least + self.slack
 
 
@@ -171,30 +171,29 @@ def best_positions(
     randomize: bool = False,
     allow_zero: bool = True,
 ) -> Floats:
-    """Return the place on each group's curve at the least total cost with all rates in one window.
+    """Return the position on each group's curve that minimizes the total cost with all rates within the tolerance.
 
-    Every value that the least rate can take at the optimum is tried, but for those that a bound
-    rules out, so the answer is exact.
+    Every value that the lowest rate can take at the optimum is tried, except those that a bound rules out, so
+    the result is exact.
 
     Parameters
     ----------
     rates : sequence of ndarray, shapes (k_a,)
-        The rate to be made alike, along each curve: rising from 0 to 1.
+        The rate to equalize, along each curve: increasing from 0 to 1.
     costs : sequence of ndarray, shapes (k_a,)
         Cost along each curve.
     window : RateTolerance
-        How far the rates may lie apart.
+        Maximum spread of the rates.
     randomize : bool
-        Whether to mix neighboring places, which makes any rate attainable. If not, a group that
-        has no rate in the window may exceed the least rate by one row of its own (the median step
-        of its rates).
+        Whether to mix neighboring thresholds, so that any rate can be reached. If not, a group without a rate
+        within the tolerance may exceed the lowest rate by one of its rows (the median step of its rates).
     allow_zero : bool
         Whether all rates may be 0.
 
     Returns
     -------
     ndarray of float, shape (n_groups,)
-        Places; 3.25 stands for place 3 with share 0.75 and place 4 with share 0.25.
+        Positions; 3.25 means position 3 with probability 0.75 and position 4 with probability 0.25.
     """
     least = np.unique(np.concatenate(rates))
     if randomize:
@@ -219,7 +218,7 @@ def best_positions(
 
 
 def _reach(r: Floats, row: float, least: Floats, top: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the range of places with a rate in each window, or within one row of its foot if none is."""
+    """Return the range of positions with a rate in each window, or within one row of its lower end if there is none."""
     start = np.searchsorted(r, least - ROUNDING)
     stop = np.searchsorted(r, top + ROUNDING, side="right")
     empty = np.flatnonzero(stop <= start)
@@ -228,7 +227,7 @@ def _reach(r: Floats, row: float, least: Floats, top: Floats) -> tuple[NDArray[n
 
 
 def _between(r: Floats, rate: Floats) -> Floats:
-    """Return the place, with its fraction, at which the curve has each rate."""
+    """Return the position, with its fraction, at which the curve has each rate."""
     right = np.clip(np.searchsorted(r, np.minimum(rate, 1.0)), 1, len(r) - 1)
     run = r[right] - r[right - 1]
     part = np.divide(rate - r[right - 1], run, out=np.zeros(len(rate)), where=run > 0)
@@ -236,7 +235,7 @@ def _between(r: Floats, rate: Floats) -> Floats:
 
 
 def _least_cost(r: Floats, cost: Floats, row: float, least: Floats, top: Floats, randomize: bool) -> Floats:
-    """Return the least cost of one group in each window; infinity where it has no place."""
+    """Return the minimum cost of one group in each window; infinity if no position is in it."""
     best = -range_maximum(-cost, *_reach(r, row, least, top))
     if randomize:
         for rate in (least, top):
@@ -245,7 +244,7 @@ def _least_cost(r: Floats, cost: Floats, row: float, least: Floats, top: Floats,
 
 
 def _place(r: Floats, cost: Floats, row: float, least: Floats, top: Floats, randomize: bool) -> float:
-    """Return the place of the least cost of one group in one window."""
+    """Return the position of the minimum cost of one group in one window."""
     (start,), (stop,) = _reach(r, row, least, top)
     places = np.arange(start, stop, dtype=float)
     if randomize:
@@ -254,7 +253,7 @@ def _place(r: Floats, cost: Floats, row: float, least: Floats, top: Floats, rand
 
 
 def mixture_at(position: float) -> Mixture:
-    """Return the places and shares that a position stands for.
+    """Return the indices and probabilities that a position stands for.
 
     Examples
     --------
@@ -274,19 +273,19 @@ def parity_program(
     tolerance: float,
     costs: Sequence[Floats],
 ) -> list[Mixture]:
-    """Return the mixtures of hull corners at the least total cost with all parities within a tolerance.
+    """Return the mixtures of hull vertices at the minimum total cost with all parities within a tolerance.
 
-    The variables are the shares of the corners of each group's hull; a parity is linear in them:
-    its greatest value over the groups exceeds its least by at most the tolerance.
+    The variables are the weights of the vertices of each group's hull. A parity is linear in them: its
+    highest value over the groups exceeds its lowest by at most the tolerance.
 
     Parameters
     ----------
     curves : sequence of RocCurve
         One per group.
     parities : sequence of sequence of ndarray
-        For each parity and group, the figure to be made alike along the curve.
+        For each parity and group, the rate to equalize, along the curve.
     tolerance : float
-        Greatest difference between two groups.
+        Maximum difference between two groups.
     costs : sequence of ndarray
         Cost along each curve.
 
@@ -332,7 +331,7 @@ def parity_program(
 
 
 def rule_table(curves: Sequence[RocCurve], mixtures: Sequence[Mixture]) -> tuple[Floats, Floats]:
-    """Return thresholds and shares as arrays of shape (n_groups, most thresholds), filled up with share 0."""
+    """Return thresholds and probabilities as arrays of shape (n_groups, max thresholds), padded with probability 0."""
     most = max(len(places) for places, _ in mixtures)
     thresholds, shares = np.full((len(mixtures), most), SELECT_NONE), np.zeros((len(mixtures), most))
     for a, (curve, (places, part)) in enumerate(zip(curves, mixtures, strict=True)):
@@ -346,7 +345,7 @@ def decision_probability(
 ) -> Floats:
     """Return the probability that each row is selected.
 
-    The code -1 of an unseen group reads the last line of the table, which is the pooled rule.
+    The code -1 of an unseen group selects the last row of the table, which is the pooled rule.
 
     Examples
     --------
@@ -363,9 +362,9 @@ def decision_probability(
 def rule_diagnostics(
     groups: Groups, curves: Sequence[RocCurve], mixtures: Sequence[Mixture], costs: Sequence[Floats]
 ) -> dict[str, Any]:
-    """Return thresholds, expected rates and cost a row on the fitting data, ready for JSON.
+    """Return thresholds, expected rates and cost per row on the fitting data, ready for JSON.
 
-    ``thresholds`` holds the one with the greatest share; ``mixtures`` is there if a group has several.
+    ``thresholds`` holds the most probable one; ``mixtures`` is present if a group has several.
     """
     named = list(zip(groups.labels, curves, mixtures, strict=False))
     out: dict[str, Any] = {"thresholds": {name: float(c.cuts[at[w.argmax()]]) for name, c, (at, w) in named}}

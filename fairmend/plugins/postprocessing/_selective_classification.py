@@ -20,22 +20,22 @@ from fairmend.plugins.postprocessing._selective_curves import (
 
 
 class SelectiveClassification(Postprocessor):
-    """Leave the decisions of which the model is least sure to a person, alike in every group.
+    """Defer the least confident decisions to a person, with comparable rates in every group.
 
-    A row is decided where its confidence kappa(x) = |p(x) - 1/2| is at least a threshold tau. Among the
-    rows decided there are fewer errors, but not in every group: one tau for all can leave a group that
-    is worse off behind, or decide mostly for the others.
+    A row is decided if its confidence kappa(x) = |p(x) - 1/2| is at least a threshold tau. The decided rows
+    have fewer errors overall, but not in every group: one tau for all groups can increase a group's error or
+    decide mostly rows of the others.
 
     Parameters
     ----------
     coverage : float in (0, 1], default=0.8
-        Least share of the rows to decide, of every group or, for equal errors, of all together.
+        Minimum share of rows to decide, in every group or, for ``equalize="error"``, overall.
     equalize : {"coverage", "error", "nothing"}, default="coverage"
-        ``coverage`` decides the same share of each group; ``error`` gives all groups the least common
-        bound on the error among the decided at which ``coverage`` is reached; ``nothing`` is one tau
-        for all, the rule that the paper examines.
+        ``coverage`` decides the same share of each group; ``error`` finds the smallest common bound on the
+        selective error at which ``coverage`` is reached; ``nothing`` uses one tau for all groups, the rule
+        that the paper examines.
     unseen : {"error", "fallback"}, default="error"
-        A group that was not there at fit: refuse it, or give it the tau of all rows.
+        For a group not seen in fit: raise an error, or use the tau of all rows.
 
     Attributes
     ----------
@@ -43,17 +43,17 @@ class SelectiveClassification(Postprocessor):
         tau of each group; the last entry is that of all rows.
     diagnostics_ : dict
         Coverage and selective error by group without abstention, with one tau for all and with the rule;
-        ``curve`` follows one tau from full coverage down, beside the paper's group-agnostic reference,
-        which abstains on the same share of the right and of the wrong decisions of each group. ``magnified``
-        says whether one tau makes the gap in error between groups greater than it is at full coverage.
+        ``curve`` lowers the coverage of one tau from 1 and adds the paper's group-agnostic reference, which
+        abstains on the same share of the correct and of the wrong decisions in each group. ``magnified`` is
+        true if one tau makes the error gap between groups larger than at full coverage.
 
     Notes
     -----
-    The paper diagnoses: it shows that one tau for all can magnify gaps. The thresholds by group are an
-    extension of ours and not to be credited to it. Selective error need not fall with coverage within
-    a group. What people decide on the rows left to them is not measured here, and a group with more of
-    them bears more of the delay: with equal errors, compare ``coverage``, which is 0 for a group whose
-    error is above the bound wherever one cuts.
+    The paper is a diagnosis: it shows that one tau for all groups can magnify gaps. The group-specific
+    thresholds are our extension, not part of the paper. Selective error need not fall with coverage within a
+    group. The decisions that people make on the deferred rows are not measured here, and a group with more
+    deferred rows bears more of the delay: with ``equalize="error"`` compare ``coverage``, which is 0 for a
+    group whose error exceeds the bound at every threshold.
 
     The decision is that at a score of one half. Weights count as repeated rows. A group without a row
     of positive weight gets the tau of all rows.
@@ -83,19 +83,19 @@ class SelectiveClassification(Postprocessor):
         slug="selective-classification",
         name="Fair selective classification",
         family="abstention",
-        summary="Leaves the cases that the model is least sure of to a person, with thresholds of confidence by group so that no group is left behind.",
+        summary="Defers the cases with the lowest confidence to a person, with group-specific confidence thresholds so that no group is disadvantaged.",
         citation="jones2021selective",
         targets=("equalized_odds", "minimax"),
         minimum_rows=400,
         complexity="medium",
         duration_weeks=(2, 4),
         legal_notes=(
-            "Thresholds by group read the protected attribute to say who waits for a person, which may count as "
-            "disparate treatment. An unequal share of referrals is a burden of its own; have counsel agree, and "
-            "record how people decide on the cases that they are given."
+            "Group-specific thresholds use the protected attribute to decide which cases are deferred, "
+            "which may count as disparate treatment. An unequal share of referrals is itself a burden; "
+            "consult counsel, and record how people decide the deferred cases."
         ),
         use_when="People can review some of the cases, and errors on uncertain cases fall on some groups more than on others.",
-        avoid_when="Every case must be decided by the model, or reviewers are no better than it on the cases they would get.",
+        avoid_when="The model must decide every case, or reviewers are no better than the model on the deferred cases.",
         questions=(
             "Can the model hand doubtful applications to a caseworker instead of guessing?",
             "Does abstaining on low-confidence predictions make the gap between groups larger?",

@@ -1,4 +1,4 @@
-"""Coverage and selective error as functions of a threshold of confidence, by group."""
+"""Coverage and selective error as functions of a confidence threshold, by group."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Curve = tuple[Floats, Floats, Floats]
 
 
 def confidence(scores: Floats) -> Floats:
-    """Return kappa(x) = |p(x) - 1/2|, the distance of a probability from the decision at one half."""
+    """Return kappa(x) = |p(x) - 1/2|, the distance of a probability from the threshold 1/2."""
     return np.abs(scores - 0.5)
 
 
 def selective_curve(kappa: Floats, wrong: Floats, weight: Floats) -> Curve:
     """Return thresholds tau from high to low, with coverage and selective error of deciding kappa >= tau.
 
-    There is an entry for each confidence that occurs, so rows of equal confidence are decided together.
-    The last threshold is 0, by which new rows are all decided, too.
+    There is one entry per distinct confidence, so rows of equal confidence are decided together. The last
+    threshold is 0, which decides all rows, including new ones.
     """
     tau, place = np.unique(-kappa, return_inverse=True)
     decided = np.cumsum(np.bincount(place, weight))
@@ -32,20 +32,21 @@ def selective_curve(kappa: Floats, wrong: Floats, weight: Floats) -> Curve:
 
 
 def at_coverage(coverage: Floats, least: float) -> int:
-    """Return the place on a curve of the highest threshold whose coverage is at least ``least``."""
+    """Return the index on a curve of the highest threshold whose coverage is at least ``least``."""
     return min(int(np.searchsorted(coverage, least - 1e-9)), len(coverage) - 1)
 
 
 def at_error(error: Floats, bound: float) -> int:
-    """Return the last place on a curve whose selective error is within the bound, -1 where none is."""
+    """Return the last index on a curve whose selective error is within the bound, -1 if there is none."""
     within = np.flatnonzero(error <= bound + 1e-12)
     return int(within[-1]) if len(within) else -1
 
 
 def equal_error(curves: list[Curve], shares: Floats, coverage: float) -> list[float]:
-    """Return a threshold of each group, by the least common bound on selective error that reaches the coverage.
+    """Return the threshold of each group for the smallest common bound on selective error that reaches the coverage.
 
-    Overall coverage rises with the bound, so the errors that occur on the curves are bisected.
+    Overall coverage increases with the bound, so the bound is found by bisection over the errors on the
+    curves.
     """
     bounds = np.unique(np.concatenate([error for _, _, error in curves]))
 
@@ -69,7 +70,7 @@ def magnification(
     Parameters
     ----------
     kappa, wrong, weight : ndarray of float, shape (n,)
-        Confidence, whether the decision at one half is wrong, and weight.
+        Confidence, whether the decision at 1/2 is wrong, and weight.
     groups : Groups
         The groups.
     thresholds : ndarray of float, shape (n,)
@@ -102,7 +103,7 @@ def magnification(
 
 
 def _agnostic(error: float | None, right_kept: float, wrong_kept: float) -> float | None:
-    """Return a group's error where abstention takes the same shares of right and of wrong decisions of all groups."""
+    """Return a group's error if abstention takes the same share of correct and of wrong decisions in every group."""
     if error is None:
         return None
     decided = error * wrong_kept + (1 - error) * right_kept
@@ -110,7 +111,7 @@ def _agnostic(error: float | None, right_kept: float, wrong_kept: float) -> floa
 
 
 def _by_group(decided: Any, wrong: Floats, weight: Floats, groups: Groups) -> dict[str, Any]:
-    """Return coverage and selective error of each group, None where nobody is decided."""
+    """Return coverage and selective error of each group, None if no row is decided."""
     total, kept = groups.counts(weight), groups.counts(weight * decided)
     errors = groups.counts(weight * decided * wrong)
     return {

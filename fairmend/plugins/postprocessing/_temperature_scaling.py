@@ -23,12 +23,12 @@ from fairmend.core.types import Floats
 
 
 def logits(scores: Floats) -> Floats:
-    """Return the logit of each score; of several classes ln p, which is a logit of each for the softmax."""
+    """Return the logit of each score; for several classes ln p, which serves as the logits of a softmax."""
     return logit(scores) if scores.ndim == 1 else np.log(inside(scores))
 
 
 class TemperatureScaling(Postprocessor):
-    """Soften or sharpen all scores by one number, p = sigma(z / T) with the logits z.
+    """Divide the logits z of all scores by one temperature, p = sigma(z / T).
 
     Parameters
     ----------
@@ -38,19 +38,19 @@ class TemperatureScaling(Postprocessor):
     Attributes
     ----------
     temperature_ : float
-        T; above 1 the scores were too bold, below 1 too timid.
+        T; above 1 the scores were overconfident, below 1 underconfident.
 
     Notes
     -----
-    T minimizes the log-loss, which is convex in 1 / T. Decisions at 1/2 and the order of scores
-    stay. One number cannot correct a shift: the mean score need not meet the base rate, overall or
-    in a group. A bound is reached when the scores separate the labels (T falls) or run against them
-    (T rises); ``diagnostics_["at_bound"]`` says so.
+    T minimizes the log-loss, which is convex in 1 / T. Decisions at 1/2 and the order of scores do not
+    change. One number cannot correct a shift: the mean score need not equal the base rate, overall or in a
+    group. T reaches a bound if the scores separate the labels (lower bound) or are negatively related to them
+    (upper bound); ``diagnostics_["at_bound"]`` reports it.
 
     References
     ----------
-    C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger (2017), "On calibration of modern neural networks",
-    ICML, section 4.2 (equation 9): sigma is the softmax of several classes, and of two the logistic function.
+    C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger (2017), "On calibration of modern neural networks", ICML,
+    section 4.2 (equation 9): sigma is the softmax for several classes and the logistic function for two.
 
     Examples
     --------
@@ -71,17 +71,17 @@ class TemperatureScaling(Postprocessor):
         slug="temperature-scaling",
         name="Temperature scaling",
         family="calibration",
-        summary="Divides the logit of every score by one number, so that overconfident probabilities become honest and no decision changes.",
+        summary="Divides the logit of every score by one number, which corrects overconfident probabilities without changing any decision at 1/2.",
         citation="guo2017calibration",
         targets=("calibration",),
         tasks=("binary", "multiclass"),
         keeps_rank_order=True,
         minimum_rows=100,
         duration_weeks=(1, 1),
-        use_when="A neural network or a boosted model is overconfident, and decisions must stay as they are.",
+        use_when="A neural network or a boosted model is overconfident, and decisions must not change.",
         avoid_when="Scores are too high or too low on average, overall or in one group.",
         questions=(
-            "Our network says 99 percent and is right in 85 percent of cases; how do we soften it?",
+            "Our network says 99 percent and is right in 85 percent of cases; how do we correct it?",
             "Can I calibrate without changing a single yes or no?",
             "Which calibrator has only one parameter to fit and to explain?",
             "How are logits rescaled so that confidence matches accuracy?",

@@ -49,7 +49,7 @@ def barycenter(ranked: list[tuple[Floats, Floats]], p: Floats, u: Floats) -> Flo
 
 
 class WassersteinFairRegression(Postprocessor):
-    """Give each prediction the value that its rank in the group has in the barycenter of all groups.
+    """Replace each prediction by the value of the groups' barycenter at its rank within the group.
 
     Parameters
     ----------
@@ -67,12 +67,12 @@ class WassersteinFairRegression(Postprocessor):
     Notes
     -----
     The fair prediction is g(x, s) = sum_s' p_s' Q_s'(F_s(f(x, s))) (theorem 2.3): of all predictions whose
-    distribution is the same in each group (demographic parity), it is the nearest to f in squared error where f
-    is the regression function. Only the predictions are read; labels are not.
-    Departure: the paper adds a little uniform noise, so that no predictions tie, and halves the data for ranks
-    and quantiles; here equal predictions share their mid-rank, and quantiles are linear between mid-ranks, which keeps the
-    rule deterministic and monotone in each group, and all rows serve both. A prediction beyond those seen at fit takes the value of the
-    nearest.
+    distribution is the same in each group (demographic parity), it is the closest to f in squared error if f
+    is the regression function. Only the predictions are used, not the labels. Departure: the paper adds a
+    little uniform noise to break ties and splits the data in two for ranks and quantiles. Here equal
+    predictions share their mid-rank, and quantiles are linear between mid-ranks, which keeps the rule
+    deterministic and monotone within each group, and all rows serve both. A prediction outside the range seen
+    in fit gets the value of the nearest one.
 
     References
     ----------
@@ -98,7 +98,7 @@ class WassersteinFairRegression(Postprocessor):
         slug="wasserstein-fair-regression",
         name="Fair regression by Wasserstein barycenters",
         family="score transformation",
-        summary="Moves the predicted values of every group to one common distribution, the barycenter of all groups, keeping ranks within groups.",
+        summary="Moves the predicted values of every group to one common distribution, the barycenter of all groups, preserving ranks within groups.",
         citation="chzhen2020fair",
         addresses=("mean-prediction-gap", "distribution-gap"),
         targets=("demographic_parity",),
@@ -106,9 +106,9 @@ class WassersteinFairRegression(Postprocessor):
         keeps_rank_order=True,
         minimum_rows=200,
         duration_weeks=(1, 2),
-        legal_notes="Reads the protected attribute for every prediction and moves people of different groups by different amounts.",
-        use_when="Predicted numbers such as pay, prices or grades must be distributed alike in every group, without a new training.",
-        avoid_when="The protected attribute may not be read for a prediction, groups have few rows, or predictions must stay right on average in each group.",
+        legal_notes="Uses the protected attribute for every prediction and shifts the predictions of different groups by different amounts.",
+        use_when="Predicted numbers such as pay, prices or grades must have the same distribution in every group, without retraining.",
+        avoid_when="The protected attribute may not be used for a prediction, groups have few rows, or predictions must stay unbiased on average in each group.",
         questions=(
             "Our salary model predicts less for women across the whole range; how do we even it out without training again?",
             "How can a regression reach demographic parity at the least loss of accuracy?",

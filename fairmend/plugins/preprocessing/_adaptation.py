@@ -1,4 +1,4 @@
-"""What the adaptation along a causal graph asks of the graph, the groups and the columns."""
+"""What adaptation along a causal graph requires of the graph, the groups and the columns."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fairmend.base import CausalGraph, Floats, Groups, InsufficientDataError, In
 
 
 def outcome_of(named: str | None, graph: CausalGraph, columns: Sequence[str]) -> str:
-    """Return the outcome's node: the one that is named, else the only one that is no column.
+    """Return the outcome's node: the one given by name, otherwise the only one that is not a column.
 
     Raises
     ------
     UsageError
-        Other nodes are no columns either, or the outcome causes something.
+        Other nodes are not columns either, or the outcome causes something.
     """
     if named is not None and named not in graph.nodes:
         raise unknown("node of the causal graph", named, graph.nodes)
@@ -26,7 +26,7 @@ def outcome_of(named: str | None, graph: CausalGraph, columns: Sequence[str]) ->
     if len(others) != (named is None):
         raise UsageError(
             "the causal graph must have the outcome as its only node that is neither a feature nor a protected "
-            f"attribute; got {', '.join(others) or 'no such node'}: leave other nodes out, or name the outcome"
+            f"attribute; got {', '.join(others) or 'no such node'}: remove the other nodes, or name the outcome"
         )
     outcome = others[0] if named is None else named
     if effects := graph.children(outcome):
@@ -37,7 +37,7 @@ def outcome_of(named: str | None, graph: CausalGraph, columns: Sequence[str]) ->
 
 
 def influenced(graph: CausalGraph, attributes: Sequence[str], resolving: Sequence[str]) -> list[str]:
-    """Return the nodes that attributes influence past the resolving ones, causes first.
+    """Return the nodes that the attributes influence other than through resolving nodes, causes first.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def influenced(graph: CausalGraph, attributes: Sequence[str], resolving: Sequenc
     held = [name for name in attributes if name in graph.nodes]
     if not held:
         raise UsageError(
-            f"the causal graph must hold a protected attribute; got none of {', '.join(attributes)}"
+            f"the causal graph must contain a protected attribute; it has none of {', '.join(attributes)}"
         )
     for name in resolving:
         if name not in graph.nodes:
@@ -67,7 +67,7 @@ def influenced(graph: CausalGraph, attributes: Sequence[str], resolving: Sequenc
 
 
 def baseline_of(named: str | None, groups: Groups) -> int:
-    """Return the place of the baseline group, by default the largest one."""
+    """Return the index of the baseline group, by default the largest one."""
     if named is None:
         return int(np.argmax(groups.counts()))
     if named not in groups.labels:
@@ -76,7 +76,7 @@ def baseline_of(named: str | None, groups: Groups) -> int:
 
 
 def cells_of_groups(groups: Groups, attributes: Sequence[str]) -> Ints:
-    """Return for each group its place among the groups of some of the attributes."""
+    """Return for each group its index among the groups of a subset of the attributes."""
     out = np.zeros(groups.n_groups, dtype=np.int64)
     if attributes:
         out[groups.codes] = Groups.of(groups.frame[list(attributes)]).codes
@@ -84,7 +84,7 @@ def cells_of_groups(groups: Groups, attributes: Sequence[str]) -> Ints:
 
 
 def enough(node: str, group: str, rows: int, needed: int) -> None:
-    """Refuse a group of too few rows."""
+    """Raise if a group has too few rows."""
     if rows < needed:
         raise InsufficientDataError(
             f"{node!r} has {rows} values in the group {group!r}, and {needed} are needed; merge groups or lower min_group_rows"
@@ -92,7 +92,7 @@ def enough(node: str, group: str, rows: int, needed: int) -> None:
 
 
 def fit_column(values: pd.Series[Any], y: Ints) -> dict[str, Any]:
-    """Return how a column becomes numbers: categories in the order of their share of favorable labels."""
+    """Return how a column is encoded as numbers: categories are ordered by their share of favorable labels."""
     if pd.api.types.is_numeric_dtype(values):
         x = values.astype(float)
         return {
@@ -109,7 +109,7 @@ def fit_column(values: pd.Series[Any], y: Ints) -> dict[str, Any]:
 
 
 def encoded_column(values: pd.Series[Any], column: Mapping[str, Any]) -> Floats:
-    """Return a column as numbers; what is missing or was not there at fit is NaN."""
+    """Return a column as numbers; missing values and categories not seen in fit are NaN."""
     if column["levels"] is None:
         return values.to_numpy(dtype=float, na_value=np.nan)
     place = {name: float(i) for i, name in enumerate(column["levels"])}
@@ -118,7 +118,7 @@ def encoded_column(values: pd.Series[Any], column: Mapping[str, Any]) -> Floats:
 
 
 def decoded_column(now: Floats, before: Floats, values: pd.Series[Any], column: Mapping[str, Any]) -> Any:
-    """Return a column with the values that changed, in its own type where that holds them."""
+    """Return a column with the changed values, in its own dtype if that can represent them."""
     changed = (now != before) & ~np.isnan(now)
     if not changed.any():
         return values
@@ -134,6 +134,6 @@ def decoded_column(now: Floats, before: Floats, values: pd.Series[Any], column: 
 def side_by_side(
     encoded: Mapping[str, Floats], names: Sequence[str], columns: Mapping[str, Mapping[str, Any]], n: int
 ) -> Floats:
-    """Return columns side by side, shape (n, k), gaps filled by the median of the fitting data."""
+    """Return columns side by side, shape (n, k), with missing values imputed by the median of the fitting data."""
     parts = [np.where(np.isnan(encoded[c]), columns[c]["median"], encoded[c]) for c in names]
     return np.column_stack(parts) if parts else np.empty((n, 0))

@@ -1,7 +1,7 @@
-"""Distributions of a column given others, as samples of their quantiles.
+"""Conditional distributions of a column given others, represented by quantiles.
 
 The forest is that of N. Meinshausen (2006), "Quantile regression forests", JMLR 7, with a few quantiles of
-each leaf in place of all of its values.
+each leaf instead of all of its values.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from fairmend.base import Floats, Ints
 
 GRID = 512
-"""Quantiles that stand for a whole sample."""
+"""Quantiles that represent a whole sample."""
 OF_LEAF = 7
-"""Quantiles that stand for the values of a leaf."""
+"""Quantiles that represent the values of a leaf."""
 _CHUNK = 2048
 
 
 def grid_quantiles(values: Floats, most: int = GRID) -> Floats:
-    """Return the sorted values, or their quantiles at evenly spaced levels if there are more than ``most``."""
+    """Return the sorted values, or quantiles at evenly spaced levels if there are more than ``most``."""
     ordered = np.sort(values)
     if len(ordered) <= most:
         return ordered
@@ -31,18 +31,18 @@ def grid_quantiles(values: Floats, most: int = GRID) -> Floats:
 def fit_conditional(
     P: Floats, v: Floats, *, method: str, discrete: bool, n_trees: int, min_samples_leaf: int, seed: int
 ) -> dict[str, Any]:
-    """Return what describes the distribution of ``v`` given the columns of ``P``.
+    """Return a representation of the distribution of ``v`` given the columns of ``P``.
 
     Parameters
     ----------
     P : ndarray of shape (n, k)
-        Columns to condition on; with none of them it is the distribution of ``v`` itself.
+        Columns to condition on; if there are none, the distribution of ``v`` itself.
     v : ndarray of shape (n,)
         Values.
     method : {"forest", "linear"}
-        A line of which the residuals have one distribution, or a forest of quantiles of the residuals.
+        A linear model whose residuals share one distribution, or a quantile forest on the residuals.
     discrete : bool
-        Whether only values that occur are values: then there is no line, and always a forest.
+        Whether only observed values are possible; then a forest is used, without a linear model.
     n_trees, min_samples_leaf, seed : int
         Of the forest.
     """
@@ -68,7 +68,7 @@ def fit_conditional(
 def _leaf_quantiles(tree: Any, P: Floats, v: Floats, offset: float) -> Floats:
     """Return a few quantiles of the values in each leaf, shape (nodes of the tree, OF_LEAF).
 
-    Each tree has levels of its own, so that trees of equal leaves tell more than one of them.
+    Each tree has its own levels, so that trees with equal leaves still add information.
     """
     leaf = tree.apply(P.astype(np.float32))
     order = np.lexsort((v, leaf))
@@ -80,7 +80,7 @@ def _leaf_quantiles(tree: Any, P: Floats, v: Floats, offset: float) -> Floats:
 
 
 def _samples(fitted: dict[str, Any], P: Floats) -> Floats:
-    """Return the sorted sample that stands for the distribution of each row."""
+    """Return the sorted sample that represents the distribution of each row."""
     if "forest" in fitted:
         rows = P.astype(np.float32)
         trees = zip(fitted["forest"].estimators_, fitted["tables"], strict=True)
@@ -93,8 +93,8 @@ def _samples(fitted: dict[str, Any], P: Floats) -> Floats:
 def ranks(fitted: dict[str, Any], P: Floats, v: Floats, within: Floats) -> Floats:
     """Return the level u of each value in the distribution of its row.
 
-    Of a value that the sample holds more than once, ``within`` says at which part of its levels; between
-    two values of the sample the level is interpolated.
+    For a value that occurs more than once in the sample, ``within`` selects the position within its range of
+    levels; between two values the level is interpolated.
     """
     out = np.empty(len(v))
     for part in _chunks(len(v)):
@@ -138,7 +138,7 @@ def quantiles_kept(
     within: Floats,
     discrete: bool,
 ) -> Floats:
-    """Return Q(u | pa', a0) at u = F(v | pa, a) for the rows in which a or pa is not as in the baseline.
+    """Return Q(u | pa', a0) at u = F(v | pa, a) for the rows whose a or pa differs from the baseline.
 
     Parameters
     ----------
@@ -147,11 +147,11 @@ def quantiles_kept(
     a, a0 : ndarray of int of shape (n,), int
         The group of each row, and the baseline.
     v, pa, pa_new : ndarray of shape (n,), (n, k), (n, k)
-        Values, causes, and causes as adapted.
+        Values, causes, and adapted causes.
     within : ndarray of shape (n,)
-        A number in [0, 1) per row, for values that are there more than once.
+        A number in [0, 1) per row, for values that occur more than once.
     discrete : bool
-        Whether only values that occur are values.
+        Whether only observed values are possible.
     """
     moved = ((a != a0) | (pa != pa_new).any(axis=1)) & ~np.isnan(v)
     out = v.copy()

@@ -28,7 +28,7 @@ from fairmend.core.types import Floats
 
 
 def target_quantiles(distributions: Sequence[EmpiricalDistribution], choice: str) -> tuple[Floats, Floats]:
-    """Return places u and F_A^{-1}(u), the median over groups a of F_a^{-1}(u) (section 5)."""
+    """Return levels u and F_A^{-1}(u), the median over groups a of F_a^{-1}(u) (section 5)."""
     u = np.sort(np.concatenate([distribution.knots[0] for distribution in distributions]))
     quantiles = np.stack([distribution.quantile(u) for distribution in distributions])
     if choice == "median" and len(distributions) == 2:  # the same as below, without the slow sort
@@ -39,63 +39,63 @@ def target_quantiles(distributions: Sequence[EmpiricalDistribution], choice: str
 
 
 def geometric(x: Floats, repaired: Floats, level: float) -> Floats:
-    """Return values moved a share ``level`` of the way to the full repair (section 5)."""
+    """Return values moved by the fraction ``level`` toward the full repair (section 5)."""
     return (1 - level) * x + level * repaired
 
 
 def combinatorial(x: Floats, repaired: Floats, level: float, draw: Floats) -> Floats:
-    """Return the full repair in a share ``level`` of the rows and the old values in the others."""
+    """Return the full repair in a fraction ``level`` of the rows and the original values in the others."""
     return np.where(draw < level, repaired, x)
 
 
 class DisparateImpactRemover(Preprocessor):
-    """Repair numeric features until the groups cannot be told apart by any one of them.
+    """Repair numeric features so that no single one of them predicts the group.
 
     Parameters
     ----------
     features : list of str or None, default=None
-        Features to repair; None repairs all numeric ones. Name the biased ones: each repair costs
-        information.
+        Features to repair; None repairs all numeric ones. Prefer to list only the biased ones: each repair
+        loses information.
     repair_level : float in [0, 1], default=0.8
-        How much to repair: 0 returns the data as they are, 1 gives all groups the same distribution.
+        How much to repair: 0 leaves the data unchanged, 1 gives all groups the same distribution.
     target : {"median", "lower_median"}, default="median"
-        Which of the groups' quantiles all groups get. With an even number of groups ``"median"`` is the
-        middle of the two central ones, with two groups therefore their mean (the Wasserstein
-        barycentre); ``"lower_median"`` takes the lower of them, as the authors' code does.
+        Target quantile function. With an even number of groups ``"median"`` averages the two central
+        quantiles, so with two groups it is their mean (the Wasserstein barycenter); ``"lower_median"`` takes
+        the lower of the two, as the authors' code does.
     ties : {"together", "spread"}, default="together"
-        Rows of the same value and group keep a common value, or are spread over the places that they
-        share, by a draw fixed for each row.
+        Rows with the same value and group keep a common value, or are spread at random over the ranks they
+        share; the draw is fixed per row.
     partial : {"geometric", "combinatorial"}, default="geometric"
-        Move every row a share ``repair_level`` of the way, or a share of the rows all the way.
+        Move every row by the fraction ``repair_level``, or repair that fraction of the rows fully.
     unseen : {"error", "fallback"}, default="error"
-        What to do with groups that were not there at fit, or had fewer than 5 values of a feature:
-        raise, or repair them by their rank among all rows. They do not shape the target.
+        What to do with groups not seen in fit or with fewer than 5 values of a feature: raise an error, or
+        repair them by their rank among all rows. They do not affect the target.
     random_state : int or None, default=None
         Seed of the draws of ``ties="spread"`` and ``partial="combinatorial"``.
 
     Attributes
     ----------
     features_ : list of str
-        Features that are repaired.
+        Repaired features.
     diagnostics_ : dict
         Under ``"small_groups"``, the groups repaired by their rank among all rows, by feature.
 
     Notes
     -----
-    With F_a the distribution of a feature in group a, a value x becomes
-    (1 - lambda) x + lambda F_A^{-1}(F_a(x)), where F_A^{-1} is the target quantile function. Repaired
-    columns are floats, also where they held integers. Missing values stay missing and shape nothing;
-    values beyond those of the fit take the repair of the end quantile; a column that is constant
-    does not change, and one that is constant in a group takes the middle of the target there.
+    With F_a the distribution of a feature in group a, a value x becomes (1 - lambda) x + lambda
+    F_A^{-1}(F_a(x)), where F_A^{-1} is the target quantile function. Repaired columns are floats, even if
+    they were integers. Missing values stay missing and are ignored in fit; values beyond the range of the
+    fitting data get the repair of the extreme quantile. A constant column does not change; in a group where a
+    column is constant it gets the middle of the target.
 
-    On a column with few distinct values, ties leave the groups different, and worse: groups whose
-    ties land on different values can be told apart by them, which a tree finds at once. There,
-    ``ties="spread"`` with ``partial="combinatorial"`` removes what can be removed, at the price that
-    equal people are treated unequally by a draw. Rows equal in all features share the draw.
+    On a column with few distinct values, ties leave differences between the groups, and can make them easier
+    to tell apart: ties of different groups move to different values, which a tree detects at once. In that
+    case ``ties="spread"`` with ``partial="combinatorial"`` removes as much as possible, at the price that
+    equal rows get different values at random. Rows that are equal in all features share the draw.
 
-    Features are repaired one at a time: what their joint distribution tells about the group stays
-    (distribution alignment, technique 74, goes on from there). The protected attribute itself must
-    leave the training columns. Error rates by label are not addressed.
+    Features are repaired one at a time, so their joint distribution may still predict the group (see
+    distribution alignment, technique 74). Drop the protected attribute itself from the training columns.
+    Error rates are not addressed.
 
     References
     ----------
@@ -121,7 +121,7 @@ class DisparateImpactRemover(Preprocessor):
         slug="disparate-impact-remover",
         name="Disparate impact remover",
         family="transformation",
-        summary="Moves the values of numeric features so that every group has the same distribution of them, keeping the order within each group.",
+        summary="Transforms numeric features so that they have the same distribution in every group, preserving ranks within each group.",
         citation="feldman2015certifying",
         addresses=("biased-mediator", "proxy-variable", "outcome-disparity"),
         targets=("demographic_parity",),
@@ -130,14 +130,14 @@ class DisparateImpactRemover(Preprocessor):
         minimum_rows=100,
         complexity="low",
         duration_weeks=(1, 2),
-        legal_notes="Reads the protected attribute for every decision and scores equal raw values differently by group; disparate treatment in some jurisdictions.",
-        use_when="One or a few ordered numeric features carry a group's disadvantage into the model, as a credit score shaped by past discrimination does.",
-        avoid_when="The features are categories or have few distinct values, or the protected attribute may not be read at decision time.",
+        legal_notes="Uses the protected attribute for every decision and treats equal raw values differently by group; this is disparate treatment in some jurisdictions.",
+        use_when="One or a few numeric features carry a group's disadvantage into the model, such as a credit score shaped by past discrimination.",
+        avoid_when="The features are categorical or have few distinct values, or the protected attribute may not be used at decision time.",
         questions=(
             "A test score is lower in one group because of past discrimination; can I correct the score before training?",
-            "How do I repair a skewed mediator such as income but keep who is ahead of whom inside each group?",
-            "Which transformation makes a numeric column say nothing about race?",
-            "Can I dial how strongly an input is corrected, say by 80 percent?",
+            "How do I repair a biased mediator such as income but keep the ranking inside each group?",
+            "Which transformation makes a numeric column independent of race?",
+            "Can I control how strongly a feature is corrected, say by 80 percent?",
         ),
         adjustments=(Adjustment(parameter="repair_level", stronger=0.2, minimum=0.0, maximum=1.0),),
         alternatives=(31, 74),

@@ -31,29 +31,29 @@ from fairmend.plugins.preprocessing._gaussian_copula import chain, chained, corr
 
 
 class DistributionAlignment(Preprocessor):
-    """Give numeric features the same joint distribution in every group, that of all rows together.
+    """Give numeric features the same joint distribution in every group, that of all rows.
 
     Parameters
     ----------
     features : list of str or None, default=None
-        Features to align, in the order of the chain, whose first link is changed least. None takes all
-        numeric ones by their names, so that the order of the columns changes nothing.
+        Features to align, in the order of the chain; the first one changes least. None takes all numeric
+        features sorted by name, so that the column order does not matter.
     method : {"chained", "univariate"}, default="chained"
-        Align each feature given those before it, or each by itself, which leaves the joint distribution of
-        the features different between groups.
+        Align each feature given those before it, or each one separately, in which case the joint distribution
+        still differs between groups.
     ties : {"together", "spread"}, default="together"
-        Rows of the same value and group share a mid-rank, or are spread over the places that they
-        share, by a draw fixed for each row, as the paper does for discrete features.
+        Rows with the same value and group share a mid-rank, or are spread at random over the ranks they
+        share, as in the paper for discrete features; the draw is fixed per row.
     unseen : {"error", "fallback"}, default="error"
-        What to do with groups that were not there at fit, or had fewer than 5 values of a feature:
-        raise, or rank their rows among all rows, which leaves their values as they are.
+        What to do with groups not seen in fit or with fewer than 5 values of a feature: raise an error, or
+        rank their rows among all rows, which leaves their values unchanged.
     random_state : int or None, default=None
         Seed of the draws of ``ties="spread"``.
 
     Attributes
     ----------
     features_ : list of str
-        Features that are aligned, in the order of the chain.
+        Aligned features, in the order of the chain.
     diagnostics_ : dict
         Under ``"small_groups"``, the groups ranked among all rows, by feature.
 
@@ -62,15 +62,15 @@ class DistributionAlignment(Preprocessor):
     Univariate: with F_a the distribution of a feature in group a and F that of all rows, x becomes
     F^{-1}(F_a(x)). Chained: F_a and F are distributions given the features before it, so that the aligned
     features have the joint distribution of all rows in every group. The paper leaves the model of these
-    conditional distributions open; here they are those of a Gaussian copula: normal scores of the within-group
-    ranks, a linear map between the correlations of group and pool, and ranks of the result. The distribution
-    of each feature is then aligned whatever the copula; dependence is aligned as far as correlation of
-    scores tells it. Small groups borrow the pooled correlation, worth twice as many rows as there are
-    features.
+    conditional distributions open; here they are those of a Gaussian copula: normal scores of the
+    within-group ranks, a linear map from the group's correlation to the pooled one, and ranks of the result.
+    The marginal distributions are then aligned for any copula; dependence is aligned as far as the
+    correlation of the scores captures it. The correlation of a group is shrunk toward the pooled one, with a
+    prior worth twice as many rows as there are features.
 
-    The order within a group is kept by the univariate map and for the first feature of the chain.
-    Aligned columns are floats. Missing values stay missing; later features of the row are aligned as
-    if they were at the group's median. Values beyond those of the fit are clipped at its ends.
+    The order within a group is kept by the univariate map and for the first feature of the chain. Aligned
+    columns are floats. Missing values stay missing; later features of the row are aligned as if they were at
+    the group's median. Values outside the range of the fitting data are clipped.
 
     References
     ----------
@@ -95,7 +95,7 @@ class DistributionAlignment(Preprocessor):
         slug="distribution-alignment",
         name="Distribution alignment (univariate and chained quantile maps)",
         family="transformation",
-        summary="Maps the features of each group to the joint distribution of all rows, one feature after the other given those before.",
+        summary="Maps the features of each group to the joint distribution of all rows, one feature at a time given the previous ones.",
         citation="johndrow2019algorithm",
         addresses=("biased-mediator", "proxy-variable", "outcome-disparity"),
         targets=("demographic_parity",),
@@ -103,11 +103,11 @@ class DistributionAlignment(Preprocessor):
         minimum_rows=500,
         complexity="low",
         duration_weeks=(1, 2),
-        legal_notes="Reads the protected attribute for every decision and maps equal raw values differently by group; disparate treatment in some jurisdictions.",
-        use_when="Several numeric features together give the group away, also after each was repaired by itself.",
-        avoid_when="Groups are small, features are categories, or the protected attribute may not be read at decision time.",
+        legal_notes="Uses the protected attribute for every decision and maps equal raw values differently by group; this is disparate treatment in some jurisdictions.",
+        use_when="Several numeric features jointly predict the group, even after each was repaired separately.",
+        avoid_when="Groups are small, features are categorical, or the protected attribute may not be used at decision time.",
         questions=(
-            "How do I remove what a combination of columns tells about race, not just each column?",
+            "How do I remove what a combination of columns reveals about race, not just each column?",
             "The repaired features still predict the group jointly; what removes the rest?",
             "Can I make the inputs independent of sex so that any model trained on them is neutral?",
             "Which quantile map brings each group's measurements to the distribution of the whole population?",

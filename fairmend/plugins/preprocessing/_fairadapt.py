@@ -36,53 +36,55 @@ from fairmend.plugins.preprocessing._conditional_quantiles import fit_conditiona
 
 
 class FairAdapt(Preprocessor):
-    """Replace what a protected attribute causes by what it would have been in the baseline group.
+    """Replace the descendants of a protected attribute by their counterfactual values in the baseline group.
 
     Parameters
     ----------
     baseline : str, optional
-        The group whose world all rows are moved to; the largest one by default. Its rows stay as they are.
+        The group whose distribution all rows are adapted to; the largest one by default. Its rows do not
+        change.
     resolving : list of str, optional
-        Columns through which an influence of the attributes is accepted: they keep their values.
+        Columns through which the attributes may legitimately act: they keep their values.
     outcome : str, optional
-        The outcome's name in the graph; by default its only node that is neither feature nor attribute.
+        The outcome's name in the graph; by default the only node that is neither a feature nor an attribute.
     adapt_labels : bool, default=True
-        Whether the labels of the training data are adapted as well, as in the paper.
+        Whether to adapt the labels of the training data as well, as in the paper.
     method : {"forest", "linear"}, default="forest"
-        How quantiles depend on a column's causes: a line with residuals of one distribution (a location
-        shift), for few rows or relations that are nearly linear, or a quantile regression forest on the
-        residuals of that line. Integers and categories always take the forest, without a line.
+        How quantiles depend on a column's causes. ``linear`` is a linear model whose residuals share one
+        distribution (a location shift), for few rows or nearly linear relations; ``forest`` is a quantile
+        regression forest on the residuals of that model. Integers and categories always use the forest,
+        without the linear model.
     n_trees : int, default=30
-        Trees of each forest.
+        Number of trees per forest.
     min_samples_leaf : int, default=80
-        Least rows of a leaf, and at most a quarter of the group: large leaves give steady levels.
+        Minimum rows per leaf, limited to a quarter of the group; larger leaves give more stable levels.
     min_group_rows : int, default=20
-        Rows that every group needs.
+        Minimum rows per group.
     random_state : int, optional
         Seed of the forests and of the draws.
 
     Attributes
     ----------
     adapted_ : tuple of str
-        Columns that are changed, causes first.
+        Changed columns, causes first.
 
     Notes
     -----
-    In the order of the causal graph, each column V that some attribute A influences is replaced by
-    Q(u | pa', a0), where u = F(v | pa, a) is the level of its value among rows with the same causes pa and the
-    same attributes, pa' are its causes as already adapted, and a0 are the attributes of the baseline group.
-    So a row keeps its quantile, and if each column is a strictly increasing function of its own noise this is
-    the counterfactual under do(A = a0). Labels are adapted in the same way; of new rows, features alone.
+    In the order of the causal graph, each column V that some attribute A influences is replaced by Q(u | pa',
+    a0), where u = F(v | pa, a) is the level of its value among rows with the same causes pa and the same
+    attributes, pa' are the adapted causes, and a0 are the attributes of the baseline group. A row keeps its
+    quantile, and if each column is a strictly increasing function of its own noise, this is the
+    counterfactual under do(A = a0). Labels are adapted in the same way; for new rows only the features are.
 
-    A column's level is taken within the groups of those attributes that are among its causes, so with
-    several attributes fewer groups are needed than there are crossings. More than two groups are moved to
-    the one baseline. Categories are ordered by their share of favorable labels. Integers and categories
-    keep to the values that occur: where equal values share a range of levels, one of them is drawn by the
-    content of the row and the seed, so equal rows are treated equally. Missing values stay missing, and a
-    missing cause counts as the median. Sample weights are not used.
+    Levels are computed within the groups of those attributes that cause the column, so several attributes
+    need fewer groups than there are intersections. All groups are adapted to the one baseline. Categories are
+    ordered by their share of favorable labels. Integers and categories keep to observed values: if equal
+    values share a range of levels, one level is drawn from the content of the row and the seed, so equal rows
+    are treated equally. Missing values stay missing, and a missing cause counts as the median. Sample weights
+    are ignored.
 
-    The graph must hold all common causes: hidden ones that act on an adapted column are refused, and so
-    are edges without a direction.
+    The graph must contain all common causes: a hidden common cause of an adapted column is an error, and so
+    is an undirected edge.
 
     References
     ----------
@@ -111,7 +113,7 @@ class FairAdapt(Preprocessor):
         slug="fairadapt",
         name="Fair data adaptation with quantile preservation",
         family="causal repair",
-        summary="Moves each row to the world of one baseline group along a causal graph, keeping its rank among rows like it.",
+        summary="Adapts each row to one baseline group along a causal graph, keeping its rank among comparable rows.",
         citation="plecko2020fair",
         addresses=("biased-mediator", "proxy-variable", "outcome-disparity"),
         targets=("demographic_parity", "counterfactual_fairness"),
@@ -120,13 +122,13 @@ class FairAdapt(Preprocessor):
         complexity="medium",
         duration_weeks=(2, 4),
         compute="medium",
-        legal_notes="Reads the protected attribute for every decision and rewrites features and training labels by it; disparate treatment in some jurisdictions.",
-        use_when="A causal graph is agreed on, the attribute acts through several columns that influence each other, and some of these ways may be accepted.",
-        avoid_when="The graph is in doubt or lacks common causes, or the protected attribute may not be read at decision time.",
+        legal_notes="Uses the protected attribute for every decision and rewrites features and training labels with it; this is disparate treatment in some jurisdictions.",
+        use_when="A causal graph is agreed on, the attribute acts through several columns that influence each other, and some of these paths may be legitimate.",
+        avoid_when="The graph is uncertain or lacks common causes, or the protected attribute may not be used at decision time.",
         questions=(
             "What would this applicant's record look like had they belonged to the other group, and can we train on that?",
             "How do I repair several mediators together so that their relations stay consistent?",
-            "Can we remove the causal effect of gender on salary but keep the part that runs through the job?",
+            "Can we remove the causal effect of gender on salary but keep the part that goes through the job?",
             "Is there a pre-processing method that follows our causal diagram instead of treating columns one by one?",
             "Which method turns the training data into a counterfactual version while everybody keeps their relative rank?",
             "How do I adapt both features and outcomes to a reference group before fitting any model?",
@@ -210,7 +212,7 @@ class FairAdapt(Preprocessor):
     def _adapt(
         self, X: pd.DataFrame, groups: Groups, labels: dict[str, Floats]
     ) -> tuple[pd.DataFrame, dict[str, Floats]]:
-        """Return the features, and all values as numbers, in the world of the baseline group."""
+        """Return the features, and all values as numbers, adapted to the baseline group."""
         before = self._encoded(X) | labels
         hashes, now, out = row_hash(X[sorted(X.columns, key=str)]), dict(before), X.copy()
         for place, node in enumerate(self.nodes_):
@@ -224,7 +226,7 @@ class FairAdapt(Preprocessor):
     def _adapt_node(
         self, node: str, before: dict[str, Floats], now: dict[str, Floats], groups: Groups, within: Floats
     ) -> Floats:
-        """Return Q(u | pa', a0) at u = F(v | pa, a), where a or pa is not as in the baseline's world."""
+        """Return Q(u | pa', a0) at u = F(v | pa, a) for rows whose a or pa differs from the baseline."""
         told = self.nodes_[node]
         cells, a0 = told["cell_of_group"], int(told["cell_of_group"][self.baseline_])
         pa, pa_new = (
@@ -235,7 +237,7 @@ class FairAdapt(Preprocessor):
         )
 
     def _is_discrete(self, node: str) -> bool:
-        """Return whether only values that occur are values of the node, as of the outcome."""
+        """Return whether only observed values are possible for the node, as for the outcome."""
         return node not in self.columns_ or bool(self.columns_[node]["discrete"])
 
     def _transform(self, X: pd.DataFrame, groups: Groups) -> pd.DataFrame:

@@ -11,7 +11,7 @@ RIDGE = 1e-6
 
 
 def correlation(z: Floats, prior: Floats, rows_of_prior: int) -> Floats:
-    """Return the correlation of normal scores (n, p), shrunk towards a prior worth some rows."""
+    """Return the correlation of normal scores (n, p), shrunk toward a prior worth some rows."""
     known = np.nan_to_num(z - np.nanmean(z, axis=0))  # a missing score counts as the middle one
     spread = known.std(axis=0)
     standard = known / np.where(spread > 0, spread, 1)
@@ -21,10 +21,10 @@ def correlation(z: Floats, prior: Floats, rows_of_prior: int) -> Floats:
 
 
 def chain(r_group: Floats, r_pooled: Floats) -> Floats:
-    """Return the lower triangular M = L L_a^{-1} that gives scores of one correlation another one.
+    """Return the lower triangular M = L L_a^{-1} that maps scores from one correlation to another.
 
-    Row j is the chain rule at feature j: take out what the features before it explain in the group,
-    scale the residual, put back what they explain among all.
+    Row j is the chain rule at feature j: subtract what the previous features explain in the group, scale the
+    residual, and add what they explain among all rows.
     """
     ridge = RIDGE * np.eye(len(r_group))
     l_group, l_pooled = np.linalg.cholesky(r_group + ridge), np.linalg.cholesky(r_pooled + ridge)
@@ -32,7 +32,7 @@ def chain(r_group: Floats, r_pooled: Floats) -> Floats:
 
 
 def chained(z: Floats, chains: Floats, codes: NDArray[np.intp]) -> Floats:
-    """Return the scores after the chain of their group, NaN where missing, shape (n, p)."""
+    """Return the scores after the chain of their group, NaN if missing, shape (n, p)."""
     w = np.empty_like(z)
     for a in np.unique(codes):
         w[codes == a] = np.nan_to_num(z[codes == a]) @ chains[a].T

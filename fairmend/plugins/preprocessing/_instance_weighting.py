@@ -33,20 +33,20 @@ def cell_weights(n_ay: NDArray[Any]) -> NDArray[np.float64]:
 
 
 class InstanceWeighting(Preprocessor):
-    """Weigh rows so that label and group are independent in the weighted data.
+    """Weight rows so that label and group are independent in the weighted data.
 
     Parameters
     ----------
     strength : float in [0, 1], default=1.0
-        Power on the weights: 1 is the paper's method, 0 changes nothing. Values between are an
-        extension, for a rollback that asks for less; they keep the sum of the weights.
+        Exponent of the weights: 1 is the paper's method, 0 changes nothing. Values between are an extension,
+        used by rollbacks that reduce the correction; they keep the sum of the weights.
 
     Notes
     -----
-    With n_a rows in group a, n_y with label y and n_ay with both, a row weighs n_a n_y / (n n_ay).
-    The weights sum to n and leave the weighted totals of groups and of labels as they were. Parity
-    of the data does not imply parity of a model's decisions: a flexible model can still find the
-    group in the features.
+    With n_a rows in group a, n_y with label y and n_ay with both, a row has the weight n_a n_y / (n n_ay).
+    The weights sum to n and do not change the weighted totals of groups and of labels. Parity of the data
+    does not imply parity of a model's decisions: a flexible model can still infer the group from the
+    features.
 
     References
     ----------
@@ -89,8 +89,8 @@ class InstanceWeighting(Preprocessor):
         avoid_when="A combination of group and label has no rows, or the learner ignores sample weights.",
         questions=(
             "How can I rebalance the training data without changing any value?",
-            "One group gets the good label less often in my training set; can I weigh the rows?",
-            "Which fix leaves features and labels as they are?",
+            "One group gets the good label less often in my training set; can I weight the rows?",
+            "Which fix leaves features and labels unchanged?",
         ),
         adjustments=(Adjustment(parameter="strength", stronger=0.25, minimum=0.0, maximum=1.0),),
         alternatives=(36, 69),

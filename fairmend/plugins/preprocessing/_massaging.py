@@ -24,9 +24,9 @@ from fairmend.base import (
 
 
 def label_moves(n_a: Floats, n_a1: Floats, strength: float = 1.0) -> tuple[Floats, Floats]:
-    """Return how many labels of each group to raise and to lower.
+    """Return how many labels to promote and to demote in each group.
 
-    A group whose share of favorable labels is below that of all rows needs n_a (p - p_a) more of them. Over
+    A group whose share of favorable labels is below that of all rows needs n_a (p - p_a) more of them. With
     two groups this is disc n_b n_w / n.
 
     Examples
@@ -40,7 +40,7 @@ def label_moves(n_a: Floats, n_a1: Floats, strength: float = 1.0) -> tuple[Float
 
 
 def rounded_up(amounts: Floats) -> Floats:
-    """Return whole amounts, each less than one off, that sum to the total rounded up, the paper's M.
+    """Return whole numbers, each less than one away, that sum to the total rounded up, the paper's M.
 
     Examples
     --------
@@ -55,36 +55,36 @@ def rounded_up(amounts: Floats) -> Floats:
 
 
 class Massaging(Preprocessor):
-    """Change the labels nearest to the decision border until all groups have the same share of favorable ones.
+    """Change the labels closest to the decision boundary until all groups have the same share of favorable labels.
 
     Parameters
     ----------
     estimator : classifier with predict_proba, optional
-        The ranker; the learner of the run by default. The paper takes naive Bayes.
+        The ranker; the learner of the run by default. The paper uses naive Bayes.
     strength : float in [0, 1], default=1.0
-        Share of the discrimination to take away: 1 is the paper's method, 0 changes nothing. Values
-        between are an extension, for a rollback that asks for less.
+        Share of the discrimination to remove: 1 is the paper's method, 0 changes nothing. Values between are
+        an extension, used by rollbacks that reduce the correction.
 
     Attributes
     ----------
     changed_rows_ : ndarray of int
-        Places of the rows whose label was changed.
+        Positions of the rows whose label was changed.
     diagnostics_ : dict
-        ``by_group``: rows, share of favorable labels before and after, labels raised and lowered.
+        ``by_group``: rows, share of favorable labels before and after, labels promoted and demoted.
 
     Notes
     -----
-    With n_b and n_w rows in the deprived and the favored group and disc the difference of their
-    shares of favorable labels, M = ceil(disc n_b n_w / n) labels are raised in the deprived group, those of
-    the candidates that the ranker scores highest, and as many lowered in the favored one, lowest scores
-    first; the ranker is trained on the same rows. Afterwards disc is at most 0 and at least
-    -(1/n_b + 1/n_w), and the number of favorable labels is as before.
+    With n_b and n_w rows in the deprived and the favored group and disc the difference of their shares of
+    favorable labels, M = ceil(disc n_b n_w / n) labels are promoted in the deprived group, those of the
+    candidates that the ranker scores highest, and as many demoted in the favored group, lowest scores first;
+    the ranker is trained on the same rows. Afterwards disc is at most 0 and at least -(1/n_b + 1/n_w), and
+    the number of favorable labels does not change.
 
-    More than two groups are an extension: each is moved to the share of all rows, to within one row.
-    Equal scores are ordered by the features of the row, never by its place. With sample weights,
-    labels are changed until their weight is as close as can be to what is needed.
+    More than two groups are an extension: each is moved to the share of all rows, to within one row. Ties are
+    ordered by the features of the row, never by its position. With sample weights, labels are changed until
+    their weight is as close as possible to the required amount.
 
-    Keep the original labels: figures against changed ones say nothing.
+    Keep the original labels: metrics computed on changed labels are meaningless.
 
     References
     ----------
@@ -112,7 +112,7 @@ class Massaging(Preprocessor):
         slug="massaging",
         name="Massaging (label repair)",
         family="relabelling",
-        summary="Changes the labels of the rows closest to the decision border until every group has the same share of favorable labels.",
+        summary="Changes the labels of the rows closest to the decision boundary until every group has the same share of favorable labels.",
         citation="kamiran2009classifying",
         addresses=("outcome-disparity", "base-rate-difference", "intersectional-disparity"),
         targets=("demographic_parity",),
@@ -121,8 +121,8 @@ class Massaging(Preprocessor):
         complexity="low",
         duration_weeks=(1, 2),
         legal_notes="Labels of real people are overwritten in the training data; keep the originals, log each change and have it approved.",
-        use_when="Past decisions, which serve as labels, were unfair to a group, above all in cases that could have gone either way.",
-        avoid_when="Labels are facts that were measured, such as a repayment, or people may not edit the record of outcomes.",
+        use_when="The labels are past decisions that were unfair to a group, above all in borderline cases.",
+        avoid_when="Labels are measured facts, such as a repayment, or the recorded outcomes may not be edited.",
         questions=(
             "Our historical decisions were prejudiced; can we correct the labels before we train?",
             "Which borderline rejections should be turned into acceptances so that the training set treats both sexes alike?",

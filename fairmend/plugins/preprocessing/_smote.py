@@ -50,32 +50,32 @@ def sampler(numeric: NDArray[np.bool_], **settings: Any) -> Any:
 
 
 class Smote(Preprocessor):
-    """Fill up rare combinations of group and label with rows made up between neighbors of the same kind.
+    """Oversample rare combinations of group and label with synthetic rows between neighbors of the same combination.
 
     Parameters
     ----------
     target : {"class_balance", "all_equal"}, default="class_balance"
-        Make both labels as frequent as the more frequent one of them in each group, or make all
-        combinations of group and label as frequent as the most frequent one. The second multiplies
-        small groups, and with many groups the data.
+        Oversample the rarer label of each group to the count of the other one, or all combinations of group
+        and label to the count of the most frequent one. The second inflates small groups, and with many
+        groups the data set.
     k_neighbors : int, default=5
-        Neighbors among which the second end of a segment is drawn.
+        Number of nearest neighbors to interpolate with.
     random_state : int or None, default=None
         Seed of the draws.
 
     Notes
     -----
-    A row x_i of a cell, one of its k nearest rows x_nn of the cell and u from U(0, 1) make
-    x_i + u (x_nn - x_i). Distances are taken on standardized numbers; categories, booleans and texts
-    take the most frequent value among the neighbors, and add to the distance (SMOTE-NC; SMOTE-N where
-    no feature is numeric). imbalanced-learn does the work.
+    A synthetic row is x_i + u (x_nn - x_i), with x_i a row of a cell, x_nn one of its k nearest rows in the
+    cell, and u from U(0, 1). Distances use standardized numbers; categories, booleans and texts take the most
+    frequent value among the neighbors and add to the distance (SMOTE-NC; SMOTE-N if no feature is numeric).
+    The implementation is that of imbalanced-learn.
 
-    The paper balances two classes. Cells of group and label are an extension that aims at no
-    particular notion of fairness. A cell of k rows or fewer uses all of its other rows as neighbors;
-    a single row is repeated. The rows given come first and stay as they are; integers become floats,
-    since made-up rows take values between. A made-up row has the protected attributes of its cell and
-    the mean weight of it; weights do not count in the target. The share of favorable labels changes, so
-    that probabilities need calibration afterwards.
+    The paper balances two classes. Cells of group and label are an extension that targets no particular
+    fairness notion. A cell of k rows or fewer uses all of its other rows as neighbors; a single row is
+    repeated. The original rows come first and do not change; integers become floats, because synthetic rows
+    take values between. A synthetic row has the protected attributes and the mean weight of its cell; the
+    target counts ignore weights. The share of favorable labels changes, so probabilities need calibration
+    afterwards.
 
     References
     ----------
@@ -111,11 +111,11 @@ class Smote(Preprocessor):
         duration_weeks=(1, 2),
         extras=("resampling",),
         use_when="Favorable labels are rare in a group, the learner takes no sample weights, and the features are mostly numeric.",
-        avoid_when="A combination of group and label has only a handful of rows, numbers are missing, or calibrated probabilities are needed as they come.",
+        avoid_when="A combination of group and label has only a handful of rows, numeric values are missing, or probabilities must be calibrated without a calibration step.",
         questions=(
             "There are hardly any positive examples for one group; can I create more?",
             "How do I oversample a minority group without only copying its rows?",
-            "Synthetic rows for rare approvals among women: which method makes them?",
+            "Which method creates synthetic rows for rare approvals among women?",
             "Our learner ignores sample weights; how else can I balance classes inside each group?",
             "Can neighbors be interpolated to enlarge a small class?",
         ),

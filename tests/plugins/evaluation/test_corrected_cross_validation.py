@@ -16,7 +16,7 @@ from fairmend.plugins.evaluation import CorrectedCrossValidation
 
 
 def long_table(**models: Any) -> pd.DataFrame:
-    """Return one row a model and split with the measure accuracy."""
+    """Return one row per model and split with the metric accuracy."""
     return pd.concat(
         pd.DataFrame({"model": name, "split": range(len(values)), "accuracy": values})
         for name, values in models.items()
@@ -106,7 +106,7 @@ def test_says_what_is_wrong_with_the_candidates() -> None:
         CorrectedCrossValidation().evaluate(candidates=frame)
     with pytest.raises(DataError, match="column 'split'"):
         sized.evaluate(candidates=frame.drop(columns="split"))
-    with pytest.raises(DataError, match="comes twice"):
+    with pytest.raises(DataError, match="occurs twice"):
         sized.evaluate(candidates=pd.concat([frame, frame]))
     with pytest.raises(UnknownNameError, match="model"):
         CorrectedCrossValidation("c", n_train=80, n_test=20).evaluate(candidates=frame)

@@ -116,7 +116,7 @@ def test_weights_count_rows_and_features_tell_who_is_alike() -> None:
 def test_refuses_what_it_cannot_measure() -> None:
     with pytest.raises(DataError, match="reads the features"):
         IndividualConsistency().evaluate(y_pred=[0, 1])
-    with pytest.raises(InsufficientDataError, match="5 neighbors of each row"):
+    with pytest.raises(InsufficientDataError, match="n_neighbors must be below the number of rows, got 5"):
         IndividualConsistency().evaluate(y_pred=[0, 1, 1, 1, 0], X=X_LINE)
     with pytest.raises(ParameterError, match="n_neighbors"):
         IndividualConsistency.with_parameters(n_neighbors=0)

@@ -148,7 +148,7 @@ def test_strangers_names_stay_text(sample_record: dict[str, Any]) -> None:
 
 def test_refuses_what_is_no_record(sample_record: dict[str, Any]) -> None:
     for broken in ({}, {"final": 3}, {**sample_record, "steps": None}, {**sample_record, "final": {}}):
-        with pytest.raises(DataError, match="no record of a run"):
+        with pytest.raises(DataError, match="expected the record of a run"):
             ModelCard().produce(broken)
     with pytest.raises(DataError, match="the record of a run"):
         ModelCard().produce()
@@ -193,7 +193,7 @@ def test_from_the_command_line(cli: Any, kept_run: Any, tmp_path: Any, monkeypat
         (["116", "--data", "{folder}/jobs.csv", "--record", "x"], "give --record alone"),
         (["4", "--record", "x"], "give --data alone"),
         (["116", "--record", "{folder}/list.json"], "holds no record"),
-        (["116", "--record", "{folder}/empty.json"], "no record of a run"),
+        (["116", "--record", "{folder}/empty.json"], "expected the record of a run"),
     ],
 )  # fmt: skip
 def test_contradictions_are_refused_in_one_line(

@@ -142,7 +142,7 @@ def test_stricter_ratios_cost_more_and_are_aimed_at():
 
 def test_what_it_refuses():
     X, eta, group, y = _discrete(0)
-    with pytest.raises(InsufficientDataError, match="group 'a' has no row that counts towards its equal opp"):
+    with pytest.raises(InsufficientDataError, match="group 'a' has no row that counts toward its equal opp"):
         _fit(X, eta, group, np.where(group == "a", 0, y), notion="equal_opportunity")
     with pytest.raises(DataError, match="the features"):
         PluginCostSensitive().fit(eta, y, sensitive_features=group)
