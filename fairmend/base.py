@@ -71,10 +71,13 @@ if TYPE_CHECKING:
         transport,
     )
     from fairmend.core.causal.adjusted_contrasts import attribute_contrasts, regressors, unshared
+    from fairmend.core.causal.assumed_graph import Dependence, assumed_graph, dependences
+    from fairmend.core.causal.column_roles import UNFAIR, column_roles
+    from fairmend.core.causal.contradictions import contradictions
     from fairmend.core.causal.graph import Edge, Independence
     from fairmend.core.causal.graph_io import fitted_graph, read_graph, standard_graph
     from fairmend.core.causal.independence import IndependenceTester
-    from fairmend.core.causal.interventions import contradictions, failed_claims, intervention_points
+    from fairmend.core.causal.interventions import failed_claims, intervention_points
     from fairmend.core.causal.orientation import closed_under_meek, leads
     from fairmend.core.data.synthetic_table import decoded, encoded, numeric_mask
     from fairmend.core.metrics import (
@@ -107,8 +110,10 @@ if TYPE_CHECKING:
     from fairmend.core.models.torch_training import train_against_adversary
     from fairmend.core.stages.resampling import ResamplingEvaluator
     from fairmend.core.text.escaping import Markdown, markdown, one_line
+    from fairmend.core.text.words import plural
 
 _ON_REQUEST = {
+    "Dependence": "fairmend.core.causal.assumed_graph",
     "Edge": "fairmend.core.causal.graph",
     "EmpiricalDistribution": "fairmend.core.algorithms.quantile_maps",
     "Estimate": "fairmend.core.metrics",
@@ -124,7 +129,9 @@ _ON_REQUEST = {
     "ResamplingEvaluator": "fairmend.core.stages.resampling",
     "SCORE_STATISTICS": "fairmend.core.metrics.measurement",
     "ScoreTable": "fairmend.core.metrics",
+    "UNFAIR": "fairmend.core.causal.column_roles",
     "adjusted_alpha": "fairmend.core.metrics.tasks.ranking",
+    "assumed_graph": "fairmend.core.causal.assumed_graph",
     "attribute_contrasts": "fairmend.core.causal.adjusted_contrasts",
     "barycenter": "fairmend.core.algorithms.quantile_maps",
     "best_temperature": "fairmend.core.algorithms.calibration_maps",
@@ -133,10 +140,12 @@ _ON_REQUEST = {
     "calibration": "fairmend.core.metrics",
     "closed_under_meek": "fairmend.core.causal.orientation",
     "compare": "fairmend.core.metrics",
-    "contradictions": "fairmend.core.causal.interventions",
+    "column_roles": "fairmend.core.causal.column_roles",
+    "contradictions": "fairmend.core.causal.contradictions",
     "corrected_resampled_ttest": "fairmend.core.metrics",
     "debiased_calibration_error": "fairmend.core.metrics.calibration",
     "decoded": "fairmend.core.data.synthetic_table",
+    "dependences": "fairmend.core.causal.assumed_graph",
     "differential": "fairmend.core.metrics",
     "encoded": "fairmend.core.data.synthetic_table",
     "epsilon": "fairmend.core.metrics.differential",
@@ -167,6 +176,7 @@ _ON_REQUEST = {
     "pareto": "fairmend.core.metrics",
     "permutation_test": "fairmend.core.metrics",
     "platt_fit": "fairmend.core.algorithms.calibration_maps",
+    "plural": "fairmend.core.text.words",
     "read_graph": "fairmend.core.causal.graph_io",
     "regressors": "fairmend.core.causal.adjusted_contrasts",
     "rising_fit": "fairmend.core.algorithms.calibration_maps",
@@ -180,6 +190,7 @@ _ON_REQUEST = {
 __all__ = [
     "INFERENCE_CONSTRAINTS",
     "SCORE_STATISTICS",
+    "UNFAIR",
     "Adjustment",
     "CausalAnalysis",
     "CausalGraph",
@@ -187,6 +198,7 @@ __all__ = [
     "DataChange",
     "DataError",
     "Dataset",
+    "Dependence",
     "Detection",
     "Edge",
     "EmpiricalDistribution",
@@ -226,6 +238,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "adjusted_alpha",
+    "assumed_graph",
     "attribute_contrasts",
     "barycenter",
     "best_temperature",
@@ -233,11 +246,13 @@ __all__ = [
     "bootstrap",
     "calibration",
     "closed_under_meek",
+    "column_roles",
     "compare",
     "contradictions",
     "corrected_resampled_ttest",
     "debiased_calibration_error",
     "decoded",
+    "dependences",
     "differential",
     "encoded",
     "epsilon",
@@ -273,6 +288,7 @@ __all__ = [
     "pareto",
     "permutation_test",
     "platt_fit",
+    "plural",
     "read_graph",
     "regressors",
     "rising_fit",

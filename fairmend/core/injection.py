@@ -37,6 +37,7 @@ MEANING: Mapping[str, str] = {
     "data": "the data with their roles",
     "finding": "a finding",
     "attribute": "the name of the protected attribute",
+    "findings": "the findings of an audit",
     "record": "the record of a run",
     "stream": "batches of decisions",
 }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairmend.core.causal.graph import CausalGraph, CausalRoles, Independence
+from fairmend.core.causal.graph import CausalGraph, Independence
 from fairmend.core.causal.independence import IndependenceTest, check_implications
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
@@ -61,22 +61,6 @@ def failed_claims(
         "untestable": sum(bool(np.isnan(test.p_value)) for test in tests),
         "failed": [claim_json(test) for test in sorted(failed, key=lambda test: -test.effect)],
     }
-
-
-def contradictions(data: Dataset, roles: CausalRoles) -> list[str]:
-    """Return, in words, the declared roles that the graph denies."""
-    said = []
-    for role, allowed, why in (
-        (
-            "mediators",
-            roles.mediators,
-            "no directed path leads from a protected attribute through it to the outcome",
-        ),
-        ("proxies", roles.descendants, "no protected attribute influences it"),
-    ):
-        said += [f"{c} is declared among the {role}, but in the graph {why}"
-                 for c in getattr(data.roles, role) if c not in allowed]  # fmt: skip
-    return said
 
 
 def intervention_points(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +16,7 @@ from fairmend.core.vocabulary import Stage
 
 if TYPE_CHECKING:
     from fairmend.core.causal.graph import CausalGraph
+    from fairmend.core.findings import Finding
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,22 @@ class CausalAnalysis(Technique):
     """Base of the causal stage: look at data and a causal graph, change nothing.
 
     Write ``_analyze(...)``. It may name ``data`` (a :class:`~fairmend.core.data.dataset.Dataset`),
-    ``graph``, ``model`` (the fitted rule of the case) and ``proxies``, and returns a
-    :class:`CausalResult`, or a mapping for JSON where it finds nothing that steers the plan.
+    ``graph``, ``model`` (the fitted rule of the case), ``proxies`` and ``findings`` (of the audit), and
+    returns a :class:`CausalResult`, or a mapping for JSON where it finds nothing that steers the plan.
     """
 
     stage: ClassVar[Stage] = "causal"
-    verbs: ClassVar[tuple[Verb, ...]] = (Verb("_analyze", ("data", "graph", "model", "proxies"), "fit"),)
+    verbs: ClassVar[tuple[Verb, ...]] = (
+        Verb("_analyze", ("data", "graph", "model", "proxies", "findings"), "fit"),
+    )
 
-    def analyze(self, data: Dataset, graph: CausalGraph | None = None, model: Any = None) -> CausalResult:
+    def analyze(
+        self,
+        data: Dataset,
+        graph: CausalGraph | None = None,
+        model: Any = None,
+        findings: Sequence[Finding] = (),
+    ) -> CausalResult:
         """Return what the analysis finds.
 
         Parameters
@@ -63,6 +72,8 @@ class CausalAnalysis(Technique):
             The causal graph, where the technique reads one.
         model : FairModel, optional
             The fitted rule, where the technique audits one.
+        findings : sequence of Finding
+            What an audit found, where the technique reads it.
 
         Raises
         ------
@@ -77,7 +88,9 @@ class CausalAnalysis(Technique):
                 f"{self.metadata.name} needs at least {self.metadata.minimum_rows} rows, got {len(data)}"
             )
         proxies = data.roles.proxies or None
-        found = self._call("_analyze", data=data, graph=graph, model=model, proxies=proxies)
+        found = self._call(
+            "_analyze", data=data, graph=graph, model=model, proxies=proxies, findings=tuple(findings)
+        )
         return (
             found
             if isinstance(found, CausalResult)
@@ -86,7 +99,7 @@ class CausalAnalysis(Technique):
 
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Analyze the training data; the result, a graph and what steers the plan join the case."""
-        found = self.analyze(case.train, case.graph, case.model)
+        found = self.analyze(case.train, case.graph, case.model, case.findings)
         if found.graph is not None:
             case = case.replace(graph=found.graph)
         case = case.replace(

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
+    UNFAIR,
     CausalAnalysis,
     CausalGraph,
     CausalResult,
     Dataset,
+    Dependence,
+    Finding,
     TechniqueMetadata,
+    assumed_graph,
+    column_roles,
     contradictions,
+    dependences,
     failed_claims,
     fitted_graph,
     intervention_points,
+    plural,
     read_graph,
     regressors,
-    standard_graph,
 )
 
 
@@ -31,9 +40,10 @@ class CausalGraphConstruction(CausalAnalysis):
     ----------
     edges : sequence of edges, mapping, CausalGraph or path, optional
         The graph: pairs (cause, effect) or triples with a provenance, a mapping, or a JSON, YAML or .dot
-        file. By default the graph passed to the analysis, otherwise the standard graph of the roles:
-        protected attributes act on the outcome directly and through mediators, resolving variables and
-        proxies; covariates act on mediators and outcome.
+        file. By default the graph passed to the analysis, otherwise an assumed one: protected attributes
+        act on the outcome directly and through mediators, resolving variables and proxies; covariates act
+        on mediators and outcome. A feature without a declared role is a mediator if an audit found it
+        biased, or if it depends on an attribute and the outcome depends on it.
     alpha : float, default=0.05
         Level of the tests, after Holm's correction.
     min_effect : float in [0, 1], default=0.05
@@ -49,9 +59,10 @@ class CausalGraphConstruction(CausalAnalysis):
     attribute influences are mediators or proxies, never confounders.
 
     Data can reject a graph but not prove it: a missing edge implies an independence, which is tested; an edge
-    implies nothing. The tests are linear for numeric columns. Declared mediators and proxies that the graph
-    contradicts are listed; a declared resolving variable that no attribute influences is an error. Sample
-    weights are used for the base rates only.
+    implies nothing. The tests are linear for numeric columns. ``contradictions`` lists independences that
+    the data reject, effects of an attribute that leave no trace in the data, and what the audit or the
+    declared roles say against the graph; a declared resolving variable that no attribute influences is an
+    error. Sample weights are used for the base rates only.
 
     References
     ----------
@@ -68,7 +79,7 @@ class CausalGraphConstruction(CausalAnalysis):
     >>> data = Dataset.from_frame(bank(2_000).drop(columns="application_id"), roles)
     >>> found = CausalGraphConstruction().analyze(data)
     >>> print(found.result["text"])
-    12 columns, 29 edges: 2 mediators, 8 safe predictors; the data deny 9 of 37 tested claims; interventions are supported in pre-processing, post-processing.
+    12 columns, 41 edges (assumed): 5 mediators, 0 proxies, 5 safe predictors; the data deny 7 of 25 tested claims; interventions are supported in pre-processing, post-processing.
     """
 
     metadata = TechniqueMetadata(
@@ -111,27 +122,45 @@ class CausalGraphConstruction(CausalAnalysis):
         self.min_effect = min_effect
         self.max_implications = max_implications
 
-    def _analyze(self, data: Dataset, graph: CausalGraph | None = None) -> CausalResult:
-        source = "given" if graph is not None else "roles"
+    def _analyze(
+        self, data: Dataset, graph: CausalGraph | None = None, findings: Sequence[Finding] = ()
+    ) -> CausalResult:
+        source = "given" if graph is not None else "assumed"
         if self.edges is not None:
             graph, source = read_graph(self.edges), "edges"
-        graph = fitted_graph(standard_graph(data) if graph is None else graph, data)
+        if graph is not None:
+            graph = fitted_graph(graph, data)
         outcome, resolving = data.roles.outcome, data.roles.resolving
+        frame, notes = regressors(data.frame, data.frame.columns)
+        levels = {"alpha": self.alpha, "min_effect": self.min_effect}
+        found = dependences(data, frame, **levels)
+        if graph is None:
+            graph = assumed_graph(data, findings, found.values())
         joint = graph.roles(data.roles.protected, outcome, resolving=resolving)
         by_attribute = {}
         for attribute in data.roles.protected:
             accepted = [name for name in resolving if name in graph.descendants(attribute)]
             by_attribute[attribute] = graph.roles(attribute, outcome, resolving=accepted).to_mapping()
-        frame, notes = regressors(data.frame, graph.nodes)
-        levels = {"alpha": self.alpha, "min_effect": self.min_effect}
+        roles = column_roles(graph, data.roles, map(str, data.X.columns), findings)
         claims = failed_claims(graph, frame, most=self.max_implications, **levels)
+        against = contradictions(
+            data, graph, findings=findings, found=found, failed=claims["failed"], min_effect=self.min_effect
+        )
         points = intervention_points(data, frame, graph, **levels)
         stages = list(dict.fromkeys(point["stage"] for point in points if point["supported"]))
+        supported = {point["column"] for point in points if point["supported"]}
+        biased = {
+            f.column for f in findings if f.kind == "biased-mediator" and f.severity in ("medium", "high")
+        }
+        numbers = map(str, data.X.select_dtypes("number").columns)
+        repair = [c for c in numbers if roles[c] in UNFAIR and c in (biased or supported)]
         safe = [name for name in joint.non_descendants if name not in data.roles.not_features()]
+        count = Counter(part for role in roles.values() for part in role.split(" and "))
         text = (
-            f"{len(graph.nodes)} columns, {len(graph.edges)} edges: {len(joint.mediators)} mediators, "
-            f"{len(safe)} safe predictors; the data deny {len(claims['failed'])} of {claims['tested']} tested claims; "
-            f"interventions are supported in {', '.join(stages) or 'no stage'}."
+            f"{plural(len(graph.nodes), 'column')}, {plural(len(graph.edges), 'edge')} ({source}): "
+            f"{plural(count['mediator'], 'mediator')}, {plural(count['proxy'], 'proxy', 'proxies')}, "
+            f"{plural(len(safe), 'safe predictor')}; the data deny {len(claims['failed'])} of {claims['tested']} tested "
+            f"claims; interventions are supported in {', '.join(stages) or 'no stage'}."
         )
         return CausalResult({
             "source": source,
@@ -139,12 +168,31 @@ class CausalGraphConstruction(CausalAnalysis):
             "dot": graph.to_dot(),
             "roles": joint.to_mapping(),
             "by_attribute": by_attribute,
+            "columns": [_row(name, role, found) for name, role in roles.items()],
             "safe_predictors": safe,
             "not_in_graph": [str(name) for name in data.X.columns if name not in graph.nodes],
-            "contradictions": contradictions(data, joint),
+            "contradictions": against,
             "implications": claims,
             "intervention_points": points,
             "strategy": "hybrid" if len(stages) > 1 else (stages or ["none"])[0],
-            "notes": notes,
+            "notes": {name: said for name, said in notes.items() if name in graph.nodes},
             "text": text,
-        }, graph)  # fmt: skip
+        }, graph, repair=tuple(repair))  # fmt: skip
+
+
+def _row(column: str, role: str, found: Mapping[tuple[str, str], Dependence]) -> dict[str, Any]:
+    """Return a column with its role and the protected attribute on which it depends most."""
+    known = [
+        one for (_, name), one in found.items() if name == column and not np.isnan(one.of_attribute.p_value)
+    ]
+    row: dict[str, Any] = {
+        "column": column,
+        "role": role,
+        "attribute": None,
+        "dependence": None,
+        "p_holm": None,
+    }
+    if known:
+        test = max((one.of_attribute for one in known), key=lambda test: test.effect)
+        row |= {"attribute": test.claim.x, "dependence": test.effect, "p_holm": test.adjusted_p_value}
+    return row

@@ -86,7 +86,7 @@ def test_roles_imply_the_same_graph_on_every_way_to_it() -> None:
     inside = CausalGraphConstruction().analyze(data)
     assert alone.graph == inside.graph
     assert {edge[:2] for edge in alone.graph.edges} == expected
-    assert alone.figures["source"] == inside.result["source"] == "roles"
+    assert alone.figures["source"] == inside.result["source"] == "assumed"
 
 
 def test_undirected_edges_survive_the_check_against_data() -> None:
