@@ -15,6 +15,7 @@ from fairmend.catalog.policy import PolicyRecord
 from fairmend.core.data.files import write_text
 from fairmend.core.findings import Audit
 from fairmend.core.text.escaping import json_text
+from fairmend.core.utility import UtilityMetric
 from fairmend.core.vocabulary import Notion, Stage
 from fairmend.index.answer import Excluded
 from fairmend.pipeline.compose.explanation import Outcome
@@ -121,6 +122,49 @@ class CrossValidationDocument(_Document):
     by_fold: list[Fold]
 
 
+class RetainedSkill(_Document):
+    """The part of the baseline's skill that the final rule retains."""
+
+    value: float | None
+    interval: Interval | None
+    text: str
+
+
+class UtilityDocument(_Document):
+    """What the decisions of baseline and final rule are worth, on the test data."""
+
+    metric: UtilityMetric
+    cost_fp: float
+    cost_fn: float
+    baseline: Figure
+    final: Figure
+    retained_skill: RetainedSkill
+
+
+class GroupChangeDocument(_Document):
+    """Favorable decisions that one group gained and lost."""
+
+    group: str
+    rows: int
+    gained: int
+    lost: int
+    before: float | None = Field(description="its rate in the baseline")
+    after: float | None
+
+
+class LevelingDownDocument(_Document):
+    """Who gains and who loses favorable decisions, on the test data."""
+
+    rate: str = Field(description="by which groups are worse or better off")
+    groups: list[GroupChangeDocument] = Field(description="the worst off in the baseline first")
+    worst_off: str | None
+    gain: float | None = Field(description="by how much the rate of the worst-off group rose")
+    interval: Interval | None
+    support: int
+    lacking: list[str]
+    text: str
+
+
 class RunDocument(_Document):
     """A run: what was done, measured and decided, and why it ended where it did."""
 
@@ -136,6 +180,8 @@ class RunDocument(_Document):
     baseline: dict[str, Figure] = Field(description="on the test data, which no step has seen")
     final: dict[str, Figure] = Field(description="on the same rows")
     tests: Changes
+    utility: UtilityDocument
+    leveling_down: LevelingDownDocument
     steps: list[StepDocument]
     gates: list[CheckResult]
     transitions: list[Transition]

@@ -229,10 +229,10 @@ def print_record(record: RunRecord) -> None:
     from fairmend.reports import findings_table, rest_of, verdict_rows, verdict_table, worse
 
     console = out()
-    console.print(verdict_table(record.baseline, record.final, record.tests))
-    price = worse(verdict_rows(record.baseline, record.final, record.tests))
-    if price:
-        console.print(f"Significantly worse: {'; '.join(price)}")
+    compared = (record.baseline, record.final, record.tests, record.utility)
+    console.print(verdict_table(*compared))
+    console.print(record.utility.line)
+    console.print(f"Leveling down: {record.leveling_down.text}")
     if record.findings:
         console.print(findings_table(record.findings))
     if left := rest_of(record.findings):
@@ -244,7 +244,9 @@ def print_record(record: RunRecord) -> None:
         console.print("The policy requires less than the playbook:")
     for weakness in record.policy.weaker_than_playbook:
         console.print(f"  - {weakness}")
-    console.print(styled((record.status, "bold"), f": {record.reason}"))
+    price = worse(verdict_rows(*compared))
+    told = f"; significantly worse than the baseline: {'; '.join(price)}" if price else ""
+    console.print(styled((record.status, "bold"), f": {record.reason}{told}"))
     if record.escalation_options:
         console.print("Options:")
     for option in record.escalation_options:

@@ -88,7 +88,7 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
     """Return the variables of the templates, in order of use."""
     final = [g for g in record.gates if g.id.startswith("final.")]
     target = next((g for g in reversed(record.gates) if g.check == "fairness"), None)
-    rows = verdict_rows(record.baseline, record.final, record.tests)
+    rows = verdict_rows(record.baseline, record.final, record.tests, record.utility)
     return {
         "record": record,
         "headline": HEADLINES[record.status],

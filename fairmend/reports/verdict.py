@@ -11,15 +11,19 @@ from fairmend.core.text.escaping import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from fairmend.pipeline.run.utility_outcome import UtilityOutcome
+
 OVERALL = {
     "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "auc": "AUC",
     "demographic_parity_ratio": "Demographic parity ratio",
     "demographic_parity_difference": "Demographic parity difference",
     "equalized_odds_difference": "Equalized-odds gap",
     "equal_opportunity_difference": "Equal-opportunity gap",
     "expected_calibration_error": "Calibration error (ECE)",
 }
-HIGH_IS_GOOD = {"accuracy", "demographic_parity_ratio"}
+HIGH_IS_GOOD = {"accuracy", "balanced_accuracy", "auc", "demographic_parity_ratio"}
 BY_GROUP = {"expected_calibration_error": "ECE", "selection_rate": "Selection rate"}
 
 
@@ -55,18 +59,29 @@ class Row:
         return self.name, figure_text(self.before), figure_text(self.after), p_text(self.p_value), support
 
 
-def verdict_rows(before: Measurement, after: Measurement, tests: Comparison) -> list[Row]:
-    """Return the rows of the verdict table: overall metrics, then those of each group."""
+def verdict_rows(
+    before: Measurement, after: Measurement, tests: Comparison, utility: UtilityOutcome | None = None
+) -> list[Row]:
+    """Return the rows of the verdict table: overall metrics, then those of each group.
+
+    A utility that is none of the overall metrics comes first.
+    """
     has_scores = before.scores is not None and after.scores is not None
+    lacking = {"expected_calibration_error"} if not has_scores else set()
+    if before.area is None or after.area is None:
+        lacking.add("auc")
     rows = [
         Row(
             title, before.figure(name), after.figure(name), _p(tests, name), high_is_good=name in HIGH_IS_GOOD
         )
         for name, title in OVERALL.items()
-        if has_scores or "calibration" not in name
+        if name not in lacking
     ]
+    if utility is not None and utility.utility.name not in OVERALL:
+        title = utility.utility.text[0].upper() + utility.utility.text[1:]
+        rows.insert(0, Row(title, utility.baseline, utility.final, high_is_good=True))
     for name, title in BY_GROUP.items():
-        if has_scores or "calibration" not in name:
+        if name not in lacking:
             rows += [
                 Row(f"{title}: {group}", before.figure(name, group), after.figure(name, group), of_group=True)
                 for group in after.groups
@@ -95,7 +110,9 @@ def worse(rows: list[Row], level: float = 0.05) -> list[str]:
     return found
 
 
-def verdict_table(before: Measurement, after: Measurement, tests: Comparison) -> Table:
+def verdict_table(
+    before: Measurement, after: Measurement, tests: Comparison, utility: UtilityOutcome | None = None
+) -> Table:
     """Return the verdict as a table for a terminal.
 
     Parameters
@@ -104,6 +121,8 @@ def verdict_table(before: Measurement, after: Measurement, tests: Comparison) ->
         Baseline and final rule on the same rows.
     tests : Comparison
         The paired comparison of both.
+    utility : UtilityOutcome, optional
+        What both are worth.
     """
     from rich import box
     from rich.table import Table
@@ -120,7 +139,7 @@ def verdict_table(before: Measurement, after: Measurement, tests: Comparison) ->
     for title in ("baseline", "final", "p of change", "rows"):
         table.add_column(title, justify="right", no_wrap=True)
     was_of_group = False
-    for row in verdict_rows(before, after, tests):
+    for row in verdict_rows(before, after, tests, utility):
         if row.of_group and not was_of_group:
             table.add_section()
         was_of_group = row.of_group

@@ -119,7 +119,7 @@ UNKNOWN = {
     ),
     "parameter of a metric without any": (
         gate(4, "id: utility, parameters: {relative: false}"),
-        "accuracy_loss takes no parameters, got 'relative'",
+        "utility_loss takes no parameters, got 'relative'",
     ),
     "parameter of the target": (gate(4, "id: fairness, parameters: {a: 1}"), "'target' takes no parameters"),
     "parameter as text": (
@@ -156,7 +156,7 @@ UNKNOWN = {
 BOUNDS = {
     "wrong direction": (
         gate(4, "id: utility, at_most: null, at_least: 0.1"),
-        "accuracy_loss is better when it is lower",
+        "utility_loss is better when it is lower",
     ),
     "target wrong way": (
         target("at_least: null, at_most: 0.8"),
@@ -395,7 +395,7 @@ WEAKER = {
         gate(
             4,
             "id: utility, metric: accuracy, at_most: null, at_least: 0.6",
-            "id: loss, metric: accuracy_loss, at_most: 0.1",
+            "id: loss, metric: utility_loss, at_most: 0.1",
         ),
         [],
     ),
@@ -430,6 +430,7 @@ def test_a_point_is_weaker_than_an_interval():
         "distinct_approvers",
         "gate-1.e-value",
         "gate-4.worst-group",
+        "gate-4.leveling-down",
     ]
     assert str(found[0]) == "evidence: the estimate decides instead of the whole interval"
 
@@ -439,11 +440,13 @@ ALL_ADVICE = "gates:\n" + "".join(
     for g in load_policy("playbook").gates
 )
 
+NO_SKILL = "id: skill, level: advise"
+
 # case: changes of the playbook, and a pattern of the reason why nothing is deployable by it
 TOO_LITTLE = {
     "all checks advise": ([ALL_ADVICE], "does not require the fairness target; gate-4 requires no utility"),
     "fairness as advice": ([gate(4, "id: fairness, level: advise")], "does not require the fairness target"),
-    "utility as advice": ([gate(4, "id: utility, level: advise")], "gate-4 requires no utility"),
+    "utility as advice": ([gate(4, "id: utility, level: advise", NO_SKILL)], "gate-4 requires no utility"),
     "ratio of at least 0": (
         [target("at_least: 0")],
         "almost every rule meets the target demographic_parity_ratio >= 0",
@@ -460,16 +463,23 @@ TOO_LITTLE = {
         "accuracy is not known to measure demographic parity",
     ),
     "all accuracy may go": (
-        [gate(4, "id: utility, at_most: 1")],
-        "utility that gate-4 requires .accuracy_loss <= 1",
+        [gate(4, "id: utility, at_most: 1", NO_SKILL)],
+        "utility that gate-4 requires .utility_loss <= 1",
     ),
-    "half of it may go": ([gate(4, "id: utility, at_most: 0.5")], "almost every rule meets the utility"),
+    "half of it may go": (
+        [gate(4, "id: utility, at_most: 0.5", NO_SKILL)],
+        "almost every rule meets the utility",
+    ),
+    "any skill at all": (
+        [gate(4, "id: utility, level: advise", "id: skill, at_least: 0")],
+        "utility that gate-4 requires .retained_skill >= 0",
+    ),
     "utility wrong way": (
-        [gate(4, "id: utility, at_most: null, at_least: -1")],
+        [gate(4, "id: utility, at_most: null, at_least: -1", NO_SKILL)],
         "almost every rule meets the utility",
     ),
     "a coin toss is enough": (
-        [gate(4, "id: utility, metric: accuracy, at_most: null, at_least: 0.5")],
+        [gate(4, "id: utility, metric: accuracy, at_most: null, at_least: 0.5", NO_SKILL)],
         "almost every rule meets the utility",
     ),
     "deploys before the last gate": ([decision(1, "deploy")], "decision-1 can deploy before gate-4"),

@@ -13,6 +13,7 @@ from fairmend.core.metrics.calibration import roc_auc
 from fairmend.core.metrics.inference.effective_sample_size import effective_support
 from fairmend.core.metrics.measurement import Measurement
 from fairmend.core.metrics.rates import RATES
+from fairmend.core.metrics.utility import ALMOST_NO_SKILL
 
 ALMOST_NONE = 0.01
 """The rarer decision is looked at where it makes up less than this share."""
@@ -68,7 +69,8 @@ def degeneracies(
     all among all rows always is. In a group the test is needed in any case, so that a handful of
     rows with one decision is no alarm.
 
-    Skill is balanced accuracy and area under the ROC curve above one half, with their intervals.
+    Skill is balanced accuracy and area under the ROC curve above one half, with their intervals, and a
+    balanced accuracy that is not just barely above it (:data:`.utility.ALMOST_NO_SKILL`).
     """
     found = _constant(measured)
     scores = np.asarray(y_score, dtype=float)
@@ -121,13 +123,11 @@ def _without_skill(
 ) -> list[Degeneracy]:
     balanced = measured.figure("balanced_accuracy")
     lowest = balanced.value if balanced.interval is None else balanced.interval[0]
-    if lowest <= 0.5:
+    barely = balanced.value - 0.5 < ALMOST_NO_SKILL * 0.5
+    if lowest <= 0.5 or barely:
+        how = "is hardly better" if lowest > 0.5 else "is not shown to be better"
         told = _interval(balanced.value, balanced.interval)
-        return [
-            Degeneracy(
-                "no-skill", f"is not shown to be better than a constant rule: balanced accuracy {told}"
-            )
-        ]
+        return [Degeneracy("no-skill", f"{how} than a constant rule: balanced accuracy {told}")]
     label = np.asarray(y_true)
     ((area, interval),) = roc_auc(label, scores, np.zeros(len(label), int), sample_weight=weight).values()
     lowest = area if interval is None else interval[0]

@@ -106,11 +106,17 @@ class UtilityComparison:
     @cached_property
     def baseline_has_skill(self) -> bool:
         """Whether the baseline is surely, and not just barely, better than the best constant rule."""
-        ends = self._interval(self.drawn[:, 1] - self.drawn[:, 0])
-        above = self.before - self.constant
-        return bool(
-            above >= ALMOST_NO_SKILL * (1 - self.constant) and above > 0 and ends is not None and ends[0] > 0
-        )
+        return self._has_skill(self.before, self.drawn[:, 1])
+
+    @cached_property
+    def rule_has_skill(self) -> bool:
+        """Whether the other rule is surely, and not just barely, better than the best constant rule."""
+        return self._has_skill(self.after, self.drawn[:, 2])
+
+    def _has_skill(self, value: float, drawn: Floats) -> bool:
+        ends = self._interval(drawn - self.drawn[:, 0])
+        barely = value - self.constant < ALMOST_NO_SKILL * (1 - self.constant)
+        return not barely and ends is not None and ends[0] > 0
 
     @property
     def retained_skill(self) -> tuple[float, Interval | None]:

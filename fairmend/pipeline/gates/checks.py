@@ -11,12 +11,14 @@ import numpy as np
 from fairmend.core.hooks.markers import hookimpl
 from fairmend.core.metrics import Estimate
 from fairmend.core.metrics.evaluation_tables import chance_level
+from fairmend.core.metrics.leveling_down import leveling_down
 from fairmend.pipeline.gates.feature_checks import (
     new_missing_values,
     outlier_rate_change,
     undeclared_feature_shift,
 )
 from fairmend.pipeline.gates.gate_context import GateContext
+from fairmend.pipeline.gates.utility import relative_loss, retained_skill
 from fairmend.pipeline.gates.value import CheckFunction, Value
 
 __all__ = ["CHECKS", "CheckFunction", "Value", "fairmend_gate_checks"]
@@ -81,8 +83,9 @@ RATES_OF = {
 }
 
 
-def _rates(view: GateContext) -> tuple[str, ...]:
-    return RATES_OF.get(view.notion, ("selection_rate",))
+def rates_of(notion: str) -> tuple[str, ...]:
+    """Return the rates that a notion of fairness compares."""
+    return RATES_OF.get(notion, ("selection_rate",))
 
 
 def intersectional_deviation(view: GateContext) -> Value:
@@ -95,7 +98,7 @@ def intersectional_deviation(view: GateContext) -> Value:
     rng = np.random.default_rng(view.current.settings.seed)
     lacking: dict[str, None] = {}
     found: list[Value] = []
-    for name in _rates(view):
+    for name in rates_of(view.notion):
         whole = measurement.figure(name).value
         figures = measurement.contrast(name, "to_overall")
         lacking |= dict.fromkeys(g for g, f in figures.items() if not f.enough or not np.isfinite(f.value))
@@ -133,7 +136,7 @@ def new_intersectional_disparity(view: GateContext) -> Value:
     growth: list[tuple[float, str]] = []
     enough, support = True, 0
     lacking: tuple[str, ...] = ()
-    for name in _rates(view):
+    for name in rates_of(view.notion):
         now = view.current.measurement.figure(f"{name}_difference")
         then = view.baseline.measurement.figure(f"{name}_difference")
         enough = enough and now.enough and then.enough
@@ -152,7 +155,7 @@ def new_intersectional_disparity(view: GateContext) -> Value:
 def worst_to_best_shortfall(view: GateContext) -> Value:
     """How much lower the rate of the worst-off group is than that of the best-off one, relative."""
     worst: Value | None = None
-    for name in _rates(view):
+    for name in rates_of(view.notion):
         figure = view.current.measurement.figure(f"{name}_ratio")
         value = Value.of(figure, name)
         if value.value is None:
@@ -207,6 +210,14 @@ def _by_chance(view: GateContext, pooled: bool) -> list[float]:
         table = replace(table, groups=("all",), rows=rows, scores=scores, clusters=None)
     mean, _ = chance_level(table, NULL_DRAWS, np.random.default_rng(view.current.settings.seed))
     return [float(m) for m in mean]
+
+
+def worst_off_gain(view: GateContext) -> Value:
+    """By how much the rate of the group that is worst off in the baseline rises; what falls is leveling down."""
+    found = leveling_down(view.comparison.table, rates_of(view.notion)[0], view.current.settings)
+    if found.worst_off is None:
+        return Value(None, None, 0, False, f"too few rows in {', '.join(found.lacking[:4])}")
+    return Value(found.gain, found.interval, found.support, True, found.text)
 
 
 def protected_attribute_in_model(view: GateContext) -> Value:
@@ -289,11 +300,14 @@ CHECKS: dict[str, CheckFunction] = {
     "expected_calibration_error": calibration_error,
     "group_calibration_error": group_calibration_error,
     "accuracy_loss": accuracy_loss,
+    "utility_loss": lambda view: relative_loss(view.utility, view.baseline, view.current),
+    "retained_skill": lambda view: retained_skill(view.utility, view.baseline, view.current),
     "precision_recall_drop": precision_recall_drop,
     "fairness_improvement": fairness_improvement,
     "intersectional_deviation": intersectional_deviation,
     "new_intersectional_disparity": new_intersectional_disparity,
     "worst_to_best_shortfall": worst_to_best_shortfall,
+    "worst_off_gain": worst_off_gain,
     "protected_attribute_in_model": protected_attribute_in_model,
     "e_value": _of_largest_contrast("e_value"),
     "e_value_limit": _of_largest_contrast("e_value_limit"),

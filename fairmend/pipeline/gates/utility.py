@@ -76,19 +76,24 @@ def retained_skill(utility: Utility, baseline: ModelEvaluation, current: ModelEv
     """Return the part of the baseline's skill that a rule retains: (U - U0) / (U_baseline - U0).
 
     U0 is the utility of the best constant rule. By a utility by which the baseline has almost no skill, a
-    share of it would be a ratio of two small numbers: there it is measured by balanced accuracy, and where
-    the baseline has none by that either, there is no evidence.
+    share of it would be a ratio of two small numbers. There a rule that has skill of its own retains all that
+    there was; for another one skill is measured by balanced accuracy, and where the baseline has none by that
+    either, there is no evidence.
     """
     found = comparison(utility, baseline, current)
     told = ""
     if not found.baseline_has_skill:
         told = f"the baseline has almost no skill by {_against_constant(found)}"
-        if utility == BALANCED:
-            return Value(None, None, found.support, False, told)
-        found = comparison(BALANCED, baseline, current)
+        if not found.rule_has_skill and utility != BALANCED:
+            found = comparison(BALANCED, baseline, current)
+            told += "; use --utility balanced_accuracy"
         if not found.baseline_has_skill:
-            return Value(None, None, found.support, False, f"{told} nor by {_against_constant(found)}")
-        told += "; use --utility balanced_accuracy; "
+            if found.rule_has_skill:
+                return Value(
+                    1.0, None, found.support, found.enough, f"{told}; the rule has {found.after:.3f}"
+                )
+            return Value(None, None, found.support, False, told)
+        told += "; "
     share, interval = found.retained_skill
     told += f"{found.utility.text} {found.after:.3f}, baseline {found.before:.3f}, best constant rule {found.constant:.3f}"
     return Value(share, interval, found.support, found.enough, told)

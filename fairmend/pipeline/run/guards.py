@@ -14,8 +14,12 @@ from typing import Any, Literal
 from fairmend.auditing.leakage import Leak
 from fairmend.core.metrics import Measurement, metric
 from fairmend.core.metrics.degenerate import Degeneracy, degeneracies
+from fairmend.core.utility import Utility
 from fairmend.pipeline.gates.gate_context import ModelEvaluation
+from fairmend.pipeline.gates.utility import comparison
 
+HANDFUL = 5
+"""A ratio of selection rates rests on a handful where equal rates would select fewer of a group."""
 NOTABLE = 0.05
 """Unweighted metrics are reported next to weighted ones if they differ by more than this."""
 
@@ -27,7 +31,7 @@ class Guard:
     Attributes
     ----------
     kind : str
-        ``degenerate-decisions``, ``no-skill``, ``worthless-baseline`` or ``label-leak``.
+        ``degenerate-decisions``, ``no-skill``, ``worthless-baseline``, ``few-decisions`` or ``label-leak``.
     status : {"failed", "escalated"}
         Status of a run that would otherwise be deployable: a rule without decisions failed; what
         people can resolve is escalated to them.
@@ -47,7 +51,14 @@ class Guard:
         return asdict(self)
 
 
-def guards(baseline: ModelEvaluation, final: ModelEvaluation, leaks: Iterable[Leak]) -> list[Guard]:
+def guards(
+    baseline: ModelEvaluation,
+    final: ModelEvaluation,
+    leaks: Iterable[Leak],
+    *,
+    target: str,
+    utility: Utility,
+) -> list[Guard]:
     """Return the guards that trip, the most severe first.
 
     Parameters
@@ -56,10 +67,15 @@ def guards(baseline: ModelEvaluation, final: ModelEvaluation, leaks: Iterable[Le
         Both rules on the test data.
     leaks : iterable of Leak
         Features that leak the outcome, without those that the user allows.
+    target : str
+        Name of the target metric.
+    utility : Utility
+        What decisions are worth. A worthless baseline is no obstacle to a rule that is surely better by it
+        and has skill of its own.
     """
     found = [_of_rule(one) for one in _of(final)]
     worthless = _of(baseline)
-    if worthless:
+    if worthless and not (not found and _surely_better(utility, baseline, final)):
         told = "; ".join(one.text for one in worthless)
         found.append(
             Guard(
@@ -67,6 +83,15 @@ def guards(baseline: ModelEvaluation, final: ModelEvaluation, leaks: Iterable[Le
                 "escalated",
                 f"the baseline {told}; a utility loss relative to it is not meaningful",
                 "Use features, a learner or a model (--model) with predictive skill, and run again",
+            )
+        )
+    if target == "demographic_parity_ratio" and (few := _few_decisions(final.measurement)):
+        found.append(
+            Guard(
+                "few-decisions",
+                "escalated",
+                f"the verdict on {target.replace('_', ' ')} rests on a handful of favorable decisions: {'; '.join(few)}",
+                "Collect more rows of these groups, or merge groups if that makes sense",
             )
         )
     read = {str(name) for name in final.model.features}
@@ -91,6 +116,22 @@ def _of_rule(one: Degeneracy) -> Guard:
         remedy = "Collect more rows, or use features and techniques with predictive skill"
         return Guard(one.kind, "escalated", reason, remedy)
     return Guard(one.kind, "failed", reason, "Use another technique, or a baseline with predictive skill")
+
+
+def _surely_better(utility: Utility, baseline: ModelEvaluation, final: ModelEvaluation) -> bool:
+    found = comparison(utility, baseline, final)
+    interval = found.change[1]
+    return found.rule_has_skill and interval is not None and interval[0] > 0
+
+
+def _few_decisions(measured: Measurement) -> list[str]:
+    """Return the groups of which equal rates would select fewer than a handful, with what was selected."""
+    overall = measured.figure("selection_rate").value
+    return [
+        f"{group} ({figure.support:,} rows, {figure.value:.1%} selected)"
+        for group, figure in measured.by_group("selection_rate").items()
+        if figure.support * overall < HANDFUL
+    ]
 
 
 def _of(judged: ModelEvaluation) -> list[Degeneracy]:

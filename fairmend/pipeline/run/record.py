@@ -9,6 +9,7 @@ from fairmend.catalog.policy import Policy, PolicyRecord
 from fairmend.core.case import Case, Effect
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.metrics import Comparison, Measurement
+from fairmend.core.metrics.leveling_down import LevelingDown
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.serialization import to_plain
 from fairmend.core.text.display import Displayed, figure_record
@@ -19,6 +20,7 @@ from fairmend.pipeline.run.cv_results import CrossValidation
 from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.guards import Guard
 from fairmend.pipeline.run.run_status import EXIT_CODES, Status
+from fairmend.pipeline.run.utility_outcome import UtilityOutcome
 from fairmend.pipeline.spec import PipelineSpec
 
 
@@ -192,6 +194,10 @@ class RunRecord(Displayed):
         Metrics on the test data, which no step has used.
     tests : Comparison
         Final against baseline on the test data.
+    utility : UtilityOutcome
+        What both rules are worth, and the skill that the final one retains.
+    leveling_down : LevelingDown
+        Who gains and who loses favorable decisions.
     steps, gates, turns, attempts, variants, approvals
         What happened, in order; approvals are all decisions of people, each with its state.
     escalation_options : list of str
@@ -235,6 +241,8 @@ class RunRecord(Displayed):
     baseline: Measurement
     final: Measurement
     tests: Comparison
+    utility: UtilityOutcome
+    leveling_down: LevelingDown
     model: FairModel
     case: Case | None = None
     graph: CausalGraph | None = None
@@ -305,6 +313,8 @@ class RunRecord(Displayed):
             "baseline": self.baseline.to_json(),
             "final": self.final.to_json(),
             "tests": self.tests.to_json(),
+            "utility": self.utility.to_json(),
+            "leveling_down": self.leveling_down.to_json(),
             "steps": [s.to_json() for s in self.steps],
             "gates": [g.to_json() for g in self.gates],
             "transitions": [t.to_json() for t in self.transitions],

@@ -18,10 +18,12 @@ from fairmend.catalog.registry import Registry
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.metrics import InferenceSettings
+from fairmend.core.metrics.leveling_down import leveling_down
 from fairmend.core.models.external_inputs import given_model
 from fairmend.core.models.learners import make_learner
 from fairmend.pipeline.compose.spec_validation import check_spec
 from fairmend.pipeline.finding_outcomes import resolve
+from fairmend.pipeline.gates.checks import rates_of
 from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.run.ablation import FULL, AblationVariant, ablate, simplest
 from fairmend.pipeline.run.approvals import ASSUMED, Approval, remarks
@@ -34,6 +36,7 @@ from fairmend.pipeline.run.guards import guards, row_figures, row_notes
 from fairmend.pipeline.run.notes import about, notes, third_party, versions
 from fairmend.pipeline.run.record import RunRecord, Transition
 from fairmend.pipeline.run.state_machine import Observer, StateMachine
+from fairmend.pipeline.run.utility_outcome import UtilityOutcome
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.storage.checkpoints import Checkpoint
 from fairmend.pipeline.storage.step_cache import choices_of
@@ -157,7 +160,9 @@ def run(
     integrity.verify(registry)
     leaks = label_leaks(data.X, data.y)
     unallowed = [one for one in leaks if one.column not in data.roles.allowed_features]
-    tripped = guards(judge.baseline, final, unallowed)
+    tripped = guards(
+        judge.baseline, final, unallowed, target=judged_by.target(spec.notion).metric, utility=machine.utility
+    )
     status, reason, options = status_of(
         ending, verdicts, machine.gates, judged_by, spec.notion, machine.decisions, tripped
     )
@@ -193,6 +198,8 @@ def run(
         baseline=judge.baseline.measurement,
         final=final.measurement,
         tests=tests,
+        utility=UtilityOutcome.of(machine.utility, judge.baseline, final),
+        leveling_down=leveling_down(tests.table, rates_of(spec.notion)[0], settings),
         model=applied.case.fitted(),
         case=applied.case,
         graph=applied.case.graph,

@@ -22,8 +22,10 @@ from fairmend.core.case import Effect
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.errors import RunError
 from fairmend.core.metrics import Comparison, Estimate, Measurement, MetricChange
+from fairmend.core.metrics.leveling_down import GroupChange, LevelingDown
 from fairmend.core.metrics.tables.contingency import GroupTable, PairedTable, ScoreTable
 from fairmend.core.models.decision_rule import FairModel
+from fairmend.core.utility import Utility
 from fairmend.pipeline.finding_outcomes import FindingOutcome
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.approvals import Approval
@@ -37,6 +39,7 @@ from fairmend.pipeline.run.record import (
     Transition,
     Variant,
 )
+from fairmend.pipeline.run.utility_outcome import UtilityOutcome
 from fairmend.pipeline.spec import PipelineSpec
 
 CLASSES: dict[str, Any] = {
@@ -45,6 +48,8 @@ CLASSES: dict[str, Any] = {
         *(
             Measurement,
             Estimate,
+            LevelingDown,
+            GroupChange,
             GroupTable,
             ScoreTable,
             PairedTable,
@@ -65,7 +70,7 @@ CLASSES: dict[str, Any] = {
             Fold,
             FoldChange,
         ),
-        *(PipelineSpec, Policy, PolicyRecord, Weakness, Guard, TestLooks),
+        *(PipelineSpec, Policy, PolicyRecord, Weakness, Guard, TestLooks, Utility, UtilityOutcome),
     )
 }
 ELSEWHERE = {"model", "case"}
