@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from fairmend.core.data.dataset import Dataset
@@ -64,6 +66,22 @@ class Effect:
 
 
 @dataclass(frozen=True)
+class OutOfFold:
+    """What models that were not trained on some rows say of them.
+
+    Attributes
+    ----------
+    scores : ndarray of shape (n,) or (n, k)
+        Scores of the rows.
+    frame : DataFrame of shape (n, p)
+        Their features as the models read them.
+    """
+
+    scores: NDArray[np.float64]
+    frame: pd.DataFrame
+
+
+@dataclass(frozen=True)
 class Case:
     """The state of a pipeline between two steps.
 
@@ -72,7 +90,8 @@ class Case:
     Attributes
     ----------
     train, calibration, validation : Dataset
-        What models are trained on, what postprocessors are fitted on, and what gates are judged on.
+        Rows that models are trained on, that postprocessors are fitted on, and that gates judge. With
+        cross-fitting the first two are the same rows; see ``out_of_fold``.
     learner : unfitted classifier or regressor, or None
         Trained by steps that retrain; None where only a fitted model was given.
     model : FairModel or None
@@ -89,6 +108,10 @@ class Case:
         Columns that causal analyses ask to repair, or to keep from models.
     results : mapping of str to dict
         What analyses and evaluations found, by slug.
+    cross_fitted : bool
+        Whether the calibration rows are those that the model was trained on.
+    out_of_fold : OutOfFold or None
+        With cross-fitting, what models of other folds say of the calibration rows.
     """
 
     train: Dataset
@@ -103,6 +126,8 @@ class Case:
     repair: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cross_fitted: bool = False
+    out_of_fold: OutOfFold | None = None
 
     def replace(self, **changes: Any) -> Case:
         """Return the case with these fields changed."""
@@ -159,6 +184,13 @@ class Case:
         if self.model is None:
             raise UsageError("there is no model yet; train one first, or give a fitted one")
         return self.model
+
+    def calibration_scores(self) -> OutOfFold:
+        """Return scores of the calibration rows by models that were not trained on them."""
+        if self.out_of_fold is not None:
+            return self.out_of_fold
+        frame, scores = self.fitted().transform_and_score(self.calibration.X, self.calibration.sensitive)
+        return OutOfFold(scores, frame)
 
     def decisions_changed(self, after: FairModel) -> float:
         """Return the share of validation rows whose decision (or class, or value) another model changes."""

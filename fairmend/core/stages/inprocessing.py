@@ -27,6 +27,9 @@ from fairmend.core.technique import (
 )
 from fairmend.core.vocabulary import Stage
 
+HELD_BACK = {"train": 0.85, "validation": 0.15}
+"""Parts of the training rows for a technique that asks for validation data, with cross-fitting."""
+
 
 class Inprocessor(ClassifierMixin, GroupAware, Technique):
     """Base of the in-processing stage: a classifier that is trained to be fair.
@@ -155,7 +158,10 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Train on the training data; the new classifier takes the place of the model's estimator."""
         technique = prepared(self, case)
-        train = case.train
+        train, validation = case.train, case.calibration
+        if case.cross_fitted and technique.reads("validation"):
+            parts = train.split(HELD_BACK, seed=case.seed)
+            train, validation = parts["train"], parts["validation"]
         weights = train.population_weights if self.holds_rates else train.weights
         technique.fit(
             train.X,
@@ -165,7 +171,7 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
             learner=case.learner,
             graph=case.graph,
             proxies=train.roles.proxies or None,
-            validation=case.calibration,
+            validation=validation,
         )
         return technique._taking_over(case)
 

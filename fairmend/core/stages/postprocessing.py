@@ -307,13 +307,16 @@ class Postprocessor(GroupAware, Technique):
         """Fit on the calibration data and join the model."""
         technique = prepared(self, case)
         data, former = case.calibration, case.fitted()
-        frame, scores = former.transform_and_score(data.X, data.sensitive)
+        if technique.reads("model"):
+            # Its leaves or layers must be those of one model, which also gives the scores.
+            case = case.replace(out_of_fold=None)
+        known = case.calibration_scores()
         technique.fit(
-            scores,
+            known.scores,
             data.y,
             sensitive_features=data.sensitive,
             sample_weight=data.weights,
-            X=frame if technique.reads("X") else None,
+            X=known.frame if technique.reads("X") else None,
             model=former.estimator if technique.reads("model") else None,
             query=data.query,
         )
@@ -324,8 +327,8 @@ class Postprocessor(GroupAware, Technique):
         if "ranking" in self.metadata.modifies:
             check = case.validation
             frame, scores = former.transform_and_score(check.X, check.sensitive)
-            known = {"X": frame, "model": former.estimator, "query": check.query}
-            place = technique.rank(scores, sensitive_features=check.sensitive, **known)
+            reads = {"X": frame, "model": former.estimator, "query": check.query}
+            place = technique.rank(scores, sensitive_features=check.sensitive, **reads)
             return case.replace(model=model), ranking_effect(check, scores, place, detail)
         share = case.decisions_changed(model)
         if "decisions" in self.metadata.modifies:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -26,16 +27,42 @@ COMPARED = ("accuracy", "balanced_accuracy", "f1", "precision", "recall", *FAIRN
 
 
 class ModelEvaluation:
-    """A model's decisions and scores on some data, with their measurement, made once."""
+    """A model's decisions and scores on some data, with their measurement, made once.
 
-    def __init__(self, model: FairModel, data: Dataset, settings: InferenceSettings) -> None:
+    Parameters
+    ----------
+    model : FairModel
+        The model; the one of the first fold where there are several.
+    data : Dataset
+        The rows.
+    settings : InferenceSettings
+        Settings of intervals and tests.
+    folds : sequence of Case, optional
+        The cases whose validation rows, one after another, are ``data``: each row is decided by the
+        model of its own fold.
+    """
+
+    def __init__(
+        self, model: FairModel, data: Dataset, settings: InferenceSettings, folds: Sequence[Case] = ()
+    ) -> None:
         self.model = model
         self.data = data
         self.settings = settings
+        self.folds = tuple(folds)
+
+    @classmethod
+    def of_folds(cls, folds: Sequence[Case], data: Dataset, settings: InferenceSettings) -> ModelEvaluation:
+        """Return the evaluation of out-of-fold decisions on the validation rows of all folds."""
+        return cls(folds[0].fitted(), data, settings, folds)
 
     @cached_property
     def _both(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        return score_and_decide(self.model, self.data)
+        if not self.folds:
+            return score_and_decide(self.model, self.data)
+        scores, decisions = zip(
+            *(score_and_decide(case.fitted(), case.validation) for case in self.folds), strict=True
+        )
+        return np.concatenate(scores), np.concatenate(decisions)
 
     @property
     def scores(self) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.metrics import Estimate
 from fairmend.core.models.decision_rule import FairModel
+from fairmend.pipeline.cross_fitting import Division, divide_development, undivided
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import evaluate_check
 from fairmend.pipeline.run.cv_results import CrossValidation, Fold, Repeats
@@ -51,8 +52,8 @@ def cross_validate(
 
     Notes
     -----
-    Everything fitted is refitted: the baseline and each step, in order, with calibration rows held out
-    of the training folds in the proportion of the run's split, and causal analyses if a later step
+    Everything fitted is refitted: the baseline and each step, in order, with cross-fitting inside the
+    training folds where there is post-processing, and causal analyses if a later step
     reads the causal graph. The selection of the steps and their parameters, by rollbacks and
     simplification, is not repeated; it used rows that are held out here. So the metrics describe this
     pipeline trained on other rows, and are somewhat optimistic for the whole procedure.
@@ -104,9 +105,8 @@ class _Refit:
         root = machine.tracer.root.case
         self.learner = root.learner
         self.withheld = [c for c in data.X.columns if c not in root.train.X.columns]
-        shares = machine.spec.split
-        part = shares["calibration"] / (shares["train"] + shares["calibration"])
-        self.shares = {"train": 1 - part, "calibration": part}
+        stages = {machine.registry.card(c.technique).metadata.stage for c in choices}
+        self.calibrates = "post-processing" in stages
 
     def fold(self, repetition: int, fold: int, held_out: NDArray[np.bool_]) -> Fold:
         """Return one fold; failures of techniques are part of the result."""
@@ -124,14 +124,15 @@ class _Refit:
             return replace(blank, failed=True, reason=str(error))
 
     def _measured(self, blank: Fold, training: Dataset, test: Dataset) -> Fold:
-        start = self._start(training)
-        root = start
-        if self.withheld:
-            parts = {
-                p: getattr(start, p).without(self.withheld) for p in ("train", "calibration", "validation")
-            }
-            root = start.replace(**parts, model=None).retrained()
-        final = StepCache(self.machine.registry, root).replay(self.choices).case
+        division = (
+            divide_development(training, test, self.machine.spec.split, seed=self.machine.spec.seed)
+            if self.calibrates
+            else undivided(training, test)
+        )
+        baseline = StepCache(self.machine.registry, division, self._start(division))
+        start = baseline.deployed(baseline.root)
+        tracer = baseline.without(self.withheld) if self.withheld else baseline
+        root, final = tracer.deployed(tracer.root), tracer.deployed(tracer.replay(self.choices))
         models = (
             ModelEvaluation(start.fitted(), test, self.machine.settings),
             ModelEvaluation(final.fitted(), test, self.machine.settings),
@@ -152,20 +153,13 @@ class _Refit:
             blank, before=before, after=after, held_before=held[0], held=held[1], reason=reasons[1]
         )
 
-    def _start(self, training: Dataset) -> Case:
-        """Return the case with the baseline; its validation rows are not used."""
-        parts = training.split(self.shares, seed=self.machine.spec.seed)
+    def _start(self, division: Division) -> tuple[Case, ...]:
+        """Return the case of each inner fold with the baseline."""
         spec = self.machine.spec
-        case = Case(
-            parts["train"],
-            parts["calibration"],
-            parts["calibration"],
-            learner=self.learner,
-            findings=spec.findings,
-            notion=spec.notion,
-            seed=spec.seed,
+        start = division.cases(
+            learner=self.learner, findings=spec.findings, notion=spec.notion, seed=spec.seed, model=self.given
         )
-        return case.retrained() if self.given is None else case.replace(model=self.given)
+        return tuple(case if case.model is not None else case.retrained() for case in start)
 
     def _holds(self, view: GateContext) -> tuple[bool | None, str]:
         machine = self.machine

@@ -30,7 +30,7 @@ class FinalEvaluator:
         self.machine = machine
         self.test = test
         self.settings = settings
-        self.baseline = self.of(machine.baseline.model)
+        self.baseline = self.of(machine.tracer.deployed(machine.tracer.root).fitted())
 
     def of(self, model: FairModel) -> ModelEvaluation:
         """Return the test measurement of a model."""
@@ -40,7 +40,7 @@ class FinalEvaluator:
         """Evaluate the last gate on the test data."""
         machine = self.machine
         target = machine.policy.target(machine.spec.notion)
-        root = machine.tracer.root.case
+        root = machine.tracer.deployed(machine.tracer.root)
         view = GateContext(
             self.baseline,
             self.of(case.fitted()),
@@ -62,7 +62,7 @@ class FinalEvaluator:
         out: dict[str, Any] = {}
         for key in (PLAIN, POST_ALONE, FULL):
             if key in candidates:
-                figures = self.of(candidates[key].applied.case.fitted()).measurement
+                figures = self.of(self.machine.tracer.deployed(candidates[key].applied).fitted()).measurement
                 out[key] = {
                     "steps": list(candidates[key].variant.steps),
                     "accuracy": figures.figure("accuracy").to_json(),

@@ -10,6 +10,7 @@ from fairmend.catalog.registry import Registry
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.models.external_model import FittedModel, PrecomputedScores
+from fairmend.pipeline.cross_fitting import Division
 from fairmend.pipeline.run.state_machine import StateMachine
 from fairmend.pipeline.spec import PipelineSpec
 
@@ -94,11 +95,12 @@ def _number(value: float | None) -> str:
     return "not measured" if value is None else f"{value:.3f}"
 
 
-def about(data: Dataset, parts: dict[str, Dataset], test: Dataset) -> dict[str, Any]:
+def about(data: Dataset, division: Division) -> dict[str, Any]:
     """Return the data summary: rows, parts, features, groups, roles, hash."""
     return {
         "rows": len(data),
-        "parts": {**{k: len(v) for k, v in parts.items()}, "test": len(test)},
+        "parts": division.counts(),
+        "division": division.text,
         "features": [str(c) for c in data.X.columns],
         "groups": {g: int(n) for g, n in zip(data.groups.labels, data.groups.counts(), strict=True)},
         "outcome": data.roles.outcome,

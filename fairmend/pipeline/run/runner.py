@@ -22,6 +22,7 @@ from fairmend.core.metrics.leveling_down import leveling_down
 from fairmend.core.models.external_inputs import given_model
 from fairmend.core.models.learners import make_learner
 from fairmend.pipeline.compose.spec_validation import check_spec
+from fairmend.pipeline.cross_fitting import Division, divide
 from fairmend.pipeline.finding_outcomes import resolve
 from fairmend.pipeline.gates.checks import rates_of
 from fairmend.pipeline.gates.plugin_checks import gate_functions
@@ -39,7 +40,7 @@ from fairmend.pipeline.run.state_machine import Observer, StateMachine
 from fairmend.pipeline.run.utility_outcome import UtilityOutcome
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.storage.checkpoints import Checkpoint
-from fairmend.pipeline.storage.step_cache import choices_of
+from fairmend.pipeline.storage.step_cache import StepCache, choices_of
 
 
 def run(
@@ -119,16 +120,15 @@ def run(
     )
     approvals = _assumed(judged_by) if assume_approved else list(approvals)
 
-    parts = data.split(spec.split, seed=spec.seed)
-    test = parts.pop("test")
-    start = _baseline(spec, parts, model)
+    division = divide(data, spec.split, seed=spec.seed)
+    start = _baseline(spec, division, model)
     divided = time.perf_counter()
     start = (
         checkpoint.baseline(start)
         if checkpoint
-        else (start if start.model is not None else start.retrained())
+        else tuple(case if case.model is not None else case.retrained() for case in start)
     )
-    tell({"event": "baseline", "rows": {**{k: len(v) for k, v in parts.items()}, "test": len(test)}})
+    tell({"event": "baseline", "rows": division.counts(), "text": division.text})
     fitted = time.perf_counter()
 
     functions = gate_functions(registry)
@@ -136,13 +136,12 @@ def run(
     machine = StateMachine(
         spec,
         judged_by,
-        start,
+        StepCache(registry, division, start, checkpoint),
         registry,
         functions,
         settings,
         approvals,
         observer,
-        checkpoint,
         training=fitted - divided,
     )
     ending = machine.run()
@@ -153,10 +152,11 @@ def run(
     applied = candidates[chosen].applied if candidates else machine.applied
     ablated = time.perf_counter()
 
-    judge = FinalEvaluator(machine, test, settings)
-    final = judge.of(applied.case.fitted())
+    judge = FinalEvaluator(machine, division.test, settings)
+    deployed = machine.tracer.deployed(applied)
+    final = judge.of(deployed.fitted())
     evaluations, unevaluated = evaluate(machine, judge, final, candidates)
-    verdicts = [*judge.gate(applied.case), *unevaluated] if ending.to == "deploy" else []
+    verdicts = [*judge.gate(deployed), *unevaluated] if ending.to == "deploy" else []
     integrity.verify(registry)
     leaks = label_leaks(data.X, data.y)
     unallowed = [one for one in leaks if one.column not in data.roles.allowed_features]
@@ -194,15 +194,15 @@ def run(
         reason=reason,
         spec=spec,
         policy=PolicyRecord.of(judged_by),
-        data=about(data, parts, test),
+        data=about(data, division),
         baseline=judge.baseline.measurement,
         final=final.measurement,
         tests=tests,
         utility=UtilityOutcome.of(machine.utility, judge.baseline, final),
         leveling_down=leveling_down(tests.table, rates_of(spec.notion)[0], settings),
-        model=applied.case.fitted(),
-        case=applied.case,
-        graph=applied.case.graph,
+        model=deployed.fitted(),
+        case=deployed,
+        graph=deployed.graph,
         steps=machine.steps,
         gates=[*machine.gates, *verdicts],
         transitions=machine.transitions,
@@ -213,7 +213,7 @@ def run(
         escalation_options=options,
         notes=[
             *data.notes,
-            *notes(spec, applied.case.fitted(), machine, data),
+            *notes(spec, deployed.fitted(), machine, data),
             *(f"{g.kind}: {g.reason}. {g.remedy}." for g in tripped if g.reason not in reason),
             *row_notes(by_rows),
             *([looks.note] if looks.note else ()),
@@ -223,7 +223,7 @@ def run(
             *(crossed.notes if crossed is not None else ()),
             *remarks(machine.decisions),
         ],
-        technique_results={**{k: dict(v) for k, v in applied.case.results.items()}, **evaluations},
+        technique_results={**{k: dict(v) for k, v in deployed.results.items()}, **evaluations},
         reference_models=references,
         findings=findings,
         cross_validation=crossed,
@@ -252,25 +252,19 @@ def new_run_id() -> str:
     return f"run-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _baseline(spec: PipelineSpec, parts: dict[str, Dataset], model: Any) -> Case:
-    """Return the initial case of a run; the user's model, if given, is its baseline."""
+def _baseline(spec: PipelineSpec, division: Division, model: Any) -> tuple[Case, ...]:
+    """Return the initial case of each fold; the user's model, if given, is the baseline of all."""
     learner = (
         None
         if spec.constraints.retraining is False and model is not None
         else make_learner(spec.learner, seed=spec.seed)
     )
-    case = Case(
-        parts["train"],
-        parts["calibration"],
-        parts["validation"],
-        learner=learner,
-        findings=spec.findings,
-        notion=spec.notion,
-        seed=spec.seed,
+    given = None
+    if model is not None:
+        given = replace(given_model(model, division.development), seed=spec.seed)
+    return division.cases(
+        learner=learner, findings=spec.findings, notion=spec.notion, seed=spec.seed, model=given
     )
-    if model is None:
-        return case
-    return case.replace(model=replace(given_model(model, parts["train"]), seed=spec.seed))
 
 
 def _assumed(policy: Policy) -> list[Approval]:

@@ -11,7 +11,6 @@ from typing import Any
 from fairmend.catalog.policy import GATED_STAGES, GatedStage, Policy, PolicyCheck, Rollback, RollbackAction
 from fairmend.catalog.registry import Registry
 from fairmend.core.case import Case
-from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.metrics import InferenceSettings
@@ -24,7 +23,6 @@ from fairmend.pipeline.run.record import GateMeasurement, StepRecord, Transition
 from fairmend.pipeline.run.step_plan import Active, Plan
 from fairmend.pipeline.run.time_estimate import TimeEstimate
 from fairmend.pipeline.spec import Choice, PipelineSpec
-from fairmend.pipeline.storage.checkpoints import Checkpoint
 from fairmend.pipeline.storage.step_cache import StepCache, StepResult
 
 Observer = Callable[[dict[str, Any]], None]
@@ -59,8 +57,8 @@ class StateMachine:
         The pipeline.
     policy : Policy
         Policy that the pipeline is evaluated against.
-    start : Case
-        The case with the baseline model.
+    tracer : StepCache
+        Applies steps; it starts with the baseline model.
     registry : Registry
         Where techniques come from.
     functions : mapping of str to callable
@@ -71,8 +69,6 @@ class StateMachine:
         Decisions of people so far, in chronological order.
     observer : callable, optional
         Called with every event as it occurs.
-    checkpoint : Checkpoint, optional
-        Storage of step results.
     training : float
         Duration of the baseline's training in seconds, for time estimates.
     """
@@ -81,13 +77,12 @@ class StateMachine:
         self,
         spec: PipelineSpec,
         policy: Policy,
-        start: Case,
+        tracer: StepCache,
         registry: Registry,
         functions: Mapping[str, CheckFunction],
         settings: InferenceSettings,
         approvals: Iterable[Approval] = (),
         observer: Observer | None = None,
-        checkpoint: Checkpoint | None = None,
         training: float = 0.0,
     ) -> None:
         self.spec = spec
@@ -98,11 +93,11 @@ class StateMachine:
         self.decisions = settle(approvals, distinct=policy.distinct_approvers)
         self.approvals = in_force(self.decisions)
         self.tell: Observer = observer or (lambda event: None)
-        self.tracer = StepCache(registry, start, checkpoint)
+        self.tracer = tracer
         self.plan = Plan(spec, registry)
         self.estimate = TimeEstimate(training)
-        self.utility = utility_of(spec.utility, start.fitted())
-        self.baseline = ModelEvaluation(start.fitted(), start.validation, settings)
+        self.utility = utility_of(spec.utility, tracer.root.case.fitted())
+        self.baseline = tracer.evaluate(tracer.root, settings)
         self.applied = self.tracer.root
         self.ran: list[Choice] = []
         self.steps: list[StepRecord] = []
@@ -131,9 +126,7 @@ class StateMachine:
     def judged(self, applied: StepResult) -> ModelEvaluation:
         """Return the validation measurement of a case's model, computed once."""
         if applied.trace not in self._judged:
-            self._judged[applied.trace] = ModelEvaluation(
-                applied.case.fitted(), applied.case.validation, self.settings
-            )
+            self._judged[applied.trace] = self.tracer.evaluate(applied, self.settings)
         return self._judged[applied.trace]
 
     def view(
@@ -405,14 +398,8 @@ class StateMachine:
         names = [c for c in start.train.sensitive.columns if c in start.train.X.columns]
         if not names or start.learner is None:
             return None
-        parts: dict[str, Dataset] = {
-            part: getattr(start, part).without(names) for part in ("train", "calibration", "validation")
-        }
-        fresh = start.replace(**parts, model=None).retrained()
-        self.tracer = StepCache(
-            self.registry, fresh
-        )  # not restored from the cache: this case has different features
-        self._judged = {(): ModelEvaluation(fresh.fitted(), fresh.validation, self.settings)}
+        self.tracer = self.tracer.without(names)
+        self._judged = {(): self.tracer.evaluate(self.tracer.root, self.settings)}
         self._entry["causal"] = (self.tracer.root, [])
         return f"removed {', '.join(map(str, names))} from the model"
 

@@ -104,6 +104,30 @@ def decided(
     return scores.astype(float), decisions.astype(np.int64)
 
 
+def transform_and_score(model: FairModel, data: Dataset) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """Return the features as the estimator reads them, and the scores; contained as in :func:`decided`.
+
+    Raises
+    ------
+    PluginError
+        As :func:`decided`.
+    """
+    theirs = strangers(None, model)
+    if not theirs:
+        return model.transform_and_score(data.X, data.sensitive)
+
+    def packed() -> bytes:
+        frame, scores = model.transform_and_score(data.X, data.sensitive)
+        return _zipped({"frame": dump_frame(frame.reset_index(drop=True)), "scores": _array(scores)})
+
+    slug = theirs[0].metadata.slug
+    parts = _unzipped(contained(packed, plugin=package_of(theirs[0]), what=f"the scores of {slug}"))
+    frame, scores = load_frame(parts["frame"]), np.load(io.BytesIO(parts["scores"]), allow_pickle=False)
+    if len(frame) != len(data) or scores.shape[:1] != (len(data),):
+        raise PluginError(f"the rule with {slug} must return one score per row ({len(data)} rows)")
+    return frame, scores.astype(float)
+
+
 def uncertainty(model: FairModel, data: Dataset) -> dict[str, NDArray[Any]]:
     """Return abstentions, prediction sets and intervals of a rule on data; contained as in :func:`decided`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairmend.core.case import Case, Effect
@@ -47,32 +48,36 @@ class Checkpoint:
         """Return a stored model."""
         return load_model(self.store.artifacts.get(name), self.plugins)
 
-    def baseline(self, start: Case) -> Case:
-        """Return the case with the stored baseline model; if there is none yet, it is stored first."""
+    def baseline(self, start: Sequence[Case]) -> tuple[Case, ...]:
+        """Return the cases with the stored baseline models; if there are none yet, they are stored first."""
         found = self.store.get_step(self.run_id, _key(()))
         if found is not None:
-            return start.replace(model=self.get_model(found["model"]))
-        fitted = start if start.model is not None else start.retrained()
-        self.store.put_step(self.run_id, _key(()), {"model": self.put_model(fitted.model)})
+            models = [self.get_model(name) for name in found["models"]]
+            if len(set(found["models"])) == 1:
+                models = models[:1] * len(models)  # the user's own model, the same in every fold
+            return tuple(case.replace(model=model) for case, model in zip(start, models, strict=True))
+        fitted = tuple(case if case.model is not None else case.retrained() for case in start)
+        self.store.put_step(self.run_id, _key(()), {"models": [self.put_model(c.model) for c in fitted]})
         return fitted
 
     def put(self, before: StepResult, after: StepResult) -> None:
         """Store the result of a step."""
-        case, former = after.case, before.case
-        graph = None if case.graph is None else case.graph.to_mapping()
-        parts = {
+        folds = [self._stored(a, b) for a, b in zip(before.folds, after.folds, strict=True)]
+        parts = {"folds": folds, "effect": after.effect.to_json(), "seconds": after.seconds}
+        self.store.put_step(self.run_id, _key(after.trace), parts)
+
+    def _stored(self, former: Case, case: Case) -> dict[str, Any]:
+        """Return what a step changed in a case."""
+        return {
             "model": SAME if case.model is former.model else self.put_model(case.model),
             "train": SAME if case.train is former.train else self.store.artifacts.put(dump_data(case.train)),
-            "graph": graph,
+            "graph": None if case.graph is None else case.graph.to_mapping(),
             "repair": case.repair,
             "leave_out": case.leave_out,
             "results": {k: v for k, v in case.results.items() if former.results.get(k) is not v},
-            "effect": after.effect.to_json(),
-            "seconds": after.seconds,
         }
-        self.store.put_step(self.run_id, _key(after.trace), parts)
 
-    def get(self, before: StepResult, trace: Trace) -> tuple[Case, Effect, float] | None:
+    def get(self, before: StepResult, trace: Trace) -> tuple[tuple[Case, ...], Effect, float] | None:
         """Return the stored result of a step, None if there is none.
 
         Raises
@@ -83,21 +88,25 @@ class Checkpoint:
         parts = self.store.get_step(self.run_id, _key(trace))
         if parts is None:
             return None
-        case = before.case
+        folds = tuple(self._restored(a, b) for a, b in zip(before.folds, parts["folds"], strict=True))
+        raw = parts["effect"]
+        effect = Effect(raw["kind"], raw["share"], raw["text"], raw["size"], raw["detail"])
+        return folds, effect, parts["seconds"]
+
+    def _restored(self, case: Case, parts: dict[str, Any]) -> Case:
+        """Return a case with what a step changed in it."""
+        former = case.train
         if parts["model"] != SAME:
             case = case.replace(model=self.get_model(parts["model"]))
         if parts["train"] != SAME:
-            case = case.replace(train=load_data(self.store.artifacts.get(parts["train"]), before.case.train))
+            case = case.replace(train=load_data(self.store.artifacts.get(parts["train"]), former))
         if parts["graph"] is not None:
             case = case.replace(graph=CausalGraph.from_mapping(parts["graph"]))
-        case = case.replace(
+        return case.replace(
             results={**case.results, **parts["results"]},
             repair=tuple(parts["repair"]),
             leave_out=tuple(parts["leave_out"]),
         )
-        raw = parts["effect"]
-        effect = Effect(raw["kind"], raw["share"], raw["text"], raw["size"], raw["detail"])
-        return case, effect, parts["seconds"]
 
     def put_fold(self, key: Trace, fold: dict[str, Any]) -> None:
         """Store the results of one fold of a cross-validation."""

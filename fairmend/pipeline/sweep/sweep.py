@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +30,7 @@ from fairmend.core.text.validation import check_seed
 from fairmend.core.utility import UTILITIES, Utility
 from fairmend.core.vocabulary import LEVELS, Notion
 from fairmend.pipeline.compose.slots import Chooser, biased_numbers
+from fairmend.pipeline.cross_fitting import Division, divide
 from fairmend.pipeline.gates.gate_context import FAIRNESS_COMPARED
 from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.run.notes import versions
@@ -105,7 +106,7 @@ def sweep(
     Returns
     -------
     Sweep
-        All figures are those of the validation part. The best of many candidates looks better than it
+        All figures are those of rows that no trial was fitted on. The best of many candidates looks better than it
         is, so the verdict is left to a run of the chosen pipeline, on test data.
 
     Raises
@@ -147,15 +148,14 @@ def sweep(
         "n_boot": n_boot,
     }
     kept = TrialCache(store, basis, fresh)
-    parts = data.split(PARTS, seed=seed)
-    test = parts.pop("test")
+    division = divide(data, PARTS, seed=seed)
     with kept.lock():
         with joblib.parallel_config(backend="sequential"):  # workers are for the units
             found = audit or kept.audit(lambda: _audit(data, registry, learner, seed, tell))
         chooser = Chooser(registry, notion, target, biased_numbers(found.findings), utility=utility)
         candidates, excluded = combinations(chooser, found, constraints=limits, depth=depth, without=without)
         names = identities(candidates, registry)
-        trials = kept.trials(candidates, names, len(parts["validation"]))
+        trials = kept.trials(candidates, names, len(division.held_out))
         missing = [steps for steps, trial in zip(candidates, trials, strict=True) if trial is None]
         tell(
             {
@@ -163,14 +163,20 @@ def sweep(
                 "candidates": len(candidates),
                 "kept": len(candidates) - len(missing),
                 "excluded": len(excluded),
-                "rows": {**{k: len(v) for k, v in parts.items()}, "test": len(test)},
+                "rows": division.counts(),
             }
         )
         if missing:
-            start = _start(parts, found, make_learner(learner, seed=seed), notion, seed)
+            start = _start(division, found, make_learner(learner, seed=seed), notion, seed)
             functions = gate_functions(registry)
             bench = Bench(
-                start, _classes(missing, registry), judged_by, functions, settings, utility or Utility()
+                division.without_test(),
+                start,
+                _classes(missing, registry),
+                judged_by,
+                functions,
+                settings,
+                utility or Utility(),
             )
             places = {trace_of(steps): at for at, steps in enumerate(candidates)}
             for trial in _computed(bench, _units(missing, registry), jobs, target, tell):
@@ -178,7 +184,7 @@ def sweep(
                 trials[at] = trial
                 kept.put(names[at], trial)
     done = [trial for trial in trials if trial is not None]
-    placed, drawn = place(done, parts["validation"], target, utility or Utility(), settings)
+    placed, drawn = place(done, division.held_out, target, utility or Utility(), settings)
     integrity.verify(registry)
     chosen, reason = choose(placed, drawn, target, utility or Utility())
     return Sweep(
@@ -187,7 +193,7 @@ def sweep(
         audit=found,
         data={
             "rows": len(data),
-            "parts": {**{k: len(v) for k, v in parts.items()}, "test": len(test)},
+            "parts": division.counts(),
             "sha256": data.fingerprint(),
         },
         notion=notion,
@@ -265,19 +271,11 @@ def _basis(data: Dataset, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _start(parts: Mapping[str, Dataset], found: Audit, learner: Any, notion: Notion, seed: int) -> Case:
-    """Return the case with the plain model."""
-    start = Case(
-        parts["train"],
-        parts["calibration"],
-        parts["validation"],
-        learner=learner,
-        findings=found.findings,
-        notion=notion,
-        seed=seed,
-    )
+def _start(division: Division, found: Audit, learner: Any, notion: Notion, seed: int) -> tuple[Case, ...]:
+    """Return the case of each fold with the plain model."""
+    start = division.cases(learner=learner, findings=found.findings, notion=notion, seed=seed)
     with joblib.parallel_config(backend="sequential"):
-        return start.retrained()
+        return tuple(case.retrained() for case in start)
 
 
 # -- computing ------------------------------------------------------------------------------------

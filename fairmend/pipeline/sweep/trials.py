@@ -17,6 +17,7 @@ from fairmend.core.errors import FairmendError, MissingExtraError, PluginError
 from fairmend.core.metrics import InferenceSettings
 from fairmend.core.technique import Technique
 from fairmend.core.utility import Utility
+from fairmend.pipeline.cross_fitting import Division
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import evaluate_check, evaluate_gate
 from fairmend.pipeline.gates.utility import value
@@ -32,8 +33,10 @@ class Bench:
 
     Attributes
     ----------
-    start : Case
-        The case with the baseline model; it holds no test data.
+    division : Division
+        The rows: trials use the development rows only.
+    start : tuple of Case
+        The case of each fold with the baseline model.
     techniques : mapping of id to class
         The techniques in use.
     policy : Policy
@@ -46,7 +49,8 @@ class Bench:
         What decisions are worth.
     """
 
-    start: Case
+    division: Division
+    start: tuple[Case, ...]
     techniques: Mapping[int | str, type[Technique]]
     policy: Policy
     functions: Mapping[str, CheckFunction]
@@ -100,8 +104,8 @@ def try_together(bench: Bench, unit: Sequence[Steps]) -> list[Trial]:
     A technique that raises makes every candidate that begins with its steps a failed one, with the reason.
     Nothing inside asks joblib for workers: these are taken by the units themselves.
     """
-    tracer = StepCache(bench, bench.start)
-    baseline = ModelEvaluation(bench.start.fitted(), bench.start.validation, bench.settings)
+    tracer = StepCache(bench, bench.division, bench.start)
+    baseline = tracer.evaluate(tracer.root, bench.settings)
     broken: dict[Trace, Trial] = {}
     with joblib.parallel_config(backend="sequential"):
         return [_tried(bench, tracer, baseline, steps, broken) for steps in unit]
@@ -123,7 +127,7 @@ def _tried(
                 broken[trace] = _failed(steps, f"{step.slug}: {error}", lasting)
         first = broken[trace]
         return _failed(steps, first.candidate.reason, first.lasting)
-    current = ModelEvaluation(applied.case.fitted(), applied.case.validation, bench.settings)
+    current = tracer.evaluate(applied, bench.settings)
     try:
         candidate = _judged(bench, applied, baseline, current, steps, seconds)
     except FairmendError as error:
@@ -145,12 +149,13 @@ def _judged(
     steps: Steps,
     seconds: float,
 ) -> SweepCandidate:
-    notion, policy = bench.start.notion, bench.policy
+    root, policy = bench.start[0], bench.policy
+    notion = root.notion
     target = policy.target(notion)
     view = GateContext(
         baseline,
         current,
-        bench.start,
+        root,
         applied.case,
         frozenset(),
         notion,
