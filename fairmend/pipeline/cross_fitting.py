@@ -27,7 +27,8 @@ class Division:
     Attributes
     ----------
     development : Dataset
-        All rows but those of the test part.
+        What the final rule is trained on: all rows but those of the test part, or the train part of a
+        holdout.
     test : Dataset
         The test part, which no step and no gate uses.
     parts : tuple of dict of str to Dataset
@@ -116,19 +117,17 @@ def divide(data: Dataset, shares: Mapping[str, float], *, seed: int) -> Division
     InsufficientDataError
         Too few rows, or a part that would lack a class.
     """
-    apart = {"development": sum(shares[name] for name in DEVELOPMENT), "test": shares["test"]}
-    split = data.split(apart, seed=seed)
-    return divide_development(split["development"], split["test"], shares, seed=seed)
+    developed = sum(shares[name] for name in DEVELOPMENT)
+    if developed * len(data) > HOLDOUT_ABOVE:
+        parts = data.split(shares, seed=seed)
+        test = parts.pop("test")
+        return Division(parts["train"], test, (parts,), parts["validation"])
+    split = data.split({"development": developed, "test": shares["test"]}, seed=seed)
+    return divide_development(split["development"], split["test"], seed=seed)
 
 
-def divide_development(
-    development: Dataset, test: Dataset, shares: Mapping[str, float], *, seed: int
-) -> Division:
-    """Divide development rows into folds, or into a holdout where they are many; see :func:`divide`."""
-    if len(development) > HOLDOUT_ABOVE:
-        total = sum(shares[name] for name in DEVELOPMENT)
-        parts = development.split({name: shares[name] / total for name in DEVELOPMENT}, seed=seed)
-        return Division(development, test, (parts,), parts["validation"])
+def divide_development(development: Dataset, test: Dataset, *, seed: int) -> Division:
+    """Divide development rows into folds for cross-fitting; see :func:`divide`."""
     count = FOLDS_OF_FEW if len(development) <= FEW_ROWS else FOLDS
     fold_of, everywhere = _folds(development, count, seed)
     order = np.argsort(fold_of, kind="stable")

@@ -34,6 +34,7 @@ READ = ["income", "credit_score", "debt_to_income", "tenure"]
 NUMBERS = READ[:3]
 ROLES = {"outcome": "approved", "protected": ("race",), "ignored": ("gender", "application_id")}
 THRESHOLDS = Step(technique=9, slug="group-thresholds", stage="post-processing", when="target not secure")
+CONSTRAINED = Step(technique=20, slug="fairness-constrained-lr", stage="in-processing")
 WEIGHTS = Step(technique=31, slug="instance-weighting", stage="pre-processing")
 FAST = {"n_boot": 60, "n_permutations": 60}
 REGISTRY = Registry.installed()
@@ -168,7 +169,7 @@ def test_a_step_that_retrains_reads_all_features_and_not_only_those_of_the_model
 
 
 def test_the_record_says_what_retraining_means(people, model):
-    record = run(spec_for(people.roles, WEIGHTS), people, registry=REGISTRY, model=model, **FAST)
+    record = run(spec_for(people.roles, CONSTRAINED), people, registry=REGISTRY, model=model, **FAST)
     assert [s.status for s in record.steps] == ["ran"]
     assert any("use logistic_regression instead" in note for note in record.notes)
 

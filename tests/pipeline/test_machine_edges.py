@@ -222,7 +222,10 @@ def test_poor_calibration_tries_another_calibrator(two_races, registry):
 
 
 def test_utility_lost_after_post_processing_goes_back_to_the_start(two_races, registry):
-    rules = policy(gates=[{"id": "gate-4", "checks": [{"id": "utility", "at_most": -0.5}]}])
+    rules = policy(
+        targets={"demographic_parity": {"at_least": 0.7}},
+        gates=[{"id": "gate-4", "checks": [{"id": "utility", "at_most": -0.5}]}],
+    )
     record = drive(two_races, registry, rules, CONSTRAINED, THRESHOLDS)
     back = [change for to, change in rollbacks(record) if to == "causal"]
     assert back[0].startswith("constraint_weight of fairness-constrained-lr")
@@ -323,7 +326,7 @@ def test_decision_2_skips_in_processing_where_the_target_is_met(two_races, regis
 
 
 def test_too_little_support_is_never_a_pass(german_age, registry):
-    record = drive(german_age, registry, policy(minimum_support=60), THRESHOLDS)
+    record = drive(german_age, registry, policy(minimum_support=250), THRESHOLDS)
     verdicts = {g.verdict for g in record.gates if g.id.startswith("gate-4")}
     assert "insufficient evidence" in verdicts
     assert record.status == "escalated"

@@ -10,11 +10,12 @@ import pytest
 
 from fairmend import api
 from fairmend.catalog.findings import fairmend_finding_kinds
-from fairmend.core.case import Case
+from fairmend.core.data.dataset import PARTS
 from fairmend.core.findings import Finding
 from fairmend.core.metrics import InferenceSettings, compare, holm
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.models.learners import make_learner
+from fairmend.pipeline.cross_fitting import divide
 from fairmend.pipeline.finding_outcomes import MEASURES, resolve
 from fairmend.pipeline.gates.gate_context import ModelEvaluation
 from fairmend.pipeline.spec import Choice
@@ -349,12 +350,11 @@ def test_every_kind_that_an_audit_of_a_binary_outcome_finds_is_measured():
 
 def resolved(data, choices, findings, registry, learner):
     """Return the verdicts on a baseline and the same with steps, on a test part."""
-    parts = data.split(seed=0)
-    case = Case(
-        parts["train"], parts["calibration"], parts["validation"], learner=make_learner(learner)
-    ).retrained()
-    after = StepCache(registry, case).replay(choices).case.fitted()
-    models = [ModelEvaluation(model, parts["test"], InferenceSettings()) for model in (case.fitted(), after)]
+    division = divide(data, PARTS, seed=0)
+    start = [case.retrained() for case in division.cases(learner=make_learner(learner))]
+    tracer = StepCache(registry, division, start)
+    cases = [tracer.deployed(applied) for applied in (tracer.root, tracer.replay(choices))]
+    models = [ModelEvaluation(case.fitted(), division.test, InferenceSettings()) for case in cases]
     return resolve(findings, *models, [registry.card(c.technique).metadata for c in choices])
 
 

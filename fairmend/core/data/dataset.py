@@ -265,7 +265,9 @@ def places(
     strata: NDArray[Any], units: NDArray[np.int64] | None, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return a place in (0, 1) for each row, spread evenly within strata; one for all rows of a unit."""
-    return stratified_places(strata, rng) if units is None else unit_places(strata, units, rng)
+    if units is None:
+        return stratified_places(strata, rng)
+    return unit_places(strata, np.unique(units, return_inverse=True)[1], rng)
 
 
 def stratified_places(strata: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:

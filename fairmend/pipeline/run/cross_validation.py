@@ -125,7 +125,7 @@ class _Refit:
 
     def _measured(self, blank: Fold, training: Dataset, test: Dataset) -> Fold:
         division = (
-            divide_development(training, test, self.machine.spec.split, seed=self.machine.spec.seed)
+            divide_development(training, test, seed=self.machine.spec.seed)
             if self.calibrates
             else undivided(training, test)
         )

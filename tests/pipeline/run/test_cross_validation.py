@@ -125,8 +125,7 @@ def test_baseline_and_steps_are_refitted_on_each_fold(people, record):
     strata = people.groups.codes * 2 + people.y
     for fold, (_, _, held) in zip(found.folds, Repeats(2, 2).deal(strata, 0), strict=True):
         rest, test = people.take(np.flatnonzero(~held)), people.take(np.flatnonzero(held))
-        train = rest.split({"train": 0.45 / 0.65, "calibration": 0.2 / 0.65}, seed=0)["train"]
-        decisions = make_learner("logistic_regression").fit(train.X, train.y).predict(test.X)
+        decisions = make_learner("logistic_regression").fit(rest.X, rest.y).predict(test.X)
         table = GroupTable.from_arrays(test.y, decisions, test.groups)
         ratio = metric("demographic_parity_ratio").of(table.counts)
         assert fold.before["accuracy"] == pytest.approx(np.mean(decisions == test.y))
@@ -145,11 +144,11 @@ def test_no_step_sees_a_row_that_is_held_out(people, registry, monkeypatch):
 
     class Watching(StepCache):
         def replay(self, choices):
-            case = self.root.case
-            rows = [set(part.X["noise"]) for part in (case.train, case.calibration, case.validation)]
-            assert not rows[0] & rows[1]
-            assert rows[1] == rows[2]
-            seen.append((len(choices), rows[0] | rows[1]))
+            rows = set(self.division.development.X["noise"])
+            for case in self.root.folds:
+                parts = [set(part.X["noise"]) for part in (case.train, case.calibration, case.validation)]
+                assert parts[0] == parts[1] == rows - parts[2]
+            seen.append((len(choices), rows))
             return super().replay(choices)
 
     monkeypatch.setattr(cross_validation, "StepCache", Watching)

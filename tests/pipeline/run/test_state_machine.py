@@ -15,6 +15,7 @@ from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, InsufficientDataError, StoreError
 from fairmend.core.metrics import InferenceSettings
 from fairmend.core.models.learners import make_learner
+from fairmend.pipeline.gates.gate_context import ModelEvaluation
 from fairmend.pipeline.gates.value import Value
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.state_machine import MOST_RETURNS, StateMachine
@@ -60,7 +61,10 @@ class Steps:
         if choice.slug in self.failing:
             raise self.failing[choice.slug]
         effect = Effect("features", 0.5, f"{choice.slug} acted")
-        return StepResult((*before.trace, choice.slug), before.case, effect, 0.0)
+        return StepResult((*before.trace, choice.slug), before.folds, effect, 0.0)
+
+    def evaluate(self, applied, settings):
+        return ModelEvaluation(applied.case.fitted(), applied.case.validation, settings)
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +93,11 @@ def drive(start):
             ]
         measured = Figures(demographic_parity_ratio=figures, **(more or {}))
         told = []
+        root = StepResult((), (start,), Effect("none", 0.0, "baseline"), 0.0)
+        tracer = Steps(root, failing or {})
         machine = StateMachine(
-            spec, policy, start, StandIns(), measured, InferenceSettings(20), approvals, told.append
+            spec, policy, tracer, StandIns(), measured, InferenceSettings(20), approvals, told.append
         )
-        machine.tracer = Steps(machine.tracer.root, failing or {})
         return SimpleNamespace(machine=machine, ending=machine.run(), told=told)
 
     return run

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from fairmend import api
-from fairmend.core.case import Case
+from fairmend.core.data.dataset import PARTS
 from fairmend.core.models.learners import make_learner
+from fairmend.pipeline.cross_fitting import divide
 from fairmend.pipeline.spec import Choice
 from fairmend.pipeline.storage.step_cache import StepCache
 
@@ -18,9 +19,9 @@ PLAIN_HOLD = Choice(technique=20, slug="fairness-constrained-lr")
 
 @pytest.fixture(scope="module")
 def tracer(registry) -> StepCache:
-    parts = api.load_dataset("bank", rows=2000).split(seed=0)
-    parts.pop("test")
-    return StepCache(registry, Case(**parts, learner=make_learner("logistic_regression")).retrained())
+    division = divide(api.load_dataset("bank", rows=2000), PARTS, seed=0)
+    start = division.cases(learner=make_learner("logistic_regression"))
+    return StepCache(registry, division, [case.retrained() for case in start])
 
 
 def test_what_ran_is_not_run_again(tracer):

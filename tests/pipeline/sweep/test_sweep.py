@@ -17,13 +17,14 @@ import pytest
 from fairmend import api
 from fairmend.catalog.policy import Policy, load_policy
 from fairmend.core.constraints import Constraints
-from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.dataset import PARTS, Dataset
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, RunError, UnknownNameError, UnseenGroupError, UsageError
 from fairmend.core.findings import Audit, Finding
 from fairmend.pipeline.compose.composer import compose
 from fairmend.pipeline.compose.slots import Chooser
 from fairmend.pipeline.compose.spec_validation import check_spec
+from fairmend.pipeline.cross_fitting import divide
 from fairmend.pipeline.run.runner import run
 from fairmend.pipeline.spec import Step, load_spec
 from fairmend.pipeline.storage.run_store import RunStore
@@ -179,11 +180,14 @@ def test_techniques_are_excluded_on_request(registry):
 
 def test_figures_are_those_of_a_run_with_the_same_seed(data, registry, undisturbed):
     plain = undisturbed.candidates[0]
-    parts = data.split(seed=0)
-    model = module.make_learner("logistic_regression", seed=0).fit(parts["train"].X, parts["train"].y)
-    decided = (model.predict_proba(parts["validation"].X)[:, 1] >= 0.5).astype(int)
-    assert plain.accuracy.value == pytest.approx(float(np.mean(decided == parts["validation"].y)))
-    assert plain.accuracy.support == len(parts["validation"]) == undisturbed.data["parts"]["validation"]
+    right = []
+    division = divide(data, PARTS, seed=0)
+    for parts in division.parts:
+        train, validation = parts["train"], parts["validation"]
+        model = module.make_learner("logistic_regression", seed=0).fit(train.X, train.y)
+        right.append((model.predict_proba(validation.X)[:, 1] >= 0.5) == validation.y)
+    assert plain.accuracy.value == pytest.approx(float(np.mean(np.concatenate(right))))
+    assert plain.accuracy.support == len(division.held_out) == undisturbed.data["parts"]["development"]
     assert plain.accuracy.interval[0] < plain.accuracy.value < plain.accuracy.interval[1]
     assert plain.accuracy_change.value == plain.fairness_change.value == 0
 
@@ -288,11 +292,12 @@ def test_techniques_that_fail_are_recorded_with_the_reason(data, registry, store
 def test_rules_that_cannot_decide_on_the_validation_rows_are_recorded(data, registry, monkeypatch):
     def refuse(self, scores, **rest):
         lengths.append(len(scores))
-        if lengths.count(validation) > 1:  # the first time the step itself looks at what it changes
+        if lengths.count(validation) > 1:  # the first time is the effect of the step
             raise UnseenGroupError("the group is new")
         return before(self, scores, **rest)
 
-    validation, lengths, before = len(data.split(seed=0)["validation"]), [], GroupThresholds._decide
+    first = divide(data, PARTS, seed=0).parts[0]["validation"]
+    validation, lengths, before = len(first), [], GroupThresholds._decide
     monkeypatch.setattr(GroupThresholds, "_decide", refuse)
     found = sweep(
         data, registry=registry, audit=record(), constraints=Constraints(retraining=False, randomized=False),
@@ -464,7 +469,7 @@ def test_nothing_is_chosen_where_nothing_meets_the_target():
 
 def test_a_group_without_support_never_meets_the_target(registry):
     frame = bank(3000)
-    rare = frame.assign(race=frame["race"].where(frame.index > 60, "Other"))
+    rare = frame.assign(race=frame["race"].where(frame.index > 30, "Other"))
     found = sweep(api.dataset(rare, **ROLES), registry=registry, constraints=POST, depth=1, **FAST)
     assert found.selected is None
     assert found.exit_code == 4
@@ -540,7 +545,11 @@ def test_files_that_are_no_sweeps(tmp_path, content, message):
 @pytest.mark.data
 def test_german_credit(german_age, registry):
     found = sweep(german_age, registry=registry, constraints=POST, depth=1, **FAST)
-    assert found.data["parts"]["validation"] == pytest.approx(150, abs=3)
+    assert found.data["parts"] == {
+        "development": pytest.approx(800, abs=3),
+        "folds": 5,
+        "test": pytest.approx(200, abs=3),
+    }
     assert found.exit_code == (0 if any(c.meets_target for c in found.candidates) else 4)
     assert found.frontier
     assert all(c.status == "measured" for c in found.frontier)
