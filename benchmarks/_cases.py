@@ -336,6 +336,9 @@ STORIES: dict[str, Callable[[str], Case]] = {
     "law-race-must-keep-its-skill": lambda name: replace(
         find("law/race/demographic_parity/0"), name=name, family="stories"
     ),
+    "law-race-under-balanced-accuracy": lambda name: replace(
+        find("law/race/demographic_parity/0"), name=name, family="stories", options={"utility": "balanced_accuracy"}
+    ),
     "bank-marital-needs-thresholds-from-all-rows": lambda name: replace(
         find("bank/marital/demographic_parity/0"), name=name, family="stories"
     ),

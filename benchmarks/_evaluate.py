@@ -34,6 +34,7 @@ def evaluate(case: Case, boot: int | None = None) -> dict[str, Any]:
         "case": case.name,
         "family": case.family,
         "notion": case.notion,
+        "utility": case.options.get("utility", "accuracy"),
         "rows": len(case.frame),
     }
     began = time.process_time()
@@ -137,6 +138,7 @@ def _of_reference(
             X, y, groups, case.notion,
             scores=None if given is None else X[given].to_numpy(),
             learner=case.options.get("learner", "gradient_boosting"),
+            utility=case.options.get("utility", "accuracy"),
             seed=case.seed,
         )  # fmt: skip
 
@@ -162,4 +164,11 @@ def _of_reference(
     used = (
         counts.sum(1) if case.notion == "demographic_parity" else counts[:, list(CELLS[case.notion])].min(1)
     )
-    return {"rules": measured, "chance": found.chance, "noise": noise, "least_cell": int(used.min())}
+    own = {name: values(table) for name, table in found.own.items()}
+    return {
+        "rules": measured,
+        "own": own,
+        "chance": found.chance,
+        "noise": noise,
+        "least_cell": int(used.min()),
+    }

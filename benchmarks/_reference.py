@@ -80,6 +80,7 @@ def figures(table: Floats) -> dict[str, Any]:
             "balanced_accuracy": (recall + specificity) / 2,
             "selection_rate": pooled[..., 1].sum(-1) / all_rows,
             "constant_accuracy": np.maximum(base_rate, 1 - base_rate),
+            "constant_balanced_accuracy": np.full_like(base_rate, 0.5),
         }
 
 
@@ -107,16 +108,21 @@ def best_thresholds(
     notion: str,
     bound: float,
     weight: Floats | None = None,
+    utility: str = "accuracy",
 ) -> GroupThresholds | None:
-    """Return the group thresholds of greatest accuracy under a bound; None where no thresholds meet it.
+    """Return the group thresholds of greatest utility under a bound; None where no thresholds meet it.
 
     The groups' rates must lie in one window: selection rates in [r b, r], true positive rates in
     [r - b, r], and for equalized odds false positive rates in a second one. For each place of the
-    window every group takes its most accurate threshold.
+    window every group takes its most useful threshold.
     """
     weight = np.ones(len(scores)) if weight is None else weight
     labels = [str(g) for g in np.unique(groups)]
-    curves = [_curve(scores[m], likely[m], weight[m]) for m in (groups == g for g in np.unique(groups))]
+    favorable = float(weight @ likely / weight.sum())
+    worth = (1.0, 1.0) if utility == "accuracy" else (1 / (1 - favorable), 1 / favorable)
+    curves = [
+        _curve(scores[m], likely[m], weight[m], worth) for m in (groups == g for g in np.unique(groups))
+    ]
     tops = np.unique(
         np.concatenate([c["rate" if notion == "demographic_parity" else "true"] for c in curves])
     )
@@ -140,8 +146,8 @@ def best_thresholds(
     )
 
 
-def _curve(scores: Floats, likely: Floats, weight: Floats) -> dict[str, Floats]:
-    """Return rates and the weight that is decided right at a choice of thresholds of one group."""
+def _curve(scores: Floats, likely: Floats, weight: Floats, worth: tuple[float, float]) -> dict[str, Floats]:
+    """Return rates at a choice of thresholds of one group, and what its right decisions are worth."""
     order = np.argsort(-scores, kind="stable")
     scores, positive = scores[order], (likely * weight)[order]
     negative = weight[order] - positive
@@ -154,7 +160,7 @@ def _curve(scores: Floats, likely: Floats, weight: Floats) -> dict[str, Floats]:
         "rate": (true + false) / weight.sum(),
         "true": true / max(positive.sum(), 1e-12),
         "false": false / max(negative.sum(), 1e-12),
-        "right": true + negative.sum() - false,
+        "right": worth[1] * true + worth[0] * (negative.sum() - false),
     }
 
 
@@ -234,12 +240,13 @@ def reference(
     *,
     scores: Floats | None = None,
     learner: str = "gradient_boosting",
+    utility: str = "accuracy",
     seed: int = 0,
 ) -> Reference:
     """Fit the reference on the rows outside the test part.
 
     Group thresholds take the least margin with which the bound holds in 90 % of resamples of the
-    out-of-fold table, else the most accurate of those whose chance comes close to the best.
+    out-of-fold table, else the most useful of those whose chance comes close to the best.
     Fairlearn's optimizer aims at parity.
     """
     model = None
@@ -256,18 +263,18 @@ def reference(
     tables = {"plain": plain}
     tried = []
     for bound in MARGINS[notion]:
-        found = best_thresholds(scores, likely, groups, notion, bound)
+        found = best_thresholds(scores, likely, groups, notion, bound, utility=utility)
         if found is None:
             break
         table = cells(found.decide(scores, groups), likely, groups)
-        tried.append((_chance(table, notion, rng), values(table)["accuracy"], found, table))
+        tried.append((_chance(table, notion, rng), values(table)[utility], found, table))
         if tried[-1][0] >= SURE:
             break
     if tried:
         best = max(chance for chance, *_ in tried)
         close = [one for one in tried if one[0] >= min(SURE, best - 0.05)]
         chance["thresholds"], _, rules["thresholds"], tables["thresholds"] = max(close, key=itemgetter(1))
-    optimizer = _fairlearn(scores, y, groups, notion)
+    optimizer = _fairlearn(scores, y, groups, notion, utility)
     if optimizer is not None:
         rules["fairlearn"] = optimizer
         decided = np.asarray(optimizer._pmf_predict(scores[:, None], sensitive_features=groups))[:, 1]
@@ -301,10 +308,14 @@ class _Given(ClassifierMixin, BaseEstimator):
         return True
 
 
-def _fairlearn(scores: Floats, y: NDArray[Any], groups: NDArray[Any], notion: str) -> Any:
+def _fairlearn(scores: Floats, y: NDArray[Any], groups: NDArray[Any], notion: str, utility: str) -> Any:
     parity = "true_positive_rate_parity" if notion == "equal_opportunity" else notion
     optimizer = ThresholdOptimizer(
-        estimator=_Given(), constraints=parity, prefit=True, predict_method="predict_proba"
+        estimator=_Given(),
+        constraints=parity,
+        objective=f"{utility}_score",
+        prefit=True,
+        predict_method="predict_proba",
     )
     try:
         return optimizer.fit(scores[:, None], y, sensitive_features=groups)

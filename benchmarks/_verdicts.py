@@ -23,7 +23,8 @@ Class = Literal["right", "harmful", "missed", "needless"]
 SLACK = {"demographic_parity": 0.05, "equal_opportunity": 0.025, "equalized_odds": 0.025}
 """How far a true figure may lie from the bound and still count as on it: a quarter of the permitted disparity."""
 SKILL_POINTS = 0.02  # of retained skill, by which a rule may stay behind the reference
-UTILITY_POINTS = 0.003  # of accuracy: differences below it are no cost
+UTILITY_POINTS = 0.003  # of utility: differences below it are no cost
+CLEAR_SKILL = 0.05  # of the way from the best constant rule to a perfect one
 TOLERABLE = 0.5  # share of the plain model's skill that a tolerable rule keeps
 LEAST_SKILL = 0.2  # share of the plain model's skill without which a rule has none
 MEASURABLE = 0.01  # balanced accuracy over 0.5 below which a model has no skill at all
@@ -42,6 +43,7 @@ class _Judge:
         self.result = result
         self.notion: str = result["notion"]
         self.metric = METRICS[self.notion]
+        self.utility: str = result["utility"]
         self.reference: dict[str, Any] = result["reference"]
         self.place = "fresh" if "fresh" in self.reference["rules"]["plain"] else "test"
         self.plain = self.reference["rules"]["plain"][self.place]
@@ -64,8 +66,8 @@ class _Judge:
             return "right", "nothing built where no violation is beyond noise"
         if done := self.by_reference():
             return "missed", (
-                f"{self.status} where the reference's {done[0]} reach {self._figure(done[1])} at accuracy "
-                f"{done[1]['accuracy']:.4f} (model alone {self.plain['accuracy']:.4f})"
+                f"{self.status} where the reference's {done[0]} reach {self._both(done[1])} "
+                f"(model alone {self._both(self.plain)})"
             )
         return "right", "the reference cannot do it either"
 
@@ -107,31 +109,35 @@ class _Judge:
         return "right", "nothing needed and nothing done"
 
     def need(self) -> Literal["fine", "open", "violated"]:
-        """Whether the plain model needs mending; of drawn problems by the truth, else beyond noise."""
-        if self.place == "fresh":
-            over = self._disparity(self.plain) - self._allowed()
-            if math.isnan(over):
-                return "open"
-            return "open" if abs(over) <= SLACK[self.notion] else ("violated" if over > 0 else "fine")
+        """Whether the plain model needs mending; of drawn problems by the truth, else beyond noise.
+
+        Close to the bound both verdicts are right.
+        """
+        known = self.plain if self.place == "fresh" else self.reference["own"]["plain"]
+        over = self._disparity(known) - self._allowed()
+        if math.isnan(over) or abs(over) <= SLACK[self.notion]:
+            return "open"
         chance = self.reference["chance"]["plain"]
-        return "fine" if chance >= 0.95 else "violated" if chance <= 0.05 else "open"
+        if self.place == "test" and 0.05 < chance < 0.95:
+            return "open"
+        return "violated" if over > 0 else "fine"
 
     def rules(self) -> dict[str, dict[str, float]]:
         """Return the figures of the reference's rules, the plain model among them."""
         return {name: places[self.place] for name, places in self.reference["rules"].items()}
 
     def by_reference(self) -> tuple[str, dict[str, float]] | None:
-        """Return the reference's most accurate rule that does it knowingly, at a tolerable cost."""
+        """Return the reference's most useful rule that does it knowingly, at a tolerable cost."""
         able = {
             name: rule
             for name, rule in self.rules().items()
             if met(self.notion, rule[self.metric])
             and self.evident(name)
             and self.has_skill(rule)
-            and rule["accuracy"] >= 0.9 * self.plain["accuracy"]
+            and rule[self.utility] >= 0.9 * self.plain[self.utility]
             and self._skill(rule) >= TOLERABLE * self._skill(self.plain)
         }
-        return max(able.items(), key=lambda item: item[1]["accuracy"]) if able else None
+        return max(able.items(), key=lambda item: item[1][self.utility]) if able else None
 
     def evident(self, name: str) -> bool:
         """Whether the rows outside the test part show that a rule of the reference holds."""
@@ -143,8 +149,9 @@ class _Judge:
 
     def has_skill(self, figures: dict[str, float]) -> bool:
         """Whether a rule clearly decides better than a constant one."""
+        clear = CLEAR_SKILL * (1 - figures[f"constant_{self.utility}"])
         return self.some_skill(figures) and self._skill(figures) >= max(
-            UTILITY_POINTS, LEAST_SKILL * self._skill(self.plain)
+            clear, LEAST_SKILL * self._skill(self.plain)
         )
 
     def some_skill(self, figures: dict[str, float]) -> bool:
@@ -158,12 +165,11 @@ class _Judge:
     def behind(self, figures: dict[str, float], name: str, other: dict[str, float]) -> bool:
         """Whether a rule costs more than one of the reference, beyond the allowed points and the noise."""
         noise = 1.64 * self.reference["noise"][name] if self.place == "test" else 0.0
-        gap = other["accuracy"] - figures["accuracy"]
+        gap = other[self.utility] - figures[self.utility]
         return gap > max(UTILITY_POINTS, SKILL_POINTS * self._skill(self.plain), noise)
 
-    @staticmethod
-    def _skill(figures: dict[str, float]) -> float:
-        return figures["accuracy"] - figures["constant_accuracy"]
+    def _skill(self, figures: dict[str, float]) -> float:
+        return figures[self.utility] - figures[f"constant_{self.utility}"]
 
     def _disparity(self, figures: dict[str, float]) -> float:
         value = figures[self.metric]
@@ -177,4 +183,4 @@ class _Judge:
         return f"{self.metric.replace('_', ' ')} {figures[self.metric]:.3f}"
 
     def _both(self, figures: dict[str, float]) -> str:
-        return f"{figures[self.metric]:.3f} at accuracy {figures['accuracy']:.4f}"
+        return f"{figures[self.metric]:.3f} at {self.utility.replace('_', ' ')} {figures[self.utility]:.4f}"

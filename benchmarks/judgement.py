@@ -48,6 +48,7 @@ def main() -> int:
     parser.add_argument("--only", metavar="PATTERN", help="cases whose identifier matches, as *law/race*")
     parser.add_argument("--boot", type=int, metavar="B", help="bootstrap replicates (default: the run's)")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
+    parser.add_argument("--code", type=Path, default=HERE.parent, metavar="DIR", help="checkout to run")
     parser.add_argument("--against", type=Path, metavar="DIR", help="checkout of another version")
     parser.add_argument("--cache", type=Path, default=Path(".judgement"), metavar="DIR", help="kept results")
     parser.add_argument("--cached", action="store_true", help="run nothing: print what is kept")
@@ -57,7 +58,7 @@ def main() -> int:
     if options.worker:
         return work(options.boot)
     names = list(chosen(options))
-    versions = {"this version": HERE.parent}
+    versions = {"this version": options.code.resolve()}
     if options.against is not None:
         versions["the other version"] = options.against.resolve()
     found = {}
