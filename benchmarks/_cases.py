@@ -17,6 +17,7 @@ import _problems
 import numpy as np
 import pandas as pd
 from _problems import NOTIONS, Problem
+from _reference import BOUNDS, METRICS, cells, fitted, readable, values
 
 ROOT = Path(os.environ.get("FAIRMEND_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
@@ -185,19 +186,19 @@ def real(seeds: int) -> Iterator[str]:
 
 def drawn(number: int) -> Iterator[str]:
     """Yield drawn problems of all kinds."""
-    yield from (problem.name for problem in _problems.drawn(number))
+    yield from (f"drawn/{kind}/{seed}" for seed, kind in enumerate(_problems.mixed(number)))
 
 
 def small(number: int) -> Iterator[str]:
     """Yield drawn problems of all kinds, of few rows and run with a fast learner."""
-    yield from (f"small/{problem.kind}/{problem.seed}" for problem in _problems.drawn(number, seed=7))
+    yield from (f"small/{kind}/{10_000 + seed}" for seed, kind in enumerate(_problems.mixed(number)))
 
 
 def null(number: int) -> Iterator[str]:
     """Yield that many problems of each kind that has nothing to mend."""
     for seed in range(number):
-        for kind in ("null: no difference", "null: already fair"):
-            yield f"null/{kind}/{50_000 + seed}"
+        yield f"null/null: no difference/{50_000 + seed}"
+        yield f"null/null: already fair/{55_000 + seed}"
 
 
 def tuned(number: int) -> Iterator[str]:
@@ -238,22 +239,36 @@ def _of_drawn(name: str, kind: str, seed: int) -> Case:
 
 
 def _of_small(name: str, kind: str, seed: int) -> Case:
-    problem = _problems.problem(kind, seed, most_rows=3_000)
+    problem = _problems.problem(kind, seed, rows=(1_000, 3_000), base_rates=(0.15, 0.85), least_share=0.1)
     return of_problem(name, f"small: {kind}", problem, learner="logistic_regression")
 
 
 def _of_null(name: str, kind: str, seed: int) -> Case:
-    problem = _problems.problem(kind, seed, most_rows=20_000)
+    problem = _problems.problem(kind, seed, rows=(500, 20_000))
     return of_problem(name, kind, problem, learner="logistic_regression")
 
 
 def _of_tuned(name: str, kind: str, seed: int) -> Case:
+    """Return the first of a sequence of problems whose plain model clearly misses its target."""
+    for attempt in range(100):
+        problem = _tunable(kind, seed + 1_000 * attempt)
+        sample = problem.fresh(20_000)
+        y, groups = sample.frame["outcome"].to_numpy(), sample.frame["group"].to_numpy()
+        X = readable(sample.frame.drop(columns=["group", "outcome"]))
+        chance = fitted(X, y, 0, "logistic_regression").predict_proba(X)[:, 1]
+        figures = values(cells((chance >= 0.5).astype(float), sample.probability, groups, sample.weight))
+        bound, figure = BOUNDS[problem.notion], figures[METRICS[problem.notion]]
+        if figure < bound - 0.1 if problem.notion == "demographic_parity" else figure > bound + 0.05:
+            return of_problem(name, "tuned", problem, learner="logistic_regression")
+    raise AssertionError(f"none of 100 problems needs mending: {name}")
+
+
+def _tunable(kind: str, seed: int) -> Problem:
     rng = np.random.default_rng([seed, 4])
-    least = float(rng.uniform(0.15, 0.5))
-    problem = _problems.problem(kind, seed, least_rows=3_000, most_rows=10_000)
-    difference = float(rng.uniform(0.6, 1.2))
+    least, difference = float(rng.uniform(0.15, 0.5)), float(rng.uniform(0.6, 1.4))
+    problem = _problems.problem(kind, seed, rows=(3_000, 10_000))
     behind = (0.0, -difference)
-    problem = replace(
+    return replace(
         problem,
         shares=(1 - least, least),
         base_rate=float(rng.uniform(0.2, 0.7)),
@@ -263,7 +278,6 @@ def _of_tuned(name: str, kind: str, seed: int) -> Case:
         slopes=(1.0, 1.0),
         denied=(0.0, 0.3 * difference) if kind == "label bias" else (0.0, 0.0),
     )
-    return of_problem(name, "tuned", problem, learner="logistic_regression")
 
 
 COLLECTIONS: dict[str, Callable[[str, str, int], Case]] = {

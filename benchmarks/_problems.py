@@ -94,10 +94,6 @@ class Problem:
     proxy: float
     notion: str
 
-    @property
-    def name(self) -> str:
-        return f"drawn/{self.kind}/{self.seed}"
-
     def table(self) -> pd.DataFrame:
         """Return the table that the machine gets: features, ``group`` and ``outcome``."""
         rng = np.random.default_rng([self.seed, 1])
@@ -144,49 +140,60 @@ class Problem:
         return float(brentq(lambda b: self._probability(x, groups, b).mean() - wanted, -40, 40))
 
 
-def drawn(number: int, *, most_rows: int = 100_000, seed: int = 0) -> Iterator[Problem]:
-    """Yield problems of all kinds by their shares; the first ones are the same whatever the number."""
+def mixed(number: int) -> Iterator[str]:
+    """Yield kinds of problem by their shares; the first ones are the same whatever the number."""
     kinds, shares = list(KINDS), np.array(list(KINDS.values()))
     owed = np.zeros(len(kinds))
-    for place in range(number):
+    for _ in range(number):
         owed += shares
         at = int(owed.argmax())
         owed[at] -= 1
-        yield problem(kinds[at], 1000 * seed + place, most_rows=most_rows)
+        yield kinds[at]
 
 
-def problem(kind: str, seed: int, *, most_rows: int = 100_000, least_rows: int = 500) -> Problem:
-    """Return a problem of a kind; everything the kind leaves open is drawn."""
+def problem(
+    kind: str,
+    seed: int,
+    *,
+    rows: tuple[int, int] = (500, 100_000),
+    base_rates: tuple[float, float] = (0.02, 0.95),
+    least_share: float = 0.01,
+) -> Problem:
+    """Return a problem of a kind; everything the kind leaves open is drawn from these ranges."""
     rng = np.random.default_rng([seed, 3])
-    rows = round(math.exp(rng.uniform(math.log(least_rows), math.log(most_rows))))
-    base_rate = float(expit(rng.uniform(logit(0.02), logit(0.95))))
-    base_rate = float(np.clip(base_rate, RARER_OUTCOME / rows, 1 - RARER_OUTCOME / rows))
+    size = round(math.exp(rng.uniform(*map(math.log, rows))))
+    base_rate = float(expit(rng.uniform(*map(logit, base_rates))))
+    base_rate = float(np.clip(base_rate, RARER_OUTCOME / size, 1 - RARER_OUTCOME / size))
     n_groups = int(rng.choice([2, 2, 3, 4]))
-    smallest = math.exp(rng.uniform(math.log(0.01), math.log(1 / n_groups)))
+    smallest = math.exp(rng.uniform(math.log(least_share), math.log(1 / n_groups)))
     middle = rng.dirichlet(np.full(n_groups - 1, 4.0)) * (1 - smallest)
     shares = tuple(sorted((float(s) for s in (*middle, smallest)), reverse=True))
     signal = math.exp(rng.uniform(math.log(0.6), math.log(4.0)))
     behind = np.linspace(0, 1, n_groups)  # how far a group lies behind the largest
     if rng.random() < 0.25:
         behind = -behind  # the largest group is not always the favored one
-    size = float(rng.uniform(0.4, 1.4))
+    difference = float(rng.uniform(0.4, 1.4))
     notion = str(rng.choice(NOTIONS, p=[0.5, 0.25, 0.25]))
     none = tuple(0.0 for _ in shares)
     plain = Problem(
-        kind, seed, rows, base_rate, shares, signal, none, none, tuple(1.0 for _ in shares), none, 0.0, notion
+        kind, seed, size, base_rate, shares, signal, none, none, tuple(1.0 for _ in shares), none, 0.0, notion
     )
     match kind:
         case "difference in features":
-            return replace(plain, shifts=_each(-size * behind))
+            return replace(plain, shifts=_each(-difference * behind))
         case "difference in labels":
-            return replace(plain, shifts=_each(-0.3 * size * behind), offsets=_each(-1.2 * size * behind))
+            return replace(
+                plain, shifts=_each(-0.3 * difference * behind), offsets=_each(-1.2 * difference * behind)
+            )
         case "label bias":
-            denied = 0.45 * size / 1.4 * (behind - behind.min())
-            return replace(plain, shifts=_each(-0.4 * size * behind), denied=_each(denied))
+            denied = 0.45 * difference / 1.4 * (behind - behind.min())
+            return replace(plain, shifts=_each(-0.4 * difference * behind), denied=_each(denied))
         case "miscalibration":
-            return replace(plain, slopes=_each(1 - 0.7 * np.abs(behind)), shifts=_each(-0.5 * size * behind))
+            return replace(
+                plain, slopes=_each(1 - 0.7 * np.abs(behind)), shifts=_each(-0.5 * difference * behind)
+            )
         case "proxies":
-            offsets = _each(-1.2 * size * behind)
+            offsets = _each(-1.2 * difference * behind)
             return replace(plain, offsets=offsets, proxy=float(rng.uniform(1.0, 3.0)))
         case "no signal":
             return replace(plain, signal=0.0)
