@@ -174,7 +174,8 @@ class _Composer:
         best, rest = fit[0], fit[1:]
         named = [m for key in best.alternatives for m in rest if m.technique_id == key]
         others = [m for m in rest if m not in named]
-        return [self.step(best, slot.stage, slot.when, (*named, *others)[:MOST_ALTERNATIVES])]
+        when = self.chooser.when(best, slot)
+        return [self.step(best, slot.stage, when, (*named, *others)[:MOST_ALTERNATIVES])]
 
     def swept(self, ranked: list[TechniqueMetadata], sweep: Sweep) -> list[Step]:
         """Return the steps of the selected candidate of a sweep.

@@ -114,8 +114,10 @@ class Chooser:
         parameters = dict(metadata.notion_parameters.get(self.notion, {}))
         if self.target.metric in metadata.target_parameters:
             parameters[metadata.target_parameters[self.target.metric]] = self.target.threshold
-        if self.features and "features" in metadata.modifies and REPAIRS in self._parameters(metadata):
+        names = self._parameters(metadata)
+        if self.features and "features" in metadata.modifies and REPAIRS in names:
             parameters[REPAIRS] = list(self.features)
+        parameters |= {name: value for name, value in _objective(self.utility).items() if name in names}
         return Choice(
             technique=metadata.technique_id,
             slug=metadata.slug,
@@ -123,5 +125,22 @@ class Chooser:
             reason=self.why.get(metadata.technique_id, HELD),
         )
 
+    def when(self, metadata: TechniqueMetadata, slot: Slot) -> When:
+        """Return when a technique acts: always, where the decisions of a model at one half do not serve the utility."""
+        serves = slot is DECISION and not self._parameters(metadata).isdisjoint(_objective(self.utility))
+        return "always" if serves else slot.when
+
     def _parameters(self, metadata: TechniqueMetadata) -> set[str]:
         return {parameter["name"] for parameter in self.registry.card(metadata.technique_id).parameters}
+
+
+def _objective(utility: Utility | None) -> dict[str, str | float]:
+    """Return the parameters by which techniques that choose decisions take a utility; accuracy is their default.
+
+    The area under the ROC curve is a figure of scores, which no choice of decisions changes.
+    """
+    if utility is None or utility.name in {"accuracy", "auc"}:
+        return {}
+    if utility.name == "cost":
+        return {"false_positive_cost": utility.cost_fp, "false_negative_cost": utility.cost_fn}
+    return {"objective": utility.name}

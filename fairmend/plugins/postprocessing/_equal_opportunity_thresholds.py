@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fairmend.base import Adjustment, Groups, Postprocessor, TechniqueMetadata, Unseen
 from fairmend.core.types import Floats
+from fairmend.plugins.postprocessing._error_costs import OBJECTIVES, error_costs
 from fairmend.plugins.postprocessing._roc_thresholds import (
     RateTolerance,
     best_positions,
@@ -30,8 +31,10 @@ class EqualOpportunityThresholds(Postprocessor):
     ----------
     tolerance : float in [0, 1], default=0.0
         Maximum difference of true positive rates on the fitting data; 1 removes the constraint.
+    objective : {"cost", "balanced_accuracy", "f1"}, default="cost"
+        What the decisions optimize on the fitting data: the cost of errors, balanced accuracy or F1.
     false_positive_cost, false_negative_cost : float, default=1.0
-        Costs of the errors; equal costs maximize accuracy.
+        Costs of the errors for the objective ``cost``; equal costs maximize accuracy.
     tie_breaking : {"none", "randomize"}, default="none"
         ``randomize`` selects at random among rows whose score equals the threshold, so that the rates are
         exactly equal in expectation.
@@ -102,6 +105,7 @@ class EqualOpportunityThresholds(Postprocessor):
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "tolerance": [Interval(Real, 0, 1, closed="both")],
+        "objective": [StrOptions(OBJECTIVES)],
         "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
         "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
         "tie_breaking": [StrOptions({"none", "randomize"})],
@@ -111,12 +115,14 @@ class EqualOpportunityThresholds(Postprocessor):
     def __init__(
         self,
         tolerance: float = 0.0,
+        objective: str = "cost",
         false_positive_cost: float = 1.0,
         false_negative_cost: float = 1.0,
         tie_breaking: str = "none",
         unseen: Unseen = "error",
     ) -> None:
         self.tolerance = tolerance
+        self.objective = objective
         self.false_positive_cost = false_positive_cost
         self.false_negative_cost = false_negative_cost
         self.tie_breaking = tie_breaking
@@ -125,7 +131,8 @@ class EqualOpportunityThresholds(Postprocessor):
     def _fit(self, scores: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
         *curves, pooled = roc_curves(scores, groups, y, sample_weight)
         require_labels(curves, groups, 1)
-        costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
+        per_error = error_costs(self.objective, self.false_positive_cost, self.false_negative_cost, pooled)
+        costs = [c.cost(*per_error) for c in (*curves, pooled)]
         positions = best_positions(
             [c.tpr for c in curves],
             costs[:-1],

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fairmend.base import Adjustment, Groups, Postprocessor, TechniqueMetadata, Unseen, group_chances
 from fairmend.core.types import Floats
+from fairmend.plugins.postprocessing._error_costs import OBJECTIVES, error_costs
 from fairmend.plugins.postprocessing._roc_thresholds import (
     RateTolerance,
     best_positions,
@@ -31,8 +32,10 @@ class GroupThresholds(Postprocessor):
         Minimum ratio of the lowest to the highest selection rate on the fitting data. 1 is parity; 0 uses the
         best threshold of each group without a constraint. The default leaves a margin above four fifths
         because rates differ between the fitting data and new data.
+    objective : {"cost", "balanced_accuracy", "f1"}, default="cost"
+        What the decisions optimize on the fitting data: the cost of errors, balanced accuracy or F1.
     false_positive_cost, false_negative_cost : float, default=1.0
-        Costs of the errors; equal costs maximize accuracy.
+        Costs of the errors for the objective ``cost``; equal costs maximize accuracy.
     utility : {"scores", "labels"}, default="scores"
         How errors are estimated. ``scores`` computes expected errors from the probability of the favorable
         label, estimated from the score by Platt scaling in each group; this has lower variance than the
@@ -115,6 +118,7 @@ class GroupThresholds(Postprocessor):
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "min_ratio": [Interval(Real, 0, 1, closed="both")],
+        "objective": [StrOptions(OBJECTIVES)],
         "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
         "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
         "utility": [StrOptions({"scores", "labels"})],
@@ -125,6 +129,7 @@ class GroupThresholds(Postprocessor):
     def __init__(
         self,
         min_ratio: float = 0.9,
+        objective: str = "cost",
         false_positive_cost: float = 1.0,
         false_negative_cost: float = 1.0,
         utility: str = "scores",
@@ -132,6 +137,7 @@ class GroupThresholds(Postprocessor):
         unseen: Unseen = "error",
     ) -> None:
         self.min_ratio = min_ratio
+        self.objective = objective
         self.false_positive_cost = false_positive_cost
         self.false_negative_cost = false_negative_cost
         self.utility = utility
@@ -144,7 +150,10 @@ class GroupThresholds(Postprocessor):
         if self.utility == "scores":
             chance = group_chances(scores, groups.codes, y, sample_weight)
             expected = roc_curves(scores, groups, chance, sample_weight)
-        costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in expected]
+        per_error = error_costs(
+            self.objective, self.false_positive_cost, self.false_negative_cost, expected[-1]
+        )
+        costs = [c.cost(*per_error) for c in expected]
         window = RateTolerance(factor=1 / self.min_ratio) if self.min_ratio > 0 else RateTolerance(slack=1.0)
         positions = best_positions(
             [c.selection_rate for c in labeled[:-1]],

@@ -22,6 +22,8 @@ from fairmend.base import (
     fit_weighted,
     make_learner,
 )
+from fairmend.plugins.postprocessing._error_costs import OBJECTIVES, error_costs
+from fairmend.plugins.postprocessing._roc_thresholds import roc_curves
 
 TIE = 1e-7  # values of s nearer to 0 than the solver's precision are on the boundary, and selected
 
@@ -64,8 +66,10 @@ class PluginCostSensitive(Postprocessor):
     notion : {"demographic_parity", "equal_opportunity"}, default="demographic_parity"
         Which rates: selection rates or true positive rates. For the latter, pi_a(x) = P(A=a|x, Y=1) is
         learned from the rows with the favorable label, and the multipliers are weighted by eta(x).
+    objective : {"cost", "balanced_accuracy", "f1"}, default="cost"
+        What the decisions optimize on the fitting data: the cost of errors, balanced accuracy or F1.
     false_positive_cost, false_negative_cost : float, default=1.0
-        Costs of the errors.
+        Costs of the errors for the objective ``cost``; equal costs maximize accuracy.
     estimator : classifier, optional
         Learns pi from the features; logistic regression by default. One that overfits its training data makes
         the groups look easier to predict than they are, and the correction too weak.
@@ -148,6 +152,7 @@ class PluginCostSensitive(Postprocessor):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "min_ratio": [Interval(Real, 0, 1, closed="both")],
         "notion": [StrOptions({"demographic_parity", "equal_opportunity"})],
+        "objective": [StrOptions(OBJECTIVES)],
         "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
         "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
@@ -157,12 +162,14 @@ class PluginCostSensitive(Postprocessor):
         self,
         min_ratio: float = 0.9,
         notion: str = "demographic_parity",
+        objective: str = "cost",
         false_positive_cost: float = 1.0,
         false_negative_cost: float = 1.0,
         estimator: Any = None,
     ) -> None:
         self.min_ratio = min_ratio
         self.notion = notion
+        self.objective = objective
         self.false_positive_cost = false_positive_cost
         self.false_negative_cost = false_negative_cost
         self.estimator = estimator
@@ -180,7 +187,9 @@ class PluginCostSensitive(Postprocessor):
             )
         learner = make_learner("logistic_regression") if self.estimator is None else clone(self.estimator)
         self.estimator_ = fit_weighted(learner, X.iloc[rows], groups.codes[rows], sample_weight[rows])
-        self.c_ = self.false_positive_cost / (self.false_positive_cost + self.false_negative_cost)
+        *_, pooled = roc_curves(scores, groups, y, sample_weight)
+        c_fp, c_fn = error_costs(self.objective, self.false_positive_cost, self.false_negative_cost, pooled)
+        self.c_ = c_fp / (c_fp + c_fn)
         pi, h = self.estimator_.predict_proba(X), self._h(scores)
         self.multipliers_ = price_of_parity(scores, self.c_, pi, h, sample_weight, self.min_ratio)
         favorable = boundary(scores, self.c_, pi, self.multipliers_, h) >= -TIE

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fairmend.base import Adjustment, Groups, Postprocessor, TechniqueMetadata, Unseen
 from fairmend.core.types import Floats
+from fairmend.plugins.postprocessing._error_costs import OBJECTIVES, error_costs
 from fairmend.plugins.postprocessing._roc_thresholds import (
     RocCurve,
     decision_probability,
@@ -55,8 +56,10 @@ class RelaxedErrorParity(Postprocessor):
     norm : {"max", "1"}, default="max"
         How the differences of TPR and FPR are combined under ``equalized_odds``: the larger one, or their
         sum.
+    objective : {"cost", "balanced_accuracy", "f1"}, default="cost"
+        What the decisions optimize on the fitting data: the cost of errors, balanced accuracy or F1.
     false_positive_cost, false_negative_cost : float, default=1.0
-        Costs of the errors; equal costs maximize accuracy.
+        Costs of the errors for the objective ``cost``; equal costs maximize accuracy.
     unseen : {"error", "fallback"}, default="error"
         For a group not seen in fit: raise an error, or use the best threshold of all rows.
 
@@ -134,6 +137,7 @@ class RelaxedErrorParity(Postprocessor):
         "tolerance": [Interval(Real, 0, 1, closed="both")],
         "parity": [StrOptions(set(RATES))],
         "norm": [StrOptions({"max", "1"})],
+        "objective": [StrOptions(OBJECTIVES)],
         "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
         "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
         "unseen": [StrOptions({"error", "fallback"})],
@@ -144,6 +148,7 @@ class RelaxedErrorParity(Postprocessor):
         tolerance: float = 0.05,
         parity: str = "equalized_odds",
         norm: str = "max",
+        objective: str = "cost",
         false_positive_cost: float = 1.0,
         false_negative_cost: float = 1.0,
         unseen: Unseen = "error",
@@ -151,6 +156,7 @@ class RelaxedErrorParity(Postprocessor):
         self.tolerance = tolerance
         self.parity = parity
         self.norm = norm
+        self.objective = objective
         self.false_positive_cost = false_positive_cost
         self.false_negative_cost = false_negative_cost
         self.unseen = unseen
@@ -158,7 +164,8 @@ class RelaxedErrorParity(Postprocessor):
     def _fit(self, scores: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
         *curves, pooled = roc_curves(scores, groups, y, sample_weight)
         require_labels(curves, groups, 0, 1)
-        costs = [c.cost(self.false_positive_cost, self.false_negative_cost) for c in (*curves, pooled)]
+        per_error = error_costs(self.objective, self.false_positive_cost, self.false_negative_cost, pooled)
+        costs = [c.cost(*per_error) for c in (*curves, pooled)]
         figures = parity_figures(curves, self.parity, self.norm)
         fair = parity_program(curves, figures, self.tolerance, costs[:-1])
         mixtures = [*fair, mixture_at(int(costs[-1].argmin()))]
