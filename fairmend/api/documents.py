@@ -192,6 +192,7 @@ class RunDocument(_Document):
     findings: list[FindingOutcome]
     cross_validation: CrossValidationDocument | None
     approvals: list[Approval]
+    presented_rules: dict[str, str] = Field(description="by gate, the fingerprint of what is approved there")
     escalation_options: list[str]
     notes: list[str]
     guards: list[Guard]

@@ -20,7 +20,7 @@ GATED_STAGES: tuple[GatedStage, ...] = ("causal", "pre-processing", "in-processi
 Destination = Literal["causal", "pre-processing", "in-processing", "post-processing", "deploy", "escalate"]
 
 
-RESERVED = {"final", "condition"}  # where a run judges beside the gates
+RESERVED = {"final", "condition", "escalation"}  # where a run is judged beside the gates
 MOST_ITERATIONS = 100
 
 

@@ -89,9 +89,8 @@ def evaluate_check(
     *,
     gate: str,
     data: str = "validation",
-    approvals: Mapping[tuple[str, str], Approval] | None = None,
 ) -> CheckResult:
-    """Evaluate one check.
+    """Evaluate one measured check.
 
     Parameters
     ----------
@@ -107,16 +106,12 @@ def evaluate_check(
         Id of the gate, for the record.
     data : str
         Name of the part of the data, for the record.
-    approvals : mapping of (gate, role) to Approval
-        The decisions of people in force; see :func:`fairmend.pipeline.run.approvals.in_force`.
 
     Raises
     ------
     UnknownNameError
         The check names an unknown metric.
     """
-    if check.metric == "approval":
-        return _approval(check, gate, approvals or {})
     bound = policy.target(view.notion) if check.metric == "target" else check
     if bound.metric not in functions:
         raise unknown("gate check", bound.metric, functions)
@@ -165,7 +160,22 @@ def _verdict(check: PolicyCheck, value: Value, evidence: str) -> tuple[GateVerdi
     return ("passed" if held else "failed"), value.text
 
 
-def _approval(check: PolicyCheck, gate: str, approvals: Mapping[tuple[str, str], Approval]) -> CheckResult:
+def approval_result(
+    check: PolicyCheck, gate: str, approvals: Mapping[tuple[str, str], Approval], needless: str = ""
+) -> CheckResult:
+    """Return the verdict of an approval.
+
+    Parameters
+    ----------
+    check : PolicyCheck
+        The approval, with its roles.
+    gate : str
+        Id of the gate.
+    approvals : mapping of (gate, role) to Approval
+        The decisions of people in force; see :func:`fairmend.pipeline.run.approvals.in_force`.
+    needless : str
+        Why the rule does not need it, if it does not; a rejection counts all the same.
+    """
     given = {role: approvals.get((gate, role)) for role in check.roles}
     rejected = [a for a in given.values() if a is not None and not a.approved]
     open_roles = [role for role, a in given.items() if a is None]
@@ -173,6 +183,8 @@ def _approval(check: PolicyCheck, gate: str, approvals: Mapping[tuple[str, str],
     if rejected:
         verdict = "failed"
         reason = "; ".join(map(str, rejected))
+    elif needless:
+        verdict, reason = "passed", f"{NOT_APPLICABLE}: {needless}"
     elif open_roles:
         verdict, reason = "waiting", f"waiting for approval by the {', the '.join(open_roles)}"
     else:
@@ -191,12 +203,12 @@ def evaluate_gate(
     functions: Mapping[str, CheckFunction],
     *,
     data: str = "validation",
-    approvals: Mapping[tuple[str, str], Approval] | None = None,
 ) -> list[CheckResult]:
-    """Evaluate all checks of a gate; all verdicts are collected before acting on them."""
+    """Evaluate what a gate measures, without its approvals; all verdicts are collected before acting on them."""
     return [
-        evaluate_check(c, view, policy, functions, gate=gate.id, data=data, approvals=approvals)
+        evaluate_check(c, view, policy, functions, gate=gate.id, data=data)
         for c in gate.checks
+        if c.metric != "approval"
     ]
 
 

@@ -1,21 +1,31 @@
 """Decisions of people on a run: which are in force, and the state of the others.
 
-A rejection stands until the person who gave it withdraws it, or until another person's approval states how
-the objection was resolved. Names are compared ignoring case, whitespace and invisible characters.
+An approval holds for the rule it was given for; if that changes, it is asked for again. A rejection stands until
+the person who gave it withdraws it, until another person's approval states how the objection was resolved, or
+until the run was changed to meet its concern. Names are compared ignoring case, whitespace and invisible
+characters.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from fairmend.core.errors import UsageError
+from fairmend.core.errors import UsageError, unknown
 from fairmend.core.text.words import skeleton
 
 ASSUMED = "assumed"
-State = Literal["holds", "overruled", "withdrawn", "replaced", "not counted"]
+PLACEHOLDER = "NAME"
+"""Stands for a person's name in the commands that a run prints."""
+State = Literal[
+    "holds", "overruled", "withdrawn", "replaced", "not counted", "answered", "for an earlier rule"
+]
+Concern = Literal["protected-attribute", "accuracy", "evidence", "causal-assumption", "other"]
+CONCERNS: tuple[Concern, ...] = get_args(Concern)
+ESCALATION = "escalation"
+"""The gate of decisions on an escalated run."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +46,21 @@ class Approval:
         When, in ISO format.
     answer : str
         How the objection of an earlier rejection was resolved, which overrules it.
+    concern : str
+        What a rejection objects to; empty for an approval.
+    rule : str
+        Fingerprint of the rule that the decision is about; empty if it holds for any rule.
+    option : str
+        For a decision on an escalated run: what was chosen.
+    response : str
+        What was done about a rejection when the run was resumed, or why nothing could be.
+    met : bool
+        Whether the response changed the run.
     state : str
         Its state, set by :func:`settle`: it ``holds``; a rejection was ``overruled`` by another person's
-        answer or ``withdrawn`` by whoever gave it; an approval was ``replaced`` by a later decision of its role, or
-        ``not counted``, because it left a rejection unanswered or came from a person of another role where the
-        policy requires different people.
+        answer, ``withdrawn`` by whoever gave it, or ``answered`` by a change of the run; an approval was
+        ``replaced`` by a later decision of its role, given ``for an earlier rule``, or ``not counted``, because it
+        left a rejection unanswered or came from a person of another role where the policy requires different people.
     """
 
     gate: str
@@ -50,6 +70,11 @@ class Approval:
     note: str = ""
     time: str = ""
     answer: str = ""
+    concern: str = ""
+    rule: str = ""
+    option: str = ""
+    response: str = ""
+    met: bool = False
     state: State = "holds"
 
     @property
@@ -63,10 +88,23 @@ class Approval:
 
     def __str__(self) -> str:
         """Return the decision as a sentence without its gate."""
-        said = f"{'approved' if self.approved else 'rejected'} by {self.by} ({self.role})"
+        said = f"{self._word} by {self.by} ({self.role})"
+        if self.concern not in {"", "other"}:
+            said += f", concern: {self.concern}"
         if self.note:
             said += f": {self.note}"
         return f"{said}; the objection was resolved: {self.answer}" if self.answer else said
+
+    @property
+    def _word(self) -> str:
+        words = {"accept": "accepted as measured", "send-back": "sent back", "stop": "stopped"}
+        if self.option:
+            return words.get(self.option, f"decided for {self.option}")
+        return "approved" if self.approved else "rejected"
+
+    def is_answered(self, rule: str | None) -> bool:
+        """Whether a response met this rejection, so that it does not concern the rule with this fingerprint."""
+        return self.met and (self.concern == "evidence" or (rule is not None and rule != self.rule))
 
 
 def person_key(name: str) -> str:
@@ -80,7 +118,9 @@ def person_key(name: str) -> str:
     return skeleton("".join(c for c in name if c.isspace() or c.isprintable()))
 
 
-def settle(decisions: Iterable[Approval], *, distinct: bool = False) -> list[Approval]:
+def settle(
+    decisions: Iterable[Approval], *, distinct: bool = False, rules: Mapping[str, str] | None = None
+) -> list[Approval]:
     """Return all decisions in order, each with its state.
 
     Parameters
@@ -89,6 +129,8 @@ def settle(decisions: Iterable[Approval], *, distinct: bool = False) -> list[App
         In chronological order.
     distinct : bool
         Whether one person may approve in one role only; a rejection always counts.
+    rules : mapping of str to str, optional
+        By gate, the fingerprint of the rule that now stands there; without it decisions hold for any rule.
     """
     settled: list[Approval] = []
     holding: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
@@ -104,7 +146,16 @@ def settle(decisions: Iterable[Approval], *, distinct: bool = False) -> list[App
         if state == "holds":
             now.append(place)
         settled.append(replace(decision, state=state))
-    return settled
+    return [replace(a, state=_against(a, (rules or {}).get(a.gate))) for a in settled]
+
+
+def _against(decision: Approval, rule: str | None) -> State:
+    """Return the state of a settled decision, given the fingerprint of the rule that now stands at its gate."""
+    if decision.state != "holds":
+        return decision.state
+    if not decision.approved:
+        return "answered" if decision.is_answered(rule) else "holds"
+    return "for an earlier rule" if rule is not None and decision.rule not in {"", rule} else "holds"
 
 
 def _enter(settled: list[Approval], now: list[int], decision: Approval) -> State:
@@ -113,6 +164,8 @@ def _enter(settled: list[Approval], now: list[int], decision: Approval) -> State
         former = settled[place]
         if former.approved or (not decision.approved and former.person == decision.person):
             outcome: State = "replaced"
+        elif former.is_answered(decision.rule or None):
+            outcome = "answered"
         elif decision.approved and former.person == decision.person:
             outcome = "withdrawn"
         elif decision.approved and decision.answer:
@@ -134,7 +187,13 @@ def rejections(settled: Iterable[Approval]) -> list[Approval]:
     return [a for a in settled if a.state == "holds" and not a.approved]
 
 
-def check_decision(new: Approval, earlier: Sequence[Approval], *, distinct: bool = False) -> None:
+def check_decision(
+    new: Approval,
+    earlier: Sequence[Approval],
+    *,
+    distinct: bool = False,
+    rules: Mapping[str, str] | None = None,
+) -> None:
     """Check that a decision can be recorded after the earlier ones.
 
     Parameters
@@ -143,20 +202,26 @@ def check_decision(new: Approval, earlier: Sequence[Approval], *, distinct: bool
         The decision.
     earlier : sequence of Approval
         The earlier decisions, in order.
-    distinct : bool
+    distinct, rules
         As for :func:`settle`.
 
     Raises
     ------
     UsageError
-        It has no name, leaves a rejection unanswered, answers none, or comes from a person who decided in
-        another role although the policy requires different people.
+        It has no name or no such concern, leaves a rejection unanswered, answers none, or comes from a person who
+        decided in another role although the policy requires different people.
     """
     if not new.person:
         raise UsageError("an approval requires the name of the person; add --by NAME")
     if new.person == ASSUMED:
         raise UsageError(f"{new.by!r} is reserved for assumed approvals; give the name of a person with --by")
-    settled = settle(earlier, distinct=distinct)
+    if new.by == PLACEHOLDER:
+        raise UsageError(f"--by {PLACEHOLDER} stands for the name of the person who decides; give that name")
+    if new.approved and new.concern:
+        raise UsageError("--concern is only for a rejection: it says what the rejection objects to")
+    if new.concern and new.concern not in CONCERNS:
+        raise unknown("concern", new.concern, CONCERNS)
+    settled = settle(earlier, distinct=distinct, rules=rules)
     objections = [a for a in rejections(settled) if (a.gate, a.role) == (new.gate, new.role)]
     of_others = [a for a in objections if a.person != new.person]
     if new.answer and not (new.approved and objections):
@@ -190,6 +255,13 @@ def remarks(settled: Sequence[Approval]) -> list[str]:
             said.append(f"A rejection of {a.gate} was overruled: {a}. {by.by} answered: {by.answer}.")
         elif a.state == "not counted":
             said.append(f"A decision on {a.gate} does not count: {a}.")
+        elif a.state == "for an earlier rule":
+            said.append(
+                f"A decision on {a.gate} was for an earlier rule ({a.rule}) and is asked for again: {a}."
+            )
+        if a.response:
+            word = "was answered" if a.met else "could not be answered by a change of the run"
+            said.append(f"The objection to {a.gate} {word} ({a}): {a.response}.")
     people: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for a in settled:
         if a.state == "holds" and a.approved and a.by != ASSUMED:

@@ -53,8 +53,7 @@ class FinalEvaluator:
             machine.utility,
         )
         gate = machine.policy.gate("post-processing").model_copy(update={"id": "final"})
-        found = evaluate_gate(gate, view, machine.policy, machine.functions, data="test")
-        return [j for j in found if j.measure != "approval"]
+        return evaluate_gate(gate, view, machine.policy, machine.functions, data="test")
 
     def references(self, candidates: dict[str, AblationVariant]) -> dict[str, Any]:
         """Return the test metrics of the mandatory references and of the full pipeline."""
@@ -74,7 +73,7 @@ class FinalEvaluator:
 def status_of(
     ending: RunOutcome,
     verdicts: list[CheckResult],
-    gates: list[CheckResult],
+    approvals: list[CheckResult],
     policy: Policy,
     notion: str,
     decisions: Iterable[Approval] = (),
@@ -88,8 +87,8 @@ def status_of(
         Where the machine stopped.
     verdicts : list of CheckResult
         Checks of the last gate, on the test data.
-    gates : list of CheckResult
-        Checks of all gates, on validation data; an open approval among them keeps the run waiting.
+    approvals : list of CheckResult
+        The approvals of the final rule; an open one keeps the run waiting.
     policy : Policy
         The rollback of its last gate has the options; it must require enough for ``deployable``.
     notion : str
@@ -123,7 +122,7 @@ def status_of(
         return "escalated", "; ".join(f"{a.gate} was {a}" for a in rejected), options
     if tripped:
         return "escalated", _reasons(tripped), options
-    open_ = [j for j in gates if j.verdict == "waiting" and j.decides]
+    open_ = [j for j in approvals if j.verdict == "waiting" and j.decides]
     if open_:
         return "waiting", "; ".join(dict.fromkeys(f"{j.id} {j.reason}" for j in open_)), []
     if lacking := not_deployable(policy, notion):

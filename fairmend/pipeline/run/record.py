@@ -200,6 +200,8 @@ class RunRecord(Displayed):
         Who gains and who loses favorable decisions.
     steps, gates, turns, attempts, variants, approvals
         What happened, in order; approvals are all decisions of people, each with its state.
+    presented_rules : dict of str to str
+        By gate, the fingerprint of what its approvals are about; the escalation has that of the final rule.
     escalation_options : list of str
         On escalation: the options, with their measured costs.
     notes : list of str
@@ -253,6 +255,7 @@ class RunRecord(Displayed):
     variants: list[Variant] = field(default_factory=list)
     selected: str = "full"
     approvals: list[Approval] = field(default_factory=list)
+    presented_rules: dict[str, str] = field(default_factory=dict)
     escalation_options: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     technique_results: dict[str, Any] = field(default_factory=dict)
@@ -325,6 +328,7 @@ class RunRecord(Displayed):
             "findings": [f.to_json() for f in self.findings],
             "cross_validation": None if self.cross_validation is None else self.cross_validation.to_json(),
             "approvals": [a.to_json() for a in self.approvals],
+            "presented_rules": self.presented_rules,
             "escalation_options": self.escalation_options,
             "notes": self.notes,
             "guards": [g.to_json() for g in self.guards],

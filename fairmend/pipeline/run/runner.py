@@ -35,6 +35,7 @@ from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.final_evaluation import FinalEvaluator, evaluate, status_of
 from fairmend.pipeline.run.guards import guards, row_figures, row_notes
 from fairmend.pipeline.run.notes import about, notes, third_party, versions
+from fairmend.pipeline.run.presentation import claims_cause, with_approvals
 from fairmend.pipeline.run.record import RunRecord, Transition
 from fairmend.pipeline.run.state_machine import Observer, StateMachine
 from fairmend.pipeline.run.utility_outcome import UtilityOutcome
@@ -163,15 +164,21 @@ def run(
     tripped = guards(
         judge.baseline, final, unallowed, target=judged_by.target(spec.notion).metric, utility=machine.utility
     )
+    shown = machine.presented(applied, causal_claim=claims_cause(machine.standing.get("causal", ())))
+    decisions = shown.decisions(approvals, judged_by)
+    asked = {
+        gate.stage: shown.approvals(gate, decisions) for gate in judged_by.gates if ending.to == "deploy"
+    }
+    signed_off = [check for checks in asked.values() for check in checks]
     status, reason, options = status_of(
-        ending, verdicts, machine.gates, judged_by, spec.notion, machine.decisions, tripped
+        ending, verdicts, signed_off, judged_by, spec.notion, decisions, tripped
     )
     plugins = third_party(registry)
     if ending.to == "deploy" and status in {"deployable", "passed its policy", "waiting"}:
         found = contradictions(
             judged_by,
             spec.notion,
-            machine.standing,
+            with_approvals(machine.standing, asked),
             verdicts,
             final.measurement,
             approvals=status != "waiting",
@@ -204,12 +211,13 @@ def run(
         case=deployed,
         graph=deployed.graph,
         steps=machine.steps,
-        gates=[*machine.gates, *verdicts],
+        gates=[*machine.gates, *signed_off, *verdicts],
         transitions=machine.transitions,
         gate_measurements=machine.gate_measurements,
         variants=[c.variant for c in candidates.values()],
         selected=chosen,
-        approvals=machine.decisions,
+        approvals=decisions,
+        presented_rules=dict(shown.rules),
         escalation_options=options,
         notes=[
             *data.notes,
@@ -221,7 +229,7 @@ def run(
             *(f"{one.text}; it was allowed as a feature." for one in leaks if one not in unallowed),
             *([f"Third-party plugins were loaded: {', '.join(plugins)}."] if plugins else ()),
             *(crossed.notes if crossed is not None else ()),
-            *remarks(machine.decisions),
+            *remarks(decisions),
         ],
         technique_results={**{k: dict(v) for k, v in deployed.results.items()}, **evaluations},
         reference_models=references,

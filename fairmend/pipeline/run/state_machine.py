@@ -18,12 +18,13 @@ from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import CheckResult, evaluate_check, evaluate_gate, incomplete, outcome
 from fairmend.pipeline.gates.utility import utility_of
 from fairmend.pipeline.gates.value import CheckFunction
-from fairmend.pipeline.run.approvals import Approval, in_force, settle
+from fairmend.pipeline.run.approvals import Approval
+from fairmend.pipeline.run.presentation import Presentation, present
 from fairmend.pipeline.run.record import GateMeasurement, StepRecord, Transition
 from fairmend.pipeline.run.step_plan import Active, Plan
 from fairmend.pipeline.run.time_estimate import TimeEstimate
 from fairmend.pipeline.spec import Choice, PipelineSpec
-from fairmend.pipeline.storage.step_cache import StepCache, StepResult
+from fairmend.pipeline.storage.step_cache import StepCache, StepResult, choices_of
 
 Observer = Callable[[dict[str, Any]], None]
 MOST_RETURNS = 3  # decisions that lead back to a stage
@@ -90,8 +91,7 @@ class StateMachine:
         self.registry = registry
         self.functions = functions
         self.settings = settings
-        self.decisions = settle(approvals, distinct=policy.distinct_approvers)
-        self.approvals = in_force(self.decisions)
+        self.decisions = list(approvals)
         self.tell: Observer = observer or (lambda event: None)
         self.tracer = tracer
         self.plan = Plan(spec, registry)
@@ -268,7 +268,7 @@ class StateMachine:
         return found.verdict == "passed"
 
     def _judge(self, check: PolicyCheck, view: GateContext, gate: str) -> CheckResult:
-        return evaluate_check(check, view, self.policy, self.functions, gate=gate, approvals=self.approvals)
+        return evaluate_check(check, view, self.policy, self.functions, gate=gate)
 
     # -- gates and decisions ----------------------------------------------------------------------
 
@@ -278,11 +278,14 @@ class StateMachine:
         entry, ran_before = self._entry[place]
         of_stage = self.ran[len(ran_before) :]
         view = self.view(self.applied, entry, self.declared(of_stage))
-        judgments = evaluate_gate(gate, view, self.policy, self.functions, approvals=self.approvals)
-        if place != "causal" and not of_stage:
+        judgments = evaluate_gate(gate, view, self.policy, self.functions)
+        if place in {"pre-processing", "in-processing"} and not of_stage:
             # A stage without effect must not fail its gate for an improvement it never attempted.
-            judgments = [j for j in judgments if place == "post-processing" or j.measure == "approval"]
+            judgments = []
         judgments += incomplete(gate.id, "steps", self._failures)
+        if self.policy.approvals == "at_gate":
+            shown = self.presented(self.applied)
+            judgments += shown.approvals(gate, shown.decisions(self.decisions, self.policy))
         verdict = outcome(judgments)
         self.gates += judgments
         self.standing[place] = judgments
@@ -317,6 +320,18 @@ class StateMachine:
             }
         )
         return verdict, judgments
+
+    def presented(self, applied: StepResult, *, causal_claim: bool = True) -> Presentation:
+        """Return a rule as people are shown it; see :func:`fairmend.pipeline.run.presentation.present`."""
+        return present(
+            self.spec,
+            self.policy,
+            self.registry,
+            choices_of(applied.trace, self.registry),
+            self.tracer.root.case,
+            applied.case,
+            causal_claim=causal_claim,
+        )
 
     def declared(self, choices: Iterable[Choice]) -> set[str]:
         """Return the features that these steps declare they change."""
