@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fairmend.api.policies import compare_policies, identify_policy, load_policy, not_deployable
     from fairmend.api.runs import (
         approve,
+        choose,
         keyring,
         load_run,
         predict,
@@ -60,7 +61,18 @@ _NAMES = {
     "fairmend.api.pipelines": (*("compose", "draw", "explain", "load_sweep", "recommend", "run", "sweep"),),
     "fairmend.api.policies": ("compare_policies", "identify_policy", "load_policy", "not_deployable"),
     "fairmend.api.runs": (
-        *("approve", "keyring", "load_run", "predict", "report", "resume", "run_store", "status", "verify"),
+        *(
+            "approve",
+            "choose",
+            "keyring",
+            "load_run",
+            "predict",
+            "report",
+            "resume",
+            "run_store",
+            "status",
+            "verify",
+        ),
     ),
     "fairmend.catalog.policy": ("Policy", "PolicyComparison", "PolicyRecord", "Weakness"),
     "fairmend.core.data.dataset": ("Dataset",),
@@ -93,6 +105,7 @@ __all__ = [  # noqa: RUF022 - functions in the order of the work, then what they
     "load_run",
     "resume",
     "approve",
+    "choose",
     "verify",
     "report",
     "predict",

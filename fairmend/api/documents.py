@@ -193,6 +193,7 @@ class RunDocument(_Document):
     cross_validation: CrossValidationDocument | None
     approvals: list[Approval]
     presented_rules: dict[str, str] = Field(description="by gate, the fingerprint of what is approved there")
+    escalated_to: list[str] = Field(description="on escalation, the roles that may decide")
     escalation_options: list[str]
     notes: list[str]
     guards: list[Guard]

@@ -32,7 +32,7 @@ def keyring() -> Keyring:
 
 
 def status(run_id: str | None = None, *, store: RunStore | None = None) -> list[dict[str, Any]]:
-    """Return the status of the stored runs with its reason, the latest first.
+    """Return the status of the stored runs with its reason, the latest first; of one run, the commands that answer it.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def status(run_id: str | None = None, *, store: RunStore | None = None) -> list[
     RunError
         The record of the named run was changed.
     """
-    from fairmend.pipeline.run.run_status import current_status, listed
+    from fairmend.pipeline.run.run_status import commands, current_status, listed
 
     kept = store or run_store()
     if run_id is None:
@@ -55,7 +55,13 @@ def status(run_id: str | None = None, *, store: RunStore | None = None) -> list[
         one = kept.verified(run_id)
         found = [(one, *current_status(kept, one))]
     return [
-        {"run_id": run.run_id, "created": run.created, "status": how, "reason": why}
+        {
+            "run_id": run.run_id,
+            "created": run.created,
+            "status": how,
+            "reason": why,
+            "next": [] if run_id is None else commands(kept, run),
+        }
         for run, how, why in found
     ]
 
@@ -63,7 +69,7 @@ def status(run_id: str | None = None, *, store: RunStore | None = None) -> list[
 def resume(
     run_id: str = "latest", *, store: RunStore | None = None, observer: Observer | None = None
 ) -> RunRecord:
-    """Resume an interrupted or waiting run, and return its record; finished steps are read, not computed.
+    """Resume an interrupted, waiting or rejected run, and return its record; finished steps are read, not computed.
 
     Parameters
     ----------
@@ -107,13 +113,14 @@ def approve(
     approved: bool = True,
     note: str = "",
     answer: str = "",
+    concern: str = "",
     store: RunStore | None = None,
 ) -> StoredRun:
-    """Record a person's decision on a gate of a run; :func:`resume` then goes on.
+    """Record a person's decision on a gate of a run; :func:`resume` then goes on, and answers a rejection.
 
     Parameters
     ----------
-    run_id, gate, role, by, approved, note, answer
+    run_id, gate, role, by, approved, note, answer, concern
         As in :func:`fairmend.pipeline.run.run_status.approve`.
     store : RunStore, optional
         Where the run is stored.
@@ -136,7 +143,41 @@ def approve(
         approved=approved,
         note=note,
         answer=answer,
+        concern=concern,
     )
+
+
+def choose(
+    run_id: str,
+    option: str,
+    *,
+    role: str,
+    by: str,
+    note: str = "",
+    concern: str = "",
+    answer: str = "",
+    store: RunStore | None = None,
+) -> StoredRun:
+    """Record the decision of an executive on an escalated run.
+
+    Parameters
+    ----------
+    run_id, option, role, by, note, concern, answer
+        As in :func:`fairmend.pipeline.run.executive.choose`.
+    store : RunStore, optional
+        Where the run is stored.
+
+    Raises
+    ------
+    UsageError
+        The run was not escalated, there is no such option or role, or the decision cannot be recorded.
+    RunError
+        The record was changed.
+    """
+    from fairmend.pipeline.run.executive import choose as choose_option
+
+    kept = store or run_store()
+    return choose_option(kept, run_id, option, role=role, by=by, note=note, concern=concern, answer=answer)
 
 
 def verify(run_id: str = "latest", *, keys: tuple[str, ...] = (), store: RunStore | None = None) -> Verified:

@@ -1,7 +1,8 @@
 """The command line: options, one call of the Python API, one printer.
 
 Commands are imported on first use, so that ``--help`` is fast. Exit codes: 0 done and deployable;
-1 error; 2 usage error; 3 waiting for approval; 4 escalated, a gate failed, or the policy requires too little.
+1 error; 2 usage error; 3 waiting for approval; 4 escalated, a gate failed, or the policy requires too little;
+5 accepted by people although a required check did not pass.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ COMMANDS = {
     "sweep": ("fairmend.cli.sweep", "Try techniques and combinations, and plot the Pareto frontier."),
     "run": ("fairmend.cli.pipelines", "Run a pipeline on data: gates, decisions, rollbacks, verdict."),
     "status": ("fairmend.cli.runs", "List stored runs, or show the status of one."),
-    "resume": ("fairmend.cli.runs", "Resume an interrupted or waiting run."),
+    "resume": ("fairmend.cli.runs", "Resume an interrupted, waiting or rejected run."),
     "approve": ("fairmend.cli.runs", "Approve or reject a gate of a run."),
+    "choose": ("fairmend.cli.runs", "Decide on an escalated run: accept, send back or stop."),
     "verify": ("fairmend.cli.runs", "Verify that a stored run has not been altered."),
     "report": ("fairmend.cli.runs", "Write the validation report of a run."),
     "predict": ("fairmend.cli.runs", "Apply the decision rule of a run to new data."),

@@ -158,7 +158,8 @@ def run(
     use --learner, not your model; -c retraining=false keeps your model.
 
     Exit codes: 0 deployable; 1 error; 2 usage error; 3 waiting for approval; 4 escalated, a gate failed, or
-    the policy passed but requires too little for the result to be called deployable.
+    the policy passed but requires too little for the result to be called deployable. resume and report also
+    return 5: accepted by people although a required check did not pass.
     """
     roles = roles_of(options)
     if pipeline is None:
@@ -219,9 +220,19 @@ def finish(record: RunRecord, report: str | None, as_json: bool) -> int:
         print_json(record.to_json())
     else:
         print_record(record)
+    if record.status in {"waiting", "escalated", "rejected"} and record.head is None:
+        err().print("The run was not stored, so nobody can decide on it; run with --save.")
     if record.head is not None:
         err().print(f"{record.run_id}: the signed record ends with {record.head}", soft_wrap=True)
     return record.exit_code
+
+
+def print_next(commands: list[str]) -> None:
+    """Print the commands that answer a run, each on a line of its own."""
+    if commands:
+        out().print("Next (replace NAME and TEXT):")
+    for command in commands:
+        out().print(f"  {command}", soft_wrap=True, markup=False, highlight=False)
 
 
 def print_record(record: RunRecord) -> None:
@@ -253,5 +264,6 @@ def print_record(record: RunRecord) -> None:
         console.print(f"  - {option}")
     for note in record.notes:
         console.print(f"Note: {note}")
+    print_next(record.next_commands())
     if any(a.by == "assumed" for a in record.approvals):
         console.print("Note: approvals were assumed for this demonstration; nobody actually gave them.")

@@ -9,10 +9,24 @@ import click
 from fairmend import api
 from fairmend.cli.options import spares_inputs
 from fairmend.cli.output import as_json, err, out, print_data, print_json
-from fairmend.cli.pipelines import finish, report_option
+from fairmend.cli.pipelines import finish, print_next, report_option
 from fairmend.cli.progress import Progress
 from fairmend.core.text.escaping import one_line
 from fairmend.core.text.words import plural
+from fairmend.core.vocabulary import CONCERNS
+
+concern_option = click.option(
+    "--concern",
+    type=click.Choice(CONCERNS),
+    callback=lambda ctx, parameter, value: value or "",
+    help="What the objection is about; fairmend resume answers it.",
+)
+answer_option = click.option(
+    "--answer",
+    default="",
+    metavar="TEXT",
+    help="How the objection of another person's rejection was resolved; required to override it.",
+)
 
 
 @click.command()
@@ -28,8 +42,9 @@ def status(run_id: str | None, as_json: bool) -> None:
         return
     table = Table("run", "begun", "status", "why")
     for run in shown:
-        table.add_row(*run.values())
+        table.add_row(run["run_id"], run["created"], run["status"], run["reason"])
     out().print(table)
+    print_next([command for run in shown for command in run["next"]])
 
 
 @click.command()
@@ -37,7 +52,11 @@ def status(run_id: str | None, as_json: bool) -> None:
 @report_option
 @as_json
 def resume(run_id: str, report: str | None, as_json: bool) -> int:
-    """Resume an interrupted or waiting run; completed steps are loaded, not recomputed."""
+    """Resume an interrupted, waiting or rejected run; completed steps are loaded, not recomputed.
+
+    A rejection is answered by its concern: the parts that it objects to are changed, and the result is presented
+    again. Approvals hold for the rule they were given for.
+    """
     with Progress(err()) as progress:
         record = api.resume(run_id, observer=progress.tell)
     return finish(record, report, as_json)
@@ -50,37 +69,49 @@ def resume(run_id: str, report: str | None, as_json: bool) -> int:
 @click.option("--by", required=True, metavar="NAME", help="Name of the person who decides.")
 @click.option("--reject", is_flag=True, help="Record a rejection instead of an approval.")
 @click.option("--note", default="", help="Why.")
-@click.option(
-    "--answer",
-    default="",
-    metavar="TEXT",
-    help="How the objection of another person's rejection was resolved; required to override it.",
-)
+@concern_option
+@answer_option
 @as_json
-def approve(
-    run_id: str, gate: str, role: str, by: str, reject: bool, note: str, answer: str, as_json: bool
-) -> None:
+def approve(run_id: str, reject: bool, as_json: bool, **decision: Any) -> None:
     """Approve or reject a gate; then continue with fairmend resume.
 
-    A rejection stands until the same person approves, or until another person approves and states how the
-    objection was resolved (--answer).
+    A rejection stands until the same person approves, until another person approves and states how the
+    objection was resolved (--answer), or until the run was changed to meet its --concern and is presented again.
     """
-    decision: dict[str, Any] = {
-        "gate": gate,
-        "role": role,
-        "by": by,
-        "approved": not reject,
-        "note": note,
-        "answer": answer,
-    }
+    decision["approved"] = not reject
     stored = api.approve(run_id, **decision)
     word = "rejected" if reject else "approved"
     if as_json:
         print_json({"run_id": stored.run_id, **decision})
     else:
         out().print(
-            f"{gate} of {stored.run_id} {word} by {by} ({role}); continue with: fairmend resume {stored.run_id}"
+            f"{decision['gate']} of {stored.run_id} {word} by {decision['by']} ({decision['role']}); "
+            f"continue with: fairmend resume {stored.run_id}"
         )
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("option")
+@click.option("--role", required=True, help="Role that the run was escalated to, e.g. 'executive sponsor'.")
+@click.option("--by", required=True, metavar="NAME", help="Name of the person who decides.")
+@click.option("--note", default="", metavar="TEXT", help="The rationale; required unless the run is stopped.")
+@concern_option
+@answer_option
+@as_json
+def choose(run_id: str, option: str, as_json: bool, **decision: Any) -> None:
+    """Decide on an escalated or failed run, in a role that it was escalated to.
+
+    OPTION is accept (the final rule as measured), send-back (with a --concern, which fairmend resume then
+    answers) or stop.
+    """
+    stored = api.choose(run_id, option, **decision)
+    if as_json:
+        print_json({"run_id": stored.run_id, "option": option, **decision})
+        return
+    [now] = api.status(stored.run_id)
+    out().print(f"{stored.run_id} is {now['status']}: {now['reason']}", soft_wrap=True, markup=False)
+    print_next(now["next"])
 
 
 @click.command()

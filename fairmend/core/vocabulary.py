@@ -42,4 +42,7 @@ Level = Literal["low", "medium", "high"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 
 Severity = Literal["none", "low", "medium", "high", "insufficient evidence"]
+Concern = Literal["protected-attribute", "accuracy", "evidence", "causal-assumption", "other"]
+CONCERNS: tuple[Concern, ...] = get_args(Concern)
+
 Verdict = Literal["passed", "failed", "insufficient evidence"]

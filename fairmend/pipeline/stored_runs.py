@@ -21,8 +21,17 @@ from fairmend.core.data.table_reading import exact_columns, read_table
 from fairmend.core.errors import FairmendError, RunError, StoreError, UsageError
 from fairmend.core.fair_pipeline import FairPipeline
 from fairmend.pipeline.run.cv_results import Repeats
+from fairmend.pipeline.run.objections import Objections, Response
 from fairmend.pipeline.run.record import RunRecord
-from fairmend.pipeline.run.run_status import DEPLOYABLE, current_status, next_step, settled_decisions
+from fairmend.pipeline.run.run_status import (
+    ACCEPTED,
+    CHOSEN,
+    DEPLOYABLE,
+    EXIT_CODES,
+    current_status,
+    next_step,
+    settled_decisions,
+)
 from fairmend.pipeline.run.runner import new_run_id, run
 from fairmend.pipeline.run.state_machine import Observer
 from fairmend.pipeline.run.third_party import decided
@@ -92,9 +101,10 @@ def begin(
 def resume(
     run_id: str, *, store: RunStore, registry: Registry, observer: Observer | None = None
 ) -> RunRecord:
-    """Resume an interrupted or waiting run; completed steps are loaded, not recomputed.
+    """Resume an interrupted, waiting or rejected run; completed steps are loaded, not recomputed.
 
-    A completed run without later decisions is loaded as a whole and needs no data.
+    A rejection is answered by its concern: the run is changed to meet it, and presented again. A completed run
+    without later decisions is loaded as a whole and needs no data.
 
     Raises
     ------
@@ -103,8 +113,11 @@ def resume(
     """
     stored = store.verified(run_id)
     ended = read_record(store, stored, registry)
-    if ended is not None and ended.approvals == settled_decisions(store, stored, ended.approvals):
-        return ended
+    if ended is not None:
+        now = _with_decisions(ended, store, stored)
+        if now.approvals == ended.approvals or now.status in CHOSEN:
+            return now
+        _respond(store, stored, now, registry)
     about = stored.request["data"]
     roles = Roles(**about["roles"])
     if about["path"] is not None:
@@ -139,13 +152,32 @@ def read_record(store: RunStore, stored: StoredRun, registry: Registry) -> RunRe
 def current_record(store: RunStore, stored: StoredRun, registry: Registry) -> RunRecord | None:
     """Return the whole record of a run with later decisions of people, None if there is none."""
     record = read_record(store, stored, registry)
-    if record is None:
-        return None
+    return None if record is None else _with_decisions(record, store, stored)
+
+
+def _with_decisions(record: RunRecord, store: RunStore, stored: StoredRun) -> RunRecord:
+    """Return a record with the decisions of people since, and with the status that they give it."""
+    approvals = settled_decisions(store, stored, record.approvals)
     status, reason = current_status(store, stored)
-    decisions = settled_decisions(store, stored, record.approvals)
-    if status == "rejected":
-        return replace(record, status="rejected", reason=reason, approvals=decisions)
-    return replace(record, approvals=decisions)
+    for known in EXIT_CODES:
+        if status == known:
+            return replace(record, status=known, reason=reason, approvals=approvals)
+    return replace(record, approvals=approvals)  # it is being resumed
+
+
+def _respond(store: RunStore, stored: StoredRun, record: RunRecord, registry: Registry) -> None:
+    """Record what is done about the rejections that nothing was done about yet."""
+    policy = Policy(**stored.request["policy"])
+    limit = policy.rollback(policy.gate("post-processing").on_fail).iterations
+    for place, objection in enumerate(record.approvals):
+        if objection.approved or objection.state != "holds" or objection.response:
+            continue
+        if sum(a.met for a in store.approvals(stored.run_id)) >= limit:
+            response = Response(f"iteration limit ({limit}) reached")
+        else:
+            request = store.changed_request(stored)
+            response = Objections(request, record, policy, registry).respond(objection)
+        store.respond(stored.run_id, place, response.text, response.changes)
 
 
 def _work(
@@ -157,7 +189,8 @@ def _work(
     observer: Observer | None,
     resumed: bool = False,
 ) -> RunRecord:
-    request = stored.request
+    request = store.changed_request(stored)
+    approvals = store.approvals(stored.run_id)
     checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
     with store.lock(stored.run_id):
         if resumed:
@@ -168,7 +201,7 @@ def _work(
                 data,
                 registry=registry,
                 policy=Policy(**request["policy"]),
-                approvals=store.approvals(stored.run_id),
+                approvals=approvals,
                 assume_approved=request["assume_approved"],
                 model=model,
                 cv=request.get("cv"),  # missing in runs of versions without cross-validation
@@ -177,7 +210,8 @@ def _work(
                 n_permutations=request["n_permutations"],
                 run_id=stored.run_id,
                 checkpoint=checkpoint,
-                test_looks=store.test_looks(stored.run_id),
+                # a change that answers an objection was made by people who had seen the metrics on the test data
+                test_looks=store.test_looks(stored.run_id) + sum(a.met for a in approvals),
             )
         except FairmendError as error:
             with suppress(StoreError):  # the error itself may be a full disk
@@ -232,7 +266,7 @@ def _deployed(stored: StoredRun, store: RunStore, registry: Registry, even_so: b
     status, reason = current_status(store, stored)
     if stored.model is None:
         raise RunError(f"{stored.run_id} has no rule yet ({status}); {next_step(status, stored.run_id)}")
-    if status not in DEPLOYABLE and not even_so:
+    if status not in DEPLOYABLE | ACCEPTED and not even_so:
         raise RunError(
             f"{stored.run_id} is not deployable, it is {status}{f' ({reason})' if reason else ''}; "
             f"{next_step(status, stored.run_id)}, or apply its rule anyway with --even-so"
@@ -282,7 +316,7 @@ def predict(
     frame = data if isinstance(data, pd.DataFrame) else read_table(data, exact_columns(roles))
     found = decide(rule, Roles(**roles), frame)
     status, _ = current_status(store, stored)
-    return found if status in DEPLOYABLE else found.assign(run_status=status)
+    return found if status in DEPLOYABLE | ACCEPTED else found.assign(run_status=status)
 
 
 def decide(rule: FairPipeline, roles: Roles, frame: pd.DataFrame) -> pd.DataFrame:

@@ -30,6 +30,9 @@ HEADLINES = {
     "escalated": "People must decide",
     "failed": "The result failed on the test data",
     "rejected": "The result was rejected",
+    "accepted as measured": "People accepted the result, although a required check did not pass",
+    "option chosen": "People chose another option",
+    "stopped": "People stopped the run",
 }
 
 
@@ -103,6 +106,7 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
         "final_gates": [_check_row(g) for g in final],
         "gates": [_check_row(g) for g in record.gates if g not in final],
         "readings": _readings(record.gates),
+        "commands": record.next_commands(),
         "transitions": record.transitions,
         "steps": [_step(step) for step in record.steps],
         "found": {

@@ -50,7 +50,10 @@ from fairmend.catalog.policy import load_policy
 from fairmend.pipeline.storage.run_store import RunStore
 policy = load_policy("playbook").model_dump(mode="json")
 request = {"policy": policy, "assume_approved": False, "data": {"sha256": "0"}, "pipeline": {"seed": 0, "split": {}}}
-RunStore().create("run-1", request)
+store = RunStore()
+store.create("run-1", request)
+result = {"reason": "", "gates": [], "guards": [], "escalated_to": [], "presented_rules": {"gate-4": "0"}}
+store.finish("run-1", "waiting", result, store.artifacts.put(b"rule"))
 """
     subprocess.run([sys.executable, "-c", request], env=environment, check=True)
     subprocess.run([sys.executable, "-c", SCRIPT, "technique", "list"], env=environment, check=True)

@@ -243,15 +243,16 @@ def approvals(**rejected: str) -> list[Approval]:
     return out
 
 
-def test_a_rejection_by_stakeholders_rolls_back_and_then_escalates(two_races, registry):
+def test_a_rejection_by_stakeholders_escalates_and_leaves_the_rule_as_it_is(two_races, registry):
     record = drive(
         two_races, registry, policy(), CONSTRAINED, THRESHOLDS, approvals=approvals(gate_4="legal team")
     )
-    turns = [t for t in record.transitions if t.kind == "rollback" and "stakeholders" in t.reason]
-    assert turns[0].to == "in-processing"
-    assert "constraint_weight of fairness-constrained-lr" in turns[0].reason
+    approved = drive(two_races, registry, policy(), CONSTRAINED, THRESHOLDS, approvals=approvals())
     assert record.status == "escalated"
     assert "rejected by A. Person (legal team): too costly" in record.reason
+    assert record.escalated_to == ["executive sponsor", "legal team"]
+    assert record.presented_rules == approved.presented_rules
+    assert not any("stakeholders" in t.reason for t in record.transitions)
 
 
 # -- causal analysis and people -------------------------------------------------------------------
@@ -268,7 +269,7 @@ def test_a_rejected_graph_escalates_to_the_experts(two_races, registry):
         approvals=approvals(gate_1="domain expert"),
     )
     assert record.status == "escalated"
-    assert "domain expert, compliance officer" in record.reason
+    assert record.escalated_to == ["domain expert", "compliance officer"]
 
 
 def test_a_protected_attribute_in_the_model_is_taken_out(two_races, registry):
@@ -286,11 +287,42 @@ def test_open_approvals_wait_at_the_end_or_at_the_gate(two_races, registry):
     at_end = drive(two_races, registry, policy(), THRESHOLDS, approvals=[])
     assert at_end.status == "waiting"
     assert at_end.exit_code == 3
-    assert "waiting for approval by the domain expert" in at_end.reason
+    assert "waiting for approval by the product owner" in at_end.reason
     assert any(g.id == "gate-4.fairness" for g in at_end.gates)
-    at_gate = drive(two_races, registry, policy(approvals="at_gate"), THRESHOLDS, approvals=[])
+    at_gate = drive(two_races, registry, policy(approvals="at_gate"), GRAPH, THRESHOLDS, approvals=[])
     assert at_gate.status == "waiting"
     assert {g.id.partition(".")[0] for g in at_gate.gates} == {"gate-1"}
+
+
+def needless(record) -> dict[str, str]:
+    """Return the approvals that were not asked for, with the reason."""
+    asked = [g for g in record.gates if g.measure == "approval"]
+    return {g.id: g.reason.removeprefix("not applicable: ") for g in asked if g.not_applicable}
+
+
+def test_approvals_are_asked_for_what_the_final_rule_contains(two_races, registry):
+    thresholds = drive(two_races, registry, policy(), THRESHOLDS, approvals=[])
+    assert needless(thresholds) == {
+        "gate-1.dag-approved": "no causal graph was built",
+        "gate-3.trade-off-approved": "the rule has no step of in-processing",
+    }
+    strong = policy(gates=[{"id": "gate-1", "checks": [{"id": "e-value", "above": 100}]}])
+    doubted = drive(two_races, registry, strong, GRAPH, SENSITIVITY, THRESHOLDS, approvals=[])
+    assert (
+        needless(doubted)["gate-1.dag-approved"]
+        == "the report makes no causal claim, and no step of the rule reads the causal graph"
+    )
+    certain = policy(
+        gates=[
+            {
+                "id": "gate-1",
+                "checks": [{"id": "e-value", "above": 0.5}, {"id": "e-value-limit", "above": 0.5}],
+            }
+        ]
+    )
+    claimed = drive(two_races, registry, certain, GRAPH, SENSITIVITY, THRESHOLDS, approvals=[])
+    assert "gate-1.dag-approved" not in needless(claimed)
+    assert "gate-1.dag-approved waiting for approval by the domain expert" in claimed.reason
 
 
 # -- decisions ------------------------------------------------------------------------------------

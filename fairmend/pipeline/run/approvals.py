@@ -11,19 +11,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from fairmend.core.errors import UsageError, unknown
 from fairmend.core.text.words import skeleton
+from fairmend.core.vocabulary import CONCERNS
 
 ASSUMED = "assumed"
-PLACEHOLDER = "NAME"
-"""Stands for a person's name in the commands that a run prints."""
+NAME, TEXT = "NAME", "TEXT"
+"""Stand for what a person fills in, in the commands that a run prints."""
 State = Literal[
     "holds", "overruled", "withdrawn", "replaced", "not counted", "answered", "for an earlier rule"
 ]
-Concern = Literal["protected-attribute", "accuracy", "evidence", "causal-assumption", "other"]
-CONCERNS: tuple[Concern, ...] = get_args(Concern)
 ESCALATION = "escalation"
 """The gate of decisions on an escalated run."""
 
@@ -88,7 +87,7 @@ class Approval:
 
     def __str__(self) -> str:
         """Return the decision as a sentence without its gate."""
-        said = f"{self._word} by {self.by} ({self.role})"
+        said = f"{self.word} by {self.by} ({self.role})"
         if self.concern not in {"", "other"}:
             said += f", concern: {self.concern}"
         if self.note:
@@ -96,7 +95,8 @@ class Approval:
         return f"{said}; the objection was resolved: {self.answer}" if self.answer else said
 
     @property
-    def _word(self) -> str:
+    def word(self) -> str:
+        """The decision in a word."""
         words = {"accept": "accepted as measured", "send-back": "sent back", "stop": "stopped"}
         if self.option:
             return words.get(self.option, f"decided for {self.option}")
@@ -215,8 +215,10 @@ def check_decision(
         raise UsageError("an approval requires the name of the person; add --by NAME")
     if new.person == ASSUMED:
         raise UsageError(f"{new.by!r} is reserved for assumed approvals; give the name of a person with --by")
-    if new.by == PLACEHOLDER:
-        raise UsageError(f"--by {PLACEHOLDER} stands for the name of the person who decides; give that name")
+    if new.by == NAME or TEXT in {new.note, new.answer}:
+        raise UsageError(
+            f"{NAME} and {TEXT} stand for the name of the person who decides and for their words"
+        )
     if new.approved and new.concern:
         raise UsageError("--concern is only for a rejection: it says what the rejection objects to")
     if new.concern and new.concern not in CONCERNS:
@@ -260,8 +262,11 @@ def remarks(settled: Sequence[Approval]) -> list[str]:
                 f"A decision on {a.gate} was for an earlier rule ({a.rule}) and is asked for again: {a}."
             )
         if a.response:
-            word = "was answered" if a.met else "could not be answered by a change of the run"
-            said.append(f"The objection to {a.gate} {word} ({a}): {a.response}.")
+            word = "stands" if a.state == "holds" else "was answered"
+            told = (
+                f"the run came to the same rule: {a.response}" if a.met and a.state == "holds" else a.response
+            )
+            said.append(f"The objection to {a.gate} {word} ({a}): {told}.")
     people: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for a in settled:
         if a.state == "holds" and a.approved and a.by != ASSUMED:

@@ -29,14 +29,19 @@ class Presentation:
 
     Attributes
     ----------
-    rules : mapping of str to str
+    rules : dict of str to str
         By gate, the fingerprint of what it approves; the escalation has that of the whole rule.
-    needless : mapping of str to str
+    needless : dict of str to str
         The gates whose approvals the rule does not need, with the reason.
     """
 
-    rules: Mapping[str, str]
-    needless: Mapping[str, str]
+    rules: dict[str, str]
+    needless: dict[str, str]
+
+    def reached(self, policy: Policy, stages: Iterable[GatedStage]) -> dict[str, str]:
+        """Return the fingerprints at the gates of these stages: nobody approves what was not shown."""
+        gates = {policy.gate(stage).id for stage in stages}
+        return {gate: rule for gate, rule in self.rules.items() if gate in gates}
 
     def decisions(self, given: Iterable[Approval], policy: Policy) -> list[Approval]:
         """Return the decisions of people, each with its state as regards this rule."""

@@ -18,7 +18,9 @@ from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import CrossValidation
 from fairmend.pipeline.run.earlier_looks import TestLooks
+from fairmend.pipeline.run.executive import options_of
 from fairmend.pipeline.run.guards import Guard
+from fairmend.pipeline.run.next_steps import next_commands
 from fairmend.pipeline.run.run_status import EXIT_CODES, Status
 from fairmend.pipeline.run.utility_outcome import UtilityOutcome
 from fairmend.pipeline.spec import PipelineSpec
@@ -183,7 +185,8 @@ class RunRecord(Displayed):
         Name of the run.
     status : str
         ``deployable``, ``passed its policy`` (which requires too little for that), ``waiting``,
-        ``escalated`` or ``failed``; ``rejected`` where a person rejected the run after it had ended.
+        ``escalated`` or ``failed``; ``rejected`` where a person rejected the run after it had ended;
+        ``accepted as measured``, ``option chosen`` or ``stopped`` where people decided on an escalated run.
     reason : str
         Reason of the status.
     spec : PipelineSpec
@@ -202,6 +205,8 @@ class RunRecord(Displayed):
         What happened, in order; approvals are all decisions of people, each with its state.
     presented_rules : dict of str to str
         By gate, the fingerprint of what its approvals are about; the escalation has that of the final rule.
+    escalated_to : list of str
+        On escalation: the roles that may decide; see :mod:`fairmend.pipeline.run.executive`.
     escalation_options : list of str
         On escalation: the options, with their measured costs.
     notes : list of str
@@ -256,6 +261,7 @@ class RunRecord(Displayed):
     selected: str = "full"
     approvals: list[Approval] = field(default_factory=list)
     presented_rules: dict[str, str] = field(default_factory=dict)
+    escalated_to: list[str] = field(default_factory=list)
     escalation_options: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     technique_results: dict[str, Any] = field(default_factory=dict)
@@ -271,6 +277,20 @@ class RunRecord(Displayed):
     rules: Policy | None = None
     head: str | None = None
 
+    def next_commands(self) -> list[str]:
+        """Return the commands that answer the run, if it is stored and waits for people."""
+        if self.head is None or self.rules is None:
+            return []
+        return next_commands(
+            self.status,
+            self.run_id,
+            policy=self.rules,
+            waiting=[g.id for g in self.gates if g.verdict == "waiting"],
+            decisions=self.approvals,
+            deciders=self.escalated_to,
+            options=options_of({"guards": [g.to_json() for g in self.guards]}),
+        )
+
     def facts(self) -> dict[str, object]:
         """Return the verdict, the rule it is about, and how it compares with the baseline."""
         name = "accuracy", "demographic_parity_ratio"
@@ -278,11 +298,11 @@ class RunRecord(Displayed):
         return {
             "status": f"{self.status} ({self.run_id})",
             "reason": self.reason,
-            "steps": " -> ".join(self._deployed_steps()) or "none",
+            "steps": " -> ".join(self.deployed_steps()) or "none",
             **{n.replace("_", " "): f"{before[n]:.3f} -> {after[n]:.3f}" for n in name},
         }
 
-    def _deployed_steps(self) -> tuple[str, ...]:
+    def deployed_steps(self) -> tuple[str, ...]:
         """Return the slugs of the steps of the final rule, which may have fewer than were run."""
         ran = tuple(dict.fromkeys(step.slug for step in self.steps if step.status == "ran"))
         return next((variant.steps for variant in self.variants if variant.name == self.selected), ran)
@@ -298,7 +318,7 @@ class RunRecord(Displayed):
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the command: 0 deployable, 3 waiting, 4 otherwise."""
+        """Exit code of the command: 0 deployable, 3 waiting, 5 accepted by people all the same, 4 otherwise."""
         return EXIT_CODES[self.status]
 
     def to_json(self) -> dict[str, Any]:
@@ -329,6 +349,7 @@ class RunRecord(Displayed):
             "cross_validation": None if self.cross_validation is None else self.cross_validation.to_json(),
             "approvals": [a.to_json() for a in self.approvals],
             "presented_rules": self.presented_rules,
+            "escalated_to": self.escalated_to,
             "escalation_options": self.escalation_options,
             "notes": self.notes,
             "guards": [g.to_json() for g in self.guards],

@@ -7,9 +7,21 @@ from typing import Literal
 from fairmend.catalog.policy import Policy
 from fairmend.core.errors import RunError, UsageError, unknown
 from fairmend.pipeline.run.approvals import Approval, check_decision, rejections, settle
+from fairmend.pipeline.run.executive import OPEN_TO_CHOICE, chosen, options_of
+from fairmend.pipeline.run.next_steps import next_commands
 from fairmend.pipeline.storage.run_store import RunStore, StoredRun
 
-Status = Literal["deployable", "passed its policy", "waiting", "escalated", "failed", "rejected"]
+Status = Literal[
+    "deployable",
+    "passed its policy",
+    "waiting",
+    "escalated",
+    "failed",
+    "rejected",
+    "accepted as measured",
+    "option chosen",
+    "stopped",
+]
 EXIT_CODES: dict[Status, int] = {
     "deployable": 0,
     "waiting": 3,
@@ -17,8 +29,14 @@ EXIT_CODES: dict[Status, int] = {
     "escalated": 4,
     "failed": 4,
     "rejected": 4,
+    "accepted as measured": 5,
+    "option chosen": 5,
+    "stopped": 4,
 }
 DEPLOYABLE = {"deployable"}
+ACCEPTED = {"accepted as measured", "option chosen"}
+"""Statuses by decision of people although a required check did not pass: the rule may be applied."""
+CHOSEN = ACCEPTED | {"stopped"}
 OPEN_TO_REJECTION = {"deployable", "passed its policy", "waiting"}
 
 
@@ -32,7 +50,14 @@ def settled_decisions(
     if assumed is not None and stored.request["assume_approved"]:
         return assumed
     policy = Policy(**stored.request["policy"])
-    return settle(store.approvals(stored.run_id), distinct=policy.distinct_approvers)
+    return settle(
+        store.approvals(stored.run_id), distinct=policy.distinct_approvers, rules=presented_rules(stored)
+    )
+
+
+def presented_rules(stored: StoredRun) -> dict[str, str]:
+    """Return by gate the fingerprint of what people were shown; empty before the run has ended."""
+    return {} if stored.result is None else stored.result["presented_rules"]
 
 
 def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
@@ -42,7 +67,8 @@ def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
     -------
     status, reason : str
         The status is ``rejected`` if the run passed or waits according to its record and a rejection is in
-        force; no resume is needed. It is ``interrupted`` if no process works on a run that has not ended.
+        force, and that of a choice if people made one after an escalation; no resume is needed. It is
+        ``interrupted`` if no process works on a run that has not ended.
     """
     if stored.status == "running" and not store.is_locked(stored.run_id):
         return (
@@ -53,7 +79,24 @@ def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
         rejected = rejections(settled_decisions(store, stored))
         if rejected:
             return "rejected", "; ".join(f"{a.gate} was {a}" for a in rejected)
+    if stored.status in OPEN_TO_CHOICE and (found := chosen(settled_decisions(store, stored))):
+        return found
     return stored.status, (stored.result or {}).get("reason", "")
+
+
+def commands(store: RunStore, stored: StoredRun) -> list[str]:
+    """Return the commands that answer a run, which can be copied into a terminal."""
+    status, _ = current_status(store, stored)
+    result = stored.result or {}
+    return next_commands(
+        status,
+        stored.run_id,
+        policy=Policy(**stored.request["policy"]),
+        waiting=[g["id"] for g in result.get("gates", ()) if g["verdict"] == "waiting"],
+        decisions=settled_decisions(store, stored),
+        deciders=result.get("escalated_to", ()),
+        options=options_of(result) if result else (),
+    )
 
 
 def listed(store: RunStore) -> list[tuple[StoredRun, str, str]]:
@@ -74,9 +117,9 @@ def listed(store: RunStore) -> list[tuple[StoredRun, str, str]]:
 def next_step(status: str, run_id: str) -> str:
     """Return the next action for a run that is not deployable, as an imperative clause."""
     if status == "rejected":
-        return (
-            f"resolve the objection (fairmend approve {run_id} ... --answer), then fairmend resume {run_id}"
-        )
+        return f"fairmend resume {run_id} answers the objection by its concern"
+    if status == "stopped":
+        return "it was stopped by people"
     if status == "waiting":
         return f"record the open approvals (fairmend approve {run_id} ...), then fairmend resume {run_id}"
     if status in EXIT_CODES:
@@ -94,8 +137,9 @@ def approve(
     approved: bool,
     note: str = "",
     answer: str = "",
+    concern: str = "",
 ) -> StoredRun:
-    """Record a person's decision on a gate of a run.
+    """Record a person's decision on a gate of a run, for the rule that stands there.
 
     Parameters
     ----------
@@ -111,11 +155,13 @@ def approve(
         Why.
     answer : str
         How the objection of another person's rejection was resolved; required to override it.
+    concern : str
+        What a rejection objects to, one of :data:`fairmend.core.vocabulary.CONCERNS`; by default ``other``.
 
     Raises
     ------
     UnknownNameError
-        No such run, gate, or role at that gate.
+        No such run, gate, role at that gate, or concern.
     UsageError
         The run's approvals were assumed, or the decision is not allowed; see :func:`fairmend.pipeline.run.approvals.check_decision`.
     RunError
@@ -133,7 +179,21 @@ def approve(
         raise unknown("gate with approvals", gate, roles)
     if role not in roles[gate]:
         raise unknown(f"role at {gate}", role, roles[gate])
-    decision = Approval(gate, role, by.strip(), approved, note.strip(), answer=answer.strip())
-    check_decision(decision, store.approvals(stored.run_id), distinct=policy.distinct_approvers)
+    rules = presented_rules(stored)
+    if gate not in rules:
+        raise UsageError(
+            f"{gate} of {stored.run_id} has nothing to decide on yet; fairmend resume {stored.run_id} first"
+        )
+    decision = Approval(
+        gate,
+        role,
+        by.strip(),
+        approved,
+        note.strip(),
+        answer=answer.strip(),
+        concern=concern or ("" if approved else "other"),
+        rule=rules[gate],
+    )
+    check_decision(decision, store.approvals(stored.run_id), distinct=policy.distinct_approvers, rules=rules)
     store.approve(stored.run_id, decision)
     return store.run(stored.run_id)

@@ -32,6 +32,7 @@ from fairmend.pipeline.run.consistency import assert_consistent, contradictions
 from fairmend.pipeline.run.cross_validation import cross_validate
 from fairmend.pipeline.run.cv_results import Repeats
 from fairmend.pipeline.run.earlier_looks import TestLooks
+from fairmend.pipeline.run.executive import OPEN_TO_CHOICE, deciders
 from fairmend.pipeline.run.final_evaluation import FinalEvaluator, evaluate, status_of
 from fairmend.pipeline.run.guards import guards, row_figures, row_notes
 from fairmend.pipeline.run.notes import about, notes, third_party, versions
@@ -217,7 +218,8 @@ def run(
         variants=[c.variant for c in candidates.values()],
         selected=chosen,
         approvals=decisions,
-        presented_rules=dict(shown.rules),
+        presented_rules=shown.reached(judged_by, machine.standing) if ending.to == "wait" else shown.rules,
+        escalated_to=deciders(judged_by, machine.transitions, decisions) if status in OPEN_TO_CHOICE else [],
         escalation_options=options,
         notes=[
             *data.notes,

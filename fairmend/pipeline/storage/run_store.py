@@ -9,8 +9,9 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -347,14 +348,41 @@ class RunStore:
 
     def approve(self, run_id: str, approval: Approval) -> None:
         """Record a person's decision."""
-        made = {k: v for k, v in approval.to_json().items() if k not in {"time", "state"}}
+        made = {k: v for k, v in approval.to_json().items() if k not in {"time", "state", "response", "met"}}
         self.log(run_id, {"what": "approval", **made})
 
+    def respond(self, run_id: str, place: int, response: str, changes: dict[str, Any]) -> None:
+        """Record what is done about a rejection, given by its place among the decisions.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        place : int
+            The rejection's place in :meth:`approvals`.
+        response : str
+            What is done, or why nothing can be.
+        changes : dict
+            What changes in the request of the run; empty if nothing does.
+        """
+        self.log(run_id, {"what": "response", "to": place, "response": response, "changes": changes})
+
     def approvals(self, run_id: str) -> list[Approval]:
-        """Return the decisions of people on a run, in chronological order."""
-        keys = ("gate", "role", "by", "approved", "note", "time", "answer")
-        entries = (e for e in self.entries(run_id) if e["what"] == "approval")
-        return [Approval(**{k: e[k] for k in keys if k in e}) for e in entries]
+        """Return the decisions of people on a run, in chronological order, with the responses to them."""
+        keys = {f.name for f in fields(Approval)} - {"state", "response", "met"}
+        found: list[Approval] = []
+        for entry in self.entries(run_id):
+            if entry["what"] == "approval":
+                found.append(Approval(**{k: entry[k] for k in keys if k in entry}))
+            elif entry["what"] == "response":
+                place, met = entry["to"], bool(entry["changes"])
+                found[place] = replace(found[place], response=entry["response"], met=met)
+        return found
+
+    def changed_request(self, stored: StoredRun) -> dict[str, Any]:
+        """Return the request of a run with the changes that answered rejections, in order."""
+        entries = (e for e in self.entries(stored.run_id) if e["what"] == "response")
+        return reduce(lambda request, entry: {**request, **entry["changes"]}, entries, stored.request)
 
     # -- sealing -----------------------------------------------------------------------------------
 
