@@ -18,8 +18,9 @@ from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
 from fairmend.core.findings import Audit
 from fairmend.core.text.words import plural
+from fairmend.core.vocabulary import STAGES
 from fairmend.pipeline.compose.composer import compose
-from fairmend.pipeline.compose.slots import slot_of
+from fairmend.pipeline.compose.slots import DECISION, slot_of
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.spec import Choice, PipelineSpec, Step
 
@@ -40,7 +41,7 @@ class Response:
     text : str
         What is done, or why nothing can be.
     changes : dict
-        What changes in the request of the run; empty if nothing does.
+        What changes in the request of the run, and of its pipeline; empty if nothing does.
     """
 
     text: str
@@ -108,11 +109,18 @@ class Objections:
                 continue
             found = self._replacement(step, kept, spare)
             done.append(
-                f"{step.slug} is {f'replaced by {found.slug}' if found else 'left out: nothing else serves its purpose'}"
+                f"{step.slug} is replaced by {found.slug}"
+                if found
+                else f"{step.slug} is left out: nothing else serves its purpose"
             )
             steps += [found] if found else []
-        changed = spec.model_copy(update={"steps": tuple(steps), "constraints": limits})
-        return Response("; ".join(done), {"pipeline": changed.model_dump(mode="json")})
+        if any(self._slot(step) is DECISION for step in readers) and not spec.of_stage("in-processing"):
+            # A rule that must infer the attribute reaches less; training under a constraint can make up for it.
+            added = [s for s in spare if s.stage == "in-processing"]
+            done += [f"{step.slug} is added" for step in added]
+            steps = sorted([*steps, *added], key=lambda s: STAGES.index(s.stage))
+        changes = {"steps": [s.model_dump(mode="json") for s in steps], "constraints": limits.model_dump()}
+        return Response("; ".join(done), {"pipeline": changes})
 
     def _reads(self, choice: Choice) -> bool:
         return self.registry.card(choice.technique).metadata.needs_protected_at_prediction
@@ -168,8 +176,7 @@ class Objections:
             steps.append(step.model_copy(update=now))
         if not done:
             return Response("no step of the rule has a weaker setting left")
-        changed = self.spec.model_copy(update={"steps": tuple(steps)})
-        return Response("; ".join(done), {"pipeline": changed.model_dump(mode="json")})
+        return Response("; ".join(done), {"pipeline": {"steps": [s.model_dump(mode="json") for s in steps]}})
 
     def _moved(self, choice: Choice, parameters: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Return the parameters of a step with the first that can be moved one step weaker, and what was moved."""

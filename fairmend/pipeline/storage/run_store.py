@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -363,7 +362,7 @@ class RunStore:
         response : str
             What is done, or why nothing can be.
         changes : dict
-            What changes in the request of the run; empty if nothing does.
+            What changes in the request of the run, and of its pipeline; empty if nothing does.
         """
         self.log(run_id, {"what": "response", "to": place, "response": response, "changes": changes})
 
@@ -381,8 +380,13 @@ class RunStore:
 
     def changed_request(self, stored: StoredRun) -> dict[str, Any]:
         """Return the request of a run with the changes that answered rejections, in order."""
-        entries = (e for e in self.entries(stored.run_id) if e["what"] == "response")
-        return reduce(lambda request, entry: {**request, **entry["changes"]}, entries, stored.request)
+        request = stored.request
+        for entry in self.entries(stored.run_id):
+            if entry["what"] == "response":
+                changes = entry["changes"]
+                pipeline = {**request["pipeline"], **changes.get("pipeline", {})}
+                request = {**request, **changes, "pipeline": pipeline}
+        return request
 
     # -- sealing -----------------------------------------------------------------------------------
 
