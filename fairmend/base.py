@@ -48,7 +48,7 @@ from fairmend.core.stages import (
 )
 from fairmend.core.technique import Technique, numeric_columns
 from fairmend.core.types import Floats, Ints
-from fairmend.core.vocabulary import Verdict
+from fairmend.core.vocabulary import Task, Verdict
 
 if TYPE_CHECKING:
     from fairmend.core.algorithms.calibration_maps import (
@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from fairmend.core.metrics.measurement import SCORE_STATISTICS
     from fairmend.core.metrics.rates import Rate
     from fairmend.core.metrics.tables import intersections
+    from fairmend.core.metrics.tasks.cells import task_cells
     from fairmend.core.metrics.tasks.ranking import adjusted_alpha, minimum_protected
     from fairmend.core.models.torch_training import train_against_adversary
     from fairmend.core.stages.resampling import ResamplingEvaluator
@@ -181,6 +182,7 @@ _ON_REQUEST = {
     "regressors": "fairmend.core.causal.adjusted_contrasts",
     "rising_fit": "fairmend.core.algorithms.calibration_maps",
     "standard_graph": "fairmend.core.causal.graph_io",
+    "task_cells": "fairmend.core.metrics.tasks.cells",
     "train_against_adversary": "fairmend.core.models.torch_training",
     "transport": "fairmend.core.algorithms.quantile_maps",
     "unshared": "fairmend.core.causal.adjusted_contrasts",
@@ -232,6 +234,7 @@ __all__ = [
     "Roles",
     "ScoreTable",
     "TableEncoder",
+    "Task",
     "Technique",
     "TechniqueMetadata",
     "Unseen",
@@ -295,6 +298,7 @@ __all__ = [
     "row_hash",
     "split_learner",
     "standard_graph",
+    "task_cells",
     "to_plain",
     "train_against_adversary",
     "transport",

@@ -243,6 +243,8 @@ def _evaluated(technique: Any, data: Dataset, subject: TaskPredictions) -> Techn
         "sample_weight": data.weights,
         "X": data.X,
         "query": data.query,
+        "task": data.task,
+        "classes": data.classes or None,
     }
     scores = subject.values if subject.scores is None else subject.scores
     found = technique.evaluate(data.y, subject.values, scores, **known)

@@ -37,14 +37,14 @@ ACTS: Mapping[str, tuple[str, str]] = {
 """What a technique of post-processing modifies: how the checks call the result, and the method that gives it."""
 
 
-def instance(technique: type[Technique], **changes: Any) -> Any:
+def instance(technique: type[Technique], task: Task | None = None, **changes: Any) -> Any:
     """Return an instance that is quick to run: the class's own test parameters, a small learner, a seed."""
     given: dict[str, Any] = dict(getattr(technique, "test_parameters", dict)())
     names = technique._get_param_names()
     if "random_state" in names:
         given.setdefault("random_state", 0)
     if technique.metadata.needs_learner and "estimator" in names:
-        given.setdefault("estimator", small_learner())
+        given.setdefault("estimator", small_learner(task or task_of(technique)))
     given.update({k: v for k, v in changes.items() if k in names})
     return technique(**given)
 
@@ -98,10 +98,7 @@ def applied(technique: Any, p: Problem, *, offer: bool = False) -> Outputs:
         {"sensitive_features": p.sensitive_new} if offer else sensitive_for(technique, p.sensitive_new)
     )
     if isinstance(technique, Inprocessor):
-        return {
-            "probability": technique.predict_proba(p.X_new, **extra)[:, 1],
-            "decision": technique.decision_probability(p.X_new, **extra),
-        }
+        return _predicted(technique, p, extra)
     if isinstance(technique, Postprocessor):
         extra |= {**model_inputs(technique, p, new=True), "query": p.query_new}
         acted = {
@@ -113,6 +110,16 @@ def applied(technique: Any, p: Problem, *, offer: bool = False) -> Outputs:
             str(what): said for what, said in technique.uncertainty(p.scores_new, **extra).items()
         }
     return {"features": matrix(technique.transform(p.X_new, **extra))}
+
+
+def _predicted(technique: Any, p: Problem, extra: dict[str, Any]) -> Outputs:
+    """Return what a trained model gives for the new rows, by its task."""
+    if p.task in ("regression", "ranking"):
+        return {"prediction": technique.predict(p.X_new, **extra)}
+    chance = technique.predict_proba(p.X_new, **extra)
+    if p.task == "multiclass":
+        return {"probability": chance}
+    return {"probability": chance[:, 1], "decision": technique.decision_probability(p.X_new, **extra)}
 
 
 def _preprocessed(technique: Any, p: Problem, weight: dict[str, Any]) -> Outputs:
@@ -140,15 +147,15 @@ def model_inputs(technique: Technique, p: Problem, *, new: bool = False) -> dict
     if technique.reads("X", phase):
         known["X"] = p.X_new if new else p.X
     if technique.reads("model", phase):
-        train = problem_for(technique, n=1000)
-        known["model"] = learner_for(technique).fit(train.X, train.y)
+        train = problem(n=1000) if p.task == "binary" else problem(task=p.task, n=1000)
+        known["model"] = learner_for(technique, p.task).fit(train.X, train.y)
     return known
 
 
-def learner_for(technique: Any) -> Any:
+def learner_for(technique: Any, task: Task | None = None) -> Any:
     """Return the learner on whose model a technique is checked: the class's own, or a small one of its task."""
     own = getattr(technique, "test_learner", None)
-    return small_learner(task_of(technique)) if own is None else own()
+    return small_learner(task or task_of(technique)) if own is None else own()
 
 
 def small_learner(task: Task = "binary") -> Any:

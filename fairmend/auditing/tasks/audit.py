@@ -20,8 +20,9 @@ from fairmend.auditing.tasks.regression import regression_findings
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
 from fairmend.core.findings import Audit, Finding
-from fairmend.core.metrics import TaskMeasurement, measure_multiclass, measure_ranking, measure_regression
+from fairmend.core.metrics import TaskMeasurement
 from fairmend.core.metrics.evaluation_tables import views
+from fairmend.core.metrics.tasks.by_task import measure_predictions
 
 MOST_ROWS_DRAWN = 20_000_000
 REPLICATES = (200, 1000)
@@ -102,19 +103,21 @@ def measure_task(
     n_boot, min_support, seed
         As in :func:`fairmend.core.metrics.measure_regression`.
     """
-    known: dict[str, Any] = {
-        "sensitive_features": groups,
-        "n_boot": n_boot,
-        "min_support": min_support,
-        "seed": seed,
-    }
-    if data.task == "ranking":
-        high_is_good = data.roles.favorable != "low"
-        return measure_ranking(data.y, values, query=data.query, high_is_good=high_is_good, **known)
-    known |= {"sample_weight": data.population_weights, "cluster": data.units}
-    if data.task == "multiclass":
-        return measure_multiclass(data.y, values, classes=data.classes, y_score=scores, **known)
-    return measure_regression(data.y, values, **known)
+    return measure_predictions(
+        data.task,
+        data.y,
+        values,
+        sensitive_features=groups,
+        classes=data.classes,
+        y_score=scores,
+        query=data.query,
+        high_is_good=data.roles.favorable != "low",
+        sample_weight=data.population_weights,
+        cluster=data.units,
+        n_boot=n_boot,
+        min_support=min_support,
+        seed=seed,
+    )
 
 
 def _of_groups(

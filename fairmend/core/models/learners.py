@@ -79,7 +79,24 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return np.asarray(self.encoder_.transform(_plain(frame)), dtype=float)
 
 
-class TabularClassifier(ClassifierMixin, BaseEstimator):
+class TabularLearner(BaseEstimator):
+    """Base of learners that encode a table and hand it to another one."""
+
+    encoding: Encoding
+    encoder_: TableEncoder
+
+    @property
+    def unfitted(self) -> Any:
+        """An unfitted copy of the learner behind the encoding."""
+        raise NotImplementedError
+
+    @property
+    def behind_(self) -> Any:
+        """The fitted learner behind the encoding."""
+        raise NotImplementedError
+
+
+class TabularClassifier(ClassifierMixin, TabularLearner):
     """A classifier that reads tables as they are and takes sample weights.
 
     Parameters
@@ -93,6 +110,16 @@ class TabularClassifier(ClassifierMixin, BaseEstimator):
     def __init__(self, classifier: Any = None, encoding: Encoding = "ordinal") -> None:
         self.classifier = classifier
         self.encoding = encoding
+
+    @property
+    def unfitted(self) -> Any:
+        """An unfitted copy of the classifier."""
+        return HistGradientBoostingClassifier() if self.classifier is None else clone(self.classifier)
+
+    @property
+    def behind_(self) -> Any:
+        """The fitted classifier."""
+        return self.classifier_
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the encoding and the classifier."""
@@ -145,29 +172,26 @@ def make_learner(name: str = "gradient_boosting", *, seed: int = 0) -> TabularCl
 
 
 def split_learner(estimator: Any) -> tuple[Any, Any]:
-    """Return unfitted copies of what encodes the features and of the classifier behind it.
+    """Return unfitted copies of what encodes the features and of the model behind it.
 
-    A method that trains the same learner many times encodes once and trains the classifier alone. A
-    learner that is neither a :class:`TabularClassifier` nor a scikit-learn pipeline encodes nothing.
+    A method that trains the same learner many times encodes once and trains what is behind alone. A
+    learner that is neither a :class:`TabularLearner` nor a scikit-learn pipeline encodes nothing.
     """
-    if isinstance(estimator, TabularClassifier):
-        inner = estimator.classifier
-        return TableEncoder(estimator.encoding), (
-            HistGradientBoostingClassifier() if inner is None else clone(inner)
-        )
+    if isinstance(estimator, TabularLearner):
+        return TableEncoder(estimator.encoding), estimator.unfitted
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         return clone(estimator[:-1]), clone(estimator[-1])
     return FunctionTransformer(), clone(estimator)
 
 
 def fitted_parts(estimator: Any) -> tuple[Any, Any]:
-    """Return what encodes the features and the classifier behind it, of a fitted estimator.
+    """Return what encodes the features and the model behind it, of a fitted estimator.
 
     The counterpart of :func:`split_learner`: a technique that reads the inside of a model finds it in a
-    :class:`TabularClassifier`, in a scikit-learn pipeline, or as it is.
+    :class:`TabularLearner`, in a scikit-learn pipeline, or as it is.
     """
-    if isinstance(estimator, TabularClassifier):
-        return estimator.encoder_, estimator.classifier_
+    if isinstance(estimator, TabularLearner):
+        return estimator.encoder_, estimator.behind_
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         return estimator[:-1], estimator[-1]
     return FunctionTransformer(), estimator

@@ -6,17 +6,17 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import RegressorMixin, clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
 from fairmend.core.errors import unknown
-from fairmend.core.models.learners import Encoding, TableEncoder, fit_weighted
+from fairmend.core.models.learners import Encoding, TabularLearner, fit_weighted, split_learner
 
 REGRESSORS = ("gradient_boosting", "linear_regression")
 
 
-class TabularRegressor(RegressorMixin, BaseEstimator):
+class TabularRegressor(RegressorMixin, TabularLearner):
     """A regressor that reads tables as they are and takes sample weights.
 
     Parameters
@@ -31,11 +31,20 @@ class TabularRegressor(RegressorMixin, BaseEstimator):
         self.regressor = regressor
         self.encoding = encoding
 
+    @property
+    def unfitted(self) -> Any:
+        """An unfitted copy of the regressor."""
+        return HistGradientBoostingRegressor() if self.regressor is None else clone(self.regressor)
+
+    @property
+    def behind_(self) -> Any:
+        """The fitted regressor."""
+        return self.regressor_
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the encoding and the regressor."""
-        self.encoder_ = TableEncoder(self.encoding)
-        inner = HistGradientBoostingRegressor() if self.regressor is None else clone(self.regressor)
-        self.regressor_ = fit_weighted(inner, self.encoder_.fit_transform(X), y, sample_weight)
+        self.encoder_, model = split_learner(self)
+        self.regressor_ = fit_weighted(model, self.encoder_.fit_transform(X), y, sample_weight)
         self.n_features_in_ = self.encoder_.n_features_in_
         return self
 

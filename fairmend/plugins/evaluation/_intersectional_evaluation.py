@@ -11,18 +11,20 @@ from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
     SCORE_STATISTICS,
+    Floats,
     Groups,
     InferenceParameters,
     Ints,
     PairedTable,
     ResamplingEvaluator,
+    Task,
     TechniqueMetadata,
     bootstrap,
     evaluation_tables,
     intersections,
     measure,
+    task_cells,
 )
-from fairmend.core.types import Floats
 
 
 class IntersectionalEvaluation(ResamplingEvaluator):
@@ -33,7 +35,10 @@ class IntersectionalEvaluation(ResamplingEvaluator):
     metrics : sequence of str, optional
         Rates such as ``"true_positive_rate"``, and ``"expected_calibration_error"``,
         ``"maximum_calibration_error"`` and ``"brier"`` if scores are given. Default: selection rate, error
-        rates, predictive value, accuracy and calibration error, as far as the inputs allow.
+        rates, predictive value, accuracy and calibration error, as far as the inputs allow. For
+        several classes ``"accuracy"``, ``"selection_rate[c]"`` and ``"recall[c]"`` of each class c, for regression
+        ``"mean_prediction"``, ``"mean_error"`` and ``"mean_absolute_error"``, for ranking ``"exposure"`` and
+        ``"top_share_ratio"``.
     attributes : sequence of str, optional
         Attributes to intersect; all by default.
     tolerance : float, default=0.05
@@ -51,6 +56,10 @@ class IntersectionalEvaluation(ResamplingEvaluator):
     cells of a metric; ``p_any`` tests the largest deviation, which is large by chance if there are many
     cells. With a ``baseline``, ``change`` gives the paired change of each cell and lists the cells that left
     the tolerance. Combinations without rows are listed, not measured.
+
+    The paper compares the accuracy of classifiers; other metrics are treated alike. Values of a regression are
+    in standard deviations of the outcome. Beyond two outcomes a deviation is tested against its bootstrap
+    standard error instead of by permutations.
 
     References
     ----------
@@ -76,9 +85,9 @@ class IntersectionalEvaluation(ResamplingEvaluator):
         family="intersectional",
         summary="Computes metrics for every intersection of the protected attributes and names the worst one.",
         citation="buolamwini2018gender",
-        addresses=("intersectional-disparity", "error-rate-disparity", "outcome-disparity"),
+        addresses=("intersectional-disparity", "error-rate-disparity", "outcome-disparity", "error-gap", "class-error-gap"),
         targets=("demographic_parity", "equalized_odds", "equal_opportunity", "minimax"),
-        tasks=("binary",),
+        tasks=("binary", "multiclass", "regression", "ranking"),
         minimum_rows=100,
         complexity="low",
         duration_weeks=(0.5, 1),
@@ -89,6 +98,7 @@ class IntersectionalEvaluation(ResamplingEvaluator):
             "Has the new model made things worse for some subgroup than the old one did?",
             "Are all crossings within five points of the average?",
             "Could the worst subgroup be a fluke of many comparisons?",
+            "For which combination of age and origin are our price predictions off the most?",
         ),
         alternatives=(8,),
     )
@@ -126,8 +136,17 @@ class IntersectionalEvaluation(ResamplingEvaluator):
         y_true: Ints | None = None,
         y_score: Floats | None = None,
         baseline: Ints | None = None,
+        query: Ints | None = None,
+        task: Task = "binary",
+        classes: tuple[str, ...] = (),
     ) -> Mapping[str, Any]:
         groups = evaluation_tables.crossing(groups, self.attributes)
+        if task != "binary":
+            found = task_cells(
+                task, y_true, y_pred, groups, metrics=self.metrics, tolerance=self.tolerance, settings=self.inference,
+                classes=classes, query=query, sample_weight=sample_weight, baseline=baseline,
+            )  # fmt: skip
+            return {**found, "text": self._told(found["metrics"], groups)}
         names = intersections.report_metrics(self.metrics, y_true is not None, y_score is not None)
         weights = evaluation_tables.row_weights(sample_weight)
         labels = evaluation_tables.labels_or_zeros(y_true, y_pred)
@@ -151,12 +170,14 @@ class IntersectionalEvaluation(ResamplingEvaluator):
                 for name in names
                 if name not in SCORE_STATISTICS
             }
-        found = {name: r["worst_deviation"] for name, r in reports.items() if r["worst_deviation"]}
-        result["text"] = f"No two of the {groups.n_groups} intersections have enough rows to be compared."
-        if found:
-            name = max(found, key=lambda key: abs(found[key]["value"]))
-            result["text"] = (
-                f"Of {groups.n_groups} intersections, {found[name]['cell']} is farthest from the overall "
-                f"{name.replace('_', ' ')}, by {found[name]['value']:+.3f}."
-            )
-        return result
+        return {**result, "text": self._told(reports, groups)}
+
+    def _told(self, reports: Mapping[str, Any], groups: Groups) -> str:
+        far = {name: r["worst_deviation"] for name, r in reports.items() if r["worst_deviation"]}
+        if not far:
+            return f"No two of the {groups.n_groups} intersections have enough rows to be compared."
+        name = max(far, key=lambda key: abs(far[key]["value"]))
+        return (
+            f"Of {groups.n_groups} intersections, {far[name]['cell']} is farthest from the overall "
+            f"{name.replace('_', ' ')}, by {far[name]['value']:+.3f}."
+        )

@@ -1,35 +1,25 @@
-"""Fair classification as a game of weighted classification problems (Agarwal et al., ICML 2018).
+"""Fair learning as a game of weighted problems (Agarwal et al., ICML 2018 and 2019).
 
-One player sets multipliers on the differences of the groups' rates from the overall rate, the other responds
-with the best classifier for these multipliers. All quantities come from one table of events by groups, so a
-round costs little compared with training its classifiers.
+One player sets multipliers on a moment of the groups that must not exceed a bound, the other responds with
+the best model for these multipliers. A moment computes all quantities from sums by group, so a round costs
+little compared with training its models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from fairmend.base import Groups, InsufficientDataError
-from fairmend.core.types import Floats
+from fairmend.base import Floats
 
-Constraint = Literal[
-    "demographic_parity", "equalized_odds", "true_positive_rate_parity", "false_positive_rate_parity"
-]
-Train = Callable[[NDArray[np.int64], Floats], tuple[Any, NDArray[Any]]]
+Train = Callable[[NDArray[Any], Floats], tuple[Any, NDArray[Any]]]
+"""Takes labels and weights, shape (n,), and returns a model and its predictions of the rows."""
 
-_EVENTS = {
-    "demographic_parity": (0, 0),
-    "equalized_odds": (0, 1),
-    "true_positive_rate_parity": (-1, 0),
-    "false_positive_rate_parity": (0, -1),
-}
-"""The event of a row with label 0 and of one with label 1; groups are compared within events."""
 _PRECISION = 1e-8
 _FIRST_STEP = 2.0
 _LEAST_ROUNDS = 5
@@ -39,99 +29,37 @@ _SCALES = (1.0, 2.0, 5.0, 10.0)
 """Multiples of the multipliers at which a better response is searched for."""
 
 
-class GroupRateMoment:
-    """Differences between the groups' rates of positive decisions and the overall rate, within events.
-
-    Parameters
-    ----------
-    constraint : str
-        The events: all rows, each label, the label 1 or the label 0.
-    sensitive : Groups
-        Groups of the rows.
-    y : ndarray of int, shape (n,)
-        Labels 0 and 1.
-    weights : ndarray of float, shape (n,)
-        Sample weights.
-
-    Raises
-    ------
-    InsufficientDataError
-        A group has no row of a label on which its rate is conditional.
-    """
-
-    def __init__(
-        self, constraint: Constraint, sensitive: Groups, y: NDArray[np.int64], weights: Floats
-    ) -> None:
-        event = np.asarray(_EVENTS[constraint], dtype=np.intp)[y]
-        self.y, self.weights, self.total = y, weights, float(weights.sum())
-        self._rows = np.flatnonzero(event >= 0)
-        self._cell = (event * sensitive.n_groups + sensitive.codes)[self._rows]
-        self._shape = (int(event.max()) + 1, sensitive.n_groups)
-        self._size = self._sums(np.ones(len(y)))
-        if (self._size == 0).any():
-            found, group = np.argwhere(self._size == 0)[0]
-            raise InsufficientDataError(
-                f"no row of the group {sensitive.labels[group]!r} has the label "
-                f"{_EVENTS[constraint].index(int(found))}, so {constraint} is undefined for it; merge "
-                "groups, leave out this attribute, or use demographic_parity"
-            )
+class Moment(Protocol):
+    """The quantities that a bound limits, and the error to minimize."""
 
     @property
-    def n_cells(self) -> int:
-        """Number of cells of event and group."""
-        return self._shape[0] * self._shape[1]
+    def n_constraints(self) -> int:
+        """Number of constraints, each with a multiplier."""
 
-    def _sums(self, values: Floats) -> Floats:
-        mass = (self.weights * values)[self._rows]
-        return np.bincount(self._cell, mass, minlength=self.n_cells).astype(float).reshape(self._shape)
+    def error(self, prediction: Floats) -> float:
+        """Return the error to minimize."""
 
-    def rates(self, chance: Floats) -> Floats:
-        """Return the rate of each event and group, shape (events, groups)."""
-        return self._sums(chance) / self._size
+    def half_standard_error(self, prediction: Floats) -> float:
+        """Return half the standard error of the error, the default duality gap at which to stop."""
 
-    def error(self, chance: Floats) -> float:
-        """Return the weighted error rate."""
-        return float(self.weights @ np.abs(self.y - chance)) / self.total
+    def violations(self, prediction: Floats) -> Floats:
+        """Return the quantities to bound, shape (n_constraints,)."""
 
-    def violations(self, chance: Floats) -> Floats:
-        """Return each group's rate minus the overall rate, and its negative, shape (2 * n_cells,)."""
-        pooled = self._sums(chance).sum(axis=1, keepdims=True) / self._size.sum(axis=1, keepdims=True)
-        v = (self.rates(chance) - pooled).ravel()
-        return np.concatenate([v, -v])
-
-    def gains(self, prices: Floats) -> Floats:
-        """Return by how much the decision 1 lowers the Lagrangian, per row (above Theorem 1)."""
-        net = (prices[: self.n_cells] - prices[self.n_cells :]).reshape(self._shape)
-        relief = net.sum(axis=1, keepdims=True) / self._size.sum(axis=1, keepdims=True) - net / self._size
-        out = 2.0 * self.y - 1
-        out[self._rows] += self.total * relief.ravel()[self._cell]
-        return self.weights * out
+    def problem(self, prices: Floats) -> tuple[NDArray[Any], Floats]:
+        """Return labels and weights, shape (n,), whose best model is the best response to these multipliers."""
 
     def least_prices(self, prices: Floats) -> Floats:
-        """Return the smallest multipliers with the same effect.
-
-        Within an event the violations, weighted by the size of the group, sum to zero, so the multipliers may
-        be shifted in proportion to the sizes; a weighted median is the best shift.
-        """
-        net = (prices[: self.n_cells] - prices[self.n_cells :]).reshape(self._shape)
-        share = self._size / self._size.sum(axis=1, keepdims=True)
-        ratio = net / share
-        order = np.argsort(ratio, axis=1, kind="stable")
-        reached = np.cumsum(np.take_along_axis(share, order, axis=1), axis=1)
-        middle = (reached < reached[:, -1:] / 2).sum(axis=1, keepdims=True)
-        shift = np.take_along_axis(ratio, np.take_along_axis(order, middle, axis=1), axis=1)
-        net = (net - share * shift).ravel()
-        return np.concatenate([net.clip(min=0), (-net).clip(min=0)])
+        """Return the smallest multipliers with the same effect."""
 
 
 @dataclass(frozen=True)
-class RandomizedClassifier:
-    """A randomized classifier and how it was found.
+class Mixture:
+    """A mixture of models and how it was found.
 
     Attributes
     ----------
     members : list
-        The classifiers of positive weight.
+        The models of positive weight.
     weights : ndarray of float
         Their weights, which sum to 1.
     gap : float
@@ -139,7 +67,7 @@ class RandomizedClassifier:
     tolerance : float
         The gap at which to stop.
     rounds, calls : int
-        Rounds played and classifiers trained.
+        Rounds played and models trained.
     """
 
     members: list[Any]
@@ -152,9 +80,9 @@ class RandomizedClassifier:
 
 @dataclass
 class _Game:
-    """The classifiers found so far, with their errors and violations."""
+    """The models found so far, with their errors and violations."""
 
-    parity: GroupRateMoment
+    moment: Moment
     train: Train
     bound: float
     most: float
@@ -162,16 +90,22 @@ class _Game:
     errors: list[float] = field(default_factory=list)
     violations: list[Floats] = field(default_factory=list)
     answers: dict[bytes, tuple[Any, float, Floats]] = field(default_factory=dict)
+    half_standard_error: float = np.nan
 
     def best_response(self, prices: Floats) -> int:
-        """Train a best response to these multipliers and return the index of the best classifier."""
-        gains = self.parity.gains(prices)
-        problem = gains.tobytes()
+        """Train a best response to these multipliers and return the index of the best model."""
+        labels, weights = self.moment.problem(prices)
+        problem = labels.tobytes() + weights.tobytes()
         if problem not in self.answers:
-            weights = np.abs(gains) * self.parity.total / np.abs(gains).sum()
-            member, decisions = self.train((gains > 0).astype(np.int64), weights)
-            chance = np.asarray(decisions, dtype=float)
-            self.answers[problem] = member, self.parity.error(chance), self.parity.violations(chance)
+            member, predicted = self.train(labels, weights)
+            prediction = np.asarray(predicted, dtype=float)
+            if not self.answers:
+                self.half_standard_error = self.moment.half_standard_error(prediction)
+            self.answers[problem] = (
+                member,
+                self.moment.error(prediction),
+                self.moment.violations(prediction),
+            )
         member, error, violation = self.answers[problem]
         values = [e + prices @ v for e, v in zip(self.errors, self.violations, strict=True)]
         if values and error + prices @ violation >= min(values) - _PRECISION:
@@ -187,7 +121,7 @@ class _Game:
         error = float(Q @ self.errors[:used])
         excess = Q @ np.array(self.violations[:used]) - self.bound
         worst = error + self.most * max(0.0, float(excess.max()))
-        return error + float(self.parity.least_prices(prices) @ excess), worst
+        return error + float(self.moment.least_prices(prices) @ excess), worst
 
     def gap(self, Q: Floats, prices: Floats, tolerance: float) -> float:
         """Return how much either player could still gain; stop early once that exceeds the tolerance."""
@@ -201,7 +135,7 @@ class _Game:
         return max(value - least, worst - value)
 
     def program(self) -> tuple[Floats, Floats]:
-        """Return the best mixture of the classifiers found so far and its multipliers."""
+        """Return the best mixture of the models found so far and its multipliers."""
         excess = np.array(self.violations).T - self.bound
         A = np.column_stack([excess, -np.ones(len(excess))])
         c = np.append(self.errors, self.most)
@@ -214,7 +148,7 @@ class _Game:
 
 
 def exponentiated_gradient(
-    parity: GroupRateMoment,
+    moment: Moment,
     train: Train,
     *,
     bound: float,
@@ -222,18 +156,18 @@ def exponentiated_gradient(
     max_iter: int,
     max_calls: int | None = None,
     tolerance: float | None = None,
-) -> RandomizedClassifier:
-    """Find the mixture of classifiers with the lowest error whose violations are within a bound (algorithm 1).
+) -> Mixture:
+    """Find the mixture of models with the lowest error whose violations are within a bound (algorithm 1).
 
-    As in Fairlearn, a linear program over the classifiers found so far replaces the average of the responses
+    As in Fairlearn, a linear program over the models found so far replaces the average of the responses
     if it is better.
 
     Parameters
     ----------
-    parity : GroupRateMoment
-        The rates to equalize.
+    moment : Moment
+        The quantities to bound.
     train : callable
-        Takes labels and weights, shape (n,), and returns a classifier and its decisions on the rows.
+        Trains a model on labels and weights.
     bound : float
         Allowed violation.
     eps : float
@@ -241,12 +175,12 @@ def exponentiated_gradient(
     max_iter : int
         Maximum number of rounds.
     max_calls : int, optional
-        Number of trained classifiers after which no new round starts.
+        Number of trained models after which no new round starts.
     tolerance : float, optional
-        Gap at which to stop; by default half the standard error of the first classifier's error.
+        Gap at which to stop; by default half the standard error of the first model's error.
     """
-    game = _Game(parity, train, bound, 1 / eps)
-    theta = np.zeros(2 * parity.n_cells)
+    game = _Game(moment, train, bound, 1 / eps)
+    theta = np.zeros(moment.n_constraints)
     paid, answers = np.zeros_like(theta), np.zeros(0)
     step, checked, former = _FIRST_STEP * eps, _LEAST_ROUNDS, np.inf
     average_gaps: list[float] = []
@@ -257,7 +191,7 @@ def exponentiated_gradient(
         paid += prices
         h = game.best_response(prices)
         if tolerance is None:
-            tolerance = _half_standard_error(game.errors[h], parity.weights)
+            tolerance = game.half_standard_error
         answers = np.pad(answers, (0, max(0, h + 1 - len(answers))))
         answers[h] += 1
         Q = answers / answers.sum()
@@ -279,10 +213,4 @@ def exponentiated_gradient(
     chosen = np.flatnonzero(Q > 0)
     weights = Q[chosen] / Q[chosen].sum()
     members = [game.members[i] for i in chosen]
-    return RandomizedClassifier(members, weights, gap, float(tolerance or 0.0), len(found), len(game.answers))
-
-
-def _half_standard_error(error: float, weights: Floats) -> float:
-    """Return half the standard error of an error rate; unequal weights reduce the effective sample size (Kish)."""
-    n = weights.sum() ** 2 / (weights**2).sum()
-    return float(0.5 * np.sqrt(error * (1 - error) / (n - 1)))
+    return Mixture(members, weights, gap, float(tolerance or 0.0), len(found), len(game.answers))

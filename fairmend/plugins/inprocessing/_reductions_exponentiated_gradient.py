@@ -12,9 +12,17 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from fairmend.base import Adjustment, Groups, Inprocessor, TechniqueMetadata, fit_weighted, split_learner
-from fairmend.core.types import Floats
-from fairmend.plugins.inprocessing._reductions import Constraint, GroupRateMoment, exponentiated_gradient
+from fairmend.base import (
+    Adjustment,
+    Floats,
+    Groups,
+    Inprocessor,
+    TechniqueMetadata,
+    fit_weighted,
+    split_learner,
+)
+from fairmend.plugins.inprocessing._group_rates import Constraint, GroupRateMoment
+from fairmend.plugins.inprocessing._reductions import exponentiated_gradient
 
 
 def favorable(member: Any, X: Any) -> Floats:
