@@ -163,8 +163,8 @@ def run_technique(
     from fairmend.core.data.files import check_table_name
     from fairmend.core.errors import UsageError
     from fairmend.core.safety.containment import guarded, is_ours
-    from fairmend.pipeline.run_operation import load_record, run_operation
     from fairmend.pipeline.run_technique import run_technique
+    from fairmend.pipeline.run_technique.operation import load_record, run_operation
     from fairmend.pipeline.storage.run_store import RunStore
 
     found = technique(name)

@@ -30,6 +30,7 @@ from fairmend.pipeline.gates.gates import evaluate_check
 from fairmend.pipeline.gates.plugin_checks import PluginCheck, gate_functions
 from fairmend.pipeline.run import state_machine
 from fairmend.pipeline.run.third_party import evaluated, run_step, score_and_decide
+from fairmend.pipeline.run_technique import run_technique
 from fairmend.testing.checks_behavior import case_of
 from fairmend.testing.driving import small_learner
 from fairmend.testing.problems import problem
@@ -387,6 +388,52 @@ def test_a_sound_step_gives_what_it_gives_in_this_process(start, answering):
         strict=True,
     ):
         assert np.array_equal(one, other)
+
+
+ALONE: dict[str, tuple[Any, str]] = {
+    "raises": (
+        lambda s: refuse(),
+        "acme-post-processing of the plugin tests raised ZeroDivisionError: by zero",
+    ),
+    "exits": (lambda s: sys.exit(0), "raised SystemExit: 0"),
+    "ends its process": (lambda s: os._exit(0), "exit code 0 before it was done"),
+    "too few scores": (lambda s: s[1:], r"_adjust of acme-post-processing returned 300 values for 301 rows"),
+}
+
+
+@pytest.mark.parametrize("case", ALONE)
+def test_given_scores_are_adjusted_by_a_third_party_in_its_own_process(case, answering):
+    function, message = ALONE[case]
+    answering(function)
+    with pytest.raises(PluginError, match=message):
+        run_technique(Adjust, scored(), roles=SCORED_ROLES, scores="score")
+
+
+def test_a_third_party_that_changes_given_scores_in_place_changes_its_own_copy(answering):
+    def spoil(scores):
+        scores[:] = 0.0
+        return np.full(len(scores), 0.25)
+
+    answering(spoil)
+    done = run_technique(Adjust, scored(), roles=SCORED_ROLES, scores="score")
+    assert set(done.table["score"]) == {0.25}
+    given = scored()["score"].iloc[done.table["row"]].to_numpy()
+    assert np.array_equal(done.table["baseline_score"], given)
+
+
+def test_an_evaluation_alone_is_contained(answering):
+    answering(lambda *given: os._exit(0))
+    with pytest.raises(PluginError, match="exit code 0 before it was done"):
+        run_technique(Look, scored(), roles=SCORED_ROLES, scores="score")
+
+
+SCORED_ROLES = {"outcome": "label", "favorable": "1", "protected": ("group",)}
+
+
+def scored():
+    """Return rows with the scores of some model."""
+    p = problem()
+    return p.X.assign(group=p.sensitive["group"], label=p.y, score=p.scores)
 
 
 def test_a_rule_of_a_third_party_is_contained_when_it_decides(start, answering):

@@ -82,6 +82,33 @@ def test_a_regression_is_made_alike_by_technique_16(cli, people_csv, tmp_path):
     assert "KS distance of two groups" in printed
 
 
+def test_a_regressor_is_trained_to_serve_every_group_by_technique_87(cli, people_csv, tmp_path):
+    out = tmp_path / "trained.csv"
+    asked = ("technique", "run", "87", "--data", people_csv, *of("pay"), *LINEAR, "-p", "relative_bound=0.9")
+    done = cli(*asked, "-o", out, "--json")
+    assert done.code == 0, done.err
+    assert set(done.json["loss"]) == {"F", "M"}
+    assert max(done.json["loss"].values()) < max(done.json["loss_alone"].values())
+    table = pd.read_csv(out)
+    assert list(table.columns) == ["row", "sex", "pay", "baseline_prediction", "prediction"]
+    assert len(table) == done.json["rows"] == round(len(pd.read_csv(people_csv)) / 4)
+    error = ((table["prediction"] - table["pay"]) ** 2).groupby(table["sex"]).mean()
+    found = done.json["final"]["mean_squared_error"]["by_group"]
+    assert error.to_dict() == pytest.approx({group: found[group]["value"] for group in ("F", "M")})
+    refused = cli("technique", "run", "87", "--data", people_csv, *of("pay"), "--scores", "score")
+    assert refused.code == 2
+    assert "trains its own model" in refused.err
+
+
+@pytest.mark.parametrize(("outcome", "metric"), [("pay", "mean_absolute_error"), ("grade", "recall[A]")])
+def test_crossings_are_evaluated_by_the_figures_of_the_task(cli, people_csv, outcome, metric):
+    asked = ("technique", "run", "109", "--data", people_csv, *of(outcome), "-p", "n_boot=100", "--json")
+    done = cli(*asked)
+    assert done.code == 0, done.err
+    assert set(done.json["metrics"][metric]["by_cell"]) == {"F", "M"}
+    assert "crossings" in done.json["text"]
+
+
 @pytest.mark.parametrize("query", [(), ("--query", "job")])
 def test_a_ranking_is_repaired_by_given_scores(cli, people_csv, query):
     arguments = ranked(*(query or ("--task", "ranking")))

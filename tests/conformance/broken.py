@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from fairmend.base import DataChange, DataError, Groups, InsufficientDataError
 from fairmend.core.technique import sample_weights
-from fairmend.plugins.evaluation import ExpectedCalibrationError
+from fairmend.plugins.evaluation import ExpectedCalibrationError, IntersectionalEvaluation
 from fairmend.plugins.inprocessing import FairnessConstrainedLR
 from fairmend.plugins.postprocessing import (
     EqualizedCoverage,
@@ -353,3 +353,11 @@ class MovesNobody(WassersteinFairRegression):
     def _adjust(self, scores, groups):
         moved = super()._adjust(scores, groups)
         return scores + 1e-6 * (moved - scores)
+
+
+@breaks("declared_tasks")
+class BinaryOnly(IntersectionalEvaluation):
+    def _evaluate(self, y_pred, groups, sample_weight, task="binary", y_true=None):
+        if task != "binary":
+            raise DataError("two outcomes were expected")
+        return super()._evaluate(y_pred, groups, sample_weight, y_true)

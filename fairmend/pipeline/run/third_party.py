@@ -165,6 +165,46 @@ def evaluated(technique: Any, **given: Any) -> dict[str, Any]:
     return dict(json.loads(content))
 
 
+def isolated(
+    technique: Any, call: Callable[[], tuple[Mapping[Any, Any], Mapping[str, Any]]], n_rows: int
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return arrays of one entry per row, and figures, that a call gets from a technique.
+
+    If it comes from a third party, the call runs isolated.
+
+    Raises
+    ------
+    FairmendError
+        Errors of this type raised by the call.
+    PluginError
+        It raises anything else, ends its process, exceeds a limit, or an array has another length.
+    """
+
+    def plain() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        arrays, figures = call()
+        return {str(n): np.asarray(v) for n, v in arrays.items()}, dict(to_plain(figures))
+
+    if not strangers(technique):
+        found: tuple[dict[str, NDArray[Any]], dict[str, Any]] = _sure(technique, plain)
+        return found
+
+    def packed() -> bytes:
+        arrays, figures = plain()
+        return _zipped({"figures": _json(figures), **{f"array {n}": _array(v) for n, v in arrays.items()}})
+
+    slug = technique.metadata.slug
+    parts = _unzipped(contained(packed, plugin=package_of(technique), what=str(slug)))
+    figures = json.loads(parts.pop("figures"))
+    arrays = {
+        name.removeprefix("array "): np.load(io.BytesIO(part), allow_pickle=False)
+        for name, part in parts.items()
+    }
+    for name, values in arrays.items():
+        if values.shape[:1] != (n_rows,):
+            raise PluginError(f"{slug} gave {name} of shape {values.shape} for {n_rows} rows")
+    return arrays, figures
+
+
 def _sure(technique: Any, call: Callable[[], Any]) -> Any:
     """Call a built-in technique; an unexpected exception fails the technique, not the run."""
     try:

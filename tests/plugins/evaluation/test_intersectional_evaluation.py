@@ -190,3 +190,91 @@ def test_runs_in_a_case(run_in_case: Any, case: Any) -> None:
     result = run_in_case(IntersectionalEvaluation(**QUICK))
     cells = result["metrics"]["selection_rate"]["by_cell"]
     assert math.fsum(cell["support"] for cell in cells.values()) == len(case.validation)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("attributes", [["race"], ["race", "sex"]])
+def test_numbers_agree_with_fairlearn_in_every_cell_of_law_school(data_dir, attributes) -> None:
+    from fairlearn.metrics import MetricFrame
+    from sklearn.metrics import mean_absolute_error
+
+    frame = pd.read_csv(data_dir / "law" / "law_school_fya.csv")
+    y = frame["ZFYA"].to_numpy()
+    predicted = np.polyval(np.polyfit(frame["LSAT"], y, 1), frame["LSAT"])
+    peers = {"mean_absolute_error": mean_absolute_error, "mean_prediction": lambda t, p: p.mean()}
+    peers["mean_error"] = lambda t, p: (p - t).mean()
+    theirs = MetricFrame(metrics=peers, y_true=y, y_pred=predicted, sensitive_features=frame[attributes])
+    ours = IntersectionalEvaluation(**QUICK).evaluate(
+        y, predicted, sensitive_features=frame[attributes], task="regression"
+    )
+    shift = {"mean_prediction": y.mean()}
+    for name in peers:
+        report, unit = ours["metrics"][name], y.std()
+        assert report["overall"]["value"] * unit + shift.get(name, 0) == pytest.approx(theirs.overall[name])
+        for cell, expected in theirs.by_group[name].items():
+            key = cell if isinstance(cell, str) else " & ".join(map(str, cell))
+            assert report["by_cell"][key]["value"] * unit + shift.get(name, 0) == pytest.approx(expected)
+    cells = ours["metrics"]["mean_prediction"]["by_cell"].values()
+    assert sum(cell["support"] for cell in cells) == len(y)
+
+
+def test_classes_agree_with_fairlearn_and_the_worst_cell_is_named() -> None:
+    from fairlearn.metrics import MetricFrame
+    from sklearn.metrics import accuracy_score
+
+    rng = np.random.default_rng(0)
+    people = pd.DataFrame({"sex": rng.choice(list("fm"), 2000), "race": rng.choice(list("abc"), 2000)})
+    y = rng.choice(["low", "middle", "high"], 2000)
+    bad = ((people["sex"] == "f") & (people["race"] == "c")).to_numpy()
+    wrong = rng.random(2000) < np.where(bad, 0.6, 0.1)
+    predicted = np.where(wrong, "middle", y)
+    metrics = {"accuracy": accuracy_score, "recall": lambda t, p: (p[t == "high"] == "high").mean()}
+    theirs = MetricFrame(metrics=metrics, y_true=y, y_pred=predicted, sensitive_features=people)
+    found = IntersectionalEvaluation(n_boot=200).evaluate(y, predicted, sensitive_features=people)
+    for name, own in {"accuracy": "accuracy", "recall": "recall[high]"}.items():
+        for (sex, race), expected in theirs.by_group[name].items():
+            assert found["metrics"][own]["by_cell"][f"{sex} & {race}"]["value"] == pytest.approx(expected)
+    report = found["metrics"]["accuracy"]
+    assert report["worst_cell"] == "f & c"
+    assert "f & c" in report["outside_tolerance"]
+    assert report["by_cell"]["f & c"]["p_holm"] < 0.01
+    assert "f & c is farthest" in found["text"]
+
+
+def test_a_change_of_numbers_is_paired_and_small_cells_are_no_evidence() -> None:
+    rng = np.random.default_rng(1)
+    groups = pd.Series(["many"] * 500 + ["some"] * 200 + ["few"] * 10, name="group")
+    y = rng.normal(size=710)
+    before = y + rng.normal(scale=0.1, size=710)
+    after = before + np.where(groups == "some", 0.5, 0.0)
+    found = IntersectionalEvaluation(["mean_error"], n_boot=200).evaluate(
+        y, after, sensitive_features=groups, baseline=before, task="regression"
+    )
+    change = found["change"]["mean_error"]["by_cell"]
+    assert change["some"]["change"] * y.std() == pytest.approx(0.5)
+    assert change["some"]["p_holm"] < 1e-6
+    assert change["many"]["change"] == pytest.approx(0.0)
+    assert change["few"]["status"] == "insufficient evidence"
+    assert found["change"]["mean_error"]["new_disparities"] == ["some"] or set(
+        found["change"]["mean_error"]["new_disparities"]
+    ) == {"some", "many"}
+    assert found["metrics"]["mean_error"]["insufficient_evidence"] == ["few"]
+
+
+def test_a_ranking_is_measured_by_exposure_and_figures_without_labels_are_few() -> None:
+    rng = np.random.default_rng(2)
+    groups = rng.choice(["a", "b"], 400)
+    scores = rng.normal(size=400) - (groups == "a")
+    found = IntersectionalEvaluation(n_boot=100).evaluate(
+        y_pred=scores, sensitive_features=groups, query=np.arange(400) // 50
+    )
+    assert set(found["metrics"]) == {"exposure", "top_share_ratio"}
+    assert found["metrics"]["exposure"]["worst_cell"] == "a"
+    with pytest.raises(DataError, match="mean_error reads y_true, which was not given"):
+        IntersectionalEvaluation(["mean_error"]).evaluate(
+            y_pred=scores, sensitive_features=groups, task="regression"
+        )
+    with pytest.raises(UnknownNameError, match="did you mean exposure"):
+        IntersectionalEvaluation(["exposures"]).evaluate(
+            y_pred=scores, sensitive_features=groups, task="ranking"
+        )

@@ -1,9 +1,8 @@
-"""One technique of post-processing alone, on an outcome of regression, ranking or several classes."""
+"""One technique of in- or post-processing alone, on an outcome of regression, ranking or several classes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairmend.auditing.tasks.audit import measure_task
+from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.group_names import protected_groups
 from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError, MissingColumnError, UsageError, unknown
 from fairmend.core.metrics import (
-    Estimate,
     TaskMeasurement,
     compare_uncertainty,
     task_changes,
@@ -24,82 +23,87 @@ from fairmend.core.metrics import (
 )
 from fairmend.core.metrics.tasks.ranking import places
 from fairmend.core.models.task_learner import learner_for
-from fairmend.core.serialization import to_plain
 from fairmend.core.text.words import plural
+from fairmend.pipeline.run.third_party import isolated
+from fairmend.pipeline.run_technique.held_out import row_numbers
+from fairmend.pipeline.run_technique.result import TechniqueResult
 
 REPLICATES = 1000
 LEAST_ROWS = 30
 Columns = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True)
-class TaskResult:
-    """What a technique did to predictions of rows that trained nothing.
-
-    Attributes
-    ----------
-    rows : ndarray of int, shape (m,)
-        Places of these rows in the data.
-    test : Dataset
-        These rows.
-    text : str
-        How it was fitted and what it did.
-    columns : dict of str to ndarray
-        Predictions before and after.
-    figures : mapping
-        What the technique says of itself, ready for JSON.
-    before, after : TaskMeasurement or None
-        Figures on these rows; None where it makes sets or intervals, which have no such figures.
-    changes : dict of str to Estimate
-        By how much each figure changed on the same rows.
-    """
-
-    rows: NDArray[np.int64]
-    test: Dataset
-    text: str
-    columns: Columns
-    figures: Mapping[str, Any]
-    before: TaskMeasurement | None = None
-    after: TaskMeasurement | None = None
-    changes: Mapping[str, Estimate] | None = None
-
-
-def run_task_technique(technique: Any, data: Dataset, given: Any, learner: str, seed: int) -> TaskResult:
-    """Fit a technique of post-processing on some rows and act on others.
+def run_on_task(
+    technique: Any, data: Dataset, given: Any, learner: str, seed: int, graph: CausalGraph | None
+) -> TechniqueResult:
+    """Fit a technique on some rows of an outcome that is not binary, and predict others with and without it.
 
     Parameters
     ----------
-    technique : Postprocessor
+    technique : Inprocessor or Postprocessor
         Unfitted; it must serve the task of the data.
     data : Dataset
         The data, of a task other than binary.
     given : array of shape (n,) or None
-        Predicted values of an existing model; without them a reference model is trained.
+        Predicted values of an existing model, for post-processing; without them a reference model is trained.
     learner : str
         Name of that reference model's learner.
     seed : int
         Seed of the split and of the model.
+    graph : CausalGraph or None
+        The causal graph, where the technique reads one.
 
     Raises
     ------
     DataError
         The predictions are not numbers, one per row.
     UsageError
-        The technique is of another stage, or predictions of several classes were given as one column.
+        Predictions were given to a technique that trains its own model, or those of several classes as one column.
     """
-    if technique.stage != "post-processing":
-        raise UsageError(
-            f"{technique.metadata.name} is of {technique.stage}, which does not run alone yet on a {data.task} outcome; "
-            "run a technique of post-processing, or make the outcome binary (--favorable '>=10')"
+    if technique.stage == "in-processing":
+        if given is not None:
+            raise UsageError(
+                f"{technique.metadata.name} trains its own model; --scores is only for post-processing and evaluation"
+            )
+        return _trained(technique, data, learner, seed, graph)
+    return _adjusted(technique, data, given, learner, seed)
+
+
+def _trained(
+    technique: Any, data: Dataset, learner: str, seed: int, graph: CausalGraph | None
+) -> TechniqueResult:
+    """Train a technique of in-processing and, beside it, the plain learner."""
+    places = row_numbers(data, {"train": 0.75, "test": 0.25}, seed)
+    train, test = data.take(places["train"]), data.take(places["test"])
+    plain = learner_for(data.task, learner, seed=seed).fit(train.X, train.y, sample_weight=train.weights)
+
+    def act() -> tuple[Columns, Mapping[str, Any]]:
+        technique.fit(
+            train.X,
+            train.y,
+            sensitive_features=train.sensitive,
+            sample_weight=train.weights,
+            learner=learner_for(data.task, learner, seed=seed),
+            graph=graph,
+            proxies=train.roles.proxies or None,
         )
+        predicted = technique.predict_proba if data.task == "multiclass" else technique.predict
+        at = {"sensitive_features": test.sensitive} if technique.reads("groups", "prediction") else {}
+        return {"after": predicted(test.X, **at)}, getattr(technique, "diagnostics_", {})
+
+    found, figures = isolated(technique, act, len(test))
+    text = f"Trained on {plural(len(train), 'row')} and applied to {len(test):,} others, beside a plain model ({learner})."
+    before = _predicted(plain, test)
+    return _compared(technique, test, places["test"], before, found["after"], text, figures, seed)
+
+
+def _adjusted(technique: Any, data: Dataset, given: Any, learner: str, seed: int) -> TechniqueResult:
+    """Fit a technique of post-processing on predictions of rows that did not train the model."""
     if given is None:
         shares = {"train": 0.5, "calibration": 0.25, "test": 0.25}
     else:
         shares = {"calibration": 0.5, "test": 0.5}
-    places = {
-        name: np.asarray(part.key)
-        for name, part in replace(data, key=np.arange(len(data))).split(shares, seed=seed).items()
-    }
+    places = row_numbers(data, shares, seed)
     fit, rows = places["calibration"], places["test"]
     known, test = data.take(fit), data.take(rows)
     model = None
@@ -112,22 +116,73 @@ def run_task_technique(technique: Any, data: Dataset, given: Any, learner: str, 
         every = _given(given, data)
         scores, before = every[fit], every[rows]
         text = f"Fitted on {plural(len(fit), 'row')} and applied to the other {len(rows):,}."
-    technique.fit(
-        scores,
-        known.y,
-        sensitive_features=known.sensitive,
-        sample_weight=known.weights,
-        X=known.X if technique.reads("X") else None,
-        model=model if technique.reads("model") else None,
-        query=_queries(technique, known),
+
+    def act() -> tuple[Columns, Mapping[str, Any]]:
+        technique.fit(
+            scores,
+            known.y,
+            sensitive_features=known.sensitive,
+            sample_weight=known.weights,
+            X=known.X if technique.reads("X") else None,
+            model=model if technique.reads("model") else None,
+            query=_queries(technique, known),
+        )
+        asked = {
+            "sensitive_features": test.sensitive,
+            "X": test.X if technique.reads("X", "prediction") else None,
+            "model": model if technique.reads("model", "prediction") else None,
+            "query": _queries(technique, test),
+        }
+        figures = getattr(technique, "diagnostics_", {})
+        if said := technique.uncertainty(before, **asked):
+            return said, figures
+        verb = "rank" if "ranking" in technique.metadata.modifies else "adjust"
+        return {verb: getattr(technique, verb)(before, **asked)}, figures
+
+    found, figures = isolated(technique, act, len(test))
+    if "rank" in found:
+        after, extra = -found["rank"].astype(np.float64), {"place": found["rank"]}
+        return _compared(technique, test, rows, before, after, text, figures, seed, extra)
+    if "adjust" in found:
+        return _compared(technique, test, rows, before, found["adjust"], text, figures, seed)
+    columns = {**_columns("baseline_", test, before), **uncertainty_columns(found, test.classes)}
+    told = {"rows": len(test), **figures, **_uncertain(test, before, found)}
+    about = technique.metadata
+    return TechniqueResult(about.technique_id, about.slug, text, told, _table(test, rows, columns))
+
+
+def _compared(
+    technique: Any,
+    test: Dataset,
+    rows: NDArray[np.int64],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    text: str,
+    figures: Mapping[str, Any],
+    seed: int,
+    ranked: Columns | None = None,
+) -> TechniqueResult:
+    """Return predictions without and with a technique, and the figures of both."""
+    old, new = (_measured(test, values, seed) for values in (before, after))
+    columns = _columns("baseline_", test, before) | (ranked or _columns("", test, after))
+    about = technique.metadata
+    return TechniqueResult(
+        about.technique_id,
+        about.slug,
+        text,
+        {"rows": len(test), **figures},
+        _table(test, rows, columns),
+        task_before=old,
+        task_after=new,
+        changes=task_changes(old, new),
     )
-    columns, after, said = _acted(technique, test, before, model)
-    figures = {"rows": len(test), **to_plain(getattr(technique, "diagnostics_", {}))}
-    if after is None:
-        return TaskResult(rows, test, text, columns, {**figures, **_uncertain(test, before, said)})
-    groups = test.groups
-    old, new = (_measured(test, values, groups, seed) for values in (before, after))
-    return TaskResult(rows, test, text, columns, figures, old, new, task_changes(old, new))
+
+
+def _table(test: Dataset, rows: NDArray[np.int64], columns: Columns) -> pd.DataFrame:
+    name = test.roles.key or "row"
+    outcome = np.asarray(test.classes, dtype=object)[test.y] if test.classes else test.y
+    key = rows if test.key is None else test.key
+    return pd.DataFrame({name: key, **test.sensitive, test.roles.outcome: outcome, **columns})
 
 
 def rank_unlabeled(
@@ -165,11 +220,15 @@ def rank_unlabeled(
             f"the query {column!r} is missing in {int((query < 0).sum())} rows; name one for each row"
         )
     scores = _numbers(given, "ranking")
-    technique.fit(scores, sensitive_features=sensitive, query=query)
-    before = places(scores, query)
-    after = technique.rank(scores, sensitive_features=sensitive, query=query)
-    groups = Groups.of(sensitive)
-    figures = to_plain(getattr(technique, "diagnostics_", {}))
+    before, groups = places(scores, query), Groups.of(sensitive)
+
+    def act() -> tuple[Columns, Mapping[str, Any]]:
+        technique.fit(scores, sensitive_features=sensitive, query=query)
+        place = technique.rank(scores, sensitive_features=sensitive, query=query)
+        return {"place": place}, getattr(technique, "diagnostics_", {})
+
+    found, figures = isolated(technique, act, len(frame))
+    after = found["place"]
     for top in (10, 100):
         figures[f"share_of_top_{top}"] = {
             label: {
@@ -217,27 +276,6 @@ def _queries(technique: Any, data: Dataset) -> NDArray[np.int64] | None:
     return np.zeros(len(data), dtype=np.int64) if data.query is None else data.query
 
 
-def _acted(
-    technique: Any, test: Dataset, before: NDArray[np.float64], model: Any
-) -> tuple[Columns, NDArray[np.float64] | None, Columns]:
-    """Return columns for the table, predictions of the kind of the old ones, and what is said beside them."""
-    asked = {
-        "sensitive_features": test.sensitive,
-        "X": test.X if technique.reads("X", "prediction") else None,
-        "model": model if technique.reads("model", "prediction") else None,
-        "query": _queries(technique, test),
-    }
-    columns = _columns("baseline_", test, before)
-    modifies = technique.metadata.modifies
-    if said := technique.uncertainty(before, **asked):
-        return {**columns, **uncertainty_columns(said, test.classes)}, None, said
-    if "ranking" in modifies:
-        place = technique.rank(before, **asked)
-        return {**columns, "place": place}, -place.astype(np.float64), {}
-    after = technique.adjust(before, **asked)
-    return {**columns, **_columns("", test, after)}, after, {}
-
-
 def _uncertain(test: Dataset, predicted: NDArray[np.float64], said: Columns) -> dict[str, Any]:
     """Return the figures of sets, intervals and abstentions, and of the predictions alone."""
     decided = predicted.argmax(axis=1) if test.task == "multiclass" else predicted
@@ -259,7 +297,8 @@ def _columns(lead: str, test: Dataset, values: NDArray[np.float64]) -> Columns:
     }
 
 
-def _measured(test: Dataset, values: NDArray[np.float64], groups: Groups, seed: int) -> TaskMeasurement:
+def _measured(test: Dataset, values: NDArray[np.float64], seed: int) -> TaskMeasurement:
+    groups = test.groups
     if test.task == "multiclass":
         return measure_task(test, values.argmax(axis=1), groups, values, REPLICATES, LEAST_ROWS, seed)
     return measure_task(test, values, groups, None, REPLICATES, LEAST_ROWS, seed)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fairmend.catalog.registry import Registry
 from fairmend.core.errors import RunError, UsageError
-from fairmend.core.serialization import to_plain
 from fairmend.core.text.strict_reading import read_json
 from fairmend.pipeline.run.run_status import current_status, next_step
-from fairmend.pipeline.run_technique import TechniqueResult
+from fairmend.pipeline.run_technique.result import TechniqueResult, told
 from fairmend.pipeline.storage.run_store import RunStore
 from fairmend.pipeline.stored_runs import current_record
 
@@ -73,8 +73,4 @@ def run_operation(
         A parameter is out of its range, or the record lacks what the operation reads.
     """
     made = technique.with_parameters(**(parameters or {})).produce(record)
-    about, figures = technique.metadata, dict(made.result)
-    text = str(figures.pop("text", f"{about.name}: done."))
-    return TechniqueResult(
-        about.technique_id, about.slug, text, to_plain(figures), documents=dict(made.documents)
-    )
+    return replace(told(technique, made.result), documents=dict(made.documents))
