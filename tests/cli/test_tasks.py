@@ -106,7 +106,7 @@ def test_crossings_are_evaluated_by_the_figures_of_the_task(cli, people_csv, out
     done = cli(*asked)
     assert done.code == 0, done.err
     assert set(done.json["metrics"][metric]["by_cell"]) == {"F", "M"}
-    assert "crossings" in done.json["text"]
+    assert "intersections" in done.json["text"]
 
 
 @pytest.mark.parametrize("query", [(), ("--query", "job")])
