@@ -93,10 +93,10 @@ class _Judge:
             return "needless", f"changed what was fine ({self._figure(self.plain)})"
         done = self.by_reference()
         if done and self.behind(final, *done):
-            return (
-                "missed",
-                f"costs more than the reference's {done[0]}: {self._both(final)} against {self._both(done[1])}",
-            )
+            against = f"{self._both(final)} against {self._both(done[1])}"
+            if done[0] == "plain":
+                return "needless", f"costs more than the model as it was, which meets the target: {against}"
+            return "missed", f"costs more than the reference's {done[0]}: {against}"
         short = "" if met(self.notion, final[self.metric]) else ", just short of the bound on fresh data"
         return "right", f"deployed, {self._both(final)}{short}"
 
