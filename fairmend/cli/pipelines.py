@@ -208,7 +208,8 @@ def demo(rows: int, report: str | None, as_json: bool, **options: Any) -> int:
     """Run the full workflow on synthetic bank data with known bias; no data is needed."""
     with Progress(err()) as progress:
         example = api.load_dataset("bank", rows=rows, seed=options["seed"])
-        record = api.run(None, example, observer=progress.tell, **options)
+        kept = not options["assume_approved"]  # people can answer a stored run only
+        record = api.run(None, example, observer=progress.tell, store=kept, **options)
     return finish(record, report, as_json)
 
 

@@ -21,7 +21,7 @@ from fairmend.core.data.table_reading import exact_columns, read_table
 from fairmend.core.errors import FairmendError, RunError, StoreError, UsageError
 from fairmend.core.fair_pipeline import FairPipeline
 from fairmend.pipeline.run.cv_results import Repeats
-from fairmend.pipeline.run.objections import Objections, Response
+from fairmend.pipeline.run.objections import answer_rejections
 from fairmend.pipeline.run.record import RunRecord
 from fairmend.pipeline.run.run_status import (
     ACCEPTED,
@@ -117,7 +117,7 @@ def resume(
         now = _with_decisions(ended, store, stored)
         if now.approvals == ended.approvals or now.status in CHOSEN:
             return now
-        _respond(store, stored, now, registry)
+        answer_rejections(store, stored, now, registry)
     about = stored.request["data"]
     roles = Roles(**about["roles"])
     if about["path"] is not None:
@@ -165,21 +165,6 @@ def _with_decisions(record: RunRecord, store: RunStore, stored: StoredRun) -> Ru
     return replace(record, approvals=approvals)  # it is being resumed
 
 
-def _respond(store: RunStore, stored: StoredRun, record: RunRecord, registry: Registry) -> None:
-    """Record what is done about the rejections that nothing was done about yet."""
-    policy = Policy(**stored.request["policy"])
-    limit = policy.rollback(policy.gate("post-processing").on_fail).iterations
-    for place, objection in enumerate(record.approvals):
-        if objection.approved or objection.state != "holds" or objection.response:
-            continue
-        if sum(a.met for a in store.approvals(stored.run_id)) >= limit:
-            response = Response(f"iteration limit ({limit}) reached")
-        else:
-            request = store.changed_request(stored)
-            response = Objections(request, record, policy, registry).respond(objection)
-        store.respond(stored.run_id, place, response.text, response.changes)
-
-
 def _work(
     stored: StoredRun,
     data: Dataset,
@@ -190,7 +175,6 @@ def _work(
     resumed: bool = False,
 ) -> RunRecord:
     request = store.changed_request(stored)
-    approvals = store.approvals(stored.run_id)
     checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
     with store.lock(stored.run_id):
         if resumed:
@@ -201,7 +185,7 @@ def _work(
                 data,
                 registry=registry,
                 policy=Policy(**request["policy"]),
-                approvals=approvals,
+                approvals=store.approvals(stored.run_id),
                 assume_approved=request["assume_approved"],
                 model=model,
                 cv=request.get("cv"),  # missing in runs of versions without cross-validation
@@ -211,7 +195,7 @@ def _work(
                 run_id=stored.run_id,
                 checkpoint=checkpoint,
                 # a change that answers an objection was made by people who had seen the metrics on the test data
-                test_looks=store.test_looks(stored.run_id) + sum(a.met for a in approvals),
+                test_looks=store.test_looks(stored.run_id) + store.revisions(stored.run_id),
             )
         except FairmendError as error:
             with suppress(StoreError):  # the error itself may be a full disk

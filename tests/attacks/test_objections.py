@@ -461,3 +461,30 @@ def test_an_escalated_run_prints_what_its_deciders_can_say(cli, arena, open_stor
     for name in ("report.md", "report.html"):
         text = (arena / "report" / name).read_text()
         assert f"choose {record.run_id} accept" in text
+
+
+# -- sent back -------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_sent_back_is_presented_to_everybody_again(open_store, cli):
+    record = open_store()
+    sent = choose("send-back", "executive sponsor", "Eve", "--concern", "accuracy")
+    assert cli(*sent).code == 0
+    again = resume(record.run_id, store=RunStore(), registry=Registry.installed())
+    assert again.status == "waiting"
+    assert again.presented_rules["gate-4"] != record.presented_rules["gate-4"]
+    assert states(again) == {"Pia": "for an earlier rule", "Lea": "answered", "Eve": "answered"}
+    assert open_roles(again) == ["product owner", "compliance officer", "legal team"]
+    assert any("the run was sent back by Eve" in note for note in again.notes)
+
+
+def test_objections_are_answered_as_often_as_the_policy_iterates(open_store):
+    record = open_store()
+    store = RunStore()
+    for _ in range(3):
+        store.respond(record.run_id, 1, "changed", {"n_boot": FAST["n_boot"]}, met=False)
+    said = {"role": "compliance officer", "by": "Cy", "approved": False, "concern": "accuracy"}
+    approve(store, record.run_id, **GATE, **said)
+    again = resume(record.run_id, store=store, registry=Registry.installed())
+    assert again.status == "escalated"
+    assert [a.response for a in again.approvals if a.by == "Cy"] == ["iteration limit (3) reached"]

@@ -104,7 +104,8 @@ class Approval:
 
     def is_answered(self, rule: str | None) -> bool:
         """Whether a response met this rejection, so that it does not concern the rule with this fingerprint."""
-        return self.met and (self.concern == "evidence" or (rule is not None and rule != self.rule))
+        changed = rule is not None and rule != self.rule
+        return self.met and (changed or self.concern in {"evidence", "causal-assumption"})
 
 
 def person_key(name: str) -> str:

@@ -51,7 +51,7 @@ class TestLooks:
             return None
         times = "once" if self.before == 1 else f"{self.before} times"
         name = self.measure.replace("_", " ")
-        said = [f"The test part of this data was already used {times}, by earlier runs in this store"]
+        said = [f"The test part of this data was already used {times} in this store"]
         if self.p_corrected is not None:
             said.append(
                 f"corrected for that (Bonferroni), p of the change in {name} is {self.p_corrected:.3g}"

@@ -21,11 +21,13 @@ from fairmend.core.text.words import plural
 from fairmend.core.vocabulary import STAGES
 from fairmend.pipeline.compose.composer import compose
 from fairmend.pipeline.compose.slots import DECISION, slot_of
-from fairmend.pipeline.run.approvals import Approval
+from fairmend.pipeline.run.approvals import ESCALATION, Approval
+from fairmend.pipeline.run.executive import SEND_BACK
 from fairmend.pipeline.spec import Choice, PipelineSpec, Step
 
 if TYPE_CHECKING:
     from fairmend.pipeline.run.record import RunRecord
+    from fairmend.pipeline.storage.run_store import RunStore, StoredRun
 
 MORE_REPLICATES = 5
 FOLDS = "5x2"
@@ -226,6 +228,40 @@ class Objections:
                 f"{rows:,} rows would be needed to clear it, there are {self.record.data['rows']:,}"
             )
         return "; ".join(dict.fromkeys(said)) or f"{target.metric} is at its bound"
+
+
+def answer_rejections(store: RunStore, stored: StoredRun, record: RunRecord, registry: Registry) -> None:
+    """Record what is done about the rejections in force that nothing was done about yet.
+
+    Parameters
+    ----------
+    store, stored
+        The store, and the run in it.
+    record : RunRecord
+        What was rejected, with the decisions so far.
+    registry : Registry
+        Where techniques come from.
+    """
+    policy = Policy(**stored.request["policy"])
+    limit = policy.rollback(policy.gate("post-processing").on_fail).iterations
+    standing = [
+        (place, a) for place, a in enumerate(record.approvals) if a.state == "holds" and not a.approved
+    ]
+    for place, objection in standing:
+        if objection.response:
+            continue
+        if store.revisions(stored.run_id) >= limit:
+            response = Response(f"iteration limit ({limit}) reached")
+        else:
+            request = store.changed_request(stored)
+            response = Objections(request, record, policy, registry).respond(objection)
+        store.respond(stored.run_id, place, response.text, response.changes)
+        if objection.option != SEND_BACK or not response.changes:
+            continue
+        # The escalation is decided: whoever had objected to the former rule is asked about the changed one.
+        for other, former in standing:
+            if former.gate != ESCALATION and not former.met:
+                store.respond(stored.run_id, other, f"the run was {objection}", {}, met=True)
 
 
 def _plain(choice: Choice) -> Choice:

@@ -350,7 +350,9 @@ class RunStore:
         made = {k: v for k, v in approval.to_json().items() if k not in {"time", "state", "response", "met"}}
         self.log(run_id, {"what": "approval", **made})
 
-    def respond(self, run_id: str, place: int, response: str, changes: dict[str, Any]) -> None:
+    def respond(
+        self, run_id: str, place: int, response: str, changes: dict[str, Any], *, met: bool | None = None
+    ) -> None:
         """Record what is done about a rejection, given by its place among the decisions.
 
         Parameters
@@ -363,8 +365,13 @@ class RunStore:
             What is done, or why nothing can be.
         changes : dict
             What changes in the request of the run, and of its pipeline; empty if nothing does.
+        met : bool, optional
+            Whether the run is changed to meet the rejection; by default, if there are changes.
         """
-        self.log(run_id, {"what": "response", "to": place, "response": response, "changes": changes})
+        met = bool(changes) if met is None else met
+        self.log(
+            run_id, {"what": "response", "to": place, "response": response, "met": met, "changes": changes}
+        )
 
     def approvals(self, run_id: str) -> list[Approval]:
         """Return the decisions of people on a run, in chronological order, with the responses to them."""
@@ -374,8 +381,8 @@ class RunStore:
             if entry["what"] == "approval":
                 found.append(Approval(**{k: entry[k] for k in keys if k in entry}))
             elif entry["what"] == "response":
-                place, met = entry["to"], bool(entry["changes"])
-                found[place] = replace(found[place], response=entry["response"], met=met)
+                place = entry["to"]
+                found[place] = replace(found[place], response=entry["response"], met=entry["met"])
         return found
 
     def changed_request(self, stored: StoredRun) -> dict[str, Any]:
@@ -387,6 +394,10 @@ class RunStore:
                 pipeline = {**request["pipeline"], **changes.get("pipeline", {})}
                 request = {**request, **changes, "pipeline": pipeline}
         return request
+
+    def revisions(self, run_id: str) -> int:
+        """Return how often a run was changed to answer rejections."""
+        return sum(e["what"] == "response" and bool(e["changes"]) for e in self.entries(run_id))
 
     # -- sealing -----------------------------------------------------------------------------------
 
