@@ -23,6 +23,7 @@ from fairmend.pipeline.finding_outcomes import FindingOutcome
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import Fold, FoldChange
+from fairmend.pipeline.run.decision_zero import NeedRecord
 from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.guards import Guard
 from fairmend.pipeline.run.record import GateMeasurement, Transition, Variant
@@ -184,6 +185,7 @@ class RunDocument(_Document):
     leveling_down: LevelingDownDocument
     steps: list[StepDocument]
     gates: list[CheckResult]
+    need: NeedRecord | None = Field(description="what decision 0 found; null where the policy asks for none")
     transitions: list[Transition]
     gate_measurements: list[GateMeasurement]
     ablation: list[Variant]

@@ -277,6 +277,7 @@ def run(
     cost_fn: float | None = None,
     approvals: Sequence[Approval] = (),
     assume_approved: bool = False,
+    intervene: bool = False,
     model: Any = None,
     scores: str | None = None,
     scores_threshold: float = 0.5,
@@ -304,6 +305,9 @@ def run(
         Decisions of people so far, in chronological order.
     assume_approved : bool
         Assume every approval and mark the record accordingly; for demonstrations.
+    intervene : bool
+        Build a pipeline although decision 0 finds no need: the plain model meets the target, or the data cannot
+        say.
     model : fitted classifier or path, optional
         The user's own model, as the baseline; a string is the path of a file written by ``skops.io.dump``.
         Techniques that retrain use the learner instead; the constraint ``retraining=false`` keeps the model.
@@ -379,6 +383,7 @@ def run(
         "registry": registry(),
         "policy": judged_by,
         "assume_approved": assume_approved,
+        "intervene": intervene,
         "model": model,
         "cv": cv,
     }

@@ -125,6 +125,11 @@ def compose(
     help="Assume every approval and mark the record accordingly; for demonstrations.",
 )
 @click.option(
+    "--intervene",
+    is_flag=True,
+    help="Build a pipeline although the plain model meets the target, or the data cannot say (decision 0).",
+)
+@click.option(
     "--save/--no-save",
     "store",
     default=True,
@@ -157,9 +162,9 @@ def run(
     The baseline is --model or --scores if given, otherwise a model is trained. Techniques that retrain
     use --learner, not your model; -c retraining=false keeps your model.
 
-    Exit codes: 0 deployable; 1 error; 2 usage error; 3 waiting for approval; 4 escalated, a gate failed, or
-    the policy passed but requires too little for the result to be called deployable. resume and report also
-    return 5: accepted by people although a required check did not pass.
+    Exit codes: 0 deployable, or no intervention needed; 1 error; 2 usage error; 3 waiting for approval;
+    4 escalated, undecided, a gate failed, or the policy passed but requires too little for the result to be called
+    deployable. resume and report also return 5: accepted by people although a required check did not pass.
     """
     roles = roles_of(options)
     if pipeline is None:

@@ -120,6 +120,7 @@ class Progress:
         self._line(f"  {event['id']}: to {event['to']}; {event['reason']}")
 
     _rollback = _decision
+    _lookahead = _decision
     _escalation = _decision
 
     def _simplification(self, event: dict[str, Any]) -> None:

@@ -55,12 +55,13 @@ def begin(
     observer: Observer | None = None,
     n_boot: int = 2000,
     n_permutations: int = 10_000,
+    intervene: bool = False,
 ) -> RunRecord:
     """Run a pipeline and store the run.
 
     Parameters
     ----------
-    spec, data, registry, policy, assume_approved, model, cv, observer, n_boot, n_permutations
+    spec, data, registry, policy, assume_approved, model, cv, observer, n_boot, n_permutations, intervene
         As for :func:`fairmend.pipeline.run.runner.run`.
     store : RunStore
         Where the run is stored.
@@ -93,6 +94,7 @@ def begin(
         "cv": None if cv is None else str(Repeats.parse(cv)),
         "n_boot": n_boot,
         "n_permutations": n_permutations,
+        "intervene": intervene,
     }
     store.create(run_id, request)
     return _work(store.run(run_id), data, model, store, registry, observer)
@@ -196,6 +198,7 @@ def _work(
                 checkpoint=checkpoint,
                 # a change that answers an objection was made by people who had seen the metrics on the test data
                 test_looks=store.test_looks(stored.run_id) + store.revisions(stored.run_id),
+                intervene=request.get("intervene", False),  # missing in runs of versions without decision 0
             )
         except FairmendError as error:
             with suppress(StoreError):  # the error itself may be a full disk

@@ -75,6 +75,8 @@ def write_plots(record: RunRecord, folder: Path) -> dict[str, str]:
         del drawn["Reliability of the scores by group"]
     if graph is None:
         del drawn["Causal graph"]
+    if not record.gate_measurements:  # nothing was built
+        del drawn["Accuracy and fairness of all candidates"]
     with mpl.rc_context(rc=STYLE):
         for name, draw in drawn.values():
             draw().savefig(folder / name, bbox_inches="tight", facecolor="white", metadata={"Software": None})

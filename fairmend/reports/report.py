@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 HEADLINES = {
     "deployable": "The result can be deployed",
+    "no intervention needed": "No intervention is needed",
+    "undecided": "The data do not show whether an intervention is needed",
     "passed its policy": "The result passed its policy, which requires too little to call it deployable",
     "waiting": "The result waits for approval",
     "escalated": "People must decide",

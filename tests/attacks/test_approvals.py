@@ -20,7 +20,7 @@ from fairmend.pipeline.run.approvals import (
     settle,
 )
 from fairmend.pipeline.run.final_evaluation import status_of
-from fairmend.pipeline.run.state_machine import RunOutcome
+from fairmend.pipeline.run.run_outcome import RunOutcome
 
 OWNER = ("gate-4", "product owner")
 ALL = [

@@ -26,8 +26,8 @@ from fairmend.core.text.yaml_text import yaml_text
 from fairmend.pipeline.gates.checks import CHECKS
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.final_evaluation import status_of
+from fairmend.pipeline.run.run_outcome import RunOutcome
 from fairmend.pipeline.run.run_status import EXIT_CODES
-from fairmend.pipeline.run.state_machine import RunOutcome
 
 HEAD = "policy: ours\nextends: playbook\n"
 
@@ -352,7 +352,9 @@ def test_a_policy_of_ones_own_is_named_with_file_and_digest(cli, arena):
 def test_the_built_in_policies_keep_the_rules(name):
     policy = load_policy(name)
     check_policy(policy, name)
-    assert weaker_than(policy, load_policy("playbook")) == []
+    weaker = [w.place for w in weaker_than(policy, load_policy("playbook"))]
+    judgment = ["need", "margin", "undo", "choice"]
+    assert weaker == ([f"judgment.{part}" for part in judgment] if name == "playbook-literal" else [])
     assert all(not_deployable(policy, notion) == [] for notion in policy.targets)
 
 
@@ -376,6 +378,18 @@ def changed(*changes: str) -> Policy:
 WEAKER = {
     "nothing": ("policy: ours", []),
     "advice": (gate(4, "id: fairness, level: advise"), ["gate-4.fairness"]),
+    "no decision 0": ("judgment: {need: null}", ["judgment.need"]),
+    "a need on thin evidence": ("judgment: {need: {significance: 0.2}}", ["judgment.need.significance"]),
+    "no margin": ("judgment: {margin: null}", ["judgment.margin"]),
+    "a margin that rarely suffices": (
+        "judgment: {margin: {probability: 0.6}}",
+        ["judgment.margin.probability"],
+    ),
+    "a margin that may cost nothing": ("judgment: {margin: {at_most: 0.0}}", ["judgment.margin.at_most"]),
+    "harm is kept": ("judgment: {undo: false}", ["judgment.undo"]),
+    "no choice": ("judgment: {choice: path}", ["judgment.choice"]),
+    "more care": ("judgment: {need: {significance: 0.01}, margin: {probability: 0.95, at_most: 0.05}}", []),
+    "improvement to the letter, no lookahead": ("judgment: {improvement: required, lookahead: false}", []),
     "looser target": (target("at_least: 0.7"), ["targets.demographic_parity"]),
     "stricter target": (target("at_least: 0.9"), []),
     "not strictly": (target("below: null, at_most: 0.1", "equalized_odds"), ["targets.equalized_odds"]),

@@ -24,6 +24,7 @@ from fairmend.pipeline.gates.checks import Value
 from fairmend.pipeline.gates.gates import CheckResult, evaluate_check
 from fairmend.pipeline.run import final_evaluation, state_machine
 from fairmend.pipeline.run.consistency import assert_consistent, contradictions
+from fairmend.pipeline.run.decision_zero import NeedRecord
 from fairmend.pipeline.run.record import RunRecord
 from fairmend.pipeline.run.runner import run
 from fairmend.pipeline.spec import PipelineSpec, Step
@@ -56,9 +57,13 @@ def spec_for(data: Dataset, *steps: Step, **more: Any) -> PipelineSpec:
     return PipelineSpec(roles=data.roles, learner="logistic_regression", steps=steps, **more)
 
 
-def drive(frame: pd.DataFrame, registry: Registry, *steps: Step, **roles: Any) -> RunRecord:
+def drive(
+    frame: pd.DataFrame, registry: Registry, *steps: Step, intervene: bool = True, **roles: Any
+) -> RunRecord:
+    """Run through the gates, also where decision 0 finds nothing to mend."""
     data = Dataset.from_frame(frame, Roles(outcome="y", favorable=1, protected=("sex",), **roles))
-    return run(spec_for(data, *steps), data, registry=registry, assume_approved=True, **FAST)
+    spec = spec_for(data, *steps)
+    return run(spec, data, registry=registry, assume_approved=True, intervene=intervene, **FAST)
 
 
 @pytest.fixture(scope="module")
@@ -377,6 +382,22 @@ def test_a_patched_measure_is_an_error(monkeypatch: pytest.MonkeyPatch, registry
     monkeypatch.setitem(CHECKS, "demographic_parity_ratio", lambda view: Value(1.0, (0.99, 1.0), 500))
     with pytest.raises(RunError, match="was evaluated at 1"):
         drive(people(), registry)
+
+
+def test_a_patched_measure_keeps_no_model(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
+    from fairmend.pipeline.gates.checks import CHECKS
+
+    monkeypatch.setitem(CHECKS, "demographic_parity_ratio", lambda view: Value(1.0, (0.99, 1.0), 500))
+    monkeypatch.setitem(CHECKS, "intersectional_deviation", lambda view: Value(0.0, (0.0, 0.01), 500))
+    with pytest.raises(RunError, match=r"decision-0\.fairness was evaluated at 1"):
+        drive(people(), registry, intervene=False)
+
+
+def test_a_patched_decision_0_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:
+    nothing = NeedRecord("no need", "all is well", [], None, 0)
+    monkeypatch.setattr(state_machine, "assess_need", lambda *a, **k: nothing)
+    with pytest.raises(RunError, match=r"decision-0\.fairness is required but was not evaluated"):
+        drive(people(), registry, intervene=False)
 
 
 def test_a_patched_test_gate_is_an_error(monkeypatch: pytest.MonkeyPatch, registry: Registry) -> None:

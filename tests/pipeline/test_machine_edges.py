@@ -1,6 +1,6 @@
 """Every rollback edge and escalation of the playbook, driven on real data.
 
-The gates are those of the playbook; a policy that extends it sets the numbers that send this data
+The gates are those of the playbook, to the letter; a policy that extends it sets the numbers that send this data
 down the edge in question. Nothing is mocked.
 """
 
@@ -52,7 +52,7 @@ WRONG_THRESHOLDS = step(13, "equal-opportunity-thresholds", "post-processing", w
 def policy(**changes: Any) -> Policy:
     """Return the playbook with changes; calibration, which is not what most edges are about, hardly binds."""
     calibration = [{"id": "calibration", "below": 0.5}, {"id": "group-calibration", "below": 0.5}]
-    lenient = merged(raw_policy("playbook"), {"gates": [{"id": "gate-4", "checks": calibration}]})
+    lenient = merged(raw_policy("playbook-literal"), {"gates": [{"id": "gate-4", "checks": calibration}]})
     return Policy(**merged(lenient, {"policy": "test", **changes}))
 
 
@@ -193,6 +193,52 @@ def test_in_processing_escalates_to_the_executive_sponsor(two_races, registry):
     assert record.status == "escalated"
     assert "executive sponsor" in record.reason
     assert any(option.startswith("Accept fairness-constrained-lr") for option in record.escalation_options)
+
+
+WEAK = CONSTRAINED.model_copy(update={"parameters": {"constraint_weight": 0.05}})
+TIGHT = THRESHOLDS.model_copy(update={"parameters": {"min_ratio": 0.97}})
+AHEAD = {"judgment": {"lookahead": True}, "targets": {"demographic_parity": {"at_least": 0.9}}}
+
+
+def test_no_alternative_is_trained_where_post_processing_alone_passes_the_last_gate(two_races, registry):
+    record = drive(two_races, registry, policy(**AHEAD), WEAK, TIGHT)
+    [ahead] = [t for t in record.transitions if t.kind == "lookahead"]
+    assert (ahead.id, ahead.to) == ("gate-3", "post-processing")
+    assert "post-processing without in-processing passes the last gate" in ahead.reason
+    assert rollbacks(record) == []
+    assert [s.slug for s in record.steps if s.status == "ran"] == [
+        "fairness-constrained-lr",
+        "group-thresholds",
+    ]
+    assert all(part.metadata.slug != "fairness-constrained-lr" for part in record.model.parts)
+
+
+def test_the_alternatives_are_tried_where_post_processing_alone_does_not_help(two_races, registry):
+    rules = policy(judgment={"lookahead": True}, targets={"demographic_parity": {"at_least": 0.995}})
+    record = drive(two_races, registry, rules, WEAK, WRONG_THRESHOLDS)
+    assert not [t for t in record.transitions if t.kind == "lookahead"]
+    assert rollbacks(record)
+
+
+def test_a_solver_that_does_not_converge_is_not_passed_by_with_a_look_ahead(two_races, registry):
+    hasty = WEAK.model_copy(update={"parameters": {"constraint_weight": 0.05, "max_iter": 1}})
+    record = drive(two_races, registry, policy(**AHEAD), hasty, TIGHT)
+    assert record.transitions[2].kind == "rollback"
+
+
+def test_a_target_that_is_met_counts_as_an_improvement(two_races, registry):
+    """To the letter, a repair that reaches the target is thrown away for improving too little."""
+    changes = bound("gate-2", "improvement", at_least=50)
+    changes["targets"] = {"demographic_parity": {"at_least": 0.3}}
+    literal = drive(two_races, registry, policy(**changes), REMOVER, THRESHOLDS)
+    assert "pre-processing" in dict(rollbacks(literal))
+    sound = drive(
+        two_races, registry, policy(**changes, judgment={"improvement": "or target met"}), REMOVER, THRESHOLDS
+    )
+    assert "pre-processing" not in dict(rollbacks(sound))
+    [improvement] = [g for g in sound.gates if g.id == "gate-2.improvement"]
+    assert improvement.verdict == "passed"
+    assert "the target is met (demographic_parity_ratio" in improvement.reason
 
 
 # -- post-processing ------------------------------------------------------------------------------
@@ -380,3 +426,35 @@ def test_the_test_data_have_the_last_word(two_races, registry):
             assert record.exit_code == 4
         judged_on_test += bool(final)
     assert judged_on_test > 0
+
+
+# -- decision 0 -----------------------------------------------------------------------------------
+
+FAIR_ENOUGH = {
+    "judgment": {"need": {}},
+    "targets": {"demographic_parity": {"at_least": 0.3}},
+    **bound("gate-4", "intersections", at_most=0.5),
+}
+
+
+def test_a_model_that_meets_the_target_is_kept_and_nothing_is_built(two_races, registry):
+    record = drive(two_races, registry, policy(**FAIR_ENOUGH), WEIGHTS, CONSTRAINED, THRESHOLDS)
+    assert (record.status, record.exit_code) == ("no intervention needed", 0)
+    assert (record.steps, record.gate_measurements) == ([], [])
+    assert record.need.finding == "no need"
+    assert record.final.figure("accuracy").value == record.baseline.figure("accuracy").value
+    assert {g.id for g in record.gates} >= {"final.fairness", "final.intersections", "final.utility"}
+    assert not any("calibration" in g.id or g.measure == "approval" for g in record.gates)
+    [turn] = record.transitions
+    assert (turn.id, turn.to) == ("decision-0", "no intervention")
+
+
+def test_it_is_built_all_the_same_where_someone_says_so(two_races, registry):
+    spec = PipelineSpec(roles=two_races.roles, learner="logistic_regression", steps=(WEIGHTS,))
+    record = run(
+        spec, two_races, registry=registry, policy=policy(**FAIR_ENOUGH), assume_approved=True, n_boot=200,
+        n_permutations=200, intervene=True,
+    )  # fmt: skip
+    assert record.steps[0].slug == "instance-weighting"
+    assert record.need.overruled
+    assert "overruled by --intervene" in record.transitions[0].reason

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from fairmend.catalog.policy.metrics import METRICS
-from fairmend.catalog.policy.schema import Policy, PolicyCheck
+from fairmend.catalog.policy.schema import Judgment, Policy, PolicyCheck
 from fairmend.core.text.escaping import one_line
 
 
@@ -44,6 +44,7 @@ def weaker_than(policy: Policy, other: Policy) -> list[Weakness]:
     """
     return [
         *_of_whole(policy, other),
+        *_of_judgment(policy.judgment, other.judgment),
         *_of_targets(policy, other),
         *_of_gates(policy, other),
         *_of_deployment(policy, other),
@@ -85,6 +86,31 @@ def _of_whole(policy: Policy, other: Policy) -> Iterator[Weakness]:
         yield Weakness("distinct_approvers", "one person may approve in several roles", "in one role only")
     if policy.minimum_support < other.minimum_support:
         yield Weakness("minimum_support", str(policy.minimum_support), str(other.minimum_support))
+
+
+def _of_judgment(ours: Judgment, theirs: Judgment) -> Iterator[Weakness]:
+    """Yield where less care is taken than the other policy asks for; what spares a run work is no requirement."""
+    if theirs.need is not None:
+        if ours.need is None:
+            yield Weakness("judgment.need", "every run intervenes", "only where the need is shown")
+        elif ours.need.significance > theirs.need.significance:
+            yield Weakness(
+                "judgment.need.significance", f"{ours.need.significance:g}", f"{theirs.need.significance:g}"
+            )
+    if theirs.margin is not None:
+        if ours.margin is None:
+            yield Weakness("judgment.margin", "rules aim at the bound itself", "with a margin")
+        else:
+            for name in ("probability", "at_most"):
+                mine, wanted = getattr(ours.margin, name), getattr(theirs.margin, name)
+                if mine < wanted:
+                    yield Weakness(f"judgment.margin.{name}", f"{mine:g}", f"{wanted:g}")
+    if theirs.improvement == "required" and ours.improvement != "required":
+        yield Weakness("judgment.improvement", "a target that is met suffices", "required")
+    if theirs.undo and not ours.undo:
+        yield Weakness("judgment.undo", "steps that do harm are kept", "taken back")
+    if theirs.choice == "frontier" and ours.choice == "path":
+        yield Weakness("judgment.choice", "where the path ends is deployed", "the best measured alternative")
 
 
 def _of_targets(policy: Policy, other: Policy) -> Iterator[Weakness]:

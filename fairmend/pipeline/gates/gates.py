@@ -15,6 +15,9 @@ from fairmend.pipeline.gates.value import CheckFunction, Value
 from fairmend.pipeline.run.approvals import Approval
 
 NOT_APPLICABLE = "not applicable"
+IMPROVEMENTS = {
+    "fairness_improvement"
+}  # metrics of a change, of which none is needed where the target is met
 GateVerdict = Literal["passed", "failed", "insufficient evidence", "waiting"]
 
 
@@ -122,6 +125,13 @@ def evaluate_check(
         if check.metric == "target":
             value = replace(value, applies=True)  # without its target a run has no evidence
         verdict, reason = _verdict(bound, value, policy.evidence)
+        if verdict == "failed" and bound.metric in IMPROVEMENTS and policy.judgment.improvement != "required":
+            target = evaluate_check(policy.target(view.notion), view, policy, functions, gate=gate)
+            if target.verdict == "passed":
+                value = Value.not_applicable(
+                    f"the target is met ({target.measure} {target.value:.3f}); {reason}"
+                )
+                verdict, reason = _verdict(bound, value, policy.evidence)
     except PluginError as error:
         if not plugin:
             raise
@@ -254,3 +264,10 @@ def outcome(judgments: list[CheckResult]) -> GateVerdict:
     verdicts = {j.verdict for j in judgments if j.decides}
     worst_first: tuple[GateVerdict, ...] = ("failed", "insufficient evidence", "waiting")
     return next((v for v in worst_first if v in verdicts), "passed")
+
+
+def told(found: CheckResult) -> str:
+    """Return a check in a few words: its figure, bound and verdict."""
+    if found.value is None:
+        return f"{found.check}: {found.reason or found.verdict}"
+    return f"{found.measure} {found.value:.3f} ({found.bound}: {found.verdict})"

@@ -14,6 +14,7 @@ from fairmend.catalog.policy import Gate, GatedStage, Policy, PolicyCheck
 from fairmend.core.errors import FairmendError, RunError
 from fairmend.core.metrics import Measurement
 from fairmend.pipeline.gates.gates import CheckResult
+from fairmend.pipeline.run.decision_zero import need_checks
 
 FINAL = "final"
 """Name of the last gate, which evaluates the checks of the post-processing gate on the test data."""
@@ -74,9 +75,48 @@ def contradictions(
             complete = gate is last
             found += _of_gate(gate.id, gate, standing[gate.stage], policy, notion, complete, approvals)
     found += _of_gate(FINAL, last, verdicts, policy, notion, True, False)
+    return [*found, *_mismatches(verdicts, final)]
+
+
+def kept_contradictions(
+    policy: Policy,
+    notion: str,
+    checks: Sequence[CheckResult],
+    verdicts: Sequence[CheckResult],
+    baseline: Measurement,
+    final: Measurement,
+) -> list[str]:
+    """Return everything in the record of a run that contradicts "no intervention needed"; empty if consistent.
+
+    Parameters
+    ----------
+    policy : Policy
+        By what the run was judged.
+    notion : str
+        Fairness notion of its target.
+    checks, verdicts : sequence of CheckResult
+        Checks of decision 0, which must hold with their intervals, and the same on the test data.
+    baseline, final : Measurement
+        Metrics of the plain model on the data of decision 0, and on the test data.
+    """
+    last, strict = policy.gate("post-processing"), policy.model_copy(update={"evidence": "interval"})
+    asked = last.model_copy(update={"checks": tuple(need_checks(policy))})
+    name = policy.judgment.need.id if policy.judgment.need is not None else "decision-0"
+    evaluated = {judged.check for judged in verdicts}
+    return [
+        *(f"{FINAL}.{c.id} is required but was not evaluated" for c in asked.checks if c.id not in evaluated),
+        *_of_gate(name, asked, checks, strict, notion, True, False),
+        *_mismatches(checks, baseline),
+        *_mismatches(verdicts, final),
+    ]
+
+
+def _mismatches(verdicts: Sequence[CheckResult], measured: Measurement) -> list[str]:
+    """Return the checks whose value is not the measured one."""
+    found = []
     for judged in verdicts:
         try:
-            figure = final.figure(judged.measure)
+            figure = measured.figure(judged.measure)
         except FairmendError:
             continue  # measured by a check, not a metric of decisions
         if judged.measure.endswith("calibration_error") or judged.value is None:

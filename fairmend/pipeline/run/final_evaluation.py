@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,12 +14,14 @@ from fairmend.core.errors import FairmendError
 from fairmend.core.metrics import InferenceSettings
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
-from fairmend.pipeline.gates.gates import CheckResult, evaluate_gate, incomplete, outcome
+from fairmend.pipeline.gates.gates import CheckResult, evaluate_gate, incomplete, outcome, told
 from fairmend.pipeline.run.ablation import FULL, PLAIN, POST_ALONE, AblationVariant
 from fairmend.pipeline.run.approvals import Approval, rejections
+from fairmend.pipeline.run.decision_zero import INTERVENE, clearly_missed, need_checks
 from fairmend.pipeline.run.guards import Guard
+from fairmend.pipeline.run.run_outcome import RunOutcome
 from fairmend.pipeline.run.run_status import Status
-from fairmend.pipeline.run.state_machine import RunOutcome, StateMachine
+from fairmend.pipeline.run.state_machine import StateMachine
 from fairmend.pipeline.run.third_party import evaluated
 
 
@@ -36,8 +38,8 @@ class FinalEvaluator:
         """Return the test measurement of a model."""
         return ModelEvaluation(model, self.test, self.settings)
 
-    def gate(self, case: Case) -> list[CheckResult]:
-        """Evaluate the last gate on the test data."""
+    def gate(self, case: Case, only: Container[str] | None = None) -> list[CheckResult]:
+        """Evaluate the last gate on the test data, or only its checks of these ids."""
         machine = self.machine
         target = machine.policy.target(machine.spec.notion)
         root = machine.tracer.deployed(machine.tracer.root)
@@ -53,7 +55,8 @@ class FinalEvaluator:
             machine.utility,
         )
         gate = machine.policy.gate("post-processing").model_copy(update={"id": "final"})
-        return evaluate_gate(gate, view, machine.policy, machine.functions, data="test")
+        found = evaluate_gate(gate, view, machine.policy, machine.functions, data="test")
+        return [j for j in found if only is None or j.check in only]
 
     def references(self, candidates: dict[str, AblationVariant]) -> dict[str, Any]:
         """Return the test metrics of the mandatory references and of the full pipeline."""
@@ -103,8 +106,10 @@ def status_of(
         return "escalated", ending.reason, ending.options
     if ending.to == "wait":
         return "waiting", ending.reason, []
+    if ending.to in {"keep", "undecided"}:
+        return _kept(ending, verdicts, policy, notion, tripped)
     found = outcome(verdicts)
-    told = "; ".join(
+    why = "; ".join(
         f"{j.check}: {j.reason or j.measure}" for j in verdicts if j.decides and j.verdict == found
     )
     options = [
@@ -112,12 +117,12 @@ def status_of(
         *policy.rollback(policy.gate("post-processing").on_fail).options,
     ]
     if found == "failed":
-        return "failed", f"passed on validation data but failed on test data: {told}", options
+        return "failed", f"passed on validation data but failed on test data: {why}", options
     decided = [guard for guard in tripped if guard.status == "failed"]
     if decided:
         return "failed", _reasons(decided), options
     if found == "insufficient evidence":
-        return "escalated", f"insufficient evidence on the test data: {told}", options
+        return "escalated", f"insufficient evidence on the test data: {why}", options
     if rejected := rejections(decisions):
         return "escalated", "; ".join(f"{a.gate} was {a}" for a in rejected), options
     if tripped:
@@ -126,13 +131,33 @@ def status_of(
     if open_:
         return "waiting", "; ".join(dict.fromkeys(f"{j.id} {j.reason}" for j in open_)), []
     if lacking := not_deployable(policy, notion):
-        told = "; ".join(lacking)
+        weak = "; ".join(lacking)
         return (
             "passed its policy",
-            f"every required check passed, but the policy requires too little: {told}",
+            f"every required check passed, but the policy requires too little: {weak}",
             [],
         )
     return "deployable", "every required check passed, on validation and on test data", []
+
+
+def _kept(
+    ending: RunOutcome, verdicts: list[CheckResult], policy: Policy, notion: str, tripped: Sequence[Guard]
+) -> tuple[Status, str, list[str]]:
+    """Return the status of a run that built nothing: the test data may contradict it clearly, or a guard."""
+    if tripped:
+        return "escalated", _reasons(tripped), [guard.remedy for guard in tripped]
+    if ending.to == "undecided":
+        return "undecided", ending.reason, ending.options
+    target = policy.target(notion)
+    asked = {c.id: target if c.metric == "target" else c for c in need_checks(policy)}
+    against = [j for j in verdicts if clearly_missed(asked[j.check], j)]
+    if against:
+        shown = "; ".join(told(j) for j in against)
+        return "undecided", f"{ending.reason}; but the test data contradict it: {shown}", [INTERVENE]
+    if lacking := not_deployable(policy, notion):
+        weak = "; ".join(lacking)
+        return "passed its policy", f"{ending.reason}, but the policy requires too little: {weak}", []
+    return "no intervention needed", ending.reason, []
 
 
 def _reasons(tripped: Sequence[Guard]) -> str:

@@ -17,6 +17,7 @@ from fairmend.pipeline.finding_outcomes import FindingOutcome
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import CrossValidation
+from fairmend.pipeline.run.decision_zero import NeedRecord
 from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.executive import options_of
 from fairmend.pipeline.run.guards import Guard
@@ -76,12 +77,12 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Transition:
-    """A decision, rollback or simplification: the next stage, and why.
+    """A decision, rollback, lookahead or simplification: the next stage, and why.
 
     Attributes
     ----------
     kind : str
-        ``decision``, ``rollback``, ``simplification`` or ``escalation``.
+        ``decision``, ``rollback``, ``lookahead``, ``simplification`` or ``escalation``.
     id : str
         Its id in the policy.
     to : str
@@ -94,7 +95,7 @@ class Transition:
         Section of the policy's source.
     """
 
-    kind: Literal["decision", "rollback", "simplification", "escalation"]
+    kind: Literal["decision", "rollback", "lookahead", "simplification", "escalation"]
     id: str
     to: str
     reason: str
@@ -184,9 +185,10 @@ class RunRecord(Displayed):
     run_id : str
         Name of the run.
     status : str
-        ``deployable``, ``passed its policy`` (which requires too little for that), ``waiting``,
-        ``escalated`` or ``failed``; ``rejected`` where a person rejected the run after it had ended;
-        ``accepted as measured``, ``option chosen`` or ``stopped`` where people decided on an escalated run.
+        ``deployable``, ``no intervention needed``, ``undecided`` (the data do not show whether one is needed),
+        ``passed its policy`` (which requires too little), ``waiting``, ``escalated`` or ``failed``; ``rejected``
+        where a person rejected the run after it had ended; ``accepted as measured``, ``option chosen`` or
+        ``stopped`` where people decided on an escalated run.
     reason : str
         Reason of the status.
     spec : PipelineSpec
@@ -201,6 +203,8 @@ class RunRecord(Displayed):
         What both rules are worth, and the skill that the final one retains.
     leveling_down : LevelingDown
         Who gains and who loses favorable decisions.
+    need : NeedRecord or None
+        What decision 0 found; None where the policy asks for none.
     steps, gates, turns, attempts, variants, approvals
         What happened, in order; approvals are all decisions of people, each with its state.
     presented_rules : dict of str to str
@@ -255,6 +259,7 @@ class RunRecord(Displayed):
     graph: CausalGraph | None = None
     steps: list[StepRecord] = field(default_factory=list)
     gates: list[CheckResult] = field(default_factory=list)
+    need: NeedRecord | None = None
     transitions: list[Transition] = field(default_factory=list)
     gate_measurements: list[GateMeasurement] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
@@ -318,7 +323,7 @@ class RunRecord(Displayed):
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the command: 0 deployable, 3 waiting, 5 accepted by people all the same, 4 otherwise."""
+        """Exit code of the command: 0 deployable or nothing needed, 3 waiting, 5 accepted by people all the same, 4 otherwise."""
         return EXIT_CODES[self.status]
 
     def to_json(self) -> dict[str, Any]:
@@ -340,6 +345,7 @@ class RunRecord(Displayed):
             "leveling_down": self.leveling_down.to_json(),
             "steps": [s.to_json() for s in self.steps],
             "gates": [g.to_json() for g in self.gates],
+            "need": None if self.need is None else self.need.to_json(),
             "transitions": [t.to_json() for t in self.transitions],
             "gate_measurements": [a.to_json() for a in self.gate_measurements],
             "ablation": [v.to_json() for v in self.variants],

@@ -13,6 +13,8 @@ from fairmend.pipeline.storage.run_store import RunStore, StoredRun
 
 Status = Literal[
     "deployable",
+    "no intervention needed",
+    "undecided",
     "passed its policy",
     "waiting",
     "escalated",
@@ -24,7 +26,9 @@ Status = Literal[
 ]
 EXIT_CODES: dict[Status, int] = {
     "deployable": 0,
+    "no intervention needed": 0,
     "waiting": 3,
+    "undecided": 4,
     "passed its policy": 4,
     "escalated": 4,
     "failed": 4,
@@ -33,11 +37,12 @@ EXIT_CODES: dict[Status, int] = {
     "option chosen": 5,
     "stopped": 4,
 }
-DEPLOYABLE = {"deployable"}
+DEPLOYABLE = {"deployable", "no intervention needed"}
+"""With these, the stored rule may be applied: the final one, or the plain model."""
 ACCEPTED = {"accepted as measured", "option chosen"}
 """Statuses by decision of people although a required check did not pass: the rule may be applied."""
 CHOSEN = ACCEPTED | {"stopped"}
-OPEN_TO_REJECTION = {"deployable", "passed its policy", "waiting"}
+OPEN_TO_REJECTION = {*DEPLOYABLE, "passed its policy", "waiting"}
 
 
 def settled_decisions(

@@ -25,12 +25,14 @@ from fairmend.pipeline.compose.spec_validation import check_spec
 from fairmend.pipeline.cross_fitting import Division, divide
 from fairmend.pipeline.finding_outcomes import resolve
 from fairmend.pipeline.gates.checks import rates_of
+from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.run.ablation import FULL, AblationVariant, ablate, simplest
 from fairmend.pipeline.run.approvals import ASSUMED, Approval, remarks
-from fairmend.pipeline.run.consistency import assert_consistent, contradictions
+from fairmend.pipeline.run.consistency import assert_consistent, contradictions, kept_contradictions
 from fairmend.pipeline.run.cross_validation import cross_validate
 from fairmend.pipeline.run.cv_results import Repeats
+from fairmend.pipeline.run.decision_zero import need_checks
 from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.executive import OPEN_TO_CHOICE, deciders
 from fairmend.pipeline.run.final_evaluation import FinalEvaluator, evaluate, status_of
@@ -38,6 +40,7 @@ from fairmend.pipeline.run.guards import guards, row_figures, row_notes
 from fairmend.pipeline.run.notes import about, notes, third_party, versions
 from fairmend.pipeline.run.presentation import claims_cause, with_approvals
 from fairmend.pipeline.run.record import RunRecord, Transition
+from fairmend.pipeline.run.run_outcome import RunOutcome
 from fairmend.pipeline.run.state_machine import Observer, StateMachine
 from fairmend.pipeline.run.utility_outcome import UtilityOutcome
 from fairmend.pipeline.spec import PipelineSpec
@@ -61,6 +64,7 @@ def run(
     run_id: str | None = None,
     checkpoint: Checkpoint | None = None,
     test_looks: int = 0,
+    intervene: bool = False,
 ) -> RunRecord:
     """Run a pipeline.
 
@@ -94,6 +98,8 @@ def run(
         Storage of step results.
     test_looks : int
         Number of earlier runs that used the test part of these data.
+    intervene : bool
+        Whether to build a pipeline although decision 0 finds no need.
 
     Returns
     -------
@@ -145,6 +151,7 @@ def run(
         approvals,
         observer,
         training=fitted - divided,
+        intervene=intervene,
     )
     ending = machine.run()
     machine_done = time.perf_counter()
@@ -158,7 +165,7 @@ def run(
     deployed = machine.tracer.deployed(applied)
     final = judge.of(deployed.fitted())
     evaluations, unevaluated = evaluate(machine, judge, final, candidates)
-    verdicts = [*judge.gate(deployed), *unevaluated] if ending.to == "deploy" else []
+    verdicts = _verdicts(machine, judge, ending, deployed, unevaluated)
     integrity.verify(registry)
     leaks = label_leaks(data.X, data.y)
     unallowed = [one for one in leaks if one.column not in data.roles.allowed_features]
@@ -184,6 +191,10 @@ def run(
             final.measurement,
             approvals=status != "waiting",
         )
+        assert_consistent(found, plugins)
+    if status == "no intervention needed" and machine.need is not None:
+        measured_on = machine.baseline.measurement, final.measurement
+        found = kept_contradictions(judged_by, spec.notion, machine.need.checks, verdicts, *measured_on)
         assert_consistent(found, plugins)
     techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
     findings = resolve(spec.findings, judge.baseline, final, techniques, contributed_kinds(registry))
@@ -213,6 +224,7 @@ def run(
         graph=deployed.graph,
         steps=machine.steps,
         gates=[*machine.gates, *signed_off, *verdicts],
+        need=machine.need,
         transitions=machine.transitions,
         gate_measurements=machine.gate_measurements,
         variants=[c.variant for c in candidates.values()],
@@ -255,6 +267,21 @@ def run(
     }
     tell({"event": "done", "status": status, "reason": reason})
     return record
+
+
+def _verdicts(
+    machine: StateMachine,
+    judge: FinalEvaluator,
+    ending: RunOutcome,
+    case: Case,
+    unevaluated: list[CheckResult],
+) -> list[CheckResult]:
+    """Evaluate on the test data what the end of a run rests on: the last gate, or the checks of decision 0."""
+    if ending.to == "deploy":
+        return [*judge.gate(case), *unevaluated]
+    if ending.to == "keep":
+        return judge.gate(case, only={check.id for check in need_checks(machine.policy)})
+    return []
 
 
 def new_run_id() -> str:

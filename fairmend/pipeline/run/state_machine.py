@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fairmend.catalog.policy import GATED_STAGES, GatedStage, Policy, PolicyCheck, Rollback, RollbackAction
+from fairmend.catalog.policy import GATED_STAGES, GatedStage, Policy, PolicyCheck, Rollback
 from fairmend.catalog.registry import Registry
 from fairmend.core.case import Case
 from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.metrics import InferenceSettings
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
-from fairmend.pipeline.gates.gates import CheckResult, evaluate_check, evaluate_gate, incomplete, outcome
+from fairmend.pipeline.gates.gates import (
+    CheckResult,
+    evaluate_check,
+    evaluate_gate,
+    incomplete,
+    outcome,
+    told,
+)
 from fairmend.pipeline.gates.utility import utility_of
 from fairmend.pipeline.gates.value import CheckFunction
 from fairmend.pipeline.run.approvals import Approval
+from fairmend.pipeline.run.decision_zero import NeedRecord, assess_need
+from fairmend.pipeline.run.decisions import route
+from fairmend.pipeline.run.lookahead import shortcut
 from fairmend.pipeline.run.presentation import Presentation, present
 from fairmend.pipeline.run.record import GateMeasurement, StepRecord, Transition
+from fairmend.pipeline.run.rollbacks import Rollbacks
+from fairmend.pipeline.run.run_outcome import RunOutcome
 from fairmend.pipeline.run.step_plan import Active, Plan
 from fairmend.pipeline.run.time_estimate import TimeEstimate
 from fairmend.pipeline.spec import Choice, PipelineSpec
@@ -28,25 +39,7 @@ from fairmend.pipeline.storage.step_cache import StepCache, StepResult, choices_
 
 Observer = Callable[[dict[str, Any]], None]
 MOST_RETURNS = 3  # decisions that lead back to a stage
-
-
-@dataclass
-class RunOutcome:
-    """The end state of the state machine.
-
-    Attributes
-    ----------
-    to : str
-        ``deploy``, ``escalate`` or ``wait``.
-    reason : str
-        Why.
-    options : list of str
-        On escalation, the options.
-    """
-
-    to: str
-    reason: str
-    options: list[str] = field(default_factory=list)
+_ENDS = {"keep": "no intervention", "undecided": "undecided", "escalate": "people"}
 
 
 class StateMachine:
@@ -72,6 +65,8 @@ class StateMachine:
         Called with every event as it occurs.
     training : float
         Duration of the baseline's training in seconds, for time estimates.
+    intervene : bool
+        Whether to go on although decision 0 finds no need.
     """
 
     def __init__(
@@ -85,6 +80,7 @@ class StateMachine:
         approvals: Iterable[Approval] = (),
         observer: Observer | None = None,
         training: float = 0.0,
+        intervene: bool = False,
     ) -> None:
         self.spec = spec
         self.policy = policy
@@ -98,6 +94,8 @@ class StateMachine:
         self.estimate = TimeEstimate(training)
         self.utility = utility_of(spec.utility, tracer.root.case.fitted())
         self.baseline = tracer.evaluate(tracer.root, settings)
+        self.intervene = intervene
+        self.need: NeedRecord | None = None
         self.applied = self.tracer.root
         self.ran: list[Choice] = []
         self.steps: list[StepRecord] = []
@@ -108,15 +106,14 @@ class StateMachine:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._entry: dict[GatedStage, tuple[StepResult, list[Choice]]] = {}
         self._failures: list[tuple[str, FairmendError]] = []  # of the current stage, without alternative
-        self._rollbacks: Counter[str] = Counter()
+        self._rollbacks = Rollbacks()
         self._returns = 0
-        self._changes: Counter[tuple[str, int]] = Counter()
         self._judged: dict[tuple[str, ...], ModelEvaluation] = {(): self.baseline}
 
     @property
     def iteration(self) -> int:
         """Number of rollbacks so far."""
-        return self._rollbacks.total()
+        return self._rollbacks.counts.total()
 
     @property
     def case(self) -> Case:
@@ -147,13 +144,18 @@ class StateMachine:
         )
 
     def run(self) -> RunOutcome:
-        """Run from the causal stage to the end."""
+        """Run from decision 0 to the end."""
+        if (ending := self._need_for_any()) is not None:
+            return ending
         place: GatedStage = "causal"
         while True:
             self._enter(place)
             self._stage(place)
             verdict, judgments = self._gate(place)
             if verdict == "failed":
+                if self._look_ahead(place, judgments):
+                    place = "post-processing"
+                    continue
                 back = self._roll_back(place, judgments)
                 if isinstance(back, RunOutcome):
                     return back
@@ -181,6 +183,19 @@ class StateMachine:
                 self._returns += 1
             place = to
 
+    def _need_for_any(self) -> RunOutcome | None:
+        """Take decision 0, if the policy asks for it; returns how the run ends there, if it does."""
+        rule = self.policy.judgment.need
+        if rule is None:
+            return None
+        view = self.view(self.tracer.root)
+        self.need = assess_need(rule, view, self.policy, self.functions, intervene=self.intervene)
+        ending = self.need.ending
+        to = "causal" if ending is None else _ENDS[ending.to]
+        reason = f"{self.need.reason}; overruled by --intervene" if self.need.overruled else self.need.reason
+        self._turn("decision", rule.id, to, reason, rule.source)
+        return ending
+
     # -- stages -----------------------------------------------------------------------------------
 
     def _enter(self, place: GatedStage) -> None:
@@ -190,10 +205,14 @@ class StateMachine:
                 self._entry[name] = (self.applied, list(self.ran))
         self.tell({"event": "stage", "stage": place, "iteration": self.iteration})
 
+    def entry(self, place: GatedStage) -> tuple[StepResult, list[Choice]]:
+        """Return the case on entry of a stage, and the steps so far."""
+        return self._entry[place]
+
     def _stage(self, place: GatedStage) -> None:
         self._failures = []
         for active in self.plan.of_stage(place):
-            if self._due(active):
+            if self.due(active, self.applied):
                 self._step(active)
             else:
                 self._note_step(
@@ -213,7 +232,7 @@ class StateMachine:
             )
             began = time.perf_counter()
             try:
-                applied = self.tracer.apply(self.applied, active.choice)
+                applied, choice = self.act(self.applied, active)
             except StoreError:
                 raise  # the technique itself did not fail; switching now would give another result than a resumed run
             except FairmendError as error:
@@ -224,11 +243,15 @@ class StateMachine:
                     return
                 continue
             self.applied = applied
-            self.ran.append(active.choice)
+            self.ran.append(choice)
             self.seconds[active.step.stage] += time.perf_counter() - began  # cached results take no time
             self.estimate.note(self.registry.card(active.choice.technique).metadata, applied.seconds)
             self._note_step(active, "ran", applied.effect.text, applied)
             return
+
+    def act(self, applied: StepResult, active: Active) -> tuple[StepResult, Choice]:
+        """Return the case after a step, and the step with the parameters it used."""
+        return self.tracer.apply(applied, active.choice), active.choice
 
     def _ahead(self, active: Active) -> list[TechniqueMetadata]:
         """Return the remaining steps if no gate triggers a rollback: this one and those after it."""
@@ -251,10 +274,11 @@ class StateMachine:
         self.steps.append(record)
         self.tell({"event": "step", **record.to_json()})
 
-    def _due(self, active: Active) -> bool:
+    def due(self, active: Active, applied: StepResult) -> bool:
+        """Whether the condition of a step holds for a case."""
         if active.when == "always":
             return True
-        view = self.view(self.applied)
+        view = self.view(applied)
         if active.when == "calibration poor":
             checks = [c for c in self.policy.gate("post-processing").checks if "calibration" in c.metric]
             return any(self._judge(c, view, "condition").verdict == "failed" for c in checks)
@@ -333,6 +357,11 @@ class StateMachine:
             causal_claim=causal_claim,
         )
 
+    def last_gate(self, applied: StepResult) -> list[CheckResult]:
+        """Evaluate the checks of the last gate for a case, without approvals."""
+        gate = self.policy.gate("post-processing")
+        return evaluate_gate(gate, self.view(applied), self.policy, self.functions)
+
     def declared(self, choices: Iterable[Choice]) -> set[str]:
         """Return the features that these steps declare they change."""
         out: set[str] = set()
@@ -346,23 +375,9 @@ class StateMachine:
     def _decide(self, place: GatedStage) -> tuple[Any, str]:
         decision = self.policy.decision(place)
         view = self.view(self.applied)
-        for path in decision.paths:
-            holds = [self._judge(c, view, decision.id) for c in path.when]
-            any_of = [self._judge(c, view, decision.id) for c in path.any_of]
-            found = {f.kind for f in self.spec.findings if f.severity in {"medium", "high"}} & set(
-                path.findings
-            )
-            any_needed = bool(path.any_of or path.findings)
-            if all(j.verdict == "passed" for j in holds) and (
-                not any_needed or found or any(j.verdict == "passed" for j in any_of)
-            ):
-                figures = "; ".join(_said(j) for j in (*holds, *any_of))
-                reason = path.reason + (f" ({figures})" if figures else "")
-                self._turn("decision", decision.id, path.to, reason, decision.source)
-                return path.to, reason
-        reason = "no transition has its conditions met"
-        self._turn("decision", decision.id, "escalate", reason, decision.source)
-        return "escalate", reason
+        to, reason = route(decision, self.spec.findings, lambda c: self._judge(c, view, decision.id))
+        self._turn("decision", decision.id, to, reason, decision.source)
+        return to, reason
 
     def _turn(self, kind: Any, name: str, to: str, reason: str, source: str = "") -> None:
         turn = Transition(kind, name, to, reason, self.iteration, source)
@@ -374,38 +389,42 @@ class StateMachine:
     def _roll_back(self, place: GatedStage, judgments: list[CheckResult]) -> GatedStage | RunOutcome:
         rollback = self.policy.rollback(self.policy.gate(place).on_fail)
         why = self._why(judgments)
-        if self._rollbacks[rollback.id] >= rollback.iterations:
+        if self._rollbacks.exhausted(rollback):
             return self._escalate(rollback, f"iteration limit ({rollback.iterations}) reached: {why}")
         failed = {j.check for j in judgments if j.decides and j.verdict == "failed"}
-        for number, trigger in enumerate(rollback.triggers):
-            if not failed & set(trigger.failed):
-                continue
-            for change in self._remaining(rollback, number):
-                done = self._withhold() if change.action == "withhold" else self.plan.apply(change)
-                if done:
-                    self._rollbacks[rollback.id] += 1
-                    self._turn("rollback", rollback.id, trigger.to, f"{why}; {done}", rollback.source)
-                    for later in GATED_STAGES[GATED_STAGES.index(trigger.to) :]:
-                        self.standing.pop(later, None)
-                    self.applied, ran = self._entry[trigger.to]
-                    self.ran = list(ran)
-                    return trigger.to
-        return self._escalate(rollback, f"no untried adjustment left: {why}")
+        found = self._rollbacks.next(
+            rollback, failed, lambda c: self._withhold() if c.action == "withhold" else self.plan.apply(c)
+        )
+        if found is None:
+            return self._escalate(rollback, f"no untried adjustment left: {why}")
+        to, done = found
+        self._turn("rollback", rollback.id, to, f"{why}; {done}", rollback.source)
+        self._restore(to, GATED_STAGES[GATED_STAGES.index(to) :])
+        return to
 
-    def _remaining(self, rollback: Rollback, number: int) -> Iterator[RollbackAction]:
-        """Yield the untried changes of a trigger, in order.
+    def _look_ahead(self, place: GatedStage, judgments: list[CheckResult]) -> bool:
+        """Leave out stages that post-processing alone makes up for, if the policy says so."""
+        found = shortcut(self, place, judgments) if self.policy.judgment.lookahead else None
+        if found is None:
+            return False
+        for stage in found.left_out:
+            self.plan.skip(stage)
+        self._turn(
+            "lookahead",
+            self.policy.gate(place).id,
+            "post-processing",
+            f"{self._why(judgments)}; post-processing without {' and '.join(found.left_out)} passes the last gate "
+            f"({found.reason}), so no alternative is trained",
+        )
+        self._restore(found.left_out[0], found.left_out)
+        return True
 
-        In the last iteration, skipping the stage comes first if the policy offers it, so that the run
-        is not escalated before the later stages had a chance to reach the target.
-        """
-        changes = rollback.triggers[number].changes
-        key = (rollback.id, number)
-        last = self._rollbacks[rollback.id] == rollback.iterations - 1
-        if last and changes[-1].action == "skip":
-            self._changes[key] = max(self._changes[key], len(changes) - 1)
-        while self._changes[key] < len(changes):
-            self._changes[key] += 1
-            yield changes[self._changes[key] - 1]
+    def _restore(self, place: GatedStage, undone: Iterable[GatedStage]) -> None:
+        """Go back to the case on entry of a stage; the verdicts of what is undone no longer stand."""
+        for stage in undone:
+            self.standing.pop(stage, None)
+        self.applied, ran = self._entry[place]
+        self.ran = list(ran)
 
     def _withhold(self) -> str | None:
         """Remove the protected attributes from the features and restart, if the model can be retrained."""
@@ -455,10 +474,4 @@ class StateMachine:
 
     @staticmethod
     def _why(judgments: list[CheckResult]) -> str:
-        return "; ".join(_said(j) for j in judgments if j.decides and j.verdict == "failed")
-
-
-def _said(j: CheckResult) -> str:
-    if j.value is None:
-        return f"{j.check}: {j.reason or j.verdict}"
-    return f"{j.measure} {j.value:.3f} ({j.bound}: {j.verdict})"
+        return "; ".join(told(j) for j in judgments if j.decides and j.verdict == "failed")

@@ -60,10 +60,15 @@ class Plan:
         if change.action == "calibrate":
             return self._calibrate(steps)
         if change.action == "skip":
-            for active in steps:
-                active.skipped = True
-            return f"skipped {', '.join(a.choice.slug for a in steps)}" if steps else None
+            return self.skip(change.stage)
         return None
+
+    def skip(self, stage: str) -> str | None:
+        """Leave a stage out; None if it has no steps."""
+        steps = self.of_stage(stage)
+        for active in steps:
+            active.skipped = True
+        return f"skipped {', '.join(a.choice.slug for a in steps)}" if steps else None
 
     def switch(self, active: Active) -> str | None:
         """Use the next alternative of a step; None if there is none left."""

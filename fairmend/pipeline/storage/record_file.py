@@ -30,6 +30,7 @@ from fairmend.pipeline.finding_outcomes import FindingOutcome
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import CrossValidation, Fold, FoldChange, Repeats
+from fairmend.pipeline.run.decision_zero import NeedRecord
 from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.guards import Guard
 from fairmend.pipeline.run.record import (
@@ -70,7 +71,17 @@ CLASSES: dict[str, Any] = {
             Fold,
             FoldChange,
         ),
-        *(PipelineSpec, Policy, PolicyRecord, Weakness, Guard, TestLooks, Utility, UtilityOutcome),
+        *(
+            PipelineSpec,
+            Policy,
+            PolicyRecord,
+            Weakness,
+            Guard,
+            TestLooks,
+            Utility,
+            UtilityOutcome,
+            NeedRecord,
+        ),
     )
 }
 ELSEWHERE = {"model", "case"}

@@ -9,7 +9,7 @@ from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.final_evaluation import status_of
 from fairmend.pipeline.run.guards import Guard
-from fairmend.pipeline.run.state_machine import RunOutcome
+from fairmend.pipeline.run.run_outcome import RunOutcome
 
 PLAYBOOK = load_policy("playbook")
 DEPLOY = RunOutcome("deploy", "all passed")

@@ -22,7 +22,7 @@ from fairmend.pipeline.run.state_machine import MOST_RETURNS, StateMachine
 from fairmend.pipeline.spec import Choice, PipelineSpec, Step
 from fairmend.pipeline.storage.step_cache import StepResult
 
-PLAYBOOK = load_policy("playbook")
+PLAYBOOK = load_policy("playbook-literal")
 FAIR, UNFAIR, UNKNOWN = Value(0.9), Value(0.5), Value(0.9, enough=False)
 ROLES = Roles(outcome="y", favorable=1, protected=("a",))
 
