@@ -20,6 +20,7 @@ from fairmend.auditing.mediators import biased_mediators
 from fairmend.auditing.predictions import AuditedPredictions, audited_predictions, folds_of
 from fairmend.auditing.proxies import proxies
 from fairmend.auditing.severity_thresholds import Thresholds
+from fairmend.auditing.skill import without_skill
 from fairmend.auditing.tasks import audit_task, task_replicates
 from fairmend.core.data.dataset import MINIMUM_ROWS, Dataset
 from fairmend.core.data.groups import Groups
@@ -123,6 +124,9 @@ def audit(
         for name, part in views(groups).items()
     }
     found: list[CandidateFinding | Finding] = [rarer_outcome(next(iter(measured.values())))]
+    if not subject.is_label:
+        scored = subject.decisions if subject.scores is None else subject.scores
+        found += without_skill(measured, data.y, scored, data.weights)
     for name, part in views(groups).items():
         found += _of_groups(name, measured[name], data, subject, part, rules, seed)
     *_, crossing = measured

@@ -21,8 +21,9 @@ FORMAT = 3
 def fingerprint(target: str) -> str | None:
     """Return a hash of the source files of a plugin, found without importing it.
 
-    For a built-in stage these are the files of its folder; for a third party, all Python files of the
-    top-level package or module. None where the source cannot be found.
+    For a built-in stage these are the files of its folder, for another built-in module itself and the YAML beside
+    it; for a third party, all Python files of the top-level package or module. None where the source cannot be
+    found.
     """
     module = target.partition(":")[0]
     name = module if module.startswith(f"{PROJECT}.") else module.partition(".")[0]
@@ -34,6 +35,8 @@ def fingerprint(target: str) -> str | None:
         return None
     origin = Path(spec.origin)
     files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+    if name.startswith(f"{PROJECT}."):
+        files += sorted(origin.parent.glob("*.yaml"))
     digest = hashlib.sha256(f"format {FORMAT} {module}".encode())
     schema = Path(sys.modules[TechniqueMetadata.__module__].__file__ or "")
     for file in (schema, *files):

@@ -13,7 +13,7 @@ from fairmend.reports.verdict import p_text
 if TYPE_CHECKING:
     from rich.table import Table
 
-OF_ONE_GROUP = {"group-miscalibration", "intersectional-disparity", "class-imbalance"}
+OF_ONE_GROUP = {"group-miscalibration", "intersectional-disparity", "class-imbalance", "degenerate-decisions"}
 STYLES = {"fixed": "green", "improved": "green", "worse": "red", "insufficient evidence": "yellow"}
 
 

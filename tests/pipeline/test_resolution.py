@@ -389,3 +389,49 @@ def test_adult_by_sex_gains_parity_and_pays_in_errors(adult, registry):
     assert by_kind["error-rate-disparity", None].verdict == "worse"
     assert by_kind["base-rate-difference", None].verdict == "unchanged"
     assert by_kind["proxy-variable", None].verdict == "unchanged"
+
+
+# -- skill ----------------------------------------------------------------------------------------
+
+SKILL = finding("no-skill", "balanced_accuracy", attribute=None)
+AREA = finding("no-skill", "auc", attribute=None)
+EVERYBODY = finding("degenerate-decisions", "rarer_decision_share", attribute=None)
+EVERYBODY_OF_A = finding("degenerate-decisions", "rarer_decision_share", group="a")
+
+
+def telling(strength):
+    """Return a column of scores that agree with the label with this probability."""
+    return lambda rng, frame: (
+        np.where(rng.random(len(frame)) < strength, frame["y"], 1 - frame["y"]) * 0.8 + 0.1
+    )
+
+
+@pytest.mark.parametrize("one", [SKILL, AREA], ids=["decisions", "scores"])
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(0.5, 0.8, "fixed"), (0.5, 0.54, "improved"), (0.5, 0.5, "unchanged"), (0.8, 0.5, "worse")],
+)
+def test_planted_changes_of_skill(one, before, after, expected):
+    frame = people(6000, before=telling(before), after=telling(after))
+    found = verdict(one, frame)
+    assert found.verdict == expected, found.text
+    assert found.after == pytest.approx(after, abs=0.02)
+
+
+@pytest.mark.parametrize("one", [EVERYBODY, EVERYBODY_OF_A], ids=["of all rows", "of a group"])
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(0.999, 0.7, "fixed"), (0.999, 0.999, "unchanged"), (0.9, 0.999, "worse"), (0.001, 0.3, "fixed")],
+)
+def test_planted_changes_of_a_rarer_decision(one, before, after, expected):
+    rates = ({"a": share, "b": share} for share in (before, after))
+    frame = people(6000, **{name: favored(**r) for name, r in zip(("before", "after"), rates, strict=True)})
+    found = verdict(one, frame)
+    assert found.verdict == expected, found.text
+    assert found.before == pytest.approx(min(before, 1 - before), abs=0.02)
+
+
+def test_a_rarer_decision_of_too_few_rows_is_insufficient_evidence():
+    frame = people(2000, before=favored(a=1.0, b=0.5), after=favored(a=0.5, b=0.5))
+    one = finding("degenerate-decisions", "rarer_decision_share", group="nobody here")
+    assert verdict(one, frame).verdict == "insufficient evidence"

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from fairmend.core.metrics.calibration import roc_auc
+from fairmend.core.metrics.estimate import Estimate
+from fairmend.core.metrics.inference.bootstrap import Interval
 from fairmend.core.metrics.inference.effective_sample_size import effective_support
 from fairmend.core.metrics.measurement import Measurement
 from fairmend.core.metrics.rates import RATES
@@ -34,12 +36,22 @@ class Degeneracy:
         Nearly everyone gets the same decision, or the decisions are no better than chance.
     text : str
         What was seen, as the end of a sentence whose subject is the rule.
+    measure : str
+        What says so: ``rarer_decision_share``, ``balanced_accuracy`` or ``auc``.
+    value, interval : float, (float, float) or None
+        Its value and confidence interval.
+    support : int
+        Rows behind it.
     group : str or None
         The group whose members all get the same decision; None for all rows.
     """
 
     kind: Kind
     text: str
+    measure: str
+    value: float
+    interval: Interval | None
+    support: int
     group: str | None = None
 
 
@@ -75,7 +87,8 @@ def degeneracies(
     found = _constant(measured)
     scores = np.asarray(y_score, dtype=float)
     if np.ptp(scores) == 0:
-        found.append(Degeneracy("degenerate-decisions", f"gives everyone the same score ({scores[0]:.3g})"))
+        told = f"gives everyone the same score ({scores[0]:.3g})"
+        found.append(Degeneracy("degenerate-decisions", told, "auc", 0.5, (0.5, 0.5), len(scores)))
     if any(one.group is None for one in found):
         return found
     return [*found, *_without_skill(measured, y_true, scores, sample_weight)]
@@ -85,20 +98,31 @@ def _constant(measured: Measurement) -> list[Degeneracy]:
     """Return what all rows, and each group, show of decisions that hardly vary."""
     found = []
     rate = RATES["selection_rate"]
-    whole = measured.figure("selection_rate").value
+    figure = measured.figure("selection_rate")
+    whole = figure.value
     base = measured.figure("base_rate").value
     rows = int(effective_support(rate, measured.table, lambda c: c.sum(axis=-3, keepdims=True))[0])
     by_rows = measured.table.rows.sum(axis=0)
     share_of_rows = float(by_rows[:, 1].sum() / by_rows.sum())
     if share_of_rows in (0.0, 1.0) or _degenerate(whole, base, rows):
-        found.append(Degeneracy("degenerate-decisions", f"selects {_told(whole)} of all rows"))
+        found.append(_rarely(figure, f"selects {_told(whole)} of all rows"))
         return found
     bases = measured.by_group("base_rate")
     for group, figure in measured.by_group("selection_rate").items():
         if figure.enough and _degenerate(figure.value, bases[group].value, figure.support):
-            told = f"selects {_told(figure.value)} of {group}"
-            found.append(Degeneracy("degenerate-decisions", told, group))
+            found.append(_rarely(figure, f"selects {_told(figure.value)} of {group}", group))
     return found
+
+
+def _rarely(selected: Estimate, told: str, group: str | None = None) -> Degeneracy:
+    """Return that a decision is hardly ever given, with its share."""
+    share, interval = selected.value, selected.interval
+    if share > 0.5:
+        share = 1 - share
+        interval = None if interval is None else (1 - interval[1], 1 - interval[0])
+    return Degeneracy(
+        "degenerate-decisions", told, "rarer_decision_share", share, interval, selected.support, group
+    )
 
 
 def _degenerate(selected: float, favorable: float, rows: int) -> bool:
@@ -127,13 +151,15 @@ def _without_skill(
     if lowest <= 0.5 or barely:
         how = "is hardly better" if lowest > 0.5 else "is not shown to be better"
         told = _interval(balanced.value, balanced.interval)
-        return [Degeneracy("no-skill", f"{how} than a constant rule: balanced accuracy {told}")]
+        told = f"{how} than a constant rule: balanced accuracy {told}"
+        known = (balanced.value, balanced.interval, balanced.support)
+        return [Degeneracy("no-skill", told, "balanced_accuracy", *known)]
     label = np.asarray(y_true)
     ((area, interval),) = roc_auc(label, scores, np.zeros(len(label), int), sample_weight=weight).values()
     lowest = area if interval is None else interval[0]
     if lowest <= 0.5:
-        told = _interval(area, interval)
-        return [Degeneracy("no-skill", f"is not shown to order people better than chance: AUC {told}")]
+        told = f"is not shown to order people better than chance: AUC {_interval(area, interval)}"
+        return [Degeneracy("no-skill", told, "auc", area, interval, balanced.support)]
     return []
 
 

@@ -16,6 +16,7 @@ from fairmend.pipeline.finding_outcomes.decisions import crossing_deficit, group
 from fairmend.pipeline.finding_outcomes.facts import base_rate_difference, class_imbalance, representation
 from fairmend.pipeline.finding_outcomes.features import biased_mediator, proxy_variable
 from fairmend.pipeline.finding_outcomes.scores import group_miscalibration
+from fairmend.pipeline.finding_outcomes.skill import skill
 from fairmend.pipeline.finding_outcomes.verdicts import FindingOutcome, concluded
 from fairmend.pipeline.gates.gate_context import ModelEvaluation
 
@@ -31,7 +32,11 @@ MEASURES: dict[str, Callable[[Finding, BeforeAfter], FindingChange | NotMeasurab
     "base-rate-difference": base_rate_difference,
     "representation-imbalance": representation,
     "class-imbalance": class_imbalance,
+    "no-skill": skill,
+    "degenerate-decisions": skill,
 }
+OF_ALL_ROWS = {"class-imbalance", "no-skill", "degenerate-decisions"}
+"""Kinds whose findings may be about all rows, whatever the protected attributes."""
 
 
 def resolve(
@@ -86,7 +91,7 @@ def _measured(
         )
     if finding.attribute is not None and finding.attribute not in both.views:
         return NotMeasurable(f"the data has no protected attribute {finding.attribute}")
-    if finding.attribute is None and finding.kind != "class-imbalance":
+    if finding.attribute is None and finding.kind not in OF_ALL_ROWS:
         return NotMeasurable("the finding names no protected attribute")
     if theirs is not None and finding.kind not in MEASURES:
         return contributed(theirs, finding, both)
