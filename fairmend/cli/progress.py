@@ -68,14 +68,12 @@ class Progress:
         self._line(f"audit: {event['text']}")
 
     def _baseline(self, event: dict[str, Any]) -> None:
-        rows = ", ".join(f"{part} {n:,}" for part, n in event["rows"].items())
-        self._line(f"baseline: model fitted; rows: {rows}")
+        self._line(f"baseline: model fitted. {event['text']}")
 
     def _sweep(self, event: dict[str, Any]) -> None:
-        rows = ", ".join(f"{part} {n:,}" for part, n in event["rows"].items())
         self._line(
             f"sweep: {plural(event['candidates'], 'candidate')}, {event['kept']} of them already computed, "
-            f"{plural(event['excluded'], 'technique')} excluded; rows: {rows}"
+            f"{plural(event['excluded'], 'technique')} excluded. {event['text']}"
         )
         self._now("first candidates")
 

@@ -164,6 +164,7 @@ def sweep(
                 "kept": len(candidates) - len(missing),
                 "excluded": len(excluded),
                 "rows": division.counts(),
+                "text": division.text,
             }
         )
         if missing:
