@@ -127,6 +127,7 @@ def run_technique(
     data: str | Path | pd.DataFrame | None = None,
     *,
     record: str | Path | Mapping[str, Any] | None = None,
+    stream: str | Path | pd.DataFrame | None = None,
     features: Sequence[str] | None = None,
     parameters: Mapping[str, Any] | None = None,
     predictions: str | None = None,
@@ -147,6 +148,8 @@ def run_technique(
         As in :func:`dataset`; transforming features needs no outcome.
     record : mapping, path or str, optional
         For operations, which read no table: the record of a run, its JSON file, or the id of a stored run.
+    stream : path or DataFrame, optional
+        For operations that watch decisions: these, a row each, in the order in which they were made.
     features, parameters, predictions, scores, graph, learner, seed
         As in :func:`fairmend.pipeline.run_technique.run_technique`.
     output : path, optional
@@ -171,13 +174,16 @@ def run_technique(
     about = found.metadata
     contained = nullcontext() if is_ours(found) else guarded(registry().card(name).plugin, about.slug)
     if found.stage == "operations":
-        if record is None or data is not None:
-            raise UsageError(f"{about.name} reads the record of a run and no table; give --record alone")
-        known = load_record(record, RunStore(), registry())
-        with contained:
-            done = run_operation(found, known, parameters)
+        for given, what, option in (
+            (record, "record", "the record of a run and no table; give --record alone"),
+            (stream, "stream", "decisions; give --stream"),
+        ):
+            if found.reads(what, needed=True) and (given is None or data is not None):
+                raise UsageError(f"{about.name} reads {option}")
+        known = None if record is None else load_record(record, RunStore(), registry())
+        done = run_operation(found, known, parameters, stream)
     else:
-        if data is None or record is not None:
+        if data is None or record is not None or stream is not None:
             raise UsageError(f"{about.name} reads a table and no record of a run; give --data alone")
         if output is not None and found.stage in ("pre-processing", "in-processing", "post-processing"):
             check_table_name(output)

@@ -73,6 +73,7 @@ def compose(
     cost_fp: float | None = None,
     cost_fn: float | None = None,
     sweep: str | Path | Mapping[str, Any] | Sweep | None = None,
+    operations: Sequence[int | str] = (),
 ) -> PipelineSpec:
     """Return a pipeline of the recommended techniques, with reasons, alternatives and gates.
 
@@ -93,6 +94,8 @@ def compose(
     sweep : Sweep, mapping or path, optional
         A sweep whose chosen candidate becomes the steps, and what else is on its frontier their
         alternatives; its constraints, notion, learner, seed and utility hold.
+    operations : sequence of int or str
+        Operations to run on the record once there is a verdict, by id or slug, such as ``"model-card"``.
 
     Raises
     ------
@@ -101,6 +104,7 @@ def compose(
     """
     from fairmend.index import Recommendation
     from fairmend.pipeline.compose.composer import compose as compose_pipeline
+    from fairmend.pipeline.operations import added
     from fairmend.pipeline.sweep.sweep_record import Sweep, load_sweep
 
     if isinstance(source, Sweep):
@@ -114,7 +118,7 @@ def compose(
     roles = source.audit.roles
     if roles.task not in (None, "binary"):
         raise _not_served(roles.task, roles.outcome)
-    return compose_pipeline(
+    spec = compose_pipeline(
         source,
         registry=registry(),
         policy=policy,
@@ -124,6 +128,7 @@ def compose(
         utility=worth,
         sweep=swept,
     )
+    return added(spec, operations, registry())
 
 
 def explain(
@@ -282,6 +287,8 @@ def run(
     scores: str | None = None,
     scores_threshold: float = 0.5,
     cv: str | None = None,
+    operations: Sequence[int | str] = (),
+    stream: str | Path | pd.DataFrame | None = None,
     mlflow: str | None = None,
     observer: Observer | None = None,
     store: RunStore | bool = False,
@@ -318,6 +325,10 @@ def run(
         Baseline decisions are favorable at this score and above.
     cv : str, optional
         Cross-validate the whole pipeline at the end, such as ``"5x2"``: five repetitions of two folds.
+    operations : sequence of int or str
+        Operations to run on the record once there is a verdict, beside those of the pipeline.
+    stream : path or DataFrame, optional
+        Decisions, a row each in the order in which they were made, for operations that read them.
     mlflow : str, optional
         Also log the run to this MLflow URI, such as ``"sqlite:///mlflow.db"``; empty to use
         MLFLOW_TRACKING_URI. After the start, logging failures become notes and do not stop the run.
@@ -337,6 +348,7 @@ def run(
     from fairmend.catalog.policy import load_policy
     from fairmend.core.models.external_inputs import given_model
     from fairmend.pipeline.mlflow_tracking import Tracking
+    from fairmend.pipeline.operations import added
     from fairmend.pipeline.run.cv_results import Repeats
     from fairmend.pipeline.run.runner import run as run_pipeline
     from fairmend.pipeline.spec import load_spec
@@ -379,6 +391,7 @@ def run(
         spec = compose(
             recommend(found, limits, notion), policy=named, learner=learner, seed=seed, utility=worth
         )
+    spec = added(spec, operations, registry())
     settings: dict[str, Any] = {
         "registry": registry(),
         "policy": judged_by,
@@ -386,6 +399,7 @@ def run(
         "intervene": intervene,
         "model": model,
         "cv": cv,
+        "stream": stream,
     }
     path = source if isinstance(source, (str, Path)) else None
     with (

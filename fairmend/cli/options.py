@@ -137,6 +137,18 @@ def utility_options(command: Command) -> Command:
     return command
 
 
+operation_option = click.option(
+    "--operation",
+    "operations",
+    multiple=True,
+    metavar="ID",
+    help="Operation to run on the record once there is a verdict, e.g. model-card; repeatable.",
+)
+stream_option = click.option(
+    "--stream",
+    metavar="FILE",
+    help="Decisions for operations that watch them: CSV or Parquet, a row each, in the order in which they were made.",
+)
 cv_option = click.option(
     "--cv",
     metavar="RxK",

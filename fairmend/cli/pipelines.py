@@ -13,12 +13,14 @@ from fairmend.cli.options import (
     learner_option,
     model_option,
     notion_option,
+    operation_option,
     policy_option,
     required,
     role_options,
     roles_of,
     seed_option,
     spares_inputs,
+    stream_option,
     utility_options,
 )
 from fairmend.cli.output import as_json, err, out, print_data, print_json, styled
@@ -51,6 +53,7 @@ report_option = click.option(
 @learner_option
 @seed_option
 @utility_options
+@operation_option
 @click.option("--name", default="pipeline", show_default=True, help="Name of the pipeline.")
 @click.option("--output", "-o", metavar="FILE", help="Write the pipeline to this file instead of stdout.")
 @click.option(
@@ -137,6 +140,8 @@ def compose(
     help="Store the run (in FAIRMEND_HOME, default .fairmend), so that it can be resumed, approved and deployed.",
 )
 @cv_option
+@operation_option
+@stream_option
 @click.option(
     "--mlflow",
     metavar="[URI]",

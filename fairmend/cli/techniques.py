@@ -8,7 +8,15 @@ from typing import Any
 import click
 
 from fairmend import api
-from fairmend.cli.options import learner_option, names_of, role_options, roles_of, seed_option, spares_inputs
+from fairmend.cli.options import (
+    learner_option,
+    names_of,
+    role_options,
+    roles_of,
+    seed_option,
+    spares_inputs,
+    stream_option,
+)
 from fairmend.cli.output import as_json, err, lines, out, print_data, print_json, print_line, styled
 from fairmend.core.errors import UsageError
 from fairmend.core.text.words import plural
@@ -112,6 +120,7 @@ def _text(value: Any) -> str:
     metavar="FILE|RUN",
     help="For operations: the record of a run, as a JSON file or the id of a stored run.",
 )
+@stream_option
 @role_options
 @click.option("--features", callback=names_of, metavar="A,B", help="Features to transform; default: all.")
 @click.option(
@@ -141,7 +150,7 @@ def run_(
 
     Pre-processing writes the transformed table. In- and post-processing train on a seeded split and
     write the score and decision of each held-out row. Evaluation and causal analysis print their
-    results. Operations write documents from the record of a run.
+    results. Operations write documents from the record of a run, or watch decisions (--stream).
     """
     roles = roles_of(options)
     done = api.run_technique(name, data, parameters=parameters_of(words), output=output, **options, **roles)

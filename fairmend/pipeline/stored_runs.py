@@ -52,6 +52,7 @@ def begin(
     assume_approved: bool = False,
     model: Any = None,
     cv: str | None = None,
+    stream: str | Path | pd.DataFrame | None = None,
     observer: Observer | None = None,
     n_boot: int = 2000,
     n_permutations: int = 10_000,
@@ -61,7 +62,7 @@ def begin(
 
     Parameters
     ----------
-    spec, data, registry, policy, assume_approved, model, cv, observer, n_boot, n_permutations, intervene
+    spec, data, registry, policy, assume_approved, model, cv, stream, observer, n_boot, n_permutations, intervene
         As for :func:`fairmend.pipeline.run.runner.run`.
     store : RunStore
         Where the run is stored.
@@ -92,6 +93,7 @@ def begin(
         "assume_approved": assume_approved,
         "model": name,
         "cv": None if cv is None else str(Repeats.parse(cv)),
+        "stream": None if stream is None else store.artifacts.put(dump_frame(_decisions(stream))),
         "n_boot": n_boot,
         "n_permutations": n_permutations,
         "intervene": intervene,
@@ -199,6 +201,9 @@ def _work(
                 # a change that answers an objection was made by people who had seen the metrics on the test data
                 test_looks=store.test_looks(stored.run_id) + store.revisions(stored.run_id),
                 intervene=request.get("intervene", False),  # missing in runs of versions without decision 0
+                stream=None
+                if request.get("stream") is None
+                else load_frame(store.artifacts.get(request["stream"])),
             )
         except FairmendError as error:
             with suppress(StoreError):  # the error itself may be a full disk
@@ -209,6 +214,10 @@ def _work(
         store.finish(stored.run_id, record.status, record.to_json(), checkpoint.put_model(deployed))
         record.head = store.run(stored.run_id).head
     return record
+
+
+def _decisions(stream: str | Path | pd.DataFrame) -> pd.DataFrame:
+    return stream if isinstance(stream, pd.DataFrame) else read_table(stream)
 
 
 def _written(store: RunStore, run_id: str, observer: Observer | None) -> Observer:

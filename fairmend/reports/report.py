@@ -15,6 +15,7 @@ from fairmend.core.data.files import write_text
 from fairmend.core.errors import UsageError
 from fairmend.core.text.escaping import json_text, markdown, markdown_code, visible
 from fairmend.pipeline.gates.gates import CheckResult
+from fairmend.pipeline.operations import documents_of
 from fairmend.reports.drawing import draw
 from fairmend.reports.findings import finding_rows, fold_rows, rest_of
 from fairmend.reports.plots import write_plots
@@ -52,7 +53,8 @@ def write_report(record: RunRecord, folder: str | Path) -> Path:
     -------
     Path
         The report in Markdown; next to it are ``report.html`` (the same with embedded plots),
-        ``run.json`` (the record), ``pipeline.yaml`` and ``pipeline.svg`` (its drawing).
+        ``run.json`` (the record), ``pipeline.yaml``, ``pipeline.svg`` (its drawing), and the documents
+        that operations of the pipeline made.
 
     Raises
     ------
@@ -73,6 +75,8 @@ def write_report(record: RunRecord, folder: str | Path) -> Path:
 
 
 def _write_parts(record: RunRecord, folder: Path) -> None:
+    for name, text in documents_of(record).items():
+        write_text(folder / Path(name).name, text)
     plots = write_plots(record, folder)
     facts = report_facts(record)
     picture = None

@@ -7,7 +7,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from fairmend.auditing.contributed_kinds import contributed_kinds
 from fairmend.auditing.data_warnings import cautions
@@ -27,6 +30,7 @@ from fairmend.pipeline.finding_outcomes import resolve
 from fairmend.pipeline.gates.checks import rates_of
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.gates.plugin_checks import gate_functions
+from fairmend.pipeline.operations import with_operations
 from fairmend.pipeline.run.ablation import FULL, AblationVariant, ablate, simplest
 from fairmend.pipeline.run.approvals import ASSUMED, Approval, remarks
 from fairmend.pipeline.run.consistency import assert_consistent, contradictions, kept_contradictions
@@ -65,6 +69,7 @@ def run(
     checkpoint: Checkpoint | None = None,
     test_looks: int = 0,
     intervene: bool = False,
+    stream: str | Path | pd.DataFrame | None = None,
 ) -> RunRecord:
     """Run a pipeline.
 
@@ -100,6 +105,8 @@ def run(
         Number of earlier runs that used the test part of these data.
     intervene : bool
         Whether to build a pipeline although decision 0 finds no need.
+    stream : path or DataFrame, optional
+        Decisions, for operations of the pipeline that read them.
 
     Returns
     -------
@@ -265,6 +272,7 @@ def run(
         "cross-validation": time.perf_counter() - measured,
         "total": time.perf_counter() - began,
     }
+    record = with_operations(record, registry, stream)
     tell({"event": "done", "status": status, "reason": reason})
     return record
 

@@ -7,9 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from fairmend.catalog.registry import Registry
 from fairmend.core.errors import RunError, UsageError
 from fairmend.core.text.strict_reading import read_json
+from fairmend.pipeline.operations import produced
 from fairmend.pipeline.run.run_status import current_status, next_step
 from fairmend.pipeline.run_technique.result import TechniqueResult, told
 from fairmend.pipeline.storage.run_store import RunStore
@@ -54,23 +57,28 @@ def load_record(
 
 
 def run_operation(
-    technique: type[Any], record: Mapping[str, Any], parameters: Mapping[str, Any] | None = None
+    technique: type[Any],
+    record: Mapping[str, Any] | None,
+    parameters: Mapping[str, Any] | None = None,
+    stream: str | Path | pd.DataFrame | None = None,
 ) -> TechniqueResult:
-    """Run one operation on the record of a run.
+    """Run one operation on the record of a run, or on decisions.
 
     Parameters
     ----------
     technique : type of Operation
         The technique.
-    record : mapping
+    record : mapping or None
         The record, as :func:`load_record` returns it.
     parameters : mapping, optional
         Parameters of the technique.
+    stream : path or DataFrame, optional
+        Decisions, a row each, in the order in which they were made.
 
     Raises
     ------
     FairmendError
         A parameter is out of its range, or the record lacks what the operation reads.
     """
-    made = technique.with_parameters(**(parameters or {})).produce(record)
+    made = produced(technique.with_parameters(**(parameters or {})), record, stream)
     return replace(told(technique, made.result), documents=dict(made.documents))
