@@ -14,7 +14,7 @@ from fairmend.catalog.registry import Registry
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.vocabulary import CONCERNS
 from fairmend.pipeline.run.run_status import approve
-from fairmend.pipeline.spec import load_spec
+from fairmend.pipeline.spec import Step, load_spec
 from fairmend.pipeline.storage.run_store import RunStore
 from fairmend.pipeline.stored_runs import begin, resume
 
@@ -488,3 +488,36 @@ def test_objections_are_answered_as_often_as_the_policy_iterates(open_store):
     again = resume(record.run_id, store=store, registry=Registry.installed())
     assert again.status == "escalated"
     assert [a.response for a in again.approvals if a.by == "Cy"] == ["iteration limit (3) reached"]
+
+
+# -- approvals at each gate -------------------------------------------------------------------------------
+
+
+def test_nobody_approves_what_was_not_shown_yet(folder, tmp_path, cli, monkeypatch):
+    monkeypatch.setenv("FAIRMEND_HOME", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gates.yaml").write_text(
+        "{policy: gates, title: At each gate, extends: playbook, approvals: at_gate}"
+    )
+    spec = load_spec(folder / "light.yaml")
+    graph = Step(technique=53, slug="causal-graph-construction", stage="causal")
+    spec = spec.model_copy(update={"steps": (graph, *spec.steps), "policy": "gates.yaml"})
+    data = Dataset.read(folder / "jobs.csv", spec.roles)
+    store, registry = RunStore(), Registry.installed()
+    first = begin(spec, data, store=store, registry=registry, path=folder / "jobs.csv", **FAST)
+    assert (first.status, set(first.presented_rules)) == ("waiting", {"gate-1"})
+    early = cli("approve", "latest", "--gate", "gate-4", "--role", "legal team", "--by", "Lea")
+    assert early.code == 2
+    assert "has nothing to decide on yet" in early.err
+    for role in ("domain expert", "compliance officer"):
+        approve(store, first.run_id, gate="gate-1", role=role, by=role, approved=True)
+    second = resume(first.run_id, store=store, registry=registry)
+    assert second.status == "waiting"
+    assert set(states(second).values()) == {"holds"}
+    assert second.presented_rules["gate-1"] == first.presented_rules["gate-1"]
+    assert [c.split()[4] for c in second.next_commands()[:-1]] == ["gate-4"] * 3
+    approve(store, first.run_id, **GATE, role="legal team", by="Lea", approved=False, note=WORDS)
+    third = resume(first.run_id, store=store, registry=registry)
+    assert third.status == "escalated"
+    assert WORDS in third.reason
+    assert not any(t.kind == "rollback" and "stakeholders" in t.reason for t in third.transitions)
