@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ACCEPT, SEND_BACK, STOP = "accept", "send-back", "stop"
 OPEN_TO_CHOICE = {"escalated", "failed"}
 Chosen = Literal["accepted as measured", "option chosen", "stopped", "rejected"]
+_OUTWEIGHING: tuple[tuple[str, Chosen], ...] = ((STOP, "stopped"), (SEND_BACK, "rejected"))
 
 
 def deciders(
@@ -51,9 +52,9 @@ def chosen(decisions: Sequence[Approval]) -> tuple[Chosen, str] | None:
     the choice, and roles that choose differently leave the run escalated.
     """
     held = [(place, a) for place, a in enumerate(decisions) if a.gate == ESCALATION and a.state == "holds"]
-    for option, status in ((STOP, "stopped"), (SEND_BACK, "rejected")):
+    for option, status in _OUTWEIGHING:
         if found := [a for _, a in held if a.option == option]:
-            return status, _sentence(found)  # type: ignore[return-value]
+            return status, _sentence(found)
     if not held or len({a.option for _, a in held}) > 1:
         return None
     last = held[-1][0]
