@@ -478,6 +478,17 @@ def test_a_run_that_is_sent_back_is_presented_to_everybody_again(open_store, cli
     assert any("the run was sent back by Eve" in note for note in again.notes)
 
 
+def test_a_run_that_is_sent_back_in_vain_is_escalated_again(open_store, cli):
+    record = open_store()
+    assert cli(*choose("send-back", "executive sponsor", "Eve", "--concern", "other")).code == 0
+    assert cli("status", "latest", "--json").json[0]["status"] == "rejected"
+    again = resume(record.run_id, store=RunStore(), registry=Registry.installed())
+    assert again.status == "escalated"
+    assert cli("status", "latest", "--json").json[0]["status"] == "escalated"
+    assert cli(*choose("accept")).code == 0
+    assert cli("status", "latest", "--json").json[0]["status"] == "accepted as measured"
+
+
 def test_objections_are_answered_as_often_as_the_policy_iterates(open_store):
     record = open_store()
     store = RunStore()

@@ -48,10 +48,14 @@ def deciders(
 def chosen(decisions: Sequence[Approval]) -> tuple[Chosen, str] | None:
     """Return the status that decisions on an escalated run give it, and the reason; None if they give none.
 
-    One role that stops the run, or sends it back, outweighs others; a rejection of a gate counts if it is later than
-    the choice, and roles that choose differently leave the run escalated.
+    One role that stops the run, or sends it back, outweighs others, until nothing could be done about it; a rejection
+    of a gate counts if it is later than the choice, and roles that choose differently leave the run escalated.
     """
-    held = [(place, a) for place, a in enumerate(decisions) if a.gate == ESCALATION and a.state == "holds"]
+    held = [
+        (place, a)
+        for place, a in enumerate(decisions)
+        if a.gate == ESCALATION and a.state == "holds" and not a.response
+    ]
     for option, status in _OUTWEIGHING:
         if found := [a for _, a in held if a.option == option]:
             return status, _sentence(found)
