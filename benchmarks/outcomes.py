@@ -28,13 +28,16 @@ from _measure import report_versions
 import fairmend
 from fairmend import api
 from fairmend.catalog.policy import Policy, load_policy
-from fairmend.core.case import Case
+from fairmend.catalog.registry import Registry
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import FairmendError
 from fairmend.core.metrics import InferenceSettings
 from fairmend.core.metrics.inference.joint_bootstrap import joint_replicates
+from fairmend.pipeline.cross_fitting import divide
 from fairmend.pipeline.gates.gate_context import ModelEvaluation
 from fairmend.pipeline.run.record import RunRecord
+from fairmend.pipeline.spec import Choice
+from fairmend.pipeline.storage.step_cache import StepCache
 
 RATIO, GAP = "demographic_parity_ratio", "equal_opportunity_difference"
 # Post-processing alone, from mild to strict: id and parameters.
@@ -109,13 +112,15 @@ def dominated(
 ) -> bool:
     """Whether some post-processing alone is at once fairer and more accurate in 95 % of resamples of the test rows."""
     seed = record.spec.seed
-    parts = data.split(record.spec.split, seed=seed)
-    test = parts.pop("test")
-    case = Case(**parts, learner=record.case.learner, seed=seed).retrained()
+    division = divide(data, record.spec.split, seed=seed)
+    start = division.cases(learner=record.case.learner, seed=seed)
+    tracer = StepCache(Registry.installed(), division, [case.retrained() for case in start])
+    test = division.test
     decided = [ModelEvaluation(record.model, test, settings).decisions]
     for technique_id, parameters in ALONE[measure]:
         try:
-            alone, _ = api.technique(technique_id)(**parameters).run(case)
+            choice = Choice(technique=technique_id, slug=str(technique_id), parameters=parameters)
+            alone = tracer.deployed(tracer.replay([choice]))
         except FairmendError:
             continue
         decided.append(ModelEvaluation(alone.fitted(), test, settings).decisions)
