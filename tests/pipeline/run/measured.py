@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fairmend.core.metrics import Comparison, InferenceSettings, Measurement, compare, measure
 from fairmend.pipeline.gates.gate_context import COMPARED, GateContext
@@ -24,6 +25,8 @@ SETTINGS = InferenceSettings(100, n_permutations=200)
 @dataclass(frozen=True, eq=False)
 class Rows:
     y: np.ndarray
+    sensitive: pd.DataFrame
+    units: Any = None
     weights: Any = None
 
     def __len__(self) -> int:
@@ -43,7 +46,7 @@ class Measured:
 
     @property
     def data(self) -> Rows:
-        return Rows(self.y)
+        return Rows(self.y, pd.DataFrame({"group": self.groups}), self.cluster)
 
     @property
     def decisions(self) -> np.ndarray:
