@@ -12,6 +12,7 @@ from fairmend.auditing.candidate_findings import CandidateFinding, conclude
 from fairmend.auditing.contributed_kinds import ContributedKind, detected, thresholds_with
 from fairmend.auditing.data_warnings import cautions, leaks
 from fairmend.auditing.features import binned, most_telling, rates_by_bin
+from fairmend.auditing.graph_roles import against, searches
 from fairmend.auditing.group_gaps import BASE_RATE, ERROR_RATE, OUTCOME, compare_groups, group_miscalibration
 from fairmend.auditing.imbalance import rarer_outcome, rarer_outcome_in_group, representation
 from fairmend.auditing.intersectional import intersectional_disparity
@@ -22,9 +23,10 @@ from fairmend.auditing.proxies import proxies
 from fairmend.auditing.severity_thresholds import Thresholds
 from fairmend.auditing.skill import without_skill
 from fairmend.auditing.tasks import audit_task, task_replicates
+from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.data.dataset import MINIMUM_ROWS, Dataset
 from fairmend.core.data.groups import Groups
-from fairmend.core.errors import InsufficientDataError
+from fairmend.core.errors import InsufficientDataError, UsageError
 from fairmend.core.findings import Audit, Finding
 from fairmend.core.metrics import Measurement, ScoreTable, measure
 from fairmend.core.metrics.evaluation_tables import views
@@ -44,6 +46,7 @@ def audit(
     learner: str | None = "gradient_boosting",
     seed: int = 0,
     n_boot: int = 2000,
+    graph: CausalGraph | None = None,
     kinds: Sequence[ContributedKind] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Audit:
@@ -66,6 +69,10 @@ def audit(
         Random seed of folds, bootstrap and permutations.
     n_boot : int
         Bootstrap replicates of the intervals.
+    graph : CausalGraph, optional
+        An expert's graph, as :func:`fairmend.core.causal.graph_io.expert_graph` returns it: it says which
+        features are mediators and proxies, instead of the declared roles. What the data hold against
+        it is in the notes.
     kinds : sequence of ContributedKind
         Finding kinds of plugins, which bring their own detectors and measures.
     progress : callable, optional
@@ -93,6 +100,11 @@ def audit(
         raise InsufficientDataError(f"the data has {len(data)} rows; an audit needs at least {MINIMUM_ROWS}")
     rules, say = thresholds_with(kinds), progress or _silent
     if data.task != "binary":
+        if graph is not None:
+            raise UsageError(
+                f"a causal graph serves audits of binary outcomes, and {data.roles.outcome!r} was read as {data.task}; "
+                "leave the graph out, or make the outcome binary (--favorable)"
+            )
         return audit_task(
             data,
             predictions=predictions,
@@ -133,7 +145,7 @@ def audit(
     if len(measured) > 1:
         found += intersectional_disparity(crossing, measured[crossing], groups, errors=not subject.is_label)
     say(f"binning {data.X.shape[1]:,} features")
-    about_features, cautions_ = _of_features(data, rules, seed, say)
+    about_features, cautions_ = _of_features(data, rules, seed, say, graph)
     contributed, failed = detected(kinds, data, subject.decisions, subject.scores, n_boot=n_boot, seed=seed)
     findings, notes = conclude([*found, *about_features, *contributed], rules)
     return Audit(
@@ -145,7 +157,8 @@ def audit(
         seed=seed,
         measures={name: _figures(one, subject) for name, one in measured.items()},
         findings=tuple(_with_column_kind(finding, data) for finding in findings),
-        notes=(*data.notes, *subject.notes, *cautions_, *failed, *notes),
+        graph=None if graph is None else graph.to_mapping(),
+        notes=(*data.notes, *subject.notes, *cautions_, *failed, *notes, *against(graph, data, findings)),
     )
 
 
@@ -184,12 +197,17 @@ def _of_groups(
 
 
 def _of_features(
-    data: Dataset, rules: Thresholds, seed: int, say: Callable[[str], None]
+    data: Dataset,
+    rules: Thresholds,
+    seed: int,
+    say: Callable[[str], None],
+    graph: CausalGraph | None,
 ) -> tuple[list[CandidateFinding], list[str]]:
     """Return the evidence from features about each attribute, and the data warnings."""
     every = {str(name): binned(data.X[name]) for name in data.X.columns}
     every = {name: feature for name, feature in every.items() if feature.n_bins > 1}
-    roles = data.roles
+    searched = searches(data, graph)
+    data, roles = searched[0][0], searched[0][0].roles
     features = most_telling(
         every,
         [data.y, *(Groups.of(data.sensitive[[name]]).codes for name in roles.protected)],
@@ -219,14 +237,19 @@ def _of_features(
         notes.append(
             f"Resolving variables were not checked for bias or as proxies: {', '.join(data.roles.resolving)}."
         )
-    if not data.roles.mediators:
+    if graph is not None:
+        notes.append("Mediators and proxies are those of the causal graph.")
+    elif not roles.mediators:
         notes.append("No mediators are declared; biased mediators were searched by association.")
     honest = {name: feature for name, feature in features.items() if name not in leaking}
     out: list[CandidateFinding] = []
     for attribute in data.roles.protected:
         say(f"searching mediators and proxies of {attribute} among {len(features)} features")
         known = {name: feature for name, feature in honest.items() if name != attribute}
-        out += biased_mediators(attribute, data, known, {name: rates[name] for name in known}, rules, seed)
+        beside = {name: rates[name] for name in known}
+        for with_roles, columns in searched:
+            asked_of = {name: one for name, one in known.items() if columns is None or name in columns}
+            out += biased_mediators(attribute, with_roles, asked_of, beside, rules, seed)
         out += proxies(attribute, data, features, rules, seed)
     return out, notes
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.causal.graph_content import GraphContent
 from fairmend.core.constraints import Constraints
 from fairmend.core.data.dataset import PARTS
 from fairmend.core.data.files import write_text
@@ -71,9 +73,19 @@ class PipelineSpec(Displayed, ClosedModel):
     simplify: bool = Field(
         default=True, description="whether to remove steps at the end that do not improve the result"
     )
+    graph: GraphContent = Field(
+        default=None,
+        description="an expert's causal graph, which says what may be repaired: nodes, edges, hidden_common_causes, "
+        "undirected",
+    )
     steps: tuple[Step, ...]
     evaluations: tuple[Choice, ...] = Field(default=(), description="what accompanies the gates")
     findings: tuple[Finding, ...] = Field(default=(), description="what the audit found")
+
+    @property
+    def causal_graph(self) -> CausalGraph | None:
+        """The expert's graph, if there is one."""
+        return None if self.graph is None else CausalGraph.from_mapping(self.graph)
 
     def of_stage(self, stage: str) -> tuple[Step, ...]:
         """Return the steps of a stage, in order."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.data.dataset import Dataset
+from fairmend.core.data.roles import Roles
 from fairmend.core.errors import UsageError
 from fairmend.core.text.strict_reading import MOST_YAML_BYTES, parse_yaml, read_text
 
@@ -50,6 +51,47 @@ def _read_file(path: Path) -> CausalGraph:
         return CausalGraph.from_dot(text)
     content = parse_yaml(text, what)  # JSON is YAML
     return read_graph(content if isinstance(content, Mapping | list) else {"edges": content})
+
+
+def expert_graph(source: Any, data: Dataset) -> CausalGraph:
+    """Return an expert's graph that fits a data set, checked before anything is computed with it.
+
+    Parameters
+    ----------
+    source : CausalGraph, mapping, sequence of edges, or path
+        As for :func:`read_graph`.
+    data : Dataset
+        The data with their roles.
+
+    Raises
+    ------
+    MissingColumnError
+        A node is no column of the data.
+    UsageError
+        The source cannot be read, the graph has a cycle or an edge without direction, lacks a protected
+        attribute or the outcome, or contradicts the declared roles.
+    """
+    graph = read_graph(source)
+    check_roles(graph, data.roles)
+    return fitted_graph(graph, data)
+
+
+def check_roles(graph: CausalGraph, roles: Roles) -> None:
+    """Check an expert's graph against declared roles, without data.
+
+    Raises
+    ------
+    UsageError
+        As for :func:`expert_graph`.
+    """
+    for what, name in (*(("protected attribute", a) for a in roles.protected), ("outcome", roles.outcome)):
+        if name not in graph.nodes:
+            raise UsageError(
+                f"the causal graph must contain the {what} {name!r}; add it with its edges, or as a node of its own "
+                "if nothing leads to it or from it"
+            )
+    graph.validate(graph.nodes, roles.outcome)
+    graph.roles(roles.protected, roles.outcome, resolving=roles.resolving)
 
 
 def standard_graph(data: Dataset) -> CausalGraph:

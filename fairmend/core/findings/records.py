@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from fairmend.core.causal.graph_content import GraphContent
 from fairmend.core.data.roles import Roles
 from fairmend.core.text.display import Displayed
 from fairmend.core.text.validation import ClosedModel
@@ -45,6 +46,9 @@ class Audit(Displayed, ClosedModel):
     seed: int = Field(description="seed of everything random")
     measures: dict[str, Any] = Field(description="measures of the subject by name")
     findings: tuple[Finding, ...] = Field(description="findings, most severe first")
+    graph: GraphContent = Field(
+        default=None, description="an expert's causal graph: nodes, edges, hidden_common_causes, undirected"
+    )
     notes: tuple[str, ...] = Field(default=(), description="what was decided on the way")
 
     def to_json(self) -> dict[str, Any]:
