@@ -95,6 +95,7 @@ def audit(
     model: Any = None,
     learner: str = "gradient_boosting",
     seed: int = 0,
+    graph: Any = None,
     observer: Observer | None = None,
     **roles: Any,
 ) -> Audit:
@@ -114,11 +115,14 @@ def audit(
         Learner of that reference model.
     seed : int
         Random seed.
+    graph : CausalGraph, mapping, sequence of edges, or path, optional
+        An expert's causal graph (a path: .dot, .gv, .json or .yaml), which says what is a mediator or proxy.
     observer : callable, optional
         Called with every event as it occurs.
     """
     from fairmend.auditing import audit as run_audit
     from fairmend.auditing.contributed_kinds import contributed_kinds
+    from fairmend.core.causal.graph_io import expert_graph
     from fairmend.core.data.dataset import Dataset
 
     if isinstance(predictions, str) or isinstance(scores, str):
@@ -127,13 +131,15 @@ def audit(
                 "predictions and scores given by column name require the data as a file or DataFrame"
             )
         data, predictions, scores, roles = _with_given(data, predictions, scores, roles)
+    table = dataset(data, **roles)
     return run_audit(
-        dataset(data, **roles),
+        table,
         predictions=predictions,
         scores=scores,
         model=loaded(model),
         learner=learner,
         seed=seed,
+        graph=None if graph is None else expert_graph(graph, table),
         kinds=contributed_kinds(registry()),
         progress=None if observer is None else lambda text: observer({"event": "audit", "text": text}),
     )

@@ -203,6 +203,12 @@ class RunDocument(_Document):
     test_looks: TestLooks | None
     plugins: list[str]
     technique_results: dict[str, Any]
+    graph: dict[str, Any] | None = Field(
+        description="the causal graph: nodes, edges, hidden_common_causes, undirected"
+    )
+    former_graphs: list[dict[str, Any]] = Field(
+        description="graphs that it replaced in this run, oldest first"
+    )
     seconds: dict[str, float]
     versions: dict[str, str]
 

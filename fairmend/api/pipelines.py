@@ -72,6 +72,7 @@ def compose(
     utility: Utility | str | None = None,
     cost_fp: float | None = None,
     cost_fn: float | None = None,
+    graph: Any = None,
     sweep: str | Path | Mapping[str, Any] | Sweep | None = None,
     operations: Sequence[int | str] = (),
 ) -> PipelineSpec:
@@ -91,6 +92,8 @@ def compose(
         at the baseline's own threshold.
     cost_fp, cost_fn : float, optional
         Costs of a false positive and of a false negative, for the utility ``cost``.
+    graph : CausalGraph, mapping, sequence of edges, or path, optional
+        An expert's causal graph, which says what steps may repair; by default that of the audit.
     sweep : Sweep, mapping or path, optional
         A sweep whose chosen candidate becomes the steps, and what else is on its frontier their
         alternatives; its constraints, notion, learner, seed and utility hold.
@@ -102,8 +105,10 @@ def compose(
     UsageError
         No technique is left that could reach the target, or source and sweep are about something else.
     """
+    from fairmend.core.causal.graph_io import check_roles, read_graph
     from fairmend.index import Recommendation
     from fairmend.pipeline.compose.composer import compose as compose_pipeline
+    from fairmend.pipeline.compose.steering import steered
     from fairmend.pipeline.operations import added
     from fairmend.pipeline.sweep.sweep_record import Sweep, load_sweep
 
@@ -118,6 +123,7 @@ def compose(
     roles = source.audit.roles
     if roles.task not in (None, "binary"):
         raise _not_served(roles.task, roles.outcome)
+    drawn = source.audit.graph if graph is None else read_graph(graph).to_mapping()
     spec = compose_pipeline(
         source,
         registry=registry(),
@@ -128,7 +134,11 @@ def compose(
         utility=worth,
         sweep=swept,
     )
-    return added(spec, operations, registry())
+    spec = added(spec, operations, registry())
+    if drawn is None:
+        return spec
+    check_roles(read_graph(drawn), spec.roles)
+    return steered(spec.model_copy(update={"graph": drawn}), registry())[0]
 
 
 def explain(
@@ -286,6 +296,7 @@ def run(
     model: Any = None,
     scores: str | None = None,
     scores_threshold: float = 0.5,
+    graph: Any = None,
     cv: str | None = None,
     operations: Sequence[int | str] = (),
     stream: str | Path | pd.DataFrame | None = None,
@@ -323,6 +334,9 @@ def run(
         the same rows. Techniques that retrain are excluded.
     scores_threshold : float in [0, 1]
         Baseline decisions are favorable at this score and above.
+    graph : CausalGraph, mapping, sequence of edges, or path, optional
+        An expert's causal graph: it says which features may be repaired, which are proxies and which are safe.
+        By default that of the pipeline, if it has one.
     cv : str, optional
         Cross-validate the whole pipeline at the end, such as ``"5x2"``: five repetitions of two folds.
     operations : sequence of int or str
@@ -346,7 +360,9 @@ def run(
     from contextlib import nullcontext
 
     from fairmend.catalog.policy import load_policy
+    from fairmend.core.causal.graph_io import expert_graph
     from fairmend.core.models.external_inputs import given_model
+    from fairmend.pipeline.compose.steering import with_graph
     from fairmend.pipeline.mlflow_tracking import Tracking
     from fairmend.pipeline.operations import added
     from fairmend.pipeline.run.cv_results import Repeats
@@ -376,6 +392,7 @@ def run(
         source, model, roles = _scored(data, scores, scores_threshold, roles)
         worth = worth or Utility.at_threshold(scores_threshold)
     table = _binary(dataset(source, **roles))
+    drawn = None if graph is None else expert_graph(graph, table)
     if model is not None:
         model = given_model(loaded(model), table)
     limits = Constraints.parse(constraints if spec is None else spec.constraints)
@@ -386,12 +403,14 @@ def run(
     if spec is not None:
         spec = spec.model_copy(update={"constraints": limits})
     else:
-        found = _audited(table, model, learner=learner, seed=seed, observer=observer)
+        found = _audited(table, model, learner=learner, seed=seed, graph=drawn, observer=observer)
+        found = found.model_copy(update={"graph": None})  # the run steers by it, and can be given another one
         named = policy or "playbook"
         spec = compose(
             recommend(found, limits, notion), policy=named, learner=learner, seed=seed, utility=worth
         )
     spec = added(spec, operations, registry())
+    spec = with_graph(spec, table, drawn)
     settings: dict[str, Any] = {
         "registry": registry(),
         "policy": judged_by,

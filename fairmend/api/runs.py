@@ -67,7 +67,11 @@ def status(run_id: str | None = None, *, store: RunStore | None = None) -> list[
 
 
 def resume(
-    run_id: str = "latest", *, store: RunStore | None = None, observer: Observer | None = None
+    run_id: str = "latest",
+    *,
+    graph: Any = None,
+    store: RunStore | None = None,
+    observer: Observer | None = None,
 ) -> RunRecord:
     """Resume an interrupted, waiting or rejected run, and return its record; finished steps are read, not computed.
 
@@ -75,6 +79,8 @@ def resume(
     ----------
     run_id : str
         The run.
+    graph : CausalGraph, mapping, sequence of edges, or path, optional
+        A revised causal graph, for a run that waits, was escalated or was rejected.
     store : RunStore, optional
         Where it is kept.
     observer : callable, optional
@@ -87,7 +93,7 @@ def resume(
     """
     from fairmend.pipeline.stored_runs import resume as resume_run
 
-    return resume_run(run_id, store=store or run_store(), registry=registry(), observer=observer)
+    return resume_run(run_id, store=store or run_store(), registry=registry(), graph=graph, observer=observer)
 
 
 def load_run(run_id: str = "latest", *, store: RunStore | None = None) -> RunRecord | None:

@@ -8,6 +8,7 @@ import click
 
 from fairmend import api
 from fairmend.cli.options import (
+    graph_option,
     learner_option,
     model_option,
     required,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @model_option
 @learner_option
 @seed_option
+@graph_option
 @click.option("--output", "-o", metavar="FILE", help="Write the audit to this file, as JSON.")
 @as_json
 @spares_inputs("output")

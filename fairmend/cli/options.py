@@ -149,6 +149,14 @@ stream_option = click.option(
     metavar="FILE",
     help="Decisions for operations that watch them: CSV or Parquet, a row each, in the order in which they were made.",
 )
+graph_option = click.option(
+    "--graph",
+    metavar="FILE",
+    help="An expert's causal graph (.dot, .gv, .json, .yaml): it says which features may be repaired, which are "
+    "proxies and which are safe.",
+)
+
+
 cv_option = click.option(
     "--cv",
     metavar="RxK",

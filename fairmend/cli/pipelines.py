@@ -10,6 +10,7 @@ from fairmend import api
 from fairmend.cli.options import (
     constraint_option,
     cv_option,
+    graph_option,
     learner_option,
     model_option,
     notion_option,
@@ -139,6 +140,7 @@ def compose(
     show_default=True,
     help="Store the run (in FAIRMEND_HOME, default .fairmend), so that it can be resumed, approved and deployed.",
 )
+@graph_option
 @cv_option
 @operation_option
 @stream_option

@@ -49,16 +49,21 @@ def status(run_id: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
+@click.option(
+    "--graph",
+    metavar="FILE",
+    help="A revised causal graph, for a run that waits, was escalated or was rejected; both graphs stay on record.",
+)
 @report_option
 @as_json
-def resume(run_id: str, report: str | None, as_json: bool) -> int:
+def resume(run_id: str, graph: str | None, report: str | None, as_json: bool) -> int:
     """Resume an interrupted, waiting or rejected run; completed steps are loaded, not recomputed.
 
     A rejection is answered by its concern: the parts that it objects to are changed, and the result is presented
     again. Approvals hold for the rule they were given for.
     """
     with Progress(err()) as progress:
-        record = api.resume(run_id, observer=progress.tell)
+        record = api.resume(run_id, graph=graph, observer=progress.tell)
     return finish(record, report, as_json)
 
 

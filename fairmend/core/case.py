@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from fairmend.core.causal.column_roles import column_roles
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.errors import UsageError
 from fairmend.core.models.decision_rule import FairModel
@@ -167,6 +168,16 @@ class Case:
             task=self.train.task,
         )
         return replace(self, model=model)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The declared proxies, and the features that the causal graph makes proxies."""
+        roles = self.train.roles
+        if self.graph is None or self.graph.undirected:
+            return roles.proxies
+        found = column_roles(self.graph, roles, findings=self.findings)
+        drawn = [c for c, role in found.items() if role in {"proxy", "mediator and proxy"}]
+        return tuple(dict.fromkeys((*roles.proxies, *drawn)))
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -14,12 +14,14 @@ import pandas as pd
 
 from fairmend.catalog.policy import Policy, load_policy
 from fairmend.catalog.registry import Registry
+from fairmend.core.causal.graph_io import expert_graph
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.files import append
 from fairmend.core.data.roles import Roles
 from fairmend.core.data.table_reading import exact_columns, read_table
 from fairmend.core.errors import FairmendError, RunError, StoreError, UsageError
 from fairmend.core.fair_pipeline import FairPipeline
+from fairmend.pipeline.compose.steering import with_graph
 from fairmend.pipeline.run.cv_results import Repeats
 from fairmend.pipeline.run.objections import answer_rejections
 from fairmend.pipeline.run.record import RunRecord
@@ -39,6 +41,9 @@ from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.storage.checkpoints import Checkpoint
 from fairmend.pipeline.storage.frames import dump_frame, load_frame
 from fairmend.pipeline.storage.run_store import RunStore, StoredRun
+
+OPEN_TO_GRAPH = ("waiting", "escalated", "rejected")
+"""Statuses of a run that can be given a revised causal graph."""
 
 
 def begin(
@@ -70,6 +75,7 @@ def begin(
         The data file, which is read again on resume. Without one, or if it is a pipe, the data are
         stored.
     """
+    spec = with_graph(spec, data)
     run_id = new_run_id()
     checkpoint = Checkpoint(store, run_id, plugin_modules(registry))
     judged_by = load_policy(policy or spec.policy, registry)
@@ -103,25 +109,80 @@ def begin(
 
 
 def resume(
-    run_id: str, *, store: RunStore, registry: Registry, observer: Observer | None = None
+    run_id: str,
+    *,
+    store: RunStore,
+    registry: Registry,
+    graph: Any = None,
+    observer: Observer | None = None,
 ) -> RunRecord:
     """Resume an interrupted, waiting or rejected run; completed steps are loaded, not recomputed.
 
     A rejection is answered by its concern: the run is changed to meet it, and presented again. A completed run
     without later decisions is loaded as a whole and needs no data.
 
+    Parameters
+    ----------
+    run_id : str
+        The run, or ``latest``.
+    store : RunStore
+        Where the run is stored.
+    registry : Registry
+        What is installed.
+    graph : CausalGraph, mapping, sequence of edges, or path, optional
+        A revised causal graph, for a run that waits, was escalated or was rejected. The log keeps both
+        graphs, and earlier decisions of people on the causal gate no longer count.
+    observer : callable, optional
+        Called with every event as it occurs.
+
     Raises
     ------
     RunError
-        The record or the data changed since the run started, or a stored result is missing.
+        The record or the data changed since the run started, a stored result is missing, or the run is
+        not open to another graph.
+    MissingColumnError, UsageError
+        The graph does not fit the data; see :func:`fairmend.core.causal.graph_io.expert_graph`.
     """
     stored = store.verified(run_id)
+    if graph is not None:
+        _revise_graph(store, stored, graph)
+        stored = store.run(stored.run_id)
     ended = read_record(store, stored, registry)
     if ended is not None:
         now = _with_decisions(ended, store, stored)
-        if now.approvals == ended.approvals or now.status in CHOSEN:
+        current = ended.spec.graph == store.changed_request(stored)["pipeline"].get("graph")
+        if current and (now.approvals == ended.approvals or now.status in CHOSEN):
             return now
         answer_rejections(store, stored, now, registry)
+    data = _read_again(store, stored)
+    checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
+    model = None if stored.request["model"] is None else checkpoint.get_model(stored.request["model"])
+    return _work(stored, data, model, store, registry, observer, resumed=True)
+
+
+def _revise_graph(store: RunStore, stored: StoredRun, source: Any) -> None:
+    """Check a revised graph and record it; decisions of people on the former graph no longer hold."""
+    status, _ = current_status(store, stored)
+    if status not in OPEN_TO_GRAPH:
+        raise RunError(
+            f"{stored.run_id} is {status}; only a run that is {', '.join(OPEN_TO_GRAPH[:-1])} or {OPEN_TO_GRAPH[-1]} "
+            "takes a revised graph; start a new run with --graph"
+        )
+    graph = expert_graph(source, _read_again(store, stored)).to_mapping()
+    present = store.changed_request(stored)["pipeline"].get("graph")
+    if graph == present:
+        return
+    gate = Policy(**stored.request["policy"]).gate("causal").id
+    with store.lock(stored.run_id):
+        store.revise_graph(stored, graph, (stored.result or {}).get("graph") or present)
+        for place, decision in enumerate(store.approvals(stored.run_id)):
+            causal = decision.gate == gate or decision.concern == "causal-assumption"
+            if causal and not decision.approved and not decision.met:
+                store.respond(stored.run_id, place, "the causal graph was revised", {}, met=True)
+
+
+def _read_again(store: RunStore, stored: StoredRun) -> Dataset:
+    """Return the data of a run, which must be what they were."""
     about = stored.request["data"]
     roles = Roles(**about["roles"])
     if about["path"] is not None:
@@ -135,9 +196,7 @@ def resume(
         raise RunError(
             f"the data of {stored.run_id} changed since it started ({about['path']}); start a new run"
         )
-    checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
-    model = None if stored.request["model"] is None else checkpoint.get_model(stored.request["model"])
-    return _work(stored, data, model, store, registry, observer, resumed=True)
+    return data
 
 
 def read_record(store: RunStore, stored: StoredRun, registry: Registry) -> RunRecord | None:
@@ -179,13 +238,14 @@ def _work(
     resumed: bool = False,
 ) -> RunRecord:
     request = store.changed_request(stored)
-    checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry))
+    spec = PipelineSpec(**request["pipeline"])
+    checkpoint = Checkpoint(store, stored.run_id, plugin_modules(registry), spec.graph)
     with store.lock(stored.run_id):
         if resumed:
             store.resumed(stored.run_id)
         try:
             record = run(
-                PipelineSpec(**request["pipeline"]),
+                spec,
                 data,
                 registry=registry,
                 policy=Policy(**request["policy"]),
@@ -198,12 +258,15 @@ def _work(
                 n_permutations=request["n_permutations"],
                 run_id=stored.run_id,
                 checkpoint=checkpoint,
-                # a change that answers an objection was made by people who had seen the metrics on the test data
-                test_looks=store.test_looks(stored.run_id) + store.revisions(stored.run_id),
+                # whoever objected, or revised the graph, had seen the metrics on the test data
+                test_looks=store.test_looks(stored.run_id)
+                + store.revisions(stored.run_id)
+                + len(request.get("former_graphs", ())),
                 intervene=request.get("intervene", False),  # missing in runs of versions without decision 0
                 stream=None
                 if request.get("stream") is None
                 else load_frame(store.artifacts.get(request["stream"])),
+                former_graphs=request.get("former_graphs", ()),
             )
         except FairmendError as error:
             with suppress(StoreError):  # the error itself may be a full disk

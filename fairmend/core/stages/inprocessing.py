@@ -211,7 +211,7 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
             sample_weight=weights,
             learner=case.learner,
             graph=case.graph,
-            proxies=train.roles.proxies or None,
+            proxies=case.proxies or None,
             validation=validation,
         )
         return technique._taking_over(case)

@@ -176,7 +176,7 @@ class Preprocessor(GroupAware, Technique):
             "sample_weight": train.weights,
             "learner": case.learner,
             "graph": case.graph,
-            "proxies": train.roles.proxies or None,
+            "proxies": case.proxies or None,
         }
         former = case.model.transformers if case.model else ()
         if hasattr(technique, "_change"):

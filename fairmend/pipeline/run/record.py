@@ -237,6 +237,8 @@ class RunRecord(Displayed):
         The final case; None if the record was read from the store.
     graph : CausalGraph or None
         The causal graph, if one was built.
+    former_graphs : list of dict
+        The graphs that it has replaced in this run, oldest first.
     rules : Policy or None
         The policy, for the drawing of the pipeline.
     head : str or None
@@ -257,6 +259,7 @@ class RunRecord(Displayed):
     model: FairModel
     case: Case | None = None
     graph: CausalGraph | None = None
+    former_graphs: list[dict[str, Any]] = field(default_factory=list)
     steps: list[StepRecord] = field(default_factory=list)
     gates: list[CheckResult] = field(default_factory=list)
     need: NeedRecord | None = None
@@ -363,6 +366,8 @@ class RunRecord(Displayed):
             "test_looks": None if self.test_looks is None else self.test_looks.to_json(),
             "plugins": self.plugins,
             "technique_results": self.technique_results,
+            "graph": None if self.graph is None else self.graph.to_mapping(),
+            "former_graphs": self.former_graphs,
             "seconds": {k: round(v, 3) for k, v in self.seconds.items()},
             "versions": self.versions,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,9 @@ from fairmend.core.metrics import InferenceSettings
 from fairmend.core.metrics.leveling_down import leveling_down
 from fairmend.core.models.external_inputs import given_model
 from fairmend.core.models.learners import make_learner
+from fairmend.core.text.words import plural
 from fairmend.pipeline.compose.spec_validation import check_spec
+from fairmend.pipeline.compose.steering import steered, with_graph
 from fairmend.pipeline.cross_fitting import Division, divide
 from fairmend.pipeline.finding_outcomes import resolve
 from fairmend.pipeline.gates.checks import rates_of
@@ -70,6 +72,7 @@ def run(
     test_looks: int = 0,
     intervene: bool = False,
     stream: str | Path | pd.DataFrame | None = None,
+    former_graphs: Sequence[Mapping[str, Any]] = (),
 ) -> RunRecord:
     """Run a pipeline.
 
@@ -107,6 +110,8 @@ def run(
         Whether to build a pipeline although decision 0 finds no need.
     stream : path or DataFrame, optional
         Decisions, for operations of the pipeline that read them.
+    former_graphs : sequence of mapping
+        The graphs that the pipeline's graph has replaced in this run, oldest first, for the record.
 
     Returns
     -------
@@ -124,6 +129,7 @@ def run(
     began = time.perf_counter()
     repeats = None if cv is None else Repeats.parse(cv)
     judged_by = load_policy(policy or spec.policy, registry)
+    spec, by_graph = steered(with_graph(spec, data), registry, data)
     check_spec(spec, registry, judged_by)
     tell: Observer = observer or (lambda event: None)
     settings = InferenceSettings(
@@ -229,6 +235,7 @@ def run(
         model=deployed.fitted(),
         case=deployed,
         graph=deployed.graph,
+        former_graphs=[dict(one) for one in former_graphs],
         steps=machine.steps,
         gates=[*machine.gates, *signed_off, *verdicts],
         need=machine.need,
@@ -243,6 +250,14 @@ def run(
         notes=[
             *data.notes,
             *notes(spec, deployed.fitted(), machine, data),
+            *by_graph,
+            *(
+                [
+                    f"The causal graph was revised ({plural(len(former_graphs), 'time')}); earlier decisions on it do not count."
+                ]
+                if former_graphs
+                else []
+            ),
             *(f"{g.kind}: {g.reason}. {g.remedy}." for g in tripped if g.reason not in reason),
             *row_notes(by_rows),
             *([looks.note] if looks.note else ()),
@@ -308,7 +323,12 @@ def _baseline(spec: PipelineSpec, division: Division, model: Any) -> tuple[Case,
     if model is not None:
         given = replace(given_model(model, division.development), seed=spec.seed)
     return division.cases(
-        learner=learner, findings=spec.findings, notion=spec.notion, seed=spec.seed, model=given
+        learner=learner,
+        findings=spec.findings,
+        notion=spec.notion,
+        seed=spec.seed,
+        model=given,
+        graph=spec.causal_graph,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairmend.core.case import Case, Effect
@@ -33,12 +33,21 @@ class Checkpoint:
         The run.
     plugins : tuple of str
         Top-level modules of third-party plugins, whose types a stored model may hold.
+    graph : mapping, optional
+        The expert's graph that steps read; results under another graph are other results.
     """
 
-    def __init__(self, store: RunStore, run_id: str, plugins: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        run_id: str,
+        plugins: tuple[str, ...] = (),
+        graph: Mapping[str, Any] | None = None,
+    ) -> None:
         self.store = store
         self.run_id = run_id
         self.plugins = plugins
+        self.graph = graph
 
     def put_model(self, model: Any) -> str:
         """Store a model and return the name of its file."""
@@ -50,21 +59,21 @@ class Checkpoint:
 
     def baseline(self, start: Sequence[Case]) -> tuple[Case, ...]:
         """Return the cases with the stored baseline models; if there are none yet, they are stored first."""
-        found = self.store.get_step(self.run_id, _key(()))
+        found = self.store.get_step(self.run_id, self._key(()))
         if found is not None:
             models = [self.get_model(name) for name in found["models"]]
             if len(set(found["models"])) == 1:
                 models = models[:1] * len(models)  # the user's own model, the same in every fold
             return tuple(case.replace(model=model) for case, model in zip(start, models, strict=True))
         fitted = tuple(case if case.model is not None else case.retrained() for case in start)
-        self.store.put_step(self.run_id, _key(()), {"models": [self.put_model(c.model) for c in fitted]})
+        self.store.put_step(self.run_id, self._key(()), {"models": [self.put_model(c.model) for c in fitted]})
         return fitted
 
     def put(self, before: StepResult, after: StepResult) -> None:
         """Store the result of a step."""
         folds = [self._stored(a, b) for a, b in zip(before.folds, after.folds, strict=True)]
         parts = {"folds": folds, "effect": after.effect.to_json(), "seconds": after.seconds}
-        self.store.put_step(self.run_id, _key(after.trace), parts)
+        self.store.put_step(self.run_id, self._key(after.trace), parts)
 
     def _stored(self, former: Case, case: Case) -> dict[str, Any]:
         """Return what a step changed in a case."""
@@ -85,7 +94,7 @@ class Checkpoint:
         RunError
             A file is missing or was changed.
         """
-        parts = self.store.get_step(self.run_id, _key(trace))
+        parts = self.store.get_step(self.run_id, self._key(trace))
         if parts is None:
             return None
         folds = tuple(self._restored(a, b) for a, b in zip(before.folds, parts["folds"], strict=True))
@@ -110,11 +119,11 @@ class Checkpoint:
 
     def put_fold(self, key: Trace, fold: dict[str, Any]) -> None:
         """Store the results of one fold of a cross-validation."""
-        self.store.put_step(self.run_id, _key(key), fold)
+        self.store.put_step(self.run_id, self._key(key), fold)
 
     def get_fold(self, key: Trace) -> dict[str, Any] | None:
         """Return the stored results of a fold, None if there are none."""
-        return self.store.get_step(self.run_id, _key(key))
+        return self.store.get_step(self.run_id, self._key(key))
 
     def put_record(self, record: RunRecord) -> None:
         """Store the whole record of the run, for reports without the data."""
@@ -127,6 +136,6 @@ class Checkpoint:
             return None
         return load_record(self.store.artifacts.get(parts["record"]), self.get_model(model).model_)
 
-
-def _key(trace: Trace) -> str:
-    return hashlib.sha256(json.dumps(trace).encode()).hexdigest()
+    def _key(self, trace: Trace) -> str:
+        basis = trace if self.graph is None or not trace else [self.graph, trace]
+        return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()

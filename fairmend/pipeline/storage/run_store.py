@@ -128,6 +128,12 @@ class RunStore:
             )
             self._append(db, run_id, {"what": "created"}, run=columns)
 
+    def revise_graph(self, stored: StoredRun, graph: dict[str, Any], former: dict[str, Any] | None) -> None:
+        """Record that people replaced the causal graph of a run; the signed log keeps both."""
+        earlier = self.changed_request(stored).get("former_graphs", ())
+        changes = {"pipeline": {"graph": graph}, "former_graphs": [*earlier, *([former] if former else ())]}
+        self.log(stored.run_id, {"what": "graph", "former": former, "changes": changes})
+
     def resumed(self, run_id: str) -> None:
         """Log that a process resumes a run; its status stays until it ends."""
         self.log(run_id, {"what": "resumed"})
@@ -386,17 +392,17 @@ class RunStore:
         return found
 
     def changed_request(self, stored: StoredRun) -> dict[str, Any]:
-        """Return the request of a run with the changes that answered rejections, in order."""
+        """Return the request of a run with the changes that answered rejections or revised its graph, in order."""
         request = stored.request
         for entry in self.entries(stored.run_id):
-            if entry["what"] == "response":
+            if entry["what"] in {"response", "graph"}:
                 changes = entry["changes"]
                 pipeline = {**request["pipeline"], **changes.get("pipeline", {})}
                 request = {**request, **changes, "pipeline": pipeline}
         return request
 
     def revisions(self, run_id: str) -> int:
-        """Return how often a run was changed to answer rejections."""
+        """Return how often a run was changed to answer rejections; revised graphs do not count."""
         return sum(e["what"] == "response" and bool(e["changes"]) for e in self.entries(run_id))
 
     # -- sealing -----------------------------------------------------------------------------------
