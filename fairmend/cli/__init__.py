@@ -30,7 +30,10 @@ COMMANDS = {
     "status": ("fairmend.cli.runs", "List stored runs, or show the status of one."),
     "resume": ("fairmend.cli.runs", "Resume an interrupted, waiting or rejected run."),
     "approve": ("fairmend.cli.runs", "Approve or reject a gate of a run."),
-    "choose": ("fairmend.cli.runs", "Decide on an escalated run: accept, send back or stop."),
+    "choose": (
+        "fairmend.cli.runs",
+        "Decide on an escalated run: accept, choose an option, send back or stop.",
+    ),
     "verify": ("fairmend.cli.runs", "Verify that a stored run has not been altered."),
     "report": ("fairmend.cli.runs", "Write the validation report of a run."),
     "predict": ("fairmend.cli.runs", "Apply the decision rule of a run to new data."),

@@ -107,8 +107,8 @@ def approve(run_id: str, reject: bool, as_json: bool, **decision: Any) -> None:
 def choose(run_id: str, option: str, as_json: bool, **decision: Any) -> None:
     """Decide on an escalated or failed run, in a role that it was escalated to.
 
-    OPTION is accept (the final rule as measured), send-back (with a --concern, which fairmend resume then
-    answers) or stop.
+    OPTION is accept (the final rule as measured), the id of one of the measured options, send-back (with a
+    --concern, which fairmend resume then answers) or stop.
     """
     stored = api.choose(run_id, option, **decision)
     if as_json:

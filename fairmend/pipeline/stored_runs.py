@@ -32,6 +32,7 @@ from fairmend.pipeline.run.run_status import (
     EXIT_CODES,
     current_status,
     next_step,
+    rule_of,
     settled_decisions,
 )
 from fairmend.pipeline.run.runner import new_run_id, run
@@ -44,6 +45,11 @@ from fairmend.pipeline.storage.run_store import RunStore, StoredRun
 
 OPEN_TO_GRAPH = ("waiting", "escalated", "rejected")
 """Statuses of a run that can be given a revised causal graph."""
+
+ABOUT_ANOTHER = (
+    "The verdict and the figures of this record are about the rule that was escalated; those of the option that "
+    "people chose are among the options."
+)
 
 
 def begin(
@@ -224,7 +230,8 @@ def _with_decisions(record: RunRecord, store: RunStore, stored: StoredRun) -> Ru
     status, reason = current_status(store, stored)
     for known in EXIT_CODES:
         if status == known:
-            return replace(record, status=known, reason=reason, approvals=approvals)
+            notes = [*record.notes, ABOUT_ANOTHER] if known == "option chosen" else record.notes
+            return replace(record, status=known, reason=reason, approvals=approvals, notes=notes)
     return replace(record, approvals=approvals)  # it is being resumed
 
 
@@ -323,14 +330,15 @@ def load_deployed(store: RunStore, run_id: str, registry: Registry, *, even_so: 
 def _deployed(stored: StoredRun, store: RunStore, registry: Registry, even_so: bool) -> FairPipeline:
     """Return the fitted rule of a verified run."""
     status, reason = current_status(store, stored)
-    if stored.model is None:
+    rule = rule_of(store, stored)
+    if rule is None:
         raise RunError(f"{stored.run_id} has no rule yet ({status}); {next_step(status, stored.run_id)}")
     if status not in DEPLOYABLE | ACCEPTED and not even_so:
         raise RunError(
             f"{stored.run_id} is not deployable, it is {status}{f' ({reason})' if reason else ''}; "
             f"{next_step(status, stored.run_id)}, or apply its rule anyway with --even-so"
         )
-    return Checkpoint(store, stored.run_id, plugin_modules(registry)).get_model(stored.model)
+    return Checkpoint(store, stored.run_id, plugin_modules(registry)).get_model(rule)
 
 
 def predict(

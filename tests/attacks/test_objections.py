@@ -6,6 +6,7 @@ import io
 import shlex
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -15,8 +16,9 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.vocabulary import CONCERNS
 from fairmend.pipeline.run.run_status import approve
 from fairmend.pipeline.spec import Step, load_spec
+from fairmend.pipeline.storage.checkpoints import Checkpoint
 from fairmend.pipeline.storage.run_store import RunStore
-from fairmend.pipeline.stored_runs import begin, resume
+from fairmend.pipeline.stored_runs import begin, load_deployed, resume
 
 GATE = {"gate": "gate-4"}
 WORDS = "the board does not see why"
@@ -390,6 +392,63 @@ def test_a_choice_holds_for_the_rule_that_it_was_made_on(cli, open_store):
     rules = {**stored.result["presented_rules"], "escalation": "0123456789ab"}
     RunStore().finish(stored.run_id, "escalated", {**stored.result, "presented_rules": rules}, stored.model)
     assert cli("status", stored.run_id, "--json").json[0]["status"] == "escalated"
+
+
+# -- options ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_options(cli, arena, open_store):
+    """An escalated run with two options, of which only the first is stored: the plain model."""
+    record = open_store()
+    store = RunStore()
+    stored = store.run(record.run_id)
+    plain = load_deployed(store, record.run_id, Registry.installed(), even_so=True)
+    plain.model_ = replace(plain.model_, postprocessors=())
+    artifact = Checkpoint(store, record.run_id).put_model(plain)
+    options = [
+        {"id": "option-1", "artifact": artifact, "text": "Accept the plain model: ratio 0.711"},
+        {"id": "option-2", "artifact": "", "text": "Accept another"},
+    ]
+    store.finish(record.run_id, "escalated", {**stored.result, "options": options}, stored.model)
+    frame = pd.read_csv("jobs.csv").drop(columns="hired")
+    frame.drop(columns="sex").head(50).to_csv("plain.csv", index=False)
+    frame.head(50).to_csv("new.csv", index=False)
+    return record
+
+
+def test_a_chosen_option_is_what_decides(cli, refused, arena, with_options):
+    told = cli("choose", "latest", "option-1", *SPONSOR, "--by", "Eve", *WHY)
+    assert told.code == 0
+    [now] = cli("status", "latest", "--json").json
+    assert now["status"] == "option chosen"
+    assert "decided for option-1 by Eve" in now["reason"]
+    assert "Accept the plain model: ratio 0.711" in now["reason"]
+    found = cli(
+        "predict", "latest", "--data", "plain.csv"
+    )  # the rule that was escalated would need the column
+    assert found.code == 0, found.err
+    assert set(pd.read_csv(io.StringIO(found.out)).columns) == {"score", "decision"}
+    assert cli("choose", "latest", "accept", *SPONSOR, "--by", "Eve", *WHY).code == 0
+    refused("predict", "latest", "--data", "plain.csv", match="reads sex for every decision")
+
+
+@pytest.mark.parametrize("option", ["option-2", "option-3", "option-1 ", "1", "Option-1"])
+def test_an_option_that_is_not_stored_cannot_be_chosen(refused, with_options, option):
+    refused("choose", "latest", option, *SPONSOR, "--by", "Eve", *WHY, match="option of run-")
+
+
+def test_roles_that_choose_differently_leave_the_run_escalated(cli, refused, with_options):
+    assert cli("choose", "latest", "option-1", *SPONSOR, "--by", "Eve", *WHY).code == 0
+    assert cli("choose", "latest", "accept", "--role", "legal team", "--by", "Lea", *WHY).code == 0
+    assert cli("status", "latest", "--json").json[0]["status"] == "escalated"
+    refused("predict", "latest", "--data", "new.csv", match="is escalated")
+
+
+def test_the_options_are_among_the_commands(cli, with_options):
+    commands = cli("status", "latest", "--json").json[0]["next"]
+    assert [c.split()[3] for c in commands[:2]] == ["accept", "option-1"]
+    assert not any("option-2" in command for command in commands)
 
 
 # -- forged choices -----------------------------------------------------------------------------------

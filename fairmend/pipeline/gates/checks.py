@@ -95,7 +95,9 @@ def intersectional_deviation(view: GateContext) -> Value:
     from binomials with the rate of all rows and the sizes of the groups.
     """
     if view.current.data.sensitive.shape[1] < 2:
-        return Value.not_applicable("one protected attribute has no intersections; the target compares its groups")
+        return Value.not_applicable(
+            "one protected attribute has no intersections; the target compares its groups"
+        )
     measurement = view.current.measurement
     rng = np.random.default_rng(view.current.settings.seed)
     lacking: dict[str, None] = {}

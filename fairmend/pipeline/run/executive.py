@@ -68,9 +68,20 @@ def chosen(decisions: Sequence[Approval]) -> tuple[Chosen, str] | None:
     return "accepted as measured" if choices[0].option == ACCEPT else "option chosen", _sentence(choices)
 
 
-def options_of(result: Mapping[str, Any]) -> list[str]:
-    """Return what people can choose of the JSON record of a run; what a guard failed can be accepted by nobody."""
-    return [] if any(guard["status"] == "failed" for guard in result["guards"]) else [ACCEPT]
+def choosable(result: Mapping[str, Any]) -> list[str]:
+    """Return what people can deploy of the JSON record of a run: its final rule, and its stored options.
+
+    What a guard failed can be accepted by nobody.
+    """
+    blocked = any(guard["status"] == "failed" for guard in result["guards"])
+    options = [option["id"] for option in result.get("options", ()) if option["artifact"]]
+    return [*([] if blocked else [ACCEPT]), *options]
+
+
+def chosen_option(result: Mapping[str, Any], decisions: Sequence[Approval]) -> dict[str, Any]:
+    """Return the option that people chose, from the JSON record of a run."""
+    [name] = {a.option for a in decisions if a.gate == ESCALATION and a.state == "holds" and not a.response}
+    return next(option for option in result["options"] if option["id"] == name)
 
 
 def _sentence(decisions: Iterable[Approval]) -> str:
@@ -129,7 +140,7 @@ def choose(
         )
     if role not in result["escalated_to"]:
         raise unknown(f"role that decides on {stored.run_id}", role, result["escalated_to"])
-    options = options_of(result)
+    options = choosable(result)
     if option not in {ACCEPT, SEND_BACK, STOP, *options}:
         raise unknown(f"option of {stored.run_id}", option, [*options, SEND_BACK, STOP])
     blocked = [g["reason"] for g in result["guards"] if g["status"] == "failed"]

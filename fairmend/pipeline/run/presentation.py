@@ -43,6 +43,10 @@ class Presentation:
         gates = {policy.gate(stage).id for stage in stages}
         return {gate: rule for gate, rule in self.rules.items() if gate in gates}
 
+    def with_options(self, options: Iterable[str]) -> dict[str, str]:
+        """Return the fingerprints where people choose among options, given by their figures."""
+        return {**self.rules, ESCALATION: _fingerprint([self.rules[ESCALATION], *options])}
+
     def decisions(self, given: Iterable[Approval], policy: Policy) -> list[Approval]:
         """Return the decisions of people, each with its state as regards this rule."""
         return settle(given, distinct=policy.distinct_approvers, rules=self.rules)

@@ -19,7 +19,7 @@ from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import CrossValidation
 from fairmend.pipeline.run.decision_zero import NeedRecord
 from fairmend.pipeline.run.earlier_looks import TestLooks
-from fairmend.pipeline.run.executive import options_of
+from fairmend.pipeline.run.executive import choosable
 from fairmend.pipeline.run.guards import Guard
 from fairmend.pipeline.run.next_steps import next_commands
 from fairmend.pipeline.run.run_status import EXIT_CODES, Status
@@ -296,7 +296,7 @@ class RunRecord(Displayed):
             waiting=[g.id for g in self.gates if g.verdict == "waiting"],
             decisions=self.approvals,
             deciders=self.escalated_to,
-            options=options_of({"guards": [g.to_json() for g in self.guards]}),
+            options=choosable(self.to_json()),
         )
 
     def facts(self) -> dict[str, object]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from fairmend.catalog.policy import Policy
 from fairmend.core.errors import RunError, UsageError, unknown
 from fairmend.pipeline.run.approvals import Approval, check_decision, rejections, settle
-from fairmend.pipeline.run.executive import OPEN_TO_CHOICE, chosen, options_of
+from fairmend.pipeline.run.executive import OPEN_TO_CHOICE, choosable, chosen, chosen_option
 from fairmend.pipeline.run.next_steps import next_commands
 from fairmend.pipeline.storage.run_store import RunStore, StoredRun
 
@@ -85,7 +85,8 @@ def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
         if rejected:
             return "rejected", "; ".join(f"{a.gate} was {a}" for a in rejected)
     if stored.status in OPEN_TO_CHOICE and (found := chosen(settled_decisions(store, stored))):
-        return found
+        status, reason = found
+        return status, f"{reason}; {_option(store, stored)['text']}" if status == "option chosen" else reason
     return stored.status, (stored.result or {}).get("reason", "")
 
 
@@ -100,8 +101,18 @@ def commands(store: RunStore, stored: StoredRun) -> list[str]:
         waiting=[g["id"] for g in result.get("gates", ()) if g["verdict"] == "waiting"],
         decisions=settled_decisions(store, stored),
         deciders=result.get("escalated_to", ()),
-        options=options_of(result) if result else (),
+        options=choosable(result) if result else (),
     )
+
+
+def rule_of(store: RunStore, stored: StoredRun) -> str | None:
+    """Return the name of the file with the rule of a run: the final one, or the option that people chose."""
+    chose_another = current_status(store, stored)[0] == "option chosen"
+    return _option(store, stored)["artifact"] if chose_another else stored.model
+
+
+def _option(store: RunStore, stored: StoredRun) -> dict[str, Any]:
+    return chosen_option(stored.result or {}, settled_decisions(store, stored))
 
 
 def listed(store: RunStore) -> list[tuple[StoredRun, str, str]]:
