@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fairmend.pipeline.run.record import RunRecord
     from fairmend.pipeline.spec import PipelineSpec
     from fairmend.pipeline.storage.run_store import RunStore
+    from fairmend.pipeline.sweep.alternatives.candidates import LdaSettings
     from fairmend.pipeline.sweep.sweep_record import Sweep
 
 
@@ -221,6 +222,10 @@ def sweep(
     store: RunStore | bool = True,
     fresh: bool = False,
     observer: Observer | None = None,
+    lda: bool = False,
+    candidates: int | None = None,
+    margin: float | None = None,
+    monotone: Iterable[str] = (),
     **roles: Any,
 ) -> Sweep:
     """Try every applicable technique and sensible combinations, and return the Pareto-optimal ones.
@@ -244,6 +249,17 @@ def sweep(
     store : RunStore or bool
         Where results are stored, so that a repeated call computes only what is missing; True means
         the folder of :func:`fairmend.pipeline.storage.run_store.store_folder`.
+    lda : bool
+        Search a less discriminatory alternative to the plain model: also vary what a modeler varies
+        (features, settings of the learner, monotone constraints, seeds), choose among the candidates that
+        are no worse, and compare the chosen one with the plain model on the test rows, once.
+    candidates : int, optional
+        Number of candidates of that search; 100 by default.
+    margin : float, optional
+        Loss of utility, and of AUC, that counts as none in that search; 0.01 by default.
+    monotone : iterable of str
+        Signs of its monotone constraints, as ``"COLUMN=+"`` or ``"COLUMN=-"``; other numeric features take
+        the sign of their association with the outcome.
 
     Raises
     ------
@@ -253,8 +269,10 @@ def sweep(
     from contextlib import nullcontext
 
     from fairmend.pipeline.storage.run_store import RunStore
-    from fairmend.pipeline.sweep.sweep import on_dask
     from fairmend.pipeline.sweep.sweep import sweep as run_sweep
+    from fairmend.pipeline.sweep.workers import on_dask
+
+    search = _lda_settings(lda, candidates, margin, monotone)
 
     worth = Utility.parse(utility, cost_fp, cost_fn)
     table = _binary(dataset(data, **roles))
@@ -275,7 +293,23 @@ def sweep(
             store=RunStore() if store is True else store or None,
             fresh=fresh,
             observer=observer,
+            lda=search,
         )
+
+
+def _lda_settings(
+    lda: bool, candidates: int | None, margin: float | None, monotone: Iterable[str]
+) -> LdaSettings | None:
+    """Return the settings of a search for alternatives, None without one."""
+    from fairmend.pipeline.sweep.alternatives.candidates import LdaSettings
+    from fairmend.pipeline.sweep.model_variants import parse_monotone
+
+    signs = parse_monotone(tuple(monotone))
+    given = {"candidates": candidates, "margin": margin, "monotone": signs or None}
+    named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if not lda and named:
+        raise UsageError(f"{', '.join(named)} are settings of a search for alternatives; add lda (--lda)")
+    return LdaSettings(**named) if lda else None
 
 
 def run(

@@ -69,6 +69,30 @@ SHOWN = 6  # columns that fit on a terminal; the report has all of them
     help="Store results (in FAIRMEND_HOME, default .fairmend), so that an interrupted sweep can be resumed.",
 )
 @click.option("--recompute", "fresh", is_flag=True, help="Discard stored results and recompute everything.")
+@click.option(
+    "--lda",
+    is_flag=True,
+    help="Search a less discriminatory alternative to the plain model: also vary features, settings of the "
+    "learner, monotone constraints and seeds, and allow no rule that reads the protected attributes.",
+)
+@click.option(
+    "--candidates",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="With --lda: number of candidates; default: 100.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, 0.5, max_open=True),
+    metavar="LOSS",
+    help="With --lda: loss of utility (accuracy by default) and of AUC that counts as none; default: 0.01.",
+)
+@click.option(
+    "--monotone",
+    callback=names_of,
+    metavar="A=+,B=-",
+    help="With --lda: signs of monotone constraints; default: those of the associations with the outcome.",
+)
 @click.option("--output", "-o", metavar="FILE", help="Write the sweep to this file, as JSON.")
 @click.option(
     "--pipeline",
@@ -85,6 +109,7 @@ def sweep(
     as_json: bool,
     jobs: int | None,
     without: tuple[str, ...] | None,
+    monotone: tuple[str, ...] | None,
     **options: Any,
 ) -> int:
     """Try every applicable technique and sensible combinations, and find the Pareto-optimal ones.
@@ -92,13 +117,17 @@ def sweep(
     All metrics are computed on validation data; the verdict on test data comes from running the pipeline.
     A repeated sweep computes only what is missing.
 
-    Exit codes: 0 at least one candidate meets the target; 1 error; 2 usage error; 4 none does.
+    With --lda the alternative is chosen on validation data and compared with the plain model on the test data, once.
+
+    Exit codes: 0 at least one candidate meets the target (with --lda: an alternative was found and confirmed);
+    1 error; 2 usage error; 4 none.
     """
     roles = required(roles_of(options))
     with Progress(err()) as progress:
         found = api.sweep(
             jobs=-1 if jobs is None else jobs,
             without=without or (),
+            monotone=monotone or (),
             observer=progress.tell,
             **options,
             **roles,
@@ -121,6 +150,9 @@ def _write_pipeline(found: Sweep, path: str, policy: str) -> None:
     if found.pick is None:
         err().print(f"{path} was not written: {found.reason}")
         return
+    if found.pick.variant is not None:
+        err().print(f"{path} was not written: the alternative is another model, {found.pick.name}")
+        return
     api.compose(found, policy=policy).save(path)
     err().print(f"wrote {path}")
 
@@ -130,12 +162,12 @@ def print_sweep(found: Sweep) -> None:
     from rich import box
     from rich.table import Table
 
-    from fairmend.reports import sweep_header, sweep_rows
+    from fairmend.reports import VERDICT, sweep_header, sweep_rows
 
     console = out()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, title in enumerate(sweep_header(found)[:SHOWN]):
-        table.add_column(title, overflow="fold", no_wrap=place > 0)
+        table.add_column(title, overflow="fold", no_wrap=place > 0 and title != VERDICT)
     for row in sweep_rows(found):
         table.add_row(*row[:SHOWN])
     console.print(table)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairmend.reports.findings import findings_table, rest_of
+from fairmend.reports.lda import VERDICT
 from fairmend.reports.sweep import sweep_header, sweep_rows, write_sweep
 from fairmend.reports.tasks import task_audit_table, task_comparison_table
 from fairmend.reports.verdict import verdict_rows, verdict_table, worse
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from fairmend.pipeline.run.record import RunRecord
 
 __all__ = [
+    "VERDICT",
     "findings_table",
     "rest_of",
     "sweep_header",

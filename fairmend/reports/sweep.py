@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from fairmend.core.errors import UsageError
 from fairmend.core.text.escaping import json_text, markdown
 from fairmend.core.text.words import plural
 from fairmend.pipeline.sweep.sweep_record import SweepCandidate, ranked
+from fairmend.reports.lda import lda_header, lda_html, lda_markdown, lda_rows, markdown_table
 from fairmend.reports.verdict import OVERALL
 
 if TYPE_CHECKING:
@@ -23,12 +23,16 @@ HEADER = ("steps", "accuracy", "", "frontier", "target", "reads group", "last ga
 
 def sweep_header(sweep: Sweep) -> tuple[str, ...]:
     """Return the column titles of the table."""
+    if sweep.lda is not None:
+        return lda_header(sweep)
     measure = OVERALL.get(sweep.target.measure, sweep.target.measure.replace("_", " "))
     return tuple(title or measure for title in HEADER)
 
 
 def sweep_rows(sweep: Sweep) -> list[tuple[str, ...]]:
     """Return the table of candidates: the selected one, the frontier, then the others by accuracy."""
+    if sweep.lda is not None:
+        return lda_rows(sweep)
     order = sorted(ranked(sweep.candidates), key=lambda c: c.name != sweep.selected)
     return [_cells(c, sweep) for c in order if c.status == "measured"]
 
@@ -62,7 +66,8 @@ def write_sweep(sweep: Sweep, folder: str | Path) -> Path:
     -------
     Path
         The report in Markdown; the plot (``frontier.png``, ``frontier.svg``) and the record
-        (``sweep.json``) are next to it.
+        (``sweep.json``) are next to it. That of a search for a less discriminatory alternative is
+        ``lda.md``, with ``lda.html`` next to it.
 
     Raises
     ------
@@ -72,18 +77,23 @@ def write_sweep(sweep: Sweep, folder: str | Path) -> Path:
     from fairmend.reports.frontier import write_frontier
 
     target = Path(folder)
+    name = "sweep.md" if sweep.lda is None else "lda.md"
     try:
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target, prefix=".part-") as made:
             parts = Path(made)
             write_frontier(sweep, parts)
-            write_text(parts / "sweep.md", sweep_text(sweep))
+            if sweep.lda is None:
+                write_text(parts / name, sweep_text(sweep))
+            else:
+                write_text(parts / name, lda_markdown(sweep, sweep.lda))
+                write_text(parts / "lda.html", lda_html(sweep, sweep.lda, parts))
             write_text(parts / "sweep.json", json_text(sweep.to_json()) + "\n")
             for part in sorted(parts.iterdir()):
                 os.replace(part, target / part.name)
     except OSError as error:
         raise UsageError(f"the report cannot be written to {target}: {error.strerror or error}") from error
-    return target / "sweep.md"
+    return target / name
 
 
 def sweep_text(sweep: Sweep) -> str:
@@ -101,23 +111,13 @@ def sweep_text(sweep: Sweep) -> str:
         "Frontier: no other candidate is at least as good in both metrics and better in one; the share is the fraction of "
         "bootstrap resamples in which the candidate is on the frontier.",
         "",
-        *_table(sweep_header(sweep), sweep_rows(sweep)),
+        *markdown_table((sweep_header(sweep), *sweep_rows(sweep))),
     ]
     failed = [(c.name, c.reason) for c in sweep.candidates if c.status == "failed"]
     if failed:
-        lines += ["", "## Failed", "", *_table(("steps", "why"), failed)]
+        lines += ["", "## Failed", "", *markdown_table((("steps", "why"), *failed))]
     if sweep.excluded:
         excluded = [(f"{e.slug} ({e.technique_id})", e.reason) for e in sweep.excluded]
-        lines += ["", "## Excluded", "", *_table(("technique", "why"), excluded)]
+        lines += ["", "## Excluded", "", *markdown_table((("technique", "why"), *excluded))]
     lines += ["", "## Notes", "", *(f"- {markdown(note)}" for note in sweep.notes)]
     return "\n".join(lines) + "\n"
-
-
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cells)} |"
-
-    return [
-        line(["---"] * len(header)) if row is None else line([*map(markdown, row)])
-        for row in (header, None, *rows)
-    ]

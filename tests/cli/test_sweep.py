@@ -37,7 +37,7 @@ def test_a_sweep_prints_writes_and_is_kept(cli, home, jobs_csv):
     assert f"{first.json['computed']} of them already computed" in again.err
     assert "  1 of" not in again.err
     names = [c["name"] for c in first.json["candidates"]]
-    assert all(name.split(" + ")[0] in again.out for name in names)
+    assert all(name.split()[0] in again.out for name in names)
     assert "Excluded: prejudice-remover (76): its complexity is medium" in again.out
 
     composed = cli("compose", "--sweep", home / "sweep.json", "-o", home / "q.yaml")

@@ -11,9 +11,9 @@ from fairmend.core.constraints import Constraints
 from fairmend.core.data.roles import Roles
 from fairmend.core.findings import Audit
 from fairmend.pipeline.spec import Step
+from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 from fairmend.pipeline.sweep.sweep_record import (
     ExcludedTechnique,
-    MeasuredCandidate,
     Sweep,
     SweepCandidate,
     Target,
@@ -38,10 +38,10 @@ def crowded(upward: bool = True, n: int = 40) -> Sweep:
             SweepCandidate(
                 steps=steps,
                 status="measured",
-                accuracy=MeasuredCandidate(
+                accuracy=RecordedEstimate(
                     value=accuracy, interval=(accuracy - 0.01, accuracy + 0.01), support=900
                 ),
-                fairness=MeasuredCandidate(
+                fairness=RecordedEstimate(
                     value=fairness, interval=(fairness - 0.1, fairness + 0.1), support=900
                 ),
                 meets_target=on,

@@ -188,6 +188,11 @@ class _Composer:
                 f"the sweep selected no candidate: {sweep.reason}; relax a constraint, increase --depth, or "
                 "compose without it"
             )
+        if pick.variant is not None:
+            raise UsageError(
+                f"{pick.name!r} takes the place of the model, which a pipeline cannot say; train that model, and start "
+                "from it with fairmend run --model"
+            )
         chosen = {self._slot(step): step for step in pick.steps}
         plain = next((c for c in sweep.measured if not c.steps), pick)
         reason = (

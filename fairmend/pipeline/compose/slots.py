@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from fairmend.catalog.policy import PolicyCheck
 from fairmend.catalog.registry import Registry
@@ -127,11 +128,18 @@ class Chooser:
 
     def when(self, metadata: TechniqueMetadata, slot: Slot) -> When:
         """Return when a technique acts: always, where the decisions of a model at one half do not serve the utility."""
-        serves = slot is DECISION and not self._parameters(metadata).isdisjoint(_objective(self.utility))
+        serves = slot is DECISION and not self._parameters(metadata).keys().isdisjoint(
+            _objective(self.utility)
+        )
         return "always" if serves else slot.when
 
-    def _parameters(self, metadata: TechniqueMetadata) -> set[str]:
-        return {parameter["name"] for parameter in self.registry.card(metadata.technique_id).parameters}
+    def default(self, metadata: TechniqueMetadata, name: str) -> Any:
+        """Return the default of a parameter, None if it has none."""
+        return self._parameters(metadata).get(name)
+
+    def _parameters(self, metadata: TechniqueMetadata) -> dict[str, Any]:
+        card = self.registry.card(metadata.technique_id)
+        return {parameter["name"]: parameter["default"] for parameter in card.parameters}
 
 
 def _objective(utility: Utility | None) -> dict[str, str | float]:

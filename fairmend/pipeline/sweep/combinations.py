@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
@@ -13,9 +14,44 @@ from fairmend.index.answer import Excluded
 from fairmend.index.recommend import reason_against
 from fairmend.pipeline.compose.slots import ACTING, CALIBRATION, DECISION, SLOTS, Chooser, Slot, slot_of
 from fairmend.pipeline.spec import Step
+from fairmend.pipeline.storage.step_cache import Trace, mark
+from fairmend.pipeline.sweep.model_variants import ModelVariant
 
 Steps = tuple[Step, ...]
 DEEPEST = 3
+AROUND = (("stronger", 2), ("weaker", 1))
+"""Settings to try of a step beside the one that it starts with: how many in which direction."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What a sweep tries: steps behind the given model, or behind a variant of it.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        The techniques, in order; none for the model alone.
+    settings : tuple of str
+        Parameters of them that differ from those that target and findings set.
+    variant : ModelVariant or None
+        What takes the place of the given model.
+    """
+
+    steps: Steps = ()
+    settings: tuple[str, ...] = ()
+    variant: ModelVariant | None = None
+
+    @property
+    def trace(self) -> Trace:
+        """Its identity."""
+        start = () if self.variant is None else (self.variant.mark,)
+        return (*start, *(mark(step) for step in self.steps))
+
+    @property
+    def training(self) -> Trace:
+        """Identity of the part of it that trains a model."""
+        start = () if self.variant is None else (self.variant.mark,)
+        return (*start, *(mark(step) for step in self.steps if step.stage != "post-processing"))
 
 
 def combinations(
@@ -25,7 +61,8 @@ def combinations(
     constraints: Constraints,
     depth: int = 2,
     without: Iterable[int | str] = (),
-) -> tuple[list[Steps], list[Excluded]]:
+    varied: Iterable[Slot] = (DECISION,),
+) -> tuple[list[Combination], list[Excluded]]:
     """Return what a sweep tries, the plain model first, and which acting techniques it leaves out.
 
     Parameters
@@ -40,10 +77,13 @@ def combinations(
         Most steps of a combination, 1 to 3.
     without : iterable of int or str
         Techniques to leave out on request, by id or slug.
+    varied : iterable of Slot
+        Slots whose techniques are, alone, tried at a few settings of the parameter that a rollback would
+        adjust, so that the frontier has more than one point of each.
 
     Returns
     -------
-    list of tuple of Step
+    list of Combination
         Each technique alone, then combinations of at most one technique a slot in the order of the
         slots: pre-processing, in-processing, calibration, decision. Calibration is combined only with
         the rule of decision behind it: it serves that rule, and moves no target itself.
@@ -60,7 +100,8 @@ def combinations(
     if not 1 <= depth <= DEEPEST:
         raise UsageError(f"depth must be 1, 2 or 3, got {depth}")
     taken_out = {chooser.registry.card(name).metadata.technique_id for name in without}
-    filled: dict[Slot, list[Step]] = {slot: [] for slot in SLOTS}
+    varied = tuple(varied)
+    filled: dict[Slot, list[tuple[Step, str]]] = {slot: [] for slot in SLOTS}
     excluded: list[Excluded] = []
     for card in chooser.registry.cards():
         if card.metadata.stage not in ACTING:
@@ -71,23 +112,49 @@ def combinations(
         if card.metadata.needs_graph:
             reason = reason or "needs a causal graph, which a sweep does not build"
         if reason is None and slot is not None:
-            filled[slot].append(_step(chooser, card.metadata, slot))
+            filled[slot] += _settings(chooser, card.metadata, slot, slot in varied)
         else:
             reason = reason or f"does not target {chooser.notion}"
             excluded.append(Excluded.of(card.metadata, reason))
     if not any(filled.values()):
         raise UsageError(f"no technique that targets {chooser.notion} satisfies the constraints; relax one")
     slots = [[None, *filled[slot]] for slot in SLOTS]
-    found = [tuple(step for step in row if step) for row in itertools.product(*slots) if _sensible(row)]
-    return sorted((steps for steps in found if len(steps) <= depth), key=len), excluded
+    rows = [row for row in itertools.product(*slots) if _sensible(row) and sum(map(bool, row)) <= depth]
+    return sorted(map(_combination, rows), key=lambda c: len(c.steps)), excluded
 
 
-def _step(chooser: Chooser, metadata: TechniqueMetadata, slot: Slot) -> Step:
-    return Step(**chooser.choice(metadata).model_dump(exclude={"reason"}), stage=slot.stage)
+def _settings(
+    chooser: Chooser, metadata: TechniqueMetadata, slot: Slot, varied: bool
+) -> Iterator[tuple[Step, str]]:
+    """Yield the step of a technique as it starts, and at other settings with a word on them."""
+    choice = chooser.choice(metadata)
+    start = Step(**choice.model_dump(exclude={"reason"}), stage=slot.stage)
+    yield start, ""
+    for adjustment in metadata.adjustments[:1] if varied else ():
+        name = adjustment.parameter
+        first = start.parameters.get(name, chooser.default(metadata, name))
+        for direction, count in AROUND:
+            value = first
+            for _ in range(count if isinstance(first, (int, float)) else 0):
+                value = adjustment.moved(value, direction)
+                if value is None:
+                    break
+                moved = start.model_copy(update={"parameters": {**start.parameters, name: value}})
+                yield moved, f"{name} {value:g}"
 
 
-def _sensible(row: tuple[Step | None, ...]) -> bool:
-    """Whether calibration, where there is any, stands alone or before a rule of decision."""
+def _combination(row: tuple[tuple[Step, str] | None, ...]) -> Combination:
+    taken = [one for one in row if one]
+    return Combination(tuple(step for step, _ in taken), tuple(word for _, word in taken if word))
+
+
+def _sensible(row: tuple[tuple[Step, str] | None, ...]) -> bool:
+    """Whether a row is to be tried.
+
+    Calibration, where there is any, stands alone or before a rule of decision; a step at another setting than
+    that it starts with stands alone.
+    """
+    steps = [one for one in row if one is not None]
     calibrates = row[SLOTS.index(CALIBRATION)] is not None
     decides = row[SLOTS.index(DECISION)] is not None
-    return not calibrates or decides or sum(step is not None for step in row) == 1
+    return len(steps) < 2 or ((not calibrates or decides) and not any(word for _, word in steps))

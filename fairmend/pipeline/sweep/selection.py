@@ -28,7 +28,7 @@ def place(
     utility: Utility,
     settings: InferenceSettings,
 ) -> tuple[list[SweepCandidate], dict[str, Floats]]:
-    """Return the candidates with their place on the frontier, and their resampled utility by name."""
+    """Return the candidates with their place on the frontier, and both figures resampled, by name."""
     known = [
         place
         for place, trial in enumerate(trials)
@@ -41,7 +41,7 @@ def place(
         return candidates, {}
     rate = rate_of(utility)
     assert rate is not None  # noqa: S101 - a sweep takes figures of decisions only
-    length = np.array([len(candidates[i].steps) for i in known])
+    length = np.array([candidates[i].changes for i in known])
     sign = np.array([1.0, 1.0 if target.upward else -1.0])
     points = np.array([[_value(candidates[i].utility), _value(candidates[i].fairness)] for i in known]) * sign
     decisions: NDArray[Any] = np.column_stack([trials[i].decisions for i in known])  # type: ignore[misc]
@@ -56,20 +56,21 @@ def place(
     )
     drawn = np.nan_to_num(drawn, nan=-np.inf)  # an undefined replicate is the worst
     share = np.mean([pareto.non_dominated(one) for one in drawn], axis=0)
-    front = pareto.non_dominated(points) & _shortest(points, length)
+    front = pareto.non_dominated(points) & _first_of_equals(points, length)
     for i, on, often in zip(known, front, share, strict=True):
         candidates[i] = candidates[i].model_copy(
             update={"on_frontier": bool(on), "share_on_frontier": round(float(often), 4)}
         )
-    return candidates, {candidates[i].name: drawn[:, place, 0] for place, i in enumerate(known)}
+    return candidates, {candidates[i].name: drawn[:, place] for place, i in enumerate(known)}
 
 
-def _shortest(points: Floats, length: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which points are the shortest of those that are equal to them."""
-    _, kind = np.unique(points, axis=0, return_inverse=True)
-    least = np.full(len(points), length.max())
-    np.minimum.at(least, kind.ravel(), length)
-    return np.asarray(length == least[kind.ravel()])
+def _first_of_equals(points: Floats, length: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which points are the shortest of those that are equal to them, and of these the first."""
+    order = np.argsort(length, kind="stable")
+    _, first = np.unique(points[order], axis=0, return_index=True)
+    out = np.zeros(len(points), dtype=bool)
+    out[order[first]] = True
+    return out
 
 
 def _value(measured: Any) -> float:
@@ -100,8 +101,8 @@ def choose(
     ----------
     candidates : sequence of SweepCandidate
         What was tried.
-    drawn : mapping of str to ndarray of shape (B,)
-        Utility of each measured candidate in the same resamples, by name.
+    drawn : mapping of str to ndarray of shape (B, 2)
+        Utility and the target's figure, up being better, of each candidate in the same resamples.
     target : PolicyCheck
         What was demanded.
     utility : Utility, optional
@@ -117,7 +118,7 @@ def choose(
         if not fit:
             continue
         best = max(fit, key=lambda c: _value(c.utility))
-        near = [c for c in fit if _within_noise(drawn[c.name] - drawn[best.name])]
+        near = [c for c in fit if within_noise(drawn[c.name][:, 0] - drawn[best.name][:, 0])]
         pick = min(near, key=lambda c: (len(c.steps), c.randomized, -_value(c.utility)))
         more = " with more steps" if len(pick.steps) < len(best.steps) else ""
         noise = f"; {best.name} has {_value(best.utility):.4f}{more}, which is within noise"
@@ -128,18 +129,20 @@ def choose(
     return None, f"no candidate meets the target, {target.metric} {target.bound_text()}"
 
 
-def _within_noise(difference: Floats) -> bool:
+def within_noise(difference: Floats) -> bool:
+    """Whether the interval of a difference, drawn in the same resamples, reaches zero."""
     interval = percentile_interval(difference)
     return interval is None or interval[1] >= 0
 
 
-def notes_on(candidates: Sequence[SweepCandidate]) -> list[str]:
-    """Return what a reader of the figures must know."""
+def notes_on(candidates: Sequence[SweepCandidate], confirmed: bool = False) -> list[str]:
+    """Return what a reader of the figures must know; ``confirmed`` says what gives the verdict."""
     lacking = dict.fromkeys(group for c in candidates if c.fairness for group in c.fairness.lacking)
     rows = next((c.accuracy.support for c in candidates if c.accuracy), 0)
+    verdict = "the confirmation" if confirmed else "a run of the pipeline"
     notes = [
-        f"Figures are of {rows:,} validation rows. The best of many candidates looks better than it is; a run of "
-        "the pipeline gives the verdict, on test data."
+        f"Figures are of {rows:,} validation rows. The best of many candidates looks better than it is; {verdict} "
+        "gives the verdict, on test data."
     ]
     if lacking:
         notes.append(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import joblib
@@ -21,26 +20,29 @@ from fairmend.core.case import Case
 from fairmend.core.constraints import Constraints
 from fairmend.core.data.dataset import PARTS, Dataset
 from fairmend.core.data.roles import Roles
-from fairmend.core.errors import MissingExtraError, RunError, UsageError
+from fairmend.core.errors import UsageError
 from fairmend.core.findings import Audit
 from fairmend.core.metrics import InferenceSettings
 from fairmend.core.metrics.utility import rate_of
 from fairmend.core.models.learners import make_learner
 from fairmend.core.text.validation import check_seed
 from fairmend.core.utility import UTILITIES, Utility
-from fairmend.core.vocabulary import LEVELS, Notion
-from fairmend.pipeline.compose.slots import Chooser, biased_numbers
+from fairmend.core.vocabulary import Notion
+from fairmend.pipeline.compose.slots import DECISION, SLOTS, Chooser, biased_numbers
 from fairmend.pipeline.cross_fitting import Division, divide
 from fairmend.pipeline.gates.gate_context import FAIRNESS_COMPARED
 from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.run.notes import versions
 from fairmend.pipeline.run.state_machine import Observer
 from fairmend.pipeline.storage.run_store import RunStore
-from fairmend.pipeline.sweep.combinations import Steps, combinations
+from fairmend.pipeline.sweep.alternatives.candidates import LdaSettings, without_the_group
+from fairmend.pipeline.sweep.alternatives.search import LdaPlan
+from fairmend.pipeline.sweep.combinations import Combination, combinations
 from fairmend.pipeline.sweep.selection import choose, notes_on, place
 from fairmend.pipeline.sweep.sweep_record import ExcludedTechnique, Sweep, Target
-from fairmend.pipeline.sweep.trial_cache import TrialCache, digest, identities, trace_of
-from fairmend.pipeline.sweep.trials import Bench, Trial, try_together
+from fairmend.pipeline.sweep.trial_cache import TrialCache, digest, identities
+from fairmend.pipeline.sweep.trials import Bench
+from fairmend.pipeline.sweep.workers import classes, computed, units
 
 
 def sweep(
@@ -61,6 +63,7 @@ def sweep(
     fresh: bool = False,
     observer: Observer | None = None,
     n_boot: int = 2000,
+    lda: LdaSettings | None = None,
 ) -> Sweep:
     """Try techniques and combinations on the same split, and find those that no other beats.
 
@@ -102,12 +105,16 @@ def sweep(
         Called with every event as it occurs.
     n_boot : int
         Replicates of intervals and of the frontier.
+    lda : LdaSettings, optional
+        Search a less discriminatory alternative to the plain model: variants of it beside the techniques
+        that read no protected attribute for a decision.
 
     Returns
     -------
     Sweep
-        All figures are those of rows that no trial was fitted on. The best of many candidates looks better than it
-        is, so the verdict is left to a run of the chosen pipeline, on test data.
+        All figures are those of rows that no trial was fitted on. The best of many candidates looks better
+        than it is, so the verdict is left to a run of the chosen pipeline, on test data; of a search for
+        alternatives, to one comparison of the chosen one with the plain model on them.
 
     Raises
     ------
@@ -128,6 +135,7 @@ def sweep(
         raise UsageError(
             f"a sweep compares decisions by one of {decided}; got the utility {utility.name!r}, a figure of scores"
         )
+    worth = utility or Utility()
     judged_by = load_policy(policy, registry)
     target = _target(judged_by, notion)
     settings = InferenceSettings(
@@ -135,10 +143,13 @@ def sweep(
     )
     tell: Observer = observer or (lambda event: None)
     limits = constraints or Constraints()
+    if lda is not None:
+        limits = without_the_group(limits)
     if audit is not None:
         check_audit(audit, data.roles)
     basis = {
         **_basis(data, registry),
+        **({} if lda is None else {"alternatives": True}),
         "seed": seed,
         "learner": learner,
         "notion": notion,
@@ -153,10 +164,20 @@ def sweep(
         with joblib.parallel_config(backend="sequential"):  # workers are for the units
             found = audit or kept.audit(lambda: _audit(data, registry, learner, seed, tell))
         chooser = Chooser(registry, notion, target, biased_numbers(found.findings), utility=utility)
-        candidates, excluded = combinations(chooser, found, constraints=limits, depth=depth, without=without)
+        candidates, excluded = combinations(
+            chooser,
+            found,
+            constraints=limits,
+            depth=depth,
+            without=without,
+            varied=(DECISION,) if lda is None else SLOTS,
+        )
+        plan = None if lda is None else LdaPlan(_development(data, seed), learner, lda, worth)
+        if plan is not None:
+            candidates = plan.candidates(candidates, registry, seed)
         names = identities(candidates, registry)
         trials = kept.trials(candidates, names, len(division.held_out))
-        missing = [steps for steps, trial in zip(candidates, trials, strict=True) if trial is None]
+        missing = [one for one, trial in zip(candidates, trials, strict=True) if trial is None]
         tell(
             {
                 "event": "sweep",
@@ -167,27 +188,40 @@ def sweep(
                 "text": division.text,
             }
         )
-        if missing:
-            start = _start(division, found, make_learner(learner, seed=seed), notion, seed)
-            functions = gate_functions(registry)
-            bench = Bench(
+
+        @cache
+        def start() -> tuple[Case, ...]:
+            return _start(division, found, make_learner(learner, seed=seed), notion, seed)
+
+        def bench(tried: Sequence[Combination]) -> Bench:
+            return Bench(
                 division.without_test(),
-                start,
-                _classes(missing, registry),
+                start(),
+                classes(tried, registry),
                 judged_by,
-                functions,
+                gate_functions(registry),
                 settings,
-                utility or Utility(),
+                worth,
+                lda is not None,
             )
-            places = {trace_of(steps): at for at, steps in enumerate(candidates)}
-            for trial in _computed(bench, _units(missing, registry), jobs, target, tell):
-                at = places[trace_of(trial.candidate.steps)]
-                trials[at] = trial
-                kept.put(names[at], trial)
-    done = [trial for trial in trials if trial is not None]
-    placed, drawn = place(done, division.held_out, target, utility or Utility(), settings)
-    integrity.verify(registry)
-    chosen, reason = choose(placed, drawn, target, utility or Utility())
+
+        places = {one.trace: at for at, one in enumerate(candidates)}
+        for trial in (
+            computed(bench(missing), units(missing, registry), jobs, target, tell) if missing else ()
+        ):
+            at = places[trial.trace]
+            trials[at] = trial
+            kept.put(names[at], trial)
+        done = [trial for trial in trials if trial is not None]
+        placed, drawn = place(done, division.held_out, target, worth, settings)
+        integrity.verify(registry)
+        search = None
+        if plan is None:
+            chosen, reason = choose(placed, drawn, target, worth)
+        else:
+            placed, chosen, reason, search = plan.conclude(
+                placed, drawn, target, division.test, bench, kept, names
+            )
     return Sweep(
         sweep_id=kept.sweep_id,
         roles=data.roles,
@@ -198,12 +232,7 @@ def sweep(
             "sha256": data.fingerprint(),
         },
         notion=notion,
-        target=Target(
-            measure=target.metric,
-            bound=target.bound_text(),
-            threshold=float(target.threshold or 0.0),
-            upward=target.upward,
-        ),
+        target=Target.of(target),
         policy={"name": judged_by.policy, "evidence": judged_by.evidence, "sha256": judged_by.digest()},
         constraints=limits,
         learner=learner,
@@ -214,7 +243,8 @@ def sweep(
         excluded=tuple(ExcludedTechnique(**e.to_json()) for e in excluded),
         selected=chosen,
         reason=reason,
-        notes=(*data.notes, *notes_on(placed)),
+        notes=(*data.notes, *notes_on(placed, lda is not None)),
+        lda=search,
         computed=len(missing),
         seconds=round(time.perf_counter() - began, 3),
         versions=versions(),
@@ -233,15 +263,19 @@ def _target(policy: Policy, notion: Notion) -> PolicyCheck:
 
 def _audit(data: Dataset, registry: Registry, learner: str, seed: int, tell: Observer) -> Audit:
     """Audit the rows that are not of the test part."""
-    *others, _ = np.cumsum(list(PARTS.values()))
-    seen = data.split({"seen": others[-1], "test": 1 - others[-1]}, seed=seed)["seen"]
     return run_audit(
-        seen,
+        _development(data, seed),
         learner=learner,
         seed=seed,
         kinds=contributed_kinds(registry),
         progress=lambda text: tell({"event": "audit", "text": text}),
     )
+
+
+def _development(data: Dataset, seed: int) -> Dataset:
+    """Return the rows that are not of the test part."""
+    *others, _ = np.cumsum(list(PARTS.values()))
+    return data.split({"seen": others[-1], "test": 1 - others[-1]}, seed=seed)["seen"]
 
 
 def check_audit(audit: Audit, roles: Roles) -> None:
@@ -268,7 +302,9 @@ def _basis(data: Dataset, registry: Registry) -> dict[str, Any]:
         "roles": data.roles.model_dump(mode="json"),
         "split": dict(PARTS),
         "versions": versions(),
-        "code": {name: fingerprint(name) for name in sorted({"fairmend.core", *modules})},
+        "code": {
+            name: fingerprint(name) for name in sorted({"fairmend.core", "fairmend.pipeline.sweep", *modules})
+        },
     }
 
 
@@ -277,118 +313,3 @@ def _start(division: Division, found: Audit, learner: Any, notion: Notion, seed:
     start = division.cases(learner=learner, findings=found.findings, notion=notion, seed=seed)
     with joblib.parallel_config(backend="sequential"):
         return tuple(case.retrained() for case in start)
-
-
-# -- computing ------------------------------------------------------------------------------------
-
-
-def _classes(candidates: Iterable[Steps], registry: Registry) -> dict[int | str, Any]:
-    used = {step.technique for steps in candidates for step in steps}
-    return {technique: registry.technique(technique) for technique in used}
-
-
-def _units(candidates: Iterable[Steps], registry: Registry) -> list[list[Steps]]:
-    """Return the units of work: candidates that share their training steps, the heaviest units first.
-
-    What follows training is fitted in moments, so a unit trains once and then tries all that may follow.
-    """
-    units: dict[tuple[str, ...], list[Steps]] = {}
-    for steps in candidates:
-        units.setdefault(trace_of(_training(steps)), []).append(steps)
-
-    def weight(unit: list[Steps]) -> tuple[int, int]:
-        cards = [registry.card(step.technique).metadata for step in _training(unit[0])]
-        return sum(1 + LEVELS.index(card.compute) for card in cards), len(unit)
-
-    return sorted(units.values(), key=weight, reverse=True)
-
-
-def _training(steps: Steps) -> Steps:
-    return tuple(step for step in steps if step.stage != "post-processing")
-
-
-def _computed(
-    bench: Bench, units: list[list[Steps]], jobs: int | None, target: PolicyCheck, tell: Observer
-) -> Iterator[Trial]:
-    """Yield trials as their units are done, in the processes that joblib is set to."""
-    began, done, total = time.perf_counter(), 0, sum(map(len, units))
-    try:
-        work = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        for trials in work(joblib.delayed(try_together)(bench, unit) for unit in units):
-            for trial in trials:
-                yield trial
-                done += 1
-                elapsed = time.perf_counter() - began
-                tell(
-                    {
-                        **_told(trial, target),
-                        "done": done,
-                        "of": total,
-                        "left": elapsed / done * (total - done),
-                    }
-                )
-    except _lost_workers() as error:
-        raise RunError(
-            "a worker process died, perhaps for lack of memory; what was finished is kept: call again, with fewer jobs"
-        ) from error
-
-
-def _lost_workers() -> tuple[type[Exception], ...]:
-    """Return the errors by which joblib and Dask say that a worker process died."""
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    if "distributed" not in sys.modules:
-        return (TerminatedWorkerError,)
-    from distributed.scheduler import KilledWorker
-
-    return TerminatedWorkerError, KilledWorker
-
-
-def _told(trial: Trial, target: PolicyCheck) -> dict[str, Any]:
-    c = trial.candidate
-    return {
-        "event": "trial",
-        "name": c.name,
-        "status": c.status,
-        "reason": c.reason,
-        "accuracy": None if c.accuracy is None else c.accuracy.value,
-        "fairness": None if c.fairness is None else c.fairness.value,
-        "measure": target.metric,
-    }
-
-
-@contextmanager
-def on_dask(address: str, seconds: float = 10.0) -> Iterator[None]:
-    """Let joblib, and so a sweep, compute on the Dask cluster of this scheduler.
-
-    Parameters
-    ----------
-    address : str
-        Address of the scheduler, e.g. ``tcp://10.0.0.5:8786``.
-    seconds : float
-        How long to wait for it.
-
-    Raises
-    ------
-    MissingExtraError
-        Dask is not installed.
-    UsageError
-        No scheduler answers there.
-    """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise MissingExtraError(
-            "computing on a Dask cluster needs dask and distributed: pip install 'fairmend[dask]'"
-        ) from error
-    try:
-        client = Client(address, timeout=seconds, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"no Dask scheduler answers at {address}: {' '.join(str(error).split())[:160]}"
-        ) from error
-    with client.as_current(), joblib.parallel_config(backend="dask", client=client):
-        try:
-            yield
-        finally:
-            client.close()

@@ -8,65 +8,42 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fairmend.catalog.policy import PolicyCheck
 from fairmend.core.constraints import Constraints
 from fairmend.core.data.roles import Roles
 from fairmend.core.findings import Audit
-from fairmend.core.metrics import Estimate, MetricChange
 from fairmend.core.text.display import Displayed
 from fairmend.core.text.documents import load_document
 from fairmend.core.text.validation import ClosedModel
 from fairmend.core.utility import Utility
 from fairmend.core.vocabulary import Notion
 from fairmend.pipeline.spec import Step
+from fairmend.pipeline.sweep.alternatives.record import Alternative, LdaSearch
+from fairmend.pipeline.sweep.model_variants import ModelVariant
+from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 
 PLAIN = "plain model"
-
-
-class MeasuredCandidate(ClosedModel):
-    """A figure, or the change of one, with its interval."""
-
-    value: float | None = Field(description="None where it is undefined")
-    interval: tuple[float, float] | None = Field(default=None, description="95 % interval")
-    support: int = Field(default=0, description="rows behind it")
-    enough: bool = Field(default=True, description="whether every cell behind it has enough rows")
-    lacking: tuple[str, ...] = Field(default=(), description="groups with too few rows")
-
-    def text(self, digits: int = 3) -> str:
-        """Return the figure with its interval, as people read it."""
-        if self.value is None:
-            return "not defined"
-        ends = (
-            "" if self.interval is None else " [" + ", ".join(f"{e:.{digits}f}" for e in self.interval) + "]"
-        )
-        return f"{self.value:.{digits}f}{ends}" + ("" if self.enough else " (too few rows)")
-
-    @classmethod
-    def of(cls, found: Estimate | MetricChange) -> Self:
-        """Return a figure or change as it is recorded."""
-        raw = found.to_json()
-        value = raw["change"] if "change" in raw else raw["value"]
-        return cls(
-            value=value,
-            interval=raw["interval"],
-            support=raw["support"],
-            enough=raw["enough"],
-            lacking=raw.get("lacking", ()),
-        )
 
 
 class SweepCandidate(ClosedModel):
     """A combination of techniques and how it fared on the validation data."""
 
     steps: tuple[Step, ...] = Field(description="the techniques, in order; none for the plain model")
+    settings: tuple[str, ...] = Field(
+        default=(), description="their parameters that differ from those that target and findings set"
+    )
+    variant: ModelVariant | None = Field(
+        default=None, description="in a search for alternatives, what takes the place of the plain model"
+    )
     status: Literal["measured", "failed"]
     reason: str = Field(default="", description="why it failed")
-    accuracy: MeasuredCandidate | None = None
-    utility: MeasuredCandidate | None = Field(default=None, description="what its decisions are worth")
-    fairness: MeasuredCandidate | None = Field(default=None, description="the figure of the target")
-    accuracy_change: MeasuredCandidate | None = Field(
+    accuracy: RecordedEstimate | None = None
+    utility: RecordedEstimate | None = Field(default=None, description="what its decisions are worth")
+    fairness: RecordedEstimate | None = Field(default=None, description="the figure of the target")
+    accuracy_change: RecordedEstimate | None = Field(
         default=None, description="against the plain model, paired"
     )
-    fairness_change: MeasuredCandidate | None = Field(
+    fairness_change: RecordedEstimate | None = Field(
         default=None, description="against the plain model, paired"
     )
     reads_protected: bool = Field(
@@ -84,10 +61,13 @@ class SweepCandidate(ClosedModel):
     seconds: float = Field(default=0.0, description="time of its steps when they were computed")
     on_frontier: bool = Field(
         default=False,
-        description="whether no other candidate is at least as good in both and better in one, or equal and shorter",
+        description="whether no other candidate is at least as good in both and better in one, or equal and shorter or tried first",
     )
     share_on_frontier: float | None = Field(
         default=None, description="share of resamples of the rows in which no other beats it"
+    )
+    alternative: Alternative | None = Field(
+        default=None, description="in a search for alternatives, how it compares with the plain model"
     )
 
     @model_validator(mode="before")
@@ -98,8 +78,15 @@ class SweepCandidate(ClosedModel):
 
     @property
     def name(self) -> str:
-        """What to call it: its techniques, or the plain model."""
-        return " + ".join(step.slug for step in self.steps) or PLAIN
+        """What to call it: its model, unless it is the plain one, and its techniques."""
+        start = () if self.variant is None else (self.variant.name,)
+        told = " + ".join((*start, *(step.slug for step in self.steps))) or PLAIN
+        return f"{told} ({', '.join(self.settings)})" if self.settings else told
+
+    @property
+    def changes(self) -> int:
+        """Number of things done otherwise than in the plain model."""
+        return len(self.steps) + (0 if self.variant is None else self.variant.changes)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON."""
@@ -117,6 +104,16 @@ class Target(ClosedModel):
     bound: str = Field(description="as people write it")
     threshold: float
     upward: bool = Field(description="whether greater values are better")
+
+    @classmethod
+    def of(cls, check: PolicyCheck) -> Self:
+        """Return the target that a policy sets."""
+        return cls(
+            measure=check.metric,
+            bound=check.bound_text(),
+            threshold=float(check.threshold or 0.0),
+            upward=check.upward,
+        )
 
 
 class ExcludedTechnique(ClosedModel):
@@ -148,6 +145,9 @@ class Sweep(Displayed, ClosedModel):
     selected: str | None = Field(default=None, description="name of the candidate to begin with")
     reason: str = Field(description="why that one, or why none")
     notes: tuple[str, ...] = ()
+    lda: LdaSearch | None = Field(
+        default=None, description="the search for a less discriminatory alternative, if this was one"
+    )
     computed: int = Field(default=0, description="candidates computed in this call; the others were kept")
     seconds: float = Field(default=0.0, description="duration of this call")
     versions: dict[str, str] = Field(default_factory=dict)
@@ -203,7 +203,12 @@ class Sweep(Displayed, ClosedModel):
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the command: 0 where some candidate meets the target, else 4."""
+        """Exit code of the command: 0 where some candidate meets the target, else 4.
+
+        Of a search for alternatives: 0 where one was found and confirmed.
+        """
+        if self.lda is not None:
+            return 0 if self.lda.outcome == "found" else 4
         return 0 if any(c.meets_target for c in self.candidates) else 4
 
     def to_json(self) -> dict[str, Any]:
@@ -213,7 +218,7 @@ class Sweep(Displayed, ClosedModel):
         return {**raw, "candidates": [c.to_json() for c in self.candidates]}
 
 
-def _figures(name: str, figure: MeasuredCandidate | None) -> dict[str, float | None]:
+def _figures(name: str, figure: RecordedEstimate | None) -> dict[str, float | None]:
     lower, upper = (None, None) if figure is None or figure.interval is None else figure.interval
     value = None if figure is None else figure.value
     return {name: value, f"{name}_lower": lower, f"{name}_upper": upper}

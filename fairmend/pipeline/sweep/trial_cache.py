@@ -13,9 +13,12 @@ from fairmend.catalog.card_cache import fingerprint
 from fairmend.catalog.registry import Registry
 from fairmend.core.findings import Audit
 from fairmend.pipeline.storage.run_store import RunStore
-from fairmend.pipeline.storage.step_cache import Trace, mark
-from fairmend.pipeline.sweep.combinations import Steps
+from fairmend.pipeline.storage.step_cache import mark
+from fairmend.pipeline.sweep.alternatives.record import Confirmation
+from fairmend.pipeline.sweep.combinations import Combination
 from fairmend.pipeline.sweep.trials import Trial
+
+CONFIRMATION = "confirmation-"
 
 
 class TrialCache:
@@ -57,16 +60,35 @@ class TrialCache:
             self.store.put_trials(self.sweep_id, {"audit": found.to_json()})
         return found
 
-    def trials(self, candidates: Sequence[Steps], identities: Sequence[str], rows: int) -> list[Trial | None]:
+    def trials(
+        self, candidates: Sequence[Combination], identities: Sequence[str], rows: int
+    ) -> list[Trial | None]:
         """Return the trial of each candidate that is kept, None for the others."""
         raw = {} if self.store is None else self.store.get_trials(self.sweep_id)
         found: list[Trial | None] = []
-        for steps, identity in zip(candidates, identities, strict=True):
+        for tried, identity in zip(candidates, identities, strict=True):
             trial = Trial.from_json(raw[identity], rows) if identity in raw else None
             if trial is not None:
-                trial = Trial(trial.candidate.model_copy(update={"steps": steps}), trial.decisions)
+                trial = Trial(trial.candidate.model_copy(update=vars(tried)), trial.decisions)
             found.append(trial)
         return found
+
+    def confirmation(self, identity: str, margin: float, make: Callable[[], Confirmation]) -> Confirmation:
+        """Return the confirmation of a candidate that is kept, or make it and keep it."""
+        name = f"{CONFIRMATION}{identity}"
+        held = {} if self.store is None else self.store.get_trials(self.sweep_id).get(name, {})
+        if str(margin) in held:
+            return Confirmation(**held[str(margin)])
+        found = make()
+        if self.store is not None:
+            raw = found.model_dump(mode="json")
+            self.store.put_trials(self.sweep_id, {name: {**held, str(margin): raw}})
+        return found
+
+    def other_confirmations(self, identity: str) -> int:
+        """Return the number of other candidates that were confirmed, or were not, on the same test rows."""
+        kept = {} if self.store is None else self.store.get_trials(self.sweep_id)
+        return sum(name.startswith(CONFIRMATION) and name != f"{CONFIRMATION}{identity}" for name in kept)
 
     def put(self, identity: str, trial: Trial) -> None:
         """Keep a trial."""
@@ -79,17 +101,20 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def trace_of(steps: Steps) -> Trace:
-    """Return the trace of a candidate."""
-    return tuple(mark(step) for step in steps)
-
-
-def identities(candidates: Sequence[Steps], registry: Registry) -> list[str]:
+def identities(candidates: Sequence[Combination], registry: Registry) -> list[str]:
     """Return what each candidate is kept under: its trace, and the source of its techniques.
 
     A source that cannot be found is never taken to be the same as before.
     """
     modules = {plugin.name: plugin.module for plugin in registry.plugins}
-    used = {step.technique: registry.card(step.technique).plugin for steps in candidates for step in steps}
+    used = {step.technique: registry.card(step.technique).plugin for one in candidates for step in one.steps}
     sources = {name: fingerprint(modules[name]) or secrets.token_hex(8) for name in set(used.values())}
-    return [digest([[mark(step), sources[used[step.technique]]] for step in steps]) for steps in candidates]
+    return [
+        digest(
+            [
+                *([] if one.variant is None else [one.variant.mark]),
+                *([mark(step), sources[used[step.technique]]] for step in one.steps),
+            ]
+        )
+        for one in candidates
+    ]

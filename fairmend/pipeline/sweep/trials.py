@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import joblib
@@ -16,6 +17,7 @@ from fairmend.core.case import Case
 from fairmend.core.errors import FairmendError, MissingExtraError, PluginError
 from fairmend.core.metrics import InferenceSettings
 from fairmend.core.technique import Technique
+from fairmend.core.text.escaping import one_line
 from fairmend.core.utility import Utility
 from fairmend.pipeline.cross_fitting import Division
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
@@ -23,8 +25,11 @@ from fairmend.pipeline.gates.gates import evaluate_check, evaluate_gate
 from fairmend.pipeline.gates.utility import value
 from fairmend.pipeline.gates.value import CheckFunction
 from fairmend.pipeline.storage.step_cache import StepCache, StepResult, Trace, mark
-from fairmend.pipeline.sweep.combinations import Steps
-from fairmend.pipeline.sweep.sweep_record import MeasuredCandidate, SweepCandidate
+from fairmend.pipeline.sweep.alternatives.comparison import as_alternative
+from fairmend.pipeline.sweep.combinations import Combination
+from fairmend.pipeline.sweep.model_variants import ModelVariant
+from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
+from fairmend.pipeline.sweep.sweep_record import SweepCandidate
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Bench:
         Settings of intervals and tests.
     utility : Utility
         What decisions are worth.
+    alternatives : bool
+        Whether a less discriminatory alternative is searched.
     """
 
     division: Division
@@ -56,10 +63,23 @@ class Bench:
     functions: Mapping[str, CheckFunction]
     settings: InferenceSettings
     utility: Utility = field(default_factory=Utility)
+    alternatives: bool = False
 
     def technique(self, technique: int | str) -> type[Technique]:
         """Return the class of a technique by id."""
         return self.techniques[technique]
+
+    @cached_property
+    def baseline(self) -> ModelEvaluation:
+        """The plain model on the rows that trials are compared on."""
+        plain = self.tracer(None)
+        return plain.evaluate(plain.root, self.settings)
+
+    def tracer(self, variant: ModelVariant | None) -> StepCache:
+        """Return a cache of steps behind the plain model, or behind a variant that is trained in its place."""
+        if variant is None:
+            return StepCache(self, self.division, self.start)
+        return StepCache(self, self.division.without(variant.without), [*map(variant.applied, self.start)])
 
 
 @dataclass(frozen=True)
@@ -81,6 +101,11 @@ class Trial:
     decisions: NDArray[np.uint8] | None = None
     lasting: bool = True
 
+    @property
+    def trace(self) -> Trace:
+        """Identity of what was tried."""
+        return Combination(self.candidate.steps, variant=self.candidate.variant).trace
+
     def to_json(self) -> dict[str, Any]:
         """Return the record for the store."""
         packed = None
@@ -98,24 +123,29 @@ class Trial:
         return cls(SweepCandidate(**raw["candidate"]), decisions)
 
 
-def try_together(bench: Bench, unit: Sequence[Steps]) -> list[Trial]:
-    """Try candidates one after another; steps that they share at their beginning are computed once.
+def try_together(bench: Bench, unit: Sequence[Combination]) -> list[Trial]:
+    """Try candidates of one model one after another; steps that they share at their beginning are computed once.
 
     A technique that raises makes every candidate that begins with its steps a failed one, with the reason.
     Nothing inside asks joblib for workers: these are taken by the units themselves.
     """
-    tracer = StepCache(bench, bench.division, bench.start)
-    baseline = tracer.evaluate(tracer.root, bench.settings)
     broken: dict[Trace, Trial] = {}
     with joblib.parallel_config(backend="sequential"):
-        return [_tried(bench, tracer, baseline, steps, broken) for steps in unit]
+        try:
+            tracer = bench.tracer(unit[0].variant)
+        except (FairmendError, ValueError) as error:  # such as scikit-learn's for its settings
+            return [_failed(tried, one_line(error), True) for tried in unit]
+        return [_tried(bench, tracer, tried, broken) for tried in unit]
 
 
 def _tried(
-    bench: Bench, tracer: StepCache, baseline: ModelEvaluation, steps: Steps, broken: dict[Trace, Trial]
+    bench: Bench,
+    tracer: StepCache,
+    tried: Combination,
+    broken: dict[Trace, Trial],
 ) -> Trial:
     applied, seconds = tracer.root, 0.0
-    for step in steps:
+    for step in tried.steps:
         trace = (*applied.trace, mark(step))
         if trace not in broken:
             try:
@@ -124,36 +154,35 @@ def _tried(
                 continue
             except FairmendError as error:
                 lasting = not isinstance(error, (MissingExtraError, PluginError))
-                broken[trace] = _failed(steps, f"{step.slug}: {error}", lasting)
+                broken[trace] = _failed(tried, f"{step.slug}: {error}", lasting)
         first = broken[trace]
-        return _failed(steps, first.candidate.reason, first.lasting)
+        return _failed(tried, first.candidate.reason, first.lasting)
     current = tracer.evaluate(applied, bench.settings)
     try:
-        candidate = _judged(bench, applied, baseline, current, steps, seconds)
+        candidate = _judged(bench, applied, current, tried, seconds)
     except FairmendError as error:
-        if not steps:
+        if not tried.trace:
             raise
-        return _failed(steps, f"on the validation rows: {error}", True)
+        return _failed(tried, f"on the validation rows: {error}", True)
     return Trial(candidate, current.decisions.astype(np.uint8))
 
 
-def _failed(steps: Steps, reason: str, lasting: bool) -> Trial:
-    return Trial(SweepCandidate(steps=steps, status="failed", reason=reason), None, lasting)
+def _failed(tried: Combination, reason: str, lasting: bool) -> Trial:
+    return Trial(SweepCandidate(**vars(tried), status="failed", reason=reason), None, lasting)
 
 
 def _judged(
     bench: Bench,
     applied: StepResult,
-    baseline: ModelEvaluation,
     current: ModelEvaluation,
-    steps: Steps,
+    tried: Combination,
     seconds: float,
 ) -> SweepCandidate:
     root, policy = bench.start[0], bench.policy
     notion = root.notion
     target = policy.target(notion)
     view = GateContext(
-        baseline,
+        bench.baseline,
         current,
         root,
         applied.case,
@@ -172,13 +201,13 @@ def _judged(
     failing = [j.check for j in last if j.decides and j.measure != "approval" and j.verdict != "passed"]
     figures, changes, model = current.measurement, view.comparison, applied.case.fitted()
     return SweepCandidate(
-        steps=steps,
+        **vars(tried),
         status="measured",
-        accuracy=MeasuredCandidate.of(figures.figure("accuracy")),
-        utility=MeasuredCandidate.of(value(bench.utility, current)),
-        fairness=MeasuredCandidate.of(figures.figure(target.metric)),
-        accuracy_change=MeasuredCandidate.of(changes["accuracy"]),
-        fairness_change=MeasuredCandidate.of(changes[target.metric]),
+        accuracy=RecordedEstimate.of(figures.figure("accuracy")),
+        utility=RecordedEstimate.of(value(bench.utility, current)),
+        fairness=RecordedEstimate.of(figures.figure(target.metric)),
+        accuracy_change=RecordedEstimate.of(changes["accuracy"]),
+        fairness_change=RecordedEstimate.of(changes[target.metric]),
         reads_protected=model.reads_protected,
         randomized=any(part.metadata.randomized for part in model.parts),
         meets_target=meets,
@@ -186,4 +215,5 @@ def _judged(
         passes=not failing,
         failing=tuple(failing),
         seconds=round(seconds, 3),
+        alternative=(as_alternative(bench.baseline, current, bench.utility) if bench.alternatives else None),
     )

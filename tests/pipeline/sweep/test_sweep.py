@@ -31,9 +31,11 @@ from fairmend.pipeline.storage.run_store import RunStore
 from fairmend.pipeline.sweep import sweep as module
 from fairmend.pipeline.sweep import trial_cache
 from fairmend.pipeline.sweep.combinations import combinations
+from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 from fairmend.pipeline.sweep.selection import choose
-from fairmend.pipeline.sweep.sweep import on_dask, sweep
-from fairmend.pipeline.sweep.sweep_record import MeasuredCandidate, Sweep, SweepCandidate, load_sweep
+from fairmend.pipeline.sweep.sweep import sweep
+from fairmend.pipeline.sweep.sweep_record import Sweep, SweepCandidate, load_sweep
+from fairmend.pipeline.sweep.workers import on_dask
 from fairmend.plugins.datasets import bank
 from fairmend.plugins.postprocessing import GroupThresholds
 from fairmend.plugins.preprocessing import InstanceWeighting
@@ -88,7 +90,7 @@ def tried(registry, notion="demographic_parity", limits=None, audit=None, **sett
 
 
 def slugs(candidates) -> list[tuple[str, ...]]:
-    return [tuple(step.slug for step in steps) for steps in candidates]
+    return [tuple(step.slug for step in one.steps) for one in candidates]
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
@@ -100,10 +102,10 @@ def test_combinations_are_sensible(registry, depth):
         for card in registry.cards()
         if "calibration" in card.metadata.targets and "scores" in card.metadata.modifies
     }
-    assert candidates[0] == ()
-    assert len(set(slugs(candidates))) == len(candidates)
-    assert max(map(len, candidates)) == depth
-    for steps in candidates:
+    assert candidates[0].steps == ()
+    assert len({one.trace for one in candidates}) == len(candidates)
+    assert max(len(one.steps) for one in candidates) == depth
+    for steps in (one.steps for one in candidates):
         places = [order[step.stage] for step in steps]
         assert places == sorted(places)
         post = [step for step in steps if step.stage == "post-processing"]
@@ -112,6 +114,19 @@ def test_combinations_are_sensible(registry, depth):
             assert [step.technique in calibrators for step in post] == [True, False]
         elif post and len(steps) > 1:
             assert post[0].technique not in calibrators
+
+
+def test_decision_rules_are_tried_at_a_few_settings(registry):
+    candidates, _ = tried(registry, depth=1)
+    at = {
+        one.settings: one.steps[0].parameters["min_ratio"]
+        for one in candidates
+        if slugs([one])[0] == ("group-thresholds",)
+    }
+    assert at == {(): 0.8, ("min_ratio 0.84",): 0.84, ("min_ratio 0.88",): 0.88, ("min_ratio 0.76",): 0.76}
+    assert not any(
+        one.settings for one in candidates if one.steps and one.steps[0].stage != "post-processing"
+    )
 
 
 def test_every_applicable_technique_is_tried_alone_and_the_others_say_why(registry):
@@ -149,7 +164,9 @@ def test_the_notion_settles_techniques_and_parameters(registry):
     candidates, excluded = tried(registry, "equal_opportunity")
     assert "group-thresholds" in {e.slug for e in excluded}
     assert ("equal-opportunity-thresholds",) in slugs(candidates)
-    by_slug = {steps[0].slug: steps[0] for steps in candidates if len(steps) == 1}
+    by_slug = {
+        one.steps[0].slug: one.steps[0] for one in candidates if len(one.steps) == 1 and not one.settings
+    }
     assert by_slug["relaxed-error-parity"].parameters["parity"] == "equal_opportunity"
 
 
@@ -303,7 +320,8 @@ def test_rules_that_cannot_decide_on_the_validation_rows_are_recorded(data, regi
         depth=1, **FAST,
     )  # fmt: skip
     failed = {c.name: c.reason for c in found.candidates if c.status == "failed"}
-    assert failed == {"group-thresholds": "on the validation rows: the group is new"}
+    assert failed["group-thresholds"] == "on the validation rows: the group is new"
+    assert all(name.startswith("group-thresholds") for name in failed)
 
 
 # -- what is kept ---------------------------------------------------------------------------------
@@ -314,7 +332,7 @@ def test_a_second_call_computes_nothing(data, registry, store, undisturbed, monk
     first = sweep(data, **settings)
     assert first.computed == len(first.candidates)
     with monkeypatch.context() as patch:
-        for name in ("try_together", "run_audit", "make_learner"):
+        for name in ("computed", "run_audit", "make_learner"):
             patch.setattr(module, name, lambda *a, **k: pytest.fail("something was computed"))
         second = sweep(data, **settings)
         fewer = sweep(data, **{**settings, "without": ("smote",)})
@@ -422,15 +440,15 @@ def candidate(
         Step(technique=n, slug=slug, stage="post-processing") for n, slug in enumerate(slugs, start=1)
     )
     return SweepCandidate(
-        steps=steps, status="measured", accuracy=MeasuredCandidate(value=accuracy), utility=MeasuredCandidate(value=accuracy),
-        fairness=MeasuredCandidate(value=0.9),
+        steps=steps, status="measured", accuracy=RecordedEstimate(value=accuracy), utility=RecordedEstimate(value=accuracy),
+        fairness=RecordedEstimate(value=0.9),
         meets_target=meets, secure=secure, passes=passes, randomized=randomized,
     )  # fmt: skip
 
 
 def chosen(*candidates: SweepCandidate, noise: float = 0.01) -> tuple[str | None, str]:
     rng = np.random.default_rng(0)
-    drawn = {c.name: rng.normal(c.accuracy.value, noise, 500) for c in candidates}
+    drawn = {c.name: rng.normal(c.accuracy.value, noise, (500, 2)) for c in candidates}
     return choose(candidates, drawn, load_policy("playbook").target("demographic_parity"))
 
 
