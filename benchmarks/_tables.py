@@ -12,6 +12,22 @@ from _verdicts import verdict
 
 Results = list[dict[str, Any]]
 CLASSES = ("right", "harmful", "missed", "needless")
+# Each row of what once went wrong: what it was, and the story or test that holds it right now.
+ONCE_WRONG = {
+    "a rule that lets everyone pass is deployed": "law-race-must-keep-its-skill",
+    "the same, under balanced accuracy": "law-race-under-balanced-accuracy",
+    "thresholds chosen on few rows overfit": "bank-marital-needs-thresholds-from-all-rows",
+    "a rule without margin fails by 0.0001": "60000-rows-need-a-margin",
+    "a model without skill is deployable": "a-model-that-selects-everyone-has-no-skill",
+    "a model that meets its target is mended": "649-rows-with-nothing-to-mend",
+    "noise is mended": "adult-with-a-coin-toss",
+    "part of the rows cannot support the cells": "2000-rows-support-the-cells",
+    "one value of a numeric outcome against the rest": "tests/judgement/test_once_wrong.py",
+    "a remover that meets its target is thrown away": "bank-of-the-demonstration",
+    "a step undoes what an earlier one reached": "bank-of-the-demonstration-seed-3",
+    "a graph that cannot be built passes its gate": "tests/judgement/test_once_wrong.py",
+    "mediators of the audit are safe in the graph": "tests/plugins/causal/test_causal_graph_construction.py",
+}
 HEAD = """# Judgement: how often a run reaches the right verdict
 
 Written by `python benchmarks/judgement.py --write`, which explains the cases; `benchmarks/_verdicts.py` has the
@@ -27,7 +43,7 @@ def page(found: dict[str, Results]) -> str:
     parts = [HEAD, _counts(found)]
     first = next(iter(found.values()))
     parts += [_listed(name, first) for name in ("harmful", "missed", "needless")]
-    for one in (_null(found), _tuned(found), _support(found), _left_out(first)):
+    for one in (_null(found), _tuned(found), _support(found), _once_wrong(found), _left_out(first)):
         if one:
             parts.append(one)
     return "\n".join(parts)
@@ -155,6 +171,21 @@ def _support(found: dict[str, Results]) -> str:
                 )
     head = ("version", "data", "runs", "cells with 30 rows or more", "checks with insufficient evidence")
     return "## Cells with enough support\n\n" + _table(head, rows) if rows else ""
+
+
+def _once_wrong(found: dict[str, Results]) -> str:
+    """Return what became of each case that once went wrong."""
+    judged = {v: {r["case"]: r for r in results if r["family"] == "stories"} for v, results in found.items()}
+    if not any(judged.values()):
+        return ""
+    rows = []
+    for what, case in ONCE_WRONG.items():
+        cells = []
+        for results in judged.values():
+            one = results.get(case)
+            cells.append("-" if one is None else f"{one['status']}; {': '.join(verdict(one))}")
+        rows.append([what, f"`{case}`", *cells])
+    return "## What once went wrong\n\n" + _table(("what", "story or test", *judged), rows)
 
 
 def _left_out(results: Results) -> str:
