@@ -36,7 +36,7 @@ def test_a_model_without_skill_is_not_deployable():
     found = outcome("a-model-that-selects-everyone-has-no-skill")
     assert found["status"] not in ("deployable", "passed its policy", "no intervention needed")
     assert verdict(found)[0] == "right"
-    assert "skill" in found["reason"]
+    assert ("selects everybody" in found["reason"], found["ran"]) == (True, [])
 
 
 def test_a_model_that_meets_its_target_is_left_as_it_is():
@@ -57,28 +57,6 @@ def test_2000_rows_support_the_cells():
     assert found["supported_cells"] == found["cells"]
 
 
-def test_60000_rows_leave_a_margin():
-    found = outcome("60000-rows-need-a-margin")
-    assert (found["status"], verdict(found)[0]) == ("deployable", "right")
-    assert found["final"]["fresh"]["demographic_parity_ratio"] > 0.8
-
-
-@pytest.mark.data
-def test_law_students_are_not_all_let_pass(data_dir):
-    found = outcome("law-race-must-keep-its-skill")
-    assert verdict(found)[0] == "right"
-    assert found["final"]["test"]["demographic_parity_ratio"] >= 0.8
-    assert found["final"]["test"]["balanced_accuracy"] > 0.55
-
-
-@pytest.mark.data
-def test_law_students_under_balanced_accuracy(data_dir):
-    case = _cases.find("law-race-under-balanced-accuracy")
-    found = evaluate(replace(case, options={**case.options, "learner": "logistic_regression"}), boot=500)
-    assert verdict(found)[0] == "right"
-    assert found["final"]["test"]["balanced_accuracy"] >= 0.75
-
-
 @pytest.mark.parametrize("values", [17, 3_000])
 def test_one_value_of_a_numeric_outcome_is_not_held_against_the_rest(values):
     rng = np.random.default_rng(0)
@@ -97,7 +75,7 @@ def test_a_graph_with_a_column_that_is_not_there_stops_the_run(data_dir):
     )
     graph = {"nodes": ["race", "salary", "two_year_recid"], "edges": [["race", "salary"]]}
     steps = [
-        step.model_copy(update={"parameters": {**step.parameters, "graph": graph}})
+        step.model_copy(update={"parameters": {**step.parameters, "edges": graph}})
         if step.slug == "causal-graph-construction"
         else step
         for step in spec.steps
