@@ -12,7 +12,7 @@ from fairmend.core.findings import Finding
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.utility import Utility
 from fairmend.core.vocabulary import Notion, Stage
-from fairmend.pipeline.spec import Choice, When
+from fairmend.pipeline.spec import Choice, PipelineSpec, When
 
 # A technique with this parameter receives the columns that the audit found biased.
 REPAIRS = "features"
@@ -152,3 +152,9 @@ def _objective(utility: Utility | None) -> dict[str, str | float]:
     if utility.name == "cost":
         return {"false_positive_cost": utility.cost_fp, "false_negative_cost": utility.cost_fn}
     return {"objective": utility.name}
+
+
+def chooses_for_utility(spec: PipelineSpec) -> bool:
+    """Whether a pipeline always chooses decisions, since those of a model at one half do not serve its utility."""
+    wanted = _objective(spec.utility)
+    return any(step.when == "always" and not wanted.keys().isdisjoint(step.parameters) for step in spec.steps)

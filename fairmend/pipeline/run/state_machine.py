@@ -13,6 +13,7 @@ from fairmend.core.case import Case
 from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.metrics import InferenceSettings
+from fairmend.pipeline.compose.slots import chooses_for_utility
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import (
     CheckResult,
@@ -191,10 +192,18 @@ class StateMachine:
         view = self.view(self.tracer.root)
         self.need = assess_need(rule, view, self.policy, self.functions, intervene=self.intervene)
         ending = self.need.ending
-        to = "causal" if ending is None else _ENDS[ending.to]
         reason = f"{self.need.reason}; overruled by --intervene" if self.need.overruled else self.need.reason
+        if ending is not None and self._utility_calls_for_it():
+            ending = None
+            reason += f"; decisions are chosen by {self.utility.text} all the same, which those of the plain model do not serve"
+        to = "causal" if ending is None else _ENDS[ending.to]
         self._turn("decision", rule.id, to, reason, rule.source)
         return ending
+
+    def _utility_calls_for_it(self) -> bool:
+        """Whether the pipeline chooses decisions by a utility that the threshold of the plain model does not serve."""
+        own = utility_of(None, self.tracer.root.case.fitted())
+        return chooses_for_utility(self.spec) and self.utility != own
 
     # -- stages -----------------------------------------------------------------------------------
 
