@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-OPEN_TO_THE_COMMAND_LINE = {"errors", "safety", "text", "vocabulary"}
+OPEN_TO_THE_COMMAND_LINE = {"errors", "safety", "text", "utility", "vocabulary"}
 
 
 def test_the_command_line_is_kept_from_the_rest_of_core():

@@ -114,10 +114,10 @@ def sweep(
 ) -> int:
     """Try every applicable technique and sensible combinations, and find the Pareto-optimal ones.
 
-    All metrics are computed on validation data; the verdict on test data comes from running the pipeline.
+    All metrics are computed on rows that no candidate was fitted on; the verdict on test data comes from running the pipeline.
     A repeated sweep computes only what is missing.
 
-    With --lda the alternative is chosen on validation data and compared with the plain model on the test data, once.
+    With --lda the alternative is chosen on these rows and compared with the plain model on the test data, once.
 
     Exit codes: 0 at least one candidate meets the target (with --lda: an alternative was found and confirmed);
     1 error; 2 usage error; 4 none.

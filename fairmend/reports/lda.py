@@ -118,8 +118,8 @@ def sections(sweep: Sweep, search: LdaSearch) -> Iterator[Section]:
     yield Section(
         "Frontier",
         (
-            "No other candidate is at least as good in both figures and better in one. Figures are of validation rows, "
-            "with 95 % intervals.",
+            "No other candidate is at least as good in both figures and better in one. Figures are of rows that no "
+            "candidate was fitted on, with 95 % intervals.",
         ),
         (
             (*lda_header(sweep)[:-1], "resamples on the frontier"),
@@ -180,7 +180,8 @@ def _rule(sweep: Sweep, search: LdaSearch) -> tuple[str, ...]:
         f"the max-t test over {plural(search.compared, 'candidate')} together, at a family-wise error of "
         f"{search.significance:g}.",
         "Choice: of the candidates that qualify and whose disparity is within noise of the least, the one that changes "
-        "fewest things. It is made on validation rows, where the best of many looks better than it is.",
+        "fewest things. It is made on rows that no candidate was fitted on, where the best of many still looks better "
+        "than it is.",
         "Confirmation: the chosen candidate, and no other, is compared with the plain model on the test rows, with the same "
         "margin and intervals; there is one comparison, so nothing is corrected.",
     )
