@@ -242,8 +242,9 @@ def finish(record: RunRecord, report: str | None, as_json: bool) -> int:
 
 def print_next(commands: list[str]) -> None:
     """Print the commands that answer a run, each on a line of its own."""
+    missing = [name for name in ("NAME", "TEXT", "FILE") if any(name in c.split() for c in commands)]
     if commands:
-        out().print("Next (replace NAME and TEXT):")
+        out().print(f"Next (replace {', '.join(missing)}):" if missing else "Next:")
     for command in commands:
         out().print(f"  {command}", soft_wrap=True, markup=False, highlight=False)
 

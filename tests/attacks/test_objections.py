@@ -142,6 +142,16 @@ def test_an_objection_to_a_causal_assumption_fails_the_causal_gate(answered):
     assert WORDS in check.reason
 
 
+def test_a_revised_graph_answers_the_objection_to_a_causal_assumption(open_store, cli, arena):
+    record = open_store("causal-assumption")
+    assert f"fairmend resume {record.run_id} --graph FILE" in record.next_commands()
+    (arena / "graph.yaml").write_text("edges: [[sex, score], [score, hired], [years, hired]]")
+    done = cli("resume", "latest", "--graph", "graph.yaml", "--json")
+    assert done.json["status"] in {"waiting", "deployable", "escalated"}
+    assert {a["by"]: a["state"] for a in done.json["approvals"]}["Lea"] == "answered"
+    assert not any(g["id"] == "gate-1.dag-approved" and g["verdict"] == "failed" for g in done.json["gates"])
+
+
 def test_another_objection_escalates_with_its_words(waiting, answered):
     _, before = waiting
     _, record = answered("other")

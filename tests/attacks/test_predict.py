@@ -102,7 +102,14 @@ def test_a_rejected_run_is_refused_without_a_resume(refused, cli, home, new, run
     new()
     decision = ("--gate", "gate-4", "--role", "legal team", "--by", "Bob")
     assert cli("approve", run, *decision, "--reject", "--note", "too [bold]risky").code == 0
-    refused("predict", run, "--data", "new.csv", match="it is rejected.*Bob.*resolve the objection", code=1)
+    refused(
+        "predict",
+        run,
+        "--data",
+        "new.csv",
+        match="it is rejected.*Bob.*fairmend resume .* answers the objection",
+        code=1,
+    )
     done = cli("predict", run, "--data", "new.csv", "--even-so")
     assert set(pd.read_csv(io.StringIO(done.out))["run_status"]) == {"rejected"}
     assert cli("approve", run, *decision).code == 0

@@ -9,6 +9,8 @@ from fairmend.catalog.policy import Policy
 from fairmend.pipeline.run.approvals import ESCALATION, NAME, TEXT, Approval, in_force, rejections
 from fairmend.pipeline.run.executive import ACCEPT, SEND_BACK, STOP
 
+FILE = "FILE"
+
 
 def next_commands(
     status: str,
@@ -20,7 +22,7 @@ def next_commands(
     deciders: Sequence[str] = (),
     options: Sequence[str] = (ACCEPT,),
 ) -> list[str]:
-    """Return the commands that answer a run; ``NAME`` and ``TEXT`` in them stand for what a person fills in.
+    """Return the commands that answer a run; ``NAME``, ``TEXT`` and ``FILE`` stand for what a person fills in.
 
     Parameters
     ----------
@@ -45,6 +47,8 @@ def next_commands(
         return [resume]
     objections = [a for a in rejections(decisions) if a.gate != ESCALATION]
     overrule = [_approve(run_id, a.gate, a.role, "--answer", TEXT) for a in objections]
+    if any(a.concern == "causal-assumption" for a in rejections(decisions)):
+        overrule = [_command("resume", run_id, "--graph", FILE), *overrule]
     if status == "rejected":
         return [resume, *overrule]
     if status in {"escalated", "failed"}:

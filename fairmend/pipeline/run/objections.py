@@ -85,7 +85,9 @@ class Objections:
         if objection.concern == "evidence":
             return self._more_evidence()
         if objection.concern == "causal-assumption":
-            return Response("the causal gate fails until a revised graph is given")
+            return Response(
+                "the causal gate fails until a revised graph is given (fairmend resume RUN --graph FILE)"
+            )
         return Response("the objection names no concern that a change of the pipeline could meet")
 
     # -- the protected attribute ------------------------------------------------------------------
