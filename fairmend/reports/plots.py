@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
-from matplotlib.text import Text
 
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.metrics import Estimate, Measurement
@@ -18,6 +17,7 @@ from fairmend.core.metrics.inference.intervals import wilson
 from fairmend.core.text.escaping import one_line
 from fairmend.core.text.words import plural
 from fairmend.pipeline.run.ablation import PLAIN, POST_ALONE
+from fairmend.reports.causal_graph import causal_graph
 
 if TYPE_CHECKING:
     from fairmend.pipeline.run.record import GateMeasurement, RunRecord, Variant
@@ -58,7 +58,7 @@ def write_plots(record: RunRecord, folder: Path) -> dict[str, str]:
     """
     import matplotlib as mpl
 
-    graph = record.graph
+    graph = record.graph or CausalGraph(())
     drawn: dict[str, tuple[str, Callable[[], Drawing]]] = {
         "Selection rates by group": (
             "selection-rates.png",
@@ -69,11 +69,11 @@ def write_plots(record: RunRecord, folder: Path) -> dict[str, str]:
             lambda: reliability(record.baseline, record.final),
         ),
         "Accuracy and fairness of all candidates": ("trade-off.png", lambda: trade_off(record)),
-        "Causal graph": ("causal-graph.png", lambda: causal_graph(graph, record.spec.roles)),
+        "Causal graph": ("causal-graph.png", lambda: causal_graph(graph, record)),
     }
     if record.final.scores is None or record.baseline.scores is None:
         del drawn["Reliability of the scores by group"]
-    if graph is None:
+    if not graph.nodes:
         del drawn["Causal graph"]
     if not record.gate_measurements:  # nothing was built
         del drawn["Accuracy and fairness of all candidates"]
@@ -268,112 +268,3 @@ def _result(record: RunRecord) -> Mapping[str, Point]:
 def _reach(point: tuple[float, Any]) -> Any:
     value, interval = point
     return None if interval is None else np.abs(np.array([[interval[0]], [interval[1]]]) - value)
-
-
-def causal_graph(graph: CausalGraph | None, roles: Any) -> Drawing:
-    """Draw the causal graph in layers, causes on the left."""
-    if graph is None:
-        raise ValueError("there is no causal graph to draw")
-    places = _layers(graph)
-    depth = max(x for x, _ in places.values()) + 1
-    widest = max(y for _, y in places.values()) * 2 + 1
-    figure = Drawing(figsize=(min(2.4 * depth + 1, 14), max(0.6 * widest + 1, 3)))
-    axes = figure.subplots()
-    axes.axis("off")
-    colors = {
-        **dict.fromkeys(roles.mediators, "#fdf1d5"),
-        **dict.fromkeys(roles.proxies, "#f8dcd8"),
-        **dict.fromkeys(roles.resolving, "#dceefb"),
-        **dict.fromkeys(roles.protected, "#e3e0f5"),
-        roles.outcome: "#d9efe3",
-    }
-    # Arrows end at the edge of a box that has been drawn before them; a second layer of boxes covers
-    # the arrows that pass behind.
-    boxes = _boxes(axes, places, colors, zorder=1)
-    _boxes(axes, places, colors, zorder=3)
-    for edge in graph.edges:
-        color = "#5b4fa3" if edge.cause in roles.protected else "#a7adb5"
-        _arrow(axes, boxes[edge.cause], boxes[edge.effect], color=color, arrowstyle="-|>")
-    for left, right in graph.hidden:
-        _arrow(axes, boxes[left], boxes[right], color="#a7adb5", arrowstyle="<|-|>", linestyle="dashed")
-    for left, right in graph.undirected:
-        _arrow(axes, boxes[left], boxes[right], color="#a7adb5", arrowstyle="-")
-    axes.set_xlim(-0.5, depth - 0.5)
-    axes.set_ylim(-(widest / 2), widest / 2)
-    _role_legend(axes, roles)
-    return figure
-
-
-def _layers(graph: CausalGraph) -> dict[str, tuple[float, float]]:
-    """Return a position for each node: its column is one after that of its last cause."""
-    column: dict[str, int] = {}
-    causes = {node: [e.cause for e in graph.edges if e.effect == node] for node in graph.nodes}
-    while len(column) < len(graph.nodes):
-        for node in graph.nodes:
-            if node not in column and all(c in column for c in causes[node]):
-                column[node] = max((column[c] + 1 for c in causes[node]), default=0)
-    places: dict[str, tuple[float, float]] = {}
-    for x in sorted(set(column.values())):
-        members = [n for n in graph.nodes if column[n] == x]
-        for y, node in enumerate(members):
-            places[node] = (float(x), (len(members) - 1) / 2 - y)
-    return places
-
-
-def _boxes(
-    axes: Axes, places: Mapping[str, tuple[float, float]], colors: Mapping[str, str], zorder: int
-) -> dict[str, Text]:
-    return {
-        node: axes.text(
-            x,
-            y,
-            one_line(node, LONGEST_NAME),
-            ha="center",
-            va="center",
-            fontsize=9,
-            bbox={"boxstyle": "round,pad=0.45", "facecolor": colors.get(node, "white"), "edgecolor": MUTED},
-            zorder=zorder,
-        )
-        for node, (x, y) in places.items()
-    }
-
-
-def _arrow(axes: Axes, start: Text, end: Text, **look: Any) -> None:
-    (x0, y0), (x1, y1) = start.get_position(), end.get_position()
-    # Arrows that pass over a column of nodes are bent, so that they do not run through its boxes.
-    bend = 0.0 if abs(x1 - x0) <= 1 else (0.15 if y0 >= y1 else -0.15)
-    axes.annotate(
-        "",
-        xy=(x1, y1),
-        xytext=(x0, y0),
-        arrowprops={
-            **look,
-            "patchA": start.get_bbox_patch(),
-            "patchB": end.get_bbox_patch(),
-            "shrinkA": 0,
-            "shrinkB": 1,
-            "connectionstyle": f"arc3,rad={bend}",
-            "linewidth": 1,
-        },
-        zorder=2,
-    )
-
-
-def _role_legend(axes: Axes, roles: Any) -> None:
-    from matplotlib.patches import Patch
-
-    meaning = {
-        "protected attribute": (roles.protected, "#e3e0f5"),
-        "mediator": (roles.mediators, "#fdf1d5"),
-        "resolving variable": (roles.resolving, "#dceefb"),
-        "proxy": (roles.proxies, "#f8dcd8"),
-        "outcome": ((roles.outcome,), "#d9efe3"),
-    }
-    patches = [
-        Patch(facecolor=color, edgecolor=MUTED, label=name)
-        for name, (columns, color) in meaning.items()
-        if columns
-    ]
-    axes.legend(
-        handles=patches, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(patches), fontsize=8
-    )

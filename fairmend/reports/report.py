@@ -16,6 +16,7 @@ from fairmend.core.errors import UsageError
 from fairmend.core.text.escaping import json_text, markdown, markdown_code, visible
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.operations import documents_of
+from fairmend.reports.causal_picture import contradiction_texts, picture_rows
 from fairmend.reports.drawing import draw
 from fairmend.reports.findings import finding_rows, fold_rows, rest_of
 from fairmend.reports.plots import write_plots
@@ -118,6 +119,9 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
         "found": {
             slug: result["text"] for slug, result in record.technique_results.items() if "text" in result
         },
+        "picture": picture_rows(record),
+        "contradictions": contradiction_texts(record),
+        "former_graphs": [_graph_text(graph) for graph in record.former_graphs],
         "variants": [_variant(v, record.selected) for v in record.variants],
         "references": record.reference_models,
         "assumed": any(a.by == "assumed" for a in record.approvals),
@@ -156,6 +160,11 @@ def _step(step: Any) -> dict[str, Any]:
         "text": step.text,
         "seconds": f"{step.seconds:.1f}",
     }
+
+
+def _graph_text(graph: dict[str, Any]) -> str:
+    """Return the edges of a former graph in a line."""
+    return "; ".join(f"{edge['from']} -> {edge['to']}" for edge in graph["edges"]) or "no edges"
 
 
 def _variant(variant: Any, chosen: str) -> dict[str, str]:
