@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib import metadata as distributions
 from typing import Any
 
@@ -11,8 +12,9 @@ from fairmend.core.data.dataset import Dataset
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.models.external_model import FittedModel, PrecomputedScores
 from fairmend.pipeline.cross_fitting import Division
+from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run.state_machine import StateMachine
-from fairmend.pipeline.spec import PipelineSpec
+from fairmend.pipeline.spec import Choice, PipelineSpec
 
 LIBRARIES = ("fairmend", "numpy", "pandas", "scikit-learn", "scipy", "torch")
 
@@ -71,8 +73,31 @@ def _shown(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def notes(spec: PipelineSpec, model: FairModel, machine: StateMachine, data: Dataset) -> list[str]:
-    """Return the notes on the final rule, the steps that led to it, and the data."""
+def notes(
+    spec: PipelineSpec,
+    model: FairModel,
+    machine: StateMachine,
+    data: Dataset,
+    steps: Sequence[Choice] = (),
+    verdicts: Sequence[CheckResult] = (),
+) -> list[str]:
+    """Return the notes on the final rule and the data; what was tried and is not in the rule is no part of them.
+
+    Parameters
+    ----------
+    spec : PipelineSpec
+        The pipeline.
+    model : FairModel
+        The final rule.
+    machine : StateMachine
+        After its run.
+    data : Dataset
+        All rows.
+    steps : sequence of Choice
+        The steps of the final rule.
+    verdicts : sequence of CheckResult
+        Checks of the last gate on the test data, where it was evaluated.
+    """
     said = [*_of_data(spec, data, machine), *_of_baseline(spec, machine)]
     if model.reads_protected:
         rules = [p.metadata for p in model.parts if p.metadata.needs_protected_at_prediction]
@@ -82,13 +107,18 @@ def notes(spec: PipelineSpec, model: FairModel, machine: StateMachine, data: Dat
     if any(p.metadata.randomized for p in model.parts):
         said.append("Decisions are partly randomized; the same row always gets the same decision.")
     for step in machine.steps:
-        if step.effect is not None and step.effect.changed_nothing:
+        kept = any((c.technique, c.parameters) == (step.technique_id, step.parameters) for c in steps)
+        if kept and step.effect is not None and step.effect.changed_nothing:
             said.append(f"{step.slug} changed nothing.")
-    advised = [j for j in machine.gates if not j.decides and j.verdict not in {"passed", "waiting"}]
-    last = {
-        j.id: f"Advisory check {j.id} not met: {j.measure} {_number(j.value)} ({j.bound})." for j in advised
-    }
-    return list(dict.fromkeys([*said, *last.values()]))
+    stages = {"causal", *(machine.registry.card(c.technique).metadata.stage for c in steps)}
+    stages -= {"post-processing"} if verdicts else set()  # the same checks, on the test data
+    of_rule = [j for stage, found in machine.standing.items() if stage in stages for j in found]
+    said += [
+        f"Advisory check {j.id} not met: {j.measure} {_number(j.value)} ({j.bound})."
+        for j in (*of_rule, *verdicts)
+        if not j.decides and j.verdict not in {"passed", "waiting"}
+    ]
+    return list(dict.fromkeys(said))
 
 
 def _number(value: float | None) -> str:

@@ -209,7 +209,8 @@ def run(
         measured_on = machine.baseline.measurement, final.measurement
         found = kept_contradictions(judged_by, spec.notion, machine.need.checks, verdicts, *measured_on)
         assert_consistent(found, plugins)
-    techniques = [registry.card(c.technique).metadata for c in choices_of(applied.trace, registry)]
+    steps = choices_of(applied.trace, registry)
+    techniques = [registry.card(c.technique).metadata for c in steps]
     findings = resolve(spec.findings, judge.baseline, final, techniques, contributed_kinds(registry))
     tests, references = final.against(judge.baseline), judge.references(candidates)
     target = judged_by.target(spec.notion).metric
@@ -249,7 +250,7 @@ def run(
         escalation_options=options,
         notes=[
             *data.notes,
-            *notes(spec, deployed.fitted(), machine, data),
+            *notes(spec, deployed.fitted(), machine, data, steps, verdicts),
             *by_graph,
             *(
                 [
