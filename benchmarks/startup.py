@@ -1,9 +1,9 @@
-"""Start the commands that read a record or a card, and print how long each takes.
+"""Start the commands that read a record, a card or the index, and print how long each takes.
 
     python benchmarks/startup.py [times]
 
-Wall time and time of computing of the whole command, as a user waits for it: medians of some runs (7
-where nothing is given), after one that fills the caches. The store holds a run that waits for approvals.
+Wall time and CPU time of the whole command, as a user waits for it: medians of several runs (default 7)
+after one that fills the caches. The store holds a run that waits for approvals.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pathlib import Path
 
 from _measure import report_versions
 
-MOST_SECONDS = 0.5
+MOST_SECONDS = {"query": 1.0}
+DEFAULT_SECONDS = 0.5
 COMMANDS = {
     "--version": ["--version"],
     "technique list": ["technique", "list"],
@@ -31,6 +32,7 @@ COMMANDS = {
     "status": ["status"],
     "status RUN": ["status", "latest"],
     "verify": ["verify", "latest"],
+    "query": ["query", "approval rates differ between men and women"],
     "approve": ["approve", "latest", "--gate", "gate-4", "--role", "product owner", "--by", "Ada"],
 }
 MAIN = "from fairmend.cli import main; main()"
@@ -41,7 +43,7 @@ api.run(data=api.load_dataset("bank", rows=3000), learner="logistic_regression",
 
 
 def run(arguments: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Run a command and return its wall time and its time of computing, in seconds."""
+    """Run a command and return its wall time and its CPU time, in seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     done = subprocess.run(
@@ -55,7 +57,7 @@ def run(arguments: list[str], environment: dict[str, str]) -> tuple[float, float
 
 
 def main(times: int = 7) -> int:
-    """Print the medians; the exit code is 1 where a command takes longer than it may."""
+    """Print the medians; the exit code is 1 if a command exceeds its limit."""
     report_versions("fairmend", "click", "rich", "pydantic", "cryptography")
     slow = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -67,13 +69,14 @@ def main(times: int = 7) -> int:
             "XDG_CONFIG_HOME": str(here / "config"),
         }
         subprocess.run([sys.executable, "-c", STORED], env=environment, check=True)
-        print(f"{'command':<20} {'seconds':>8} {'computing':>10}")
+        print(f"{'command':<20} {'seconds':>8} {'CPU':>10}")
         for name, arguments in COMMANDS.items():
             run(arguments, environment)
             walls, works = zip(*(run(arguments, environment) for _ in range(times)), strict=True)
             wall, work = statistics.median(walls), statistics.median(works)
-            slow += work > MOST_SECONDS
-            print(f"{name:<20} {wall:8.2f} {work:10.2f}{'  too long' if work > MOST_SECONDS else ''}")
+            exceeded = work > MOST_SECONDS.get(name, DEFAULT_SECONDS)
+            slow += exceeded
+            print(f"{name:<20} {wall:8.2f} {work:10.2f}{'  too long' if exceeded else ''}")
     return int(slow > 0)
 
 

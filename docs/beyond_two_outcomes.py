@@ -1,4 +1,4 @@
-"""Run the blocks of beyond_two_outcomes.md, and put what the commands print into it."""
+"""Run the blocks of beyond_two_outcomes.md, and insert the output of the commands."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ def rendered(text: str, data: Path) -> str:
     """
     environment = {
         **os.environ,
+        # One thread: the order in which threads add floats would change the last digits.
+        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+        "PYTHONHASHSEED": "0",
         "COLUMNS": "118",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
@@ -57,7 +60,7 @@ def rendered(text: str, data: Path) -> str:
 
 
 def main() -> None:
-    """Write the page anew."""
+    """Rewrite the page."""
     data = Path(os.environ.get("FAIRMEND_DATA", ROOT.parent / "shared" / "data"))
     PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), data), encoding="utf-8")
 

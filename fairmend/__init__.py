@@ -1,7 +1,7 @@
-"""fairmend turns a fairness audit into a fix that can be shown to work.
+"""fairmend turns a fairness audit into a validated mitigation pipeline.
 
-Importing it loads nothing heavy; each function loads what it needs when it is called. These are the
-functions for daily use; :mod:`fairmend.api` has all of them, and the records that they return.
+Importing it loads no heavy dependency; each function loads what it needs when it is called. These are the
+most common functions; :mod:`fairmend.api` has all of them, and the records that they return.
 
 >>> import fairmend
 >>> any(entry["technique_id"] == 69 for entry in fairmend.list_techniques())

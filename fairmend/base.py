@@ -1,7 +1,7 @@
-"""All that the author of a technique imports, and nothing else.
+"""Everything that the author of a technique imports from fairmend.
 
-The contract (base classes, metadata, groups, errors) comes first; measures, quantile and calibration maps and
-causal helpers are loaded when they are asked for, so that a technique costs no more than it uses.
+The contract (base classes, metadata, groups, errors) is imported eagerly; metrics, quantile and calibration
+maps and causal helpers are imported on first use, so that a technique loads only what it uses.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def test_an_alternative_names_what_stands_at_its_place(audited, composed):
     found = api.explain(step.alternatives[0].slug, audited)
     assert found.outcome == "alternative"
     assert found.ahead[0] == step.slug
-    assert found.reasons[0].startswith(f"{step.slug} stands at its place: ")
+    assert found.reasons[0].startswith(f"{step.slug} was selected instead: ")
 
 
 def test_what_a_constraint_excludes_is_explained_by_it(audited):
@@ -126,7 +126,7 @@ def test_every_technique_is_explained(audited, recommended):
         "chosen",
         "alternative",
         "ranked",
-        "held by the policy",
+        "required by the policy",
         "not composed",
         "excluded",
     }

@@ -98,7 +98,7 @@ def explain(
     for reason in found.reasons:
         console.print(reason)
     if found.ahead:
-        console.print(f"Before it at its place: {', '.join(found.ahead)}")
+        console.print(f"Ranked above it: {', '.join(found.ahead)}")
 
 
 def print_answer(answer: Answer, top: int | None = None) -> None:

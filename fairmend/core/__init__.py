@@ -1,1 +1,1 @@
-"""The vocabulary of fairmend: everything else speaks it, it imports none of the others."""
+"""The contract and vocabulary of fairmend: all other packages import it, it imports none of them."""

@@ -1,4 +1,4 @@
-"""What flows through a pipeline: an immutable case, and the effect of a step on it."""
+"""The state of a pipeline: an immutable case, and the effect of a step on it."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a step did, and by how much; nothing changed is a result, too.
+    """What a step changed, and by how much; "nothing changed" is a valid result.
 
     Attributes
     ----------
     kind : str
-        What was changed (features, weights, rows, labels, model, scores, decisions), or ``"none"``
-        for a step that only looks.
+        What was changed (features, weights, rows, labels, model, scores, decisions), or ``"none"`` for a step
+        that only measures.
     share : float
-        Share of the rows it touched.
+        Share of affected rows.
     size : float or None
         Mean absolute change, in the unit that ``detail`` names.
     detail : mapping
-        The figures behind it, ready for JSON.
+        Details, ready for JSON.
     text : str
         One sentence for people.
     """
@@ -51,7 +51,7 @@ class Effect:
 
     @property
     def changed_nothing(self) -> bool:
-        """Whether a step that should change something did not."""
+        """Whether a step that should change something changed nothing."""
         return self.kind != "none" and self.share == 0
 
     def to_json(self) -> dict[str, Any]:
@@ -86,13 +86,13 @@ class OutOfFold:
 class Case:
     """The state of a pipeline between two steps.
 
-    The test data is not here: no step can read what the final figures are measured on.
+    The test data is not here: no step can use the data on which the final metrics are computed.
 
     Attributes
     ----------
     train, calibration, validation : Dataset
-        Rows that models are trained on, that postprocessors are fitted on, and that gates judge. With
-        cross-fitting the first two are the same rows; see ``out_of_fold``.
+        Rows for training models, for fitting postprocessors, and for evaluating gates. With cross-fitting the
+        first two are the same rows; see ``out_of_fold``.
     learner : unfitted classifier or regressor, or None
         Trained by steps that retrain; None where only a fitted model was given.
     model : FairModel or None
@@ -106,13 +106,13 @@ class Case:
     seed : int
         Seed of everything random.
     repair, leave_out : tuple of str
-        Columns that causal analyses ask to repair, or to keep from models.
+        Columns that causal analyses recommend to repair, or to exclude from models.
     results : mapping of str to dict
-        What analyses and evaluations found, by slug.
+        Results of analyses and evaluations, by slug.
     cross_fitted : bool
         Whether the calibration rows are those that the model was trained on.
     out_of_fold : OutOfFold or None
-        With cross-fitting, what models of other folds say of the calibration rows.
+        With cross-fitting, out-of-fold scores of the calibration rows.
     """
 
     train: Dataset
@@ -139,12 +139,12 @@ class Case:
         return replace(self, results={**self.results, slug: to_plain(result)})
 
     def retrained(self, transformers: tuple[Any, ...] | None = None) -> Case:
-        """Return the case with the learner trained anew on ``train``.
+        """Return the case with the learner retrained on ``train``.
 
         Parameters
         ----------
         transformers : tuple of Preprocessor, optional
-            What turns raw features into those of ``train``; by default those of the model so far.
+            Transformers from raw features to those of ``train``; by default those of the current model.
 
         Raises
         ------
@@ -153,8 +153,7 @@ class Case:
         """
         if self.learner is None:
             raise UsageError(
-                "this step retrains the model, but only a fitted model was given; give a learner, or "
-                "exclude such steps with the constraint retraining=false"
+                "this step retrains the model, but only a fitted model was given; pass a learner, or exclude such steps with the constraint retraining=false"
             )
         if transformers is None:
             transformers = self.model.transformers if self.model else ()
@@ -185,15 +184,15 @@ class Case:
         return tuple(self.validation.X.columns)
 
     def fitted(self) -> FairModel:
-        """Return the model so far, which must be there.
+        """Return the current model; raise if there is none.
 
         Raises
         ------
         UsageError
-            No model was trained or given yet.
+            No model has been trained or given yet.
         """
         if self.model is None:
-            raise UsageError("there is no model yet; train one first, or give a fitted one")
+            raise UsageError("there is no model yet; train one first, or pass a fitted one")
         return self.model
 
     def calibration_scores(self) -> OutOfFold:

@@ -16,7 +16,7 @@ _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 class Constraints(ClosedModel):
-    """What a technique must not need or do; ``None`` and ``True`` leave a choice open.
+    """What a technique must not need or do; ``None`` and ``True`` impose no limit.
 
     Examples
     --------
@@ -27,21 +27,21 @@ class Constraints(ClosedModel):
 
     retraining: bool | None = Field(default=None, description="false: the model cannot be retrained")
     protected_at_prediction: bool | None = Field(
-        default=None, description="false: the protected attribute may not be read for a decision"
+        default=None, description="false: the protected attribute may not be used for a decision"
     )
     protected_at_fit: bool | None = Field(
-        default=None, description="false: the protected attribute is not there at fit either"
+        default=None, description="false: the protected attribute is not available at fit"
     )
-    randomized: bool | None = Field(default=None, description="false: no decision may be drawn at random")
+    randomized: bool | None = Field(default=None, description="false: decisions may not be randomized")
     causal_graph: bool | None = Field(default=None, description="false: there is no causal graph")
     labels: bool | None = Field(default=None, description="false: there are no labels")
-    max_complexity: Level | None = Field(default=None, description="low or medium: nothing harder than this")
-    max_weeks: float | None = Field(default=None, gt=0, description="weeks there are to put it in place")
+    max_complexity: Level | None = Field(default=None, description="low or medium: maximum complexity")
+    max_weeks: float | None = Field(default=None, gt=0, description="weeks available for implementation")
     stage: Stage | None = Field(default=None, description="only this stage")
     task: Task | None = Field(default=None, description="binary, multiclass, regression or ranking")
     notion: Notion | None = Field(default=None, description="only techniques that target this notion")
-    rows: int | None = Field(default=None, ge=1, description="number of rows there are")
-    groups: int | None = Field(default=None, ge=2, description="number of groups there are")
+    rows: int | None = Field(default=None, ge=1, description="number of rows")
+    groups: int | None = Field(default=None, ge=2, description="number of groups")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -91,7 +91,7 @@ class Constraints(ClosedModel):
             ) from error
 
     def reason(self, technique: TechniqueMetadata) -> str | None:
-        """Return why a technique is excluded, or None where it fits."""
+        """Return why a technique is excluded, or None if it is not."""
         for broken, why in (
             (self.stage is not None and technique.stage != self.stage, f"its stage is {technique.stage}"),
             (self.retraining is False and technique.needs_retraining, "needs retraining"),

@@ -1,7 +1,7 @@
 """The exceptions of fairmend.
 
-A message says what was expected, of whom, what came and what to do next, in one line. Each
-exception is also the builtin a caller would catch::
+A message says in one line what was expected, what was given and what to do next. Each exception also
+subclasses the builtin that a caller would catch::
 
     FairmendError (Exception)
     ├── UsageError (ValueError)              the request contradicts itself: exit code 2
@@ -48,7 +48,7 @@ class MissingColumnError(DataError):
 
 
 class UnseenGroupError(DataError):
-    """Rows belong to a group that was not there when the method was fitted."""
+    """Rows belong to a group that was not seen in fit."""
 
 
 class InsufficientDataError(DataError):
@@ -56,7 +56,7 @@ class InsufficientDataError(DataError):
 
 
 class UnknownNameError(FairmendError, LookupError):
-    """Something was asked for by a name that nothing has."""
+    """There is nothing with the requested name."""
 
 
 class NotFeasibleError(FairmendError, ValueError):
@@ -64,11 +64,11 @@ class NotFeasibleError(FairmendError, ValueError):
 
 
 class MissingExtraError(FairmendError, ImportError):
-    """An optional package is needed; the message names the extra that brings it."""
+    """An optional package is needed; the message names the extra that installs it."""
 
 
 class PluginError(FairmendError, RuntimeError):
-    """A plugin breaks the contract: bad metadata, a stolen id, an import that fails."""
+    """A plugin violates the contract: invalid metadata, an id that is already taken, a failing import."""
 
 
 class KeyFileError(FairmendError, RuntimeError):
@@ -80,26 +80,26 @@ class RunError(FairmendError, RuntimeError):
 
 
 class StoreError(RunError):
-    """The run store cannot be written or read now, as on a full disk; the run can be resumed later."""
+    """The run store cannot be written or read now, e.g. because the disk is full; the run can be resumed later."""
 
 
 class DataWarning(UserWarning):
-    """New rows differ from those at fit; decisions are made all the same."""
+    """New rows differ from those seen in fit; decisions are still made."""
 
 
 def unknown(kind: str, name: object, known: Iterable[object], hint: str = "") -> UnknownNameError:
-    """Return the error for a name that nothing has, with the close names.
+    """Return the error for an unknown name, with similar names.
 
     Parameters
     ----------
     kind : str
-        What was looked for, e.g. ``"technique"``.
+        Kind of object, e.g. ``"technique"``.
     name : object
-        The name that was given.
+        The unknown name.
     known : iterable
-        All names that would have been right.
+        All known names.
     hint : str
-        What to do to see the choices, e.g. ``"fairmend technique list"``.
+        Command that lists the choices, e.g. ``"fairmend technique list"``.
 
     Examples
     --------

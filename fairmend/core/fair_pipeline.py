@@ -1,4 +1,4 @@
-"""A scikit-learn classifier made of an estimator and techniques: for daily use, and for deployment."""
+"""A scikit-learn classifier that combines an estimator with techniques, for interactive use and deployment."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     estimator : classifier, optional
-        What is trained; gradient boosting if nothing is given.
+        Classifier to train; default: gradient boosting.
     steps : list of techniques
         Pre-, in- and post-processing, in this order.
     calibration_size : float in (0, 1), default=0.25
-        Share of the rows kept from training for post-processing to be fitted on, where there is any.
+        Share of the rows held out from training to fit post-processing, if there is any.
     random_state : int, default=0
-        Seed of the split, of the techniques that have none, and of randomized decisions.
+        Seed of the split, of techniques without a seed, and of randomized decisions.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
     effects_ : list of Effect
         What each step did.
     columns_ : list of ColumnSchema
-        What each feature held at fit.
+        Values of each feature seen in fit.
     groups_ : dict of str to tuple of str
         The groups of each protected attribute at fit.
 
@@ -107,7 +107,7 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         Raises
         ------
         UsageError
-            A step that looks but does not act, or steps out of order.
+            A step that only reports, or steps out of order.
         """
         steps = [step[1] if isinstance(step, tuple) else step for step in self.steps]
         _check_order(steps)
@@ -139,16 +139,16 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def of_model(cls, model: FairModel, data: Dataset, classes: Iterable[Any] = (0, 1)) -> Self:
-        """Return a fitted pipeline around a model that a run has made.
+        """Return a fitted pipeline around the model of a run.
 
         Parameters
         ----------
         model : FairModel
             The rule.
         data : Dataset
-            Data it was made from: its features, their kinds, and the cut points of its attributes.
+            Data it was fitted on: features, their types, and the bin edges of the attributes.
         classes : pair
-            What decisions of 0 and 1 are called.
+            Names of the decisions 0 and 1.
         """
         pipeline = cls(random_state=model.seed)
         pipeline.classes_ = np.asarray(list(classes))
@@ -171,21 +171,21 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
         return self.model_.reads_protected
 
     def predict(self, X: Any, *, sensitive_features: Any = None, key: Any = None) -> NDArray[Any]:
-        """Return a class a row; the same row always gets the same one.
+        """Return one class per row; the same row always gets the same class.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n, p)
-            Features; a frame may hold more columns, in any order.
+            Features; a frame may have additional columns, in any order.
         sensitive_features : optional
-            Protected attributes, needed where ``reads_protected``.
+            Protected attributes, required if ``reads_protected``.
         key : array of shape (n,), optional
-            What identifies the rows, for the draws of randomized rules.
+            Row identifiers, for the draws of randomized rules.
 
         Raises
         ------
         DataError
-            Columns are missing, hold other values than at fit, or a group was not there at fit.
+            Columns are missing, have other values than in fit, or a group was not seen in fit.
 
         Warns
         -----
@@ -209,7 +209,7 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
     def score_and_decide(
         self, X: Any, *, sensitive_features: Any = None, key: Any = None
     ) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """Return the probability of the favorable class and the class a row, in one pass of the estimator.
+        """Return the probability of the favorable class and the class of each row, in one pass of the estimator.
 
         Parameters and errors are those of :meth:`predict`.
         """
@@ -245,7 +245,7 @@ class FairPipeline(ClassifierMixin, BaseEstimator):
 
 
 def _labeled(frame: pd.DataFrame, cuts: dict[str, tuple[float, ...]]) -> pd.DataFrame:
-    """Return protected attributes as group names, numbers cut where they were at fit."""
+    """Return protected attributes as group names, with the bin edges of fit."""
     out = {}
     for name in frame.columns:
         column = frame[name]

@@ -1,9 +1,9 @@
-"""A technique reads what it names: private methods are called with the parameters they ask for.
+"""Dependency injection: private methods are called with the parameters that they name.
 
-Each stage offers names to each of the private methods that a technique may write. A parameter without a
-default is needed, one with a default is read where it is there. What a technique needs (labels, the
-protected attribute at fit or at prediction, a graph, a learner) is therefore read off its signatures: it
-cannot be declared wrongly, and what a method does not name it never gets.
+Each stage defines which parameters the private methods of a technique may name. A parameter without a default
+is required, one with a default is optional. What a technique needs (labels, the protected attribute at fit or
+at prediction, a graph, a learner) is derived from its signatures: it cannot be declared wrongly, and a method
+never gets what it does not name.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MEANING: Mapping[str, str] = {
     "y_pred": "decisions (y_pred)",
     "y_score": "scores (y_score)",
     "baseline": "decisions of a model to compare with",
-    "candidates": "a table of models with their measures (candidates)",
+    "candidates": "a table of models with their metrics (candidates)",
     "graph": "a causal graph",
     "learner": "a learner to train",
     "model": "the fitted model",
-    "validation": "data that trained nothing",
+    "validation": "data not used for training",
     "proxies": "the columns that are proxies",
     "query": "the query of each row",
     "data": "the data with their roles",
@@ -41,21 +41,21 @@ MEANING: Mapping[str, str] = {
     "record": "the record of a run",
     "stream": "batches of decisions",
 }
-"""What a person calls each name, for messages."""
+"""Description of each parameter, for messages."""
 
 
 @dataclass(frozen=True)
 class Verb:
-    """A private method that a technique of a stage may write.
+    """A private method that a technique of a stage may define.
 
     Attributes
     ----------
     name : str
         Name of the method.
     offers : tuple of str
-        The parameters that it may name.
+        The parameters it may name.
     phase : {"fit", "prediction"}
-        Whether it learns, or is called for rows to decide on.
+        Whether it is called to fit or to predict.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Verb:
 
 @dataclass(frozen=True)
 class Reads:
-    """What one private method of a technique names.
+    """The parameters of one private method of a technique.
 
     Attributes
     ----------
@@ -86,21 +86,21 @@ class Reads:
 
 
 def read_signature(owner: str, method: Callable[..., Any], verb: Verb) -> Reads:
-    """Return what a private method names.
+    """Return the parameters of a private method.
 
     Parameters
     ----------
     owner : str
         Name of the class, for messages.
     method : callable
-        The method as written in the class.
+        The method as defined in the class.
     verb : Verb
-        Which one it is.
+        Its specification.
 
     Raises
     ------
     PluginError
-        It names something that the stage does not offer, or takes any number of arguments.
+        It has a parameter that the stage does not define, or takes ``*args`` or ``**kwargs``.
     """
     return _named(f"{owner}.{verb.name}", list(inspect.signature(method).parameters.values())[1:], verb)
 
@@ -115,7 +115,9 @@ def _named(name: str, parameters: Iterable[inspect.Parameter], verb: Verb) -> Re
     optional: list[str] = []
     for parameter in parameters:
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
-            raise PluginError(f"{name} takes *{parameter.name}; name what it reads: {', '.join(verb.offers)}")
+            raise PluginError(
+                f"{name} takes *{parameter.name}; name its parameters: {', '.join(verb.offers)}"
+            )
         if parameter.name not in verb.offers:
             close = unknown(f"input of {name}", parameter.name, verb.offers)
             raise PluginError(f"{close}; it may name {', '.join(verb.offers)}")
@@ -124,21 +126,21 @@ def _named(name: str, parameters: Iterable[inspect.Parameter], verb: Verb) -> Re
 
 
 def arguments(reads: Reads, available: Mapping[str, Any], who: str) -> dict[str, Any]:
-    """Return what a private method is called with.
+    """Return the arguments for a private method.
 
     Parameters
     ----------
     reads : Reads
-        What it names.
+        Its parameters.
     available : mapping of str to object
-        What there is; None stands for what was not given.
+        Available values; None if a value was not given.
     who : str
         Name of the technique, for messages.
 
     Raises
     ------
     DataError
-        Something that it needs was not given.
+        A required value was not given.
     """
     out: dict[str, Any] = {}
     for name in reads.needed:
@@ -152,18 +154,18 @@ def arguments(reads: Reads, available: Mapping[str, Any], who: str) -> dict[str,
 
 
 def named_in(reads: Iterable[Reads], name: str, phase: Phase | None = None, *, needed: bool = False) -> bool:
-    """Return whether any of these methods names something.
+    """Return whether any of these methods has a parameter.
 
     Parameters
     ----------
     reads : iterable of Reads
-        What the methods name.
+        The parameters of the methods.
     name : str
         What is looked for.
     phase : {"fit", "prediction"}, optional
         Only methods of this phase.
     needed : bool
-        Whether it must be without a default.
+        Only parameters without a default.
     """
     return any(
         name in (r.needed if needed else (*r.needed, *r.optional))

@@ -1,4 +1,4 @@
-"""What a technique says of itself: one closed schema, filled in beside the code."""
+"""The metadata of a technique: one closed schema, declared in its class."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Adjustment(ClosedModel):
     """How a rollback may change one parameter."""
 
     parameter: str = Field(description="name of the parameter")
-    stronger: float = Field(description="step that makes the technique correct more")
-    minimum: float = Field(description="least value a rollback may set")
-    maximum: float = Field(description="greatest value a rollback may set")
+    stronger: float = Field(description="step that makes the correction stronger")
+    minimum: float = Field(description="lowest value a rollback may set")
+    maximum: float = Field(description="highest value a rollback may set")
 
     def moved(self, value: float, direction: str, step: float | None = None) -> float | None:
         """Return the value one step ``stronger`` or ``weaker``, or None at the end of the range.
@@ -39,76 +39,79 @@ class Adjustment(ClosedModel):
 
 
 class TechniqueMetadata(ClosedModel):
-    """Identity, knowledge and constraints of a technique.
+    """Identity, purpose and requirements of a technique.
 
-    A technique states what differs from the defaults. The stage and what the technique needs are not
-    typed: the base class fills them in from the names that the private methods read. Facts that are
-    measured (effect, accuracy cost, seconds) have no place here: programs write them, people do not.
+    A technique states only what differs from the defaults. The base class derives the stage and the
+    requirements from the parameters of the private methods. Measured facts (effect, accuracy cost, seconds)
+    do not belong here; programs write them to other files.
     """
 
     technique_id: int | str = Field(
         description="number in the catalog, or 'namespace:name' for third parties"
     )
     slug: str = Field(description="name in lower case with hyphens")
-    name: str = Field(description="name as people write it")
+    name: str = Field(description="title for people")
     family: str = Field(description="kind of method, e.g. 'reweighting'")
     summary: str = Field(description="one sentence: what it does")
     citation: str = Field(
         description="key into the bibliography, or a full reference with a year for third parties"
     )
 
-    addresses: tuple[str, ...] = Field(default=(), description="finding kinds it is an answer to")
+    addresses: tuple[str, ...] = Field(default=(), description="finding kinds it addresses")
     targets: tuple[Notion, ...] = Field(default=(), description="fairness notions it targets or measures")
-    tasks: tuple[Task, ...] = Field(default=("binary",), description="tasks it can serve")
+    tasks: tuple[Task, ...] = Field(default=("binary",), description="tasks it supports")
     arity: tuple[Arity, ...] = Field(
-        default=("binary", "many groups", "several attributes"), description="attributes it can handle"
+        default=("binary", "many groups", "several attributes"),
+        description="protected attributes it supports",
     )
 
     stage: Stage = Field(default=cast(Stage, ""), description="where in the pipeline it acts; derived")
-    needs_labels: bool = Field(default=False, description="reads the labels at fit; derived")
-    needs_scores: bool = Field(default=False, description="reads scores of a model; derived")
-    needs_features: bool = Field(default=False, description="reads the features; derived")
-    needs_learner: bool = Field(default=False, description="trains a learner that the user gives; derived")
-    needs_model: bool = Field(default=False, description="reads the fitted model itself; derived")
-    needs_graph: bool = Field(default=False, description="reads a causal graph; derived")
+    needs_labels: bool = Field(default=False, description="uses the labels at fit; derived")
+    needs_scores: bool = Field(default=False, description="uses scores of a model; derived")
+    needs_features: bool = Field(default=False, description="uses the features; derived")
+    needs_learner: bool = Field(default=False, description="trains a learner given by the user; derived")
+    needs_model: bool = Field(default=False, description="uses the fitted model itself; derived")
+    needs_graph: bool = Field(default=False, description="uses a causal graph; derived")
     needs_protected_at_fit: bool = Field(
-        default=False, description="reads the protected attribute at fit; derived"
+        default=False, description="uses the protected attribute at fit; derived"
     )
     needs_protected_at_prediction: bool = Field(
-        default=False, description="reads the protected attribute for every decision; derived"
+        default=False, description="uses the protected attribute for every decision; derived"
     )
     needs_retraining: bool = Field(default=False, description="a model must be retrained; derived")
-    randomized: bool = Field(default=False, description="decisions of the deployed rule are drawn at random")
+    randomized: bool = Field(default=False, description="decisions of the deployed rule are randomized")
     modifies: tuple[Modifies, ...] = Field(
-        default=(), description="what it modifies; derived but for changes of the training data"
+        default=(), description="what it modifies; derived, except for changes of the training data"
     )
     keeps_rank_order: bool = Field(
-        default=False, description="keeps the order of scores or values within a group"
+        default=False, description="preserves ranks of scores or values within a group"
     )
-    minimum_rows: int = Field(default=100, ge=1, description="rows below which it should not be used")
-    complexity: Level = Field(default="low", description="how hard it is to understand, run and maintain")
+    minimum_rows: int = Field(default=100, ge=1, description="minimum rows for its use")
+    complexity: Level = Field(
+        default="low", description="difficulty of understanding, running and maintaining it"
+    )
     duration_weeks: tuple[float, float] = Field(
-        default=(1, 2), description="weeks to put it in place, from and to"
+        default=(1, 2), description="weeks of implementation, from and to"
     )
-    compute: Level = Field(default="low", description="how much computing it takes")
-    extras: tuple[str, ...] = Field(default=(), description="extras of the installation that it needs")
-    legal_notes: str = Field(default="", description="what a lawyer should hear about")
+    compute: Level = Field(default="low", description="computational cost")
+    extras: tuple[str, ...] = Field(default=(), description="optional dependencies (extras) it needs")
+    legal_notes: str = Field(default="", description="points for legal review")
 
-    use_when: str = Field(description="the situation it is made for")
-    avoid_when: str = Field(description="the situation it is wrong for")
-    questions: tuple[str, ...] = Field(default=(), description="questions of practitioners that it answers")
+    use_when: str = Field(description="situations it is suited for")
+    avoid_when: str = Field(description="situations it is not suited for")
+    questions: tuple[str, ...] = Field(default=(), description="practitioners' questions that it answers")
     notion_parameters: dict[Notion, dict[str, Any]] = Field(
-        default_factory=dict, description="parameters to set for each notion of fairness a run may aim at"
+        default_factory=dict, description="parameters to set for each fairness notion that a run may target"
     )
     target_parameters: dict[str, str] = Field(
         default_factory=dict,
-        description="parameter that takes the bound a policy sets, for each measure that it may set one for",
+        description="parameter that takes the bound of a policy, by metric",
     )
     adjustments: tuple[Adjustment, ...] = Field(default=(), description="parameters a rollback may change")
     alternatives: tuple[int | str, ...] = Field(
-        default=(), description="ids to switch to if it does not work"
+        default=(), description="ids of techniques to switch to if it fails"
     )
-    superseded_by: int | str | None = Field(default=None, description="id of the technique that replaced it")
+    superseded_by: int | str | None = Field(default=None, description="id of the technique that replaces it")
 
     @field_validator("technique_id")
     @classmethod
@@ -141,18 +144,19 @@ class TechniqueMetadata(ClosedModel):
         return value
 
     def derived(self, facts: Mapping[str, Any]) -> Self:
-        """Return the metadata with what follows from the base class and the signatures filled in.
+        """Return the metadata with the facts derived from the base class and the signatures.
 
         Raises
         ------
         ValueError
-            An author wrote down something else, or a technique that acts says not what it modifies.
+            A declared value contradicts a derived one, or a technique that acts does not declare what it
+            modifies.
         """
         wrong = [f for f in facts if f in self.model_fields_set and getattr(self, f) != facts[f]]
         if wrong:
             told = "; ".join(f"{f} is {facts[f]!r}, not {getattr(self, f)!r}" for f in wrong)
             raise ValueError(
-                f"{told}: this follows from the base class and from what the methods name; leave it out"
+                f"{told}: this is derived from the base class and the parameters of the methods; leave it out"
             )
         bound = self.model_copy(update=dict(facts))
         # What was filled in counts as not written down, so that a subclass may copy and change the rest.
@@ -161,16 +165,16 @@ class TechniqueMetadata(ClosedModel):
             raise ValueError(
                 "modifies must say what the change is: weights, labels, rows or features"
                 if bound.stage == "pre-processing"
-                else f"a technique of {bound.stage} must write a method that acts"
+                else f"a technique of {bound.stage} must define a method that acts"
             )
         return bound
 
     def passages(self) -> list[str]:
-        """Return the short texts by which the technique is found."""
+        """Return the short texts by which the search finds the technique."""
         return [f"{self.name}. {self.summary}", self.use_when, *self.questions]
 
     def summary_json(self) -> dict[str, Any]:
-        """Return what a listing shows."""
+        """Return the fields shown in a listing."""
         return {
             "technique_id": self.technique_id,
             "slug": self.slug,

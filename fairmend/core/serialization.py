@@ -1,4 +1,4 @@
-"""Plain values for JSON: no arrays, no NaN."""
+"""Conversion to plain values for JSON: no arrays, no NaN."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pandas as pd
 
 
 def to_plain(value: Any) -> Any:
-    """Return a value as JSON knows it: arrays as lists, frames as lists of rows, NaN and infinity as null.
+    """Return a value that JSON can represent: arrays as lists, frames as lists of rows, NaN and infinity as null.
 
-    A record of ours, such as a figure, says itself what it is in JSON.
+    Records such as estimates define their own JSON form.
 
     Examples
     --------

@@ -17,13 +17,14 @@ from fairmend.core.errors import DataError, InsufficientDataError, ParameterErro
 from fairmend.core.injection import Phase, Reads, Verb, arguments, named_in, read_signature
 from fairmend.core.metadata import Adjustment, TechniqueMetadata
 from fairmend.core.safety.containment import described
+from fairmend.core.text.words import plural
 from fairmend.core.vocabulary import Stage, Task
 
 __all__ = ["Adjustment", "Technique", "TechniqueMetadata"]
 
 
 class Technique(BaseEstimator):
-    """A technique: metadata, parameters, and a hook by which a pipeline runs it.
+    """A technique: metadata, parameters, and the method by which a pipeline runs it.
 
     Subclass the base of a stage, not this class. A technique has ``metadata``, a constructor that
     only assigns, ``_parameter_constraints`` in the form of scikit-learn, and private methods of its
@@ -58,16 +59,16 @@ class Technique(BaseEstimator):
 
     @classmethod
     def reads(cls, name: str, phase: Phase | None = None, *, needed: bool = False) -> bool:
-        """Return whether a private method names something.
+        """Return whether a private method has a parameter.
 
         Parameters
         ----------
         name : str
-            What is looked for, e.g. ``"groups"``.
+            Name of the parameter, e.g. ``"groups"``.
         phase : {"fit", "prediction"}, optional
-            Only what is read then.
+            Only methods of this phase.
         needed : bool
-            Whether it cannot do without.
+            Only parameters without a default.
         """
         return named_in(cls._reads.values(), name, phase, needed=needed)
 
@@ -90,7 +91,7 @@ class Technique(BaseEstimator):
         }
 
     def _call(self, verb: str, **available: Any) -> Any:
-        """Call a private method with what it names of what there is."""
+        """Call a private method with the available values that it names."""
         return getattr(self, verb)(**arguments(self._reads[verb], available, self.metadata.name))
 
     @classmethod
@@ -100,7 +101,7 @@ class Technique(BaseEstimator):
         Raises
         ------
         ParameterError
-            An unknown parameter (with the close names), or a value out of its range.
+            An unknown parameter (with similar names), or a value out of its range.
         PluginError
             The constructor raises.
         """
@@ -125,7 +126,7 @@ class Technique(BaseEstimator):
             raise ParameterError(str(error)) from error
 
     def run(self, case: Case) -> tuple[Case, Effect]:
-        """Act on a case and return the new case with the effect; implemented once a stage."""
+        """Apply the technique to a case and return the new case with the effect; implemented once per stage."""
         raise NotImplementedError(f"{type(self).__qualname__} must subclass the base class of a stage")
 
 
@@ -135,7 +136,7 @@ def as_frame(X: Any, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
     Raises
     ------
     DataError
-        When X is not two-dimensional, empty, or lacks columns that were there at fit.
+        If X is not two-dimensional, is empty, or lacks columns seen in fit.
     """
     if isinstance(X, pd.DataFrame):
         frame = X
@@ -156,12 +157,12 @@ def as_frame(X: Any, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
 
 
 def numeric_columns(X: pd.DataFrame, wanted: Any = None) -> list[str]:
-    """Return the numeric features, all of them or the wanted ones, checked.
+    """Return the numeric features, all or the requested ones, checked.
 
     Raises
     ------
     DataError
-        A wanted feature is absent or holds text, with an example; or no feature is numeric.
+        A requested feature is missing or contains text, with an example; or no feature is numeric.
     """
     if wanted is None:
         found = [c for c in X.columns if _is_number(X[c])]
@@ -175,8 +176,8 @@ def numeric_columns(X: pd.DataFrame, wanted: Any = None) -> list[str]:
         if not _is_number(X[name]):
             text = X[name].dropna()
             bad = text[pd.to_numeric(text, errors="coerce").isna()] if len(text) else text
-            example = f"; {len(bad)} rows such as {bad.iloc[0]!r}" if len(bad) else ""
-            raise DataError(f"feature {name!r} must be numeric, but it holds text{example}")
+            example = f"; {plural(len(bad), 'row')} such as {bad.iloc[0]!r}" if len(bad) else ""
+            raise DataError(f"feature {name!r} must be numeric, but contains text{example}")
     return names
 
 
@@ -185,12 +186,12 @@ def _is_number(column: pd.Series[Any]) -> bool:
 
 
 def binary_labels(y: Any, n_rows: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return labels as 0 and 1 (1 is the greater class) with the two classes.
+    """Return labels as 0 and 1 (1 is the larger class) with the two classes.
 
     Raises
     ------
     DataError
-        A length that differs, missing labels, or more than two classes.
+        A different length, missing labels, or more than two classes.
     InsufficientDataError
         One class only.
     """
@@ -206,7 +207,7 @@ def sample_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
         return np.ones(n_rows)
     weights = np.asarray(sample_weight, dtype=float)
     if weights.shape != (n_rows,):
-        raise DataError(f"sample_weight must have one value a row ({n_rows}), got shape {weights.shape}")
+        raise DataError(f"sample_weight must have one value per row ({n_rows}), got shape {weights.shape}")
     if not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
         raise DataError("sample_weight must be finite, not negative, and not all zero")
     return weights
@@ -218,7 +219,7 @@ def class_labels(y: Any, n_rows: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
     Raises
     ------
     DataError
-        A length that differs, or missing labels.
+        A different length, or missing labels.
     InsufficientDataError
         One class only.
     """
@@ -234,7 +235,7 @@ def class_labels(y: Any, n_rows: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
 
 
 def real_values(values: Any, n_rows: int, what: str) -> NDArray[np.float64]:
-    """Return real values, one per row, checked to be finite."""
+    """Return real values, one per row, checked for finiteness."""
     try:
         found = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
@@ -247,15 +248,15 @@ def real_values(values: Any, n_rows: int, what: str) -> NDArray[np.float64]:
 
 
 def scores_of(scores: Any, tasks: Sequence[Task]) -> NDArray[np.float64]:
-    """Return scores checked against the tasks that a technique serves.
+    """Return scores, checked against the tasks that a technique supports.
 
-    Probabilities of the favorable outcome, shape (n,), for two outcomes; of each class, shape (n, k), for
-    more; any real values, shape (n,), for regression and ranking.
+    For binary outcomes probabilities of the favorable outcome, shape (n,); for several classes probabilities
+    of each, shape (n, k); for regression and ranking any real values, shape (n,).
 
     Raises
     ------
     DataError
-        They are of another kind.
+        The scores are of another kind.
     """
     if set(tasks) & {"regression", "ranking"}:
         values = np.asarray(scores)
@@ -271,10 +272,10 @@ def scores_of(scores: Any, tasks: Sequence[Task]) -> NDArray[np.float64]:
 
 
 def task_of(scores: Any, y: Any, tasks: Sequence[Task]) -> Task:
-    """Return which of the tasks of a technique these scores and labels are of.
+    """Return which task of a technique matches these scores and labels.
 
-    More than two columns are several classes; probabilities with at most two labels are two outcomes, where
-    the technique serves them; anything else is a real value.
+    More than two columns mean several classes; probabilities with at most two labels mean a binary outcome,
+    if the technique supports it; anything else is a real value.
     """
     values = np.asarray(scores)
     if len(tasks) == 1 or not set(tasks) & {"regression", "ranking"}:
@@ -292,9 +293,9 @@ def _n_classes(scores: NDArray[Any]) -> int:
 
 
 def labels_of(y: Any, n_rows: int, scores: NDArray[np.float64], tasks: Sequence[Task]) -> NDArray[Any]:
-    """Return labels checked against the tasks that a technique serves: codes of classes, or real values.
+    """Return labels, checked against the tasks that a technique supports: class codes, or real values.
 
-    Codes from 0 name the columns of the scores; any other labels must be as many as these columns.
+    Codes from 0 refer to the columns of the scores; otherwise there must be as many labels as columns.
     """
     if set(tasks) & {"regression", "ranking"}:
         return real_values(y, n_rows, "y")
@@ -312,15 +313,15 @@ def labels_of(y: Any, n_rows: int, scores: NDArray[np.float64], tasks: Sequence[
 
 
 def training_labels(y: Any, n_rows: int, tasks: Sequence[Task]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return labels to train on, checked against the tasks that a technique serves, and their classes.
+    """Return training labels, checked against the tasks that a technique supports, and their classes.
 
-    Two values are codes 0 and 1; more are codes of classes where the technique serves those, else real values
-    (which have no classes).
+    Two values become codes 0 and 1; more become class codes if the technique supports them, otherwise real
+    values (which have no classes).
 
     Raises
     ------
     DataError
-        They are of no task that it serves.
+        The labels match no task that it supports.
     """
     if "binary" in tasks and (len(set(tasks)) == 1 or len(np.unique(np.asarray(y))) <= 2):
         return binary_labels(y, n_rows)
@@ -348,7 +349,7 @@ def probabilities(scores: Any) -> NDArray[np.float64]:
 
 
 class GroupAware:
-    """Remember the groups at fit and find them again, by the one contract for groups."""
+    """Store the groups seen in fit and match them at prediction."""
 
     metadata: ClassVar[TechniqueMetadata]
     reads: ClassVar[Any]

@@ -1,4 +1,4 @@
-"""The types of arrays that everything speaks of."""
+"""Type aliases for arrays."""
 
 from __future__ import annotations
 

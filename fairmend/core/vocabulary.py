@@ -1,16 +1,16 @@
-"""The words with a fixed meaning: stages, notions of fairness, tasks, arities, what is modified, levels."""
+"""The controlled vocabulary: stages, fairness notions, tasks, arities, what is modified, levels."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
 LEARNERS = {
-    "gradient_boosting": "gradient-boosted trees on columns as they are (scikit-learn's histogram variant)",
-    "logistic_regression": "logistic regression on standardized numbers and indicators of categories",
+    "gradient_boosting": "gradient-boosted trees on raw columns (scikit-learn's histogram variant)",
+    "logistic_regression": "logistic regression on standardized numbers and one-hot encoded categories",
     "decision_tree": "one decision tree with at least 50 rows in each leaf, categories as codes",
 }
 LARGEST_SEED = 2**32 - 1
-"""The largest seed that every generator in use takes."""
+"""The largest seed that all random generators in use accept."""
 
 Stage = Literal["causal", "pre-processing", "in-processing", "post-processing", "evaluation", "operations"]
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -1,4 +1,4 @@
-"""Discovery: which techniques answer a question or an audit, and why others are left out."""
+"""Discovery: which techniques answer a question or an audit, and why others are excluded."""
 
 from fairmend.index.answer import Answer, Excluded, Ranked, Recommendation, Result
 from fairmend.index.encoders import Encoder

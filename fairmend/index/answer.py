@@ -21,7 +21,7 @@ class Result:
     technique_id, slug, name, stage
         As in the metadata of the technique.
     score : float
-        How well it fits, between 0 and 1.
+        Relevance, between 0 and 1.
     why : tuple of str
         Sentences from the catalog and, in a recommendation, from the audit.
     citation : str
@@ -68,14 +68,14 @@ class Ranked(Result):
 
 @dataclass(frozen=True)
 class Excluded:
-    """A technique that a constraint leaves out.
+    """A technique that a constraint excludes.
 
     Attributes
     ----------
     technique_id, slug
         As in the metadata of the technique.
     reason : str
-        What stands against it.
+        Reason for the exclusion.
     """
 
     technique_id: int | str
@@ -94,16 +94,16 @@ class Excluded:
 
 @dataclass(frozen=True, repr=False)
 class Answer(Displayed):
-    """The answer to a question in words.
+    """The answer to a question in plain text.
 
     Attributes
     ----------
     query : str
         The question.
     results : tuple of Result
-        Techniques that fit, best first; empty where the question is not about fairness.
+        Matching techniques, best first; empty if the question is not about fairness.
     excluded : tuple of Excluded
-        Techniques that would have been among the results but for a constraint.
+        Techniques that would have been among the results without a constraint.
     """
 
     query: str
@@ -120,7 +120,7 @@ class Answer(Displayed):
         }
 
     def facts(self) -> dict[str, object]:
-        """Return the question and the first techniques."""
+        """Return the question and the best techniques."""
         return {
             "query": self.query,
             "results": ", ".join(result.slug for result in self.results[:3]) or "none",
@@ -128,7 +128,7 @@ class Answer(Displayed):
         }
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the techniques that fit, best first, then those that are excluded."""
+        """Return the matching techniques, best first, then the excluded ones."""
         fits = [{**r.to_json(), "why": " ".join(r.why), "excluded": None} for r in self.results]
         out = [{"technique_id": e.technique_id, "slug": e.slug, "excluded": e.reason} for e in self.excluded]
         columns = ("technique_id", "slug", "stage", "score", "why", "excluded")
@@ -137,16 +137,16 @@ class Answer(Displayed):
 
 @dataclass(frozen=True, repr=False)
 class Recommendation(Answer):
-    """What an audit calls for: an answer to its findings.
+    """The techniques that address the findings of an audit.
 
     Attributes
     ----------
     query : str
-        What was asked, in words: the findings and the notion of fairness.
+        The query as text: the findings and the fairness notion.
     results : tuple of Ranked
-        All techniques that may be used, best first.
+        All techniques that can be used, best first.
     excluded : tuple of Excluded
-        The others, with what stands against each.
+        The others, each with the reason.
     audit : Audit
         What was found.
     constraints : Constraints

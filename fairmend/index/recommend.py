@@ -39,13 +39,12 @@ def recommend(
     notion: Notion = "demographic_parity",
     encoder: Encoder | str | None = None,
 ) -> Recommendation:
-    """Return all techniques that may be used, ranked by what an audit found.
+    """Return all usable techniques, ranked by the findings of an audit.
 
-    A technique scores by the most severe finding it addresses, by the share of all findings it addresses
-    (weighed by severity), and by whether it targets the notion. Equals are ordered by how near
-    their texts are to those findings, from the stored vectors: no model is loaded once the index is
-    on disk. Too few rows, too many groups, several attributes and another task
-    exclude like constraints.
+    The score combines the most severe finding that a technique addresses, the share of all findings it
+    addresses (weighted by severity), and whether it targets the notion. Ties are ordered by the similarity of
+    their texts to those findings, from the stored vectors: no model is loaded once the index is on disk. Too
+    few rows, too many groups, several attributes or another task exclude a technique, as constraints do.
 
     Parameters
     ----------
@@ -68,7 +67,7 @@ def recommend(
     Raises
     ------
     UsageError
-        There is no such notion.
+        The notion is unknown.
     """
     if notion not in NOTIONS:
         raise UsageError(str(unknown("notion", notion, NOTIONS)))
@@ -112,7 +111,7 @@ def _scores(catalog: Catalog, weight: NDArray[np.float64], notion: Notion) -> ND
 
 
 def reason_against(card: TechniqueMetadata, constraints: Constraints, audit: Audit) -> str | None:
-    """Return why a technique may not be used on the audited data, None where it may."""
+    """Return why a technique cannot be used on the audited data, or None if it can."""
     limits = constraints.model_copy(
         update={
             "rows": constraints.rows or max(audit.rows, 1),

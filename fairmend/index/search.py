@@ -1,4 +1,4 @@
-"""Search: meaning, words and findings together rank the techniques; constraints only filter."""
+"""Search: semantic similarity, words and findings rank the techniques; constraints only filter."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ _NAMED_ID = re.compile(r"(?:\btechnique\s+(?:no\.?\s*|number\s+|id\s+)?|#)(\d{1,
 
 @dataclass(frozen=True)
 class QueryScores:
-    """What speaks for each technique, shape (techniques,) each, and for the topic.
+    """The evidence for each technique, shape (techniques,) each, and for the topic.
 
     Attributes
     ----------
     dense : ndarray
-        Nearness in meaning of the technique's passages.
+        Semantic similarity of the technique's passages.
     lexical : ndarray
-        Share of the text's words that the technique's card covers.
+        Weighted share of the query's words that the technique's card contains.
     structure : ndarray
-        How far the text speaks of a finding that the technique addresses.
+        How well the query matches a finding that the technique addresses.
     passage : ndarray of int
-        Position of the technique's nearest passage.
+        Index of the technique's most similar passage.
     kinds : ndarray, shape (kinds,)
-        Nearness of each kind of finding; 1 where the text says its words.
+        Similarity of each finding kind; 1 if the query contains one of its phrases.
     inside, outside : float
-        Nearness to the field (mean of the nearest passage and the nearest text on the field or a
-        kind, for one passage of many may be near by accident), and to everyday matters.
+        Similarity to the field and to everyday topics. The former is the mean of the most similar passage and
+        the most similar text on the field or a kind, since one of many passages may be similar by chance.
     """
 
     dense: NDArray[np.float64]
@@ -70,12 +70,12 @@ class QueryScores:
 
     @property
     def on_topic(self) -> bool:
-        """Whether the text is about what the catalog is about."""
+        """Whether the query is on the topic of the catalog."""
         return self.inside - self.outside > NEARER or float(self.lexical.max(initial=0)) >= NAMED
 
 
 class Index:
-    """The catalog, ready to be searched.
+    """A searchable catalog.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Index:
         self._addresses = addressed_kinds(catalog)
 
     def evidence(self, text: str) -> QueryScores:
-        """Return what speaks for each technique as an answer to a text."""
+        """Return the evidence for each technique as an answer to a query."""
         vector = unit_vectors(self.encoder, [text])
         near = self._nearness(vector)
         dense, passage = self._dense(near)
@@ -116,7 +116,7 @@ class Index:
         )
 
     def query(self, text: str, constraints: Constraints, top: int) -> Answer:
-        """Return the techniques that answer a text, best first."""
+        """Return the techniques that answer a query, best first."""
         number = _ID.match(text.strip()) or _NAMED_ID.search(text)
         evidence = self.evidence(text)
         scores = evidence.fused.copy()
@@ -153,14 +153,14 @@ class Index:
         return near
 
     def _dense(self, near: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return the nearness of each technique, and its nearest passage."""
+        """Return the similarity of each technique, and its most similar passage."""
         order = np.lexsort((-near, self._owner))
         starts = np.searchsorted(self._owner, np.arange(len(self.catalog.techniques)))
         best = near[order[starts[:, None] + np.arange(3)]]  # every card has three passages or more
         return BEST * best[:, 0] + (1 - BEST) * best.mean(axis=1), order[starts]
 
     def _kinds(self, text: str, vector: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the nearness of each kind: by meaning, or 1 where the text says its words."""
+        """Return the similarity of each kind: semantic, or 1 if the query contains one of its phrases."""
         words = set(stems(text))
         said = np.array([len(phrase) > 1 and phrase <= words for phrase in self._phrases], dtype=float)
         near = np.maximum(self.vectors.kinds @ vector[0], said)
@@ -169,7 +169,7 @@ class Index:
         return kinds
 
     def _called(self, text: str) -> int | None:
-        """Return the technique whose slug a text holds word by word, None where there is none."""
+        """Return the technique whose slug the query contains word by word, or None."""
         words = f" {' '.join(re.findall(r'[a-z0-9]+', text.lower()))} "
         called = (f" {t.slug.replace('-', ' ')} " in words for t in self.catalog.techniques)
         return next((place for place, found in enumerate(called) if found), None)
@@ -217,10 +217,10 @@ def query(
     registry : Registry
         What is installed.
     constraints : Constraints, optional
-        Hard limits. A technique that breaks one is listed under ``excluded`` with the reason, if it
+        Hard limits. A technique that violates one is listed under ``excluded`` with the reason, if it
         would have been among the first ``top``.
     top : int
-        Greatest number of results.
+        Maximum number of results.
     encoder : Encoder or str, optional
         An encoder, the name of a plugin's encoder, or the name or folder of a sentence-transformers
         model; by default the bundled all-MiniLM-L6-v2.
@@ -228,12 +228,12 @@ def query(
     Returns
     -------
     Answer
-        Empty where the text is not about fairness.
+        Empty if the query is not about fairness.
 
     Raises
     ------
     UsageError
-        The text has no word, or ``top`` is below 1.
+        The query has no word, or ``top`` is below 1.
     """
     if not re.search(r"\w", text):
         raise UsageError(f"the query must have at least one word, got {text!r}")
@@ -246,7 +246,7 @@ _indexes: dict[tuple[str, str], Index] = {}
 
 
 def index_of(registry: Registry, encoder: Encoder | str | None = None) -> Index:
-    """Return the index of what is installed; it stays open in this process."""
+    """Return the index of the installed techniques; it is cached in this process."""
     catalog = Catalog.of(registry)
     name = encoder if isinstance(encoder, str | None) else encoder.name
     key = (catalog.digest, name or "")
@@ -257,10 +257,10 @@ def index_of(registry: Registry, encoder: Encoder | str | None = None) -> Index:
 
 
 def addressed_kinds(catalog: Catalog) -> NDArray[np.float64]:
-    """Return how well each technique fits each kind of finding, shape (kinds, techniques).
+    """Return how well each technique fits each finding kind, shape (kinds, techniques).
 
-    1 for a technique of the stage where a kind is best answered, a little less for each later stage
-    of the kind's list, 0 where the technique does not address the kind.
+    1 for a technique of the first stage in the kind's list, slightly less for each later stage, 0 if the
+    technique does not address the kind.
     """
     fit = np.zeros((len(catalog.kinds), len(catalog.techniques)))
     for row, kind in enumerate(catalog.kinds):

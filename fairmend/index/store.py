@@ -1,4 +1,4 @@
-"""The vectors of the catalog: computed once, cached on disk, recomputed when anything changes."""
+"""The vectors of the catalog: computed once, cached on disk, and recomputed when anything changes."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Vectors:
     kinds : ndarray, shape (kind texts, dimensions)
         Vectors of the texts of the finding kinds.
     topic : ndarray, shape (topic texts, dimensions)
-        Vectors of the texts that mark out the field and what lies outside it.
+        Vectors of the texts that define the field and what is outside it.
     affinity : ndarray, shape (kinds, techniques)
-        How near a technique's best passage is to the texts of a finding kind (mean cosine).
+        Mean cosine of a technique's best passage with the texts of a finding kind.
     """
 
     faiss: NDArray[np.uint8]
@@ -56,13 +56,12 @@ class Vectors:
 
 
 def vectors(catalog: Catalog, encoder: Encoder) -> Vectors:
-    """Return the vectors from disk; where they are absent, stale or damaged, make and keep them.
+    """Return the vectors from disk; if they are missing, stale or damaged, compute and store them.
 
     Raises
     ------
     PluginError
-        The weights of the bundled encoder are not those that are known, or an encoder returns
-        something else than unit vectors.
+        The checksum of the bundled encoder's weights is wrong, or an encoder does not return unit vectors.
     """
     path = cache_folder() / "index" / f"{index_key(catalog, encoder)[:32]}.index"
     found = _read(path)
@@ -75,7 +74,7 @@ def vectors(catalog: Catalog, encoder: Encoder) -> Vectors:
 
 
 def index_key(catalog: Catalog, encoder: Encoder) -> str:
-    """Return the hash of all that the vectors depend on."""
+    """Return the hash of everything that the vectors depend on."""
     parts = (f"format {FORMAT}", catalog.digest, *topic_texts().values(), encoder.name)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -105,7 +104,7 @@ def _build(catalog: Catalog, encoder: Encoder) -> Vectors:
 def _affinity(
     catalog: Catalog, of_kinds: NDArray[np.float32], of_passages: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return how near techniques are to finding kinds: best passage, mean over the kind's texts."""
+    """Return the similarity of techniques and finding kinds: best passage, mean over the kind's texts."""
     cosines = of_kinds @ of_passages.T
     starts = [
         i
@@ -119,7 +118,7 @@ def _affinity(
 
 
 def _read(path: Path) -> Vectors | None:
-    """Return the stored vectors, or None where there is no whole file."""
+    """Return the stored vectors, or None if there is no complete file."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -132,7 +131,7 @@ def _read(path: Path) -> Vectors | None:
 
 
 def _write(path: Path, made: Vectors) -> None:
-    """Write the file whole or not at all; an index that cannot be kept is made again next time."""
+    """Write the file atomically; an index that cannot be stored is rebuilt next time."""
     buffer = io.BytesIO()
     np.savez(buffer, faiss=made.faiss, kinds=made.kinds, topic=made.topic, affinity=made.affinity)
     body = buffer.getvalue()

@@ -90,12 +90,12 @@ def check_results_in_range(technique: type[Technique]) -> None:
     if _looks(technique):
         made = instance(technique)
         result = evaluate(made, problem_for(technique)) if isinstance(made, Evaluator) else None
-        assert result is None or leaves(result), "the evaluation gives no figure"
+        assert result is None or leaves(result), "the evaluation returns no number"
         return
     for name, values in outputs(instance(technique), problem_for(technique)).items():
         assert np.isfinite(np.asarray(values, dtype=float)).all(), f"{name} holds values that are not finite"
         if name in {"probability", "decision"} or (name == "score" and task_of(technique) in CLASSES):
-            assert ((values >= 0) & (values <= 1)).all(), f"{name} leaves [0, 1]"
+            assert ((values >= 0) & (values <= 1)).all(), f"{name} is outside [0, 1]"
         if name == "weights":
             assert (values >= 0).all(), "a weight is negative"
             assert values.sum() > 0, "all weights are zero"
@@ -200,7 +200,7 @@ def check_integer_weights(technique: type[Technique]) -> None:
     assert fault is None, f"with repeated rows instead of weights {fault}"
 
 
-@check("Before it is fitted, it says so.", _applies_later)
+@check("An unfitted technique raises NotFittedError.", _applies_later)
 def check_unfitted_raises(technique: type[Technique]) -> None:
     try:
         applied(instance(technique), problem_for(technique))
@@ -210,7 +210,7 @@ def check_unfitted_raises(technique: type[Technique]) -> None:
 
 
 @check(
-    "A technique that needs no protected attribute at prediction gives the same without it and with another one.",
+    "A technique that needs no protected attribute at prediction ignores it.",
     lambda t: _applies_later(t) and not t.metadata.needs_protected_at_prediction,
 )
 def check_protected_withheld(technique: type[Technique]) -> None:
@@ -225,7 +225,7 @@ def check_protected_withheld(technique: type[Technique]) -> None:
 
 
 @check(
-    "A technique that declares no need of labels, or of the protected attribute, never reads them.",
+    "A technique that declares no need for labels or the protected attribute does not use them.",
     lambda t: _acts(t) and (not t.metadata.needs_labels or not t.metadata.needs_protected_at_fit),
 )
 def check_declared_needs(technique: type[Technique]) -> None:
@@ -242,7 +242,7 @@ def check_declared_needs(technique: type[Technique]) -> None:
 
 
 @check(
-    "Labels of the data to be scored are never read, and a later row never changes an earlier one.",
+    "Predictions use neither the labels of the scored rows nor other scored rows.",
     _applies_later,
 )
 def check_no_leakage(technique: type[Technique]) -> None:
@@ -262,7 +262,7 @@ def check_no_leakage(technique: type[Technique]) -> None:
     assert fault is None, f"scored without the rows that follow {fault}"
 
 
-@check("What is changed is what the metadata declares, and a run reports it.", _acts)
+@check("Only what the metadata declares is changed, and a run reports it.", _acts)
 def check_changes_declared(technique: type[Technique]) -> None:
     case = case_of(problem_for(technique), learner_for(technique))
     made = instance(technique)
@@ -317,7 +317,7 @@ def case_of(p: Problem, learner: Any) -> Case:
 
 
 @check(
-    "Rank order is kept where the metadata says so.",
+    "Ranks are preserved if the metadata says so.",
     lambda t: t.metadata.keeps_rank_order and _applies_later(t),
 )
 def check_keeps_rank_order(technique: type[Technique]) -> None:
@@ -349,7 +349,7 @@ def check_keeps_rank_order(technique: type[Technique]) -> None:
 
 
 @check(
-    "Decisions are certain, or the metadata says that they are drawn.",
+    "Decisions are deterministic unless the metadata says that they are randomized.",
     lambda t: issubclass(t, (Inprocessor, Postprocessor)),
 )
 def check_randomized_declared(technique: type[Technique]) -> None:
@@ -360,7 +360,7 @@ def check_randomized_declared(technique: type[Technique]) -> None:
     assert certain.all(), f"{int((~certain).sum())} decisions are uncertain, and the metadata does not say so"
 
 
-@check("What it reports is plain: numbers, texts, lists and mappings, ready for JSON.")
+@check("Reports contain only numbers, texts, lists and mappings, ready for JSON.")
 def check_plain_report(technique: type[Technique]) -> None:
     p = problem_for(technique)
     made = instance(technique)
@@ -393,7 +393,7 @@ def _odd(value: Any, path: str = "") -> str | None:
     return next((odd for name, item in items if (odd := _odd(item, name)) is not None), None)
 
 
-@check("Saved and loaded without pickle, it gives the same.", _applies_later)
+@check("Results are the same after saving and loading without pickle.", _applies_later)
 def check_persistence(technique: type[Technique]) -> None:
     from fairmend.pipeline.storage.model_files import dump_model, load_model
 
@@ -406,7 +406,7 @@ def check_persistence(technique: type[Technique]) -> None:
 
 
 @check(
-    "With sensitive_features by name it works as in Fairlearn.",
+    "fit and predict take sensitive_features as a keyword, as in Fairlearn.",
     lambda t: issubclass(t, Inprocessor) and task_of(t) in CLASSES,
 )
 def check_predict_classes(technique: type[Technique]) -> None:

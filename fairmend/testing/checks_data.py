@@ -28,7 +28,7 @@ def _groups(t: type[Technique]) -> bool:
     return _runs(t) and not _reads_candidates(t)
 
 
-@check("Groups written as text, number, boolean or category are the same groups.", _groups)
+@check("Groups of type text, number, boolean or category are treated alike.", _groups)
 def check_attribute_types(technique: type[Technique]) -> None:
     numbers, truths = (
         problem_for(technique, groups=("0", "1")),
@@ -56,7 +56,7 @@ def _same_groups(
 
 
 @check(
-    "Missing values of the attribute are a group of their own.",
+    "Missing values of the protected attribute form a separate group.",
     lambda t: _groups(t) and "many groups" in t.metadata.arity,
 )
 def check_missing_group(technique: type[Technique]) -> None:
@@ -75,7 +75,7 @@ def check_missing_group(technique: type[Technique]) -> None:
     assert fault is None, f"with missing values in place of a third group {fault}"
 
 
-@check("Many groups are served, or refused in words.", _groups)
+@check("Many groups are supported, or raise a clear error.", _groups)
 def check_many_groups(technique: type[Technique]) -> None:
     p = problem_for(technique, groups=("a", "b", "c", "d"), n=1200)
     _served(technique, p, "many groups" in technique.metadata.arity, "four groups")
@@ -92,7 +92,7 @@ def _served(technique: type[Technique], p: Problem, declared: bool, what: str) -
     except PluginError:
         raise
     except FairmendError as error:
-        assert not declared, f"{what} are declared and refused: {error}"
+        assert not declared, f"{what} are declared but raise an error: {error}"
         return
     for name, values in result.items():
         if not _looks(technique):
@@ -100,7 +100,7 @@ def _served(technique: type[Technique], p: Problem, declared: bool, what: str) -
 
 
 @check(
-    "A group that was not there at fit is an error that names it.",
+    "A group not seen in fit is an error that names it.",
     lambda t: _applies_later(t) and t.metadata.needs_protected_at_prediction,
 )
 def check_unseen_group(technique: type[Technique]) -> None:
@@ -122,7 +122,7 @@ def check_unseen_group(technique: type[Technique]) -> None:
         assert all(np.isfinite(v.astype(float)).all() for v in result.values()), "the fallback is not finite"
 
 
-@check("A group without one of the classes is served or refused in words.", _groups)
+@check("A group without one of the classes is supported, or raises a clear error.", _groups)
 def check_empty_cell(technique: type[Technique]) -> None:
     p = problem_for(technique, groups=("a", "b", "c"))
     y = np.where(p.sensitive["group"] == "c", 0, p.y)
@@ -130,7 +130,7 @@ def check_empty_cell(technique: type[Technique]) -> None:
 
 
 @check(
-    "One class only is an error in words.",
+    "A single class raises a clear error.",
     lambda t: (
         issubclass(t, (Preprocessor, Inprocessor, Postprocessor))
         and t.metadata.needs_labels
@@ -147,7 +147,7 @@ def check_one_class(technique: type[Technique]) -> None:
 
 
 @check(
-    "One group only is an error in words.",
+    "A single group raises a clear error.",
     lambda t: issubclass(t, (Preprocessor, Inprocessor, Postprocessor)) and t.metadata.needs_protected_at_fit,
 )
 def check_one_group(technique: type[Technique]) -> None:
@@ -172,7 +172,7 @@ def check_degenerate_columns(technique: type[Technique]) -> None:
 
 
 @check(
-    "Missing feature values are served or refused in words.",
+    "Missing feature values are supported, or raise a clear error.",
     lambda t: issubclass(t, (Preprocessor, Inprocessor)),
 )
 def check_missing_features(technique: type[Technique]) -> None:
@@ -184,7 +184,7 @@ def check_missing_features(technique: type[Technique]) -> None:
     _calm(technique, p.with_(X=holes), "missing feature values")
 
 
-@check("Ten rows are served or refused in words.", _groups)
+@check("Ten rows are supported, or raise a clear error.", _groups)
 def check_ten_rows(technique: type[Technique]) -> None:
     p = problem_for(technique)
     middle = 0 if task_of(technique) in CLASSES else np.median(p.y)
@@ -192,10 +192,10 @@ def check_ten_rows(technique: type[Technique]) -> None:
     _calm(technique, p.rows(few), "ten rows")
 
 
-@check("Ten thousand rows are served.", _groups)
+@check("Ten thousand rows are supported.", _groups)
 def check_ten_thousand_rows(technique: type[Technique]) -> None:
     result = outputs(instance(technique), problem_for(technique, n=10_000))
-    assert result, "nothing came out"
+    assert result, "nothing was returned"
 
 
 def _calm(technique: type[Technique], p: Problem, what: str) -> None:

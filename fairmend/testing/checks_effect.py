@@ -39,7 +39,7 @@ def _acts_on_planted(t: type[Technique]) -> bool:
 
 
 @check(
-    "On planted bias of each kind that it addresses, the targeted metric improves significantly.",
+    "On data with planted bias of each addressed kind, the targeted metric improves significantly.",
     _acts_on_planted,
 )
 def check_effect(technique: type[Technique]) -> None:
@@ -141,12 +141,12 @@ def _error(y: NDArray[Any], score: NDArray[np.float64]) -> float:
 
 
 @check(
-    "An evaluation tells biased predictions from fair ones.",
+    "An evaluation distinguishes biased predictions from fair ones.",
     lambda t: issubclass(t, Evaluator) and not t.reads("candidates"),
 )
 def check_sees_bias(technique: type[Technique]) -> None:
     biased = leaves(evaluate(instance(technique), problem(n=ROWS, gap=1.5, tilt=1.0)))
     fair = leaves(evaluate(instance(technique), problem(n=ROWS, gap=0.0)))
     assert differ(biased, fair, 1e-3) is not None, (
-        "the figures are the same for biased and for fair predictions"
+        "the results are the same for biased and for fair predictions"
     )

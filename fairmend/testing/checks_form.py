@@ -29,7 +29,7 @@ HEAVY = {
 YEAR = re.compile(r"\(\d{4}\)|\b(19|20)\d{2}\b")
 
 
-@check("The metadata tells what the technique is for and when it is found.")
+@check("The metadata is complete: purpose, use cases, and questions for the search.")
 def check_metadata_complete(technique: type[Technique]) -> None:
     metadata = technique.metadata
     assert len(metadata.questions) >= 2, "add at least two questions that it answers: the search matches them"
@@ -67,7 +67,7 @@ def check_known_findings(technique: type[Technique]) -> None:
         )
 
 
-@check("The citation resolves: a key of the bibliography, or a full reference with a year.")
+@check("The citation is a key of the bibliography, or a full reference with a year.")
 def check_citation_resolves(technique: type[Technique]) -> None:
     citation = technique.metadata.citation
     if isinstance(technique.metadata.technique_id, int):
@@ -79,7 +79,7 @@ def check_citation_resolves(technique: type[Technique]) -> None:
         assert len(citation) > 15, f"{citation!r} is not a full reference: name authors, year and title"
 
 
-@check("Parameters, constraints and the docstring name the same things.")
+@check("Parameters, constraints and the docstring agree.")
 def check_parameters_documented(technique: type[Technique]) -> None:
     parameters = set(technique._get_param_names())
     constrained = set(technique._parameter_constraints)
@@ -93,7 +93,7 @@ def check_parameters_documented(technique: type[Technique]) -> None:
     )
 
 
-@check("The constructor assigns and does nothing else.")
+@check("The constructor only assigns its parameters.")
 def check_constructor_only_assigns(technique: type[Technique]) -> None:
     if technique.__init__ is object.__init__:
         return
@@ -110,7 +110,7 @@ def check_constructor_only_assigns(technique: type[Technique]) -> None:
     for name, value in sentinel.items():
         assert getattr(made, name) is value, f"the constructor changes or checks {name}; check at fit instead"
     extra = set(vars(made)) - set(sentinel)
-    assert not extra, f"the constructor sets {sorted(extra)} beside its parameters"
+    assert not extra, f"the constructor sets {sorted(extra)} in addition to its parameters"
 
 
 @check("clone and set_params work as in scikit-learn.")
@@ -124,7 +124,7 @@ def check_clone_and_set_params(technique: type[Technique]) -> None:
 
 
 @check(
-    "A parameter out of its range is refused before any data is touched.",
+    "A parameter out of its range raises an error before any data is used.",
     lambda t: bool(t._parameter_constraints),
 )
 def check_bad_parameters(technique: type[Technique]) -> None:
@@ -137,7 +137,7 @@ def check_bad_parameters(technique: type[Technique]) -> None:
             instance(technique, **{name: bad}).check_parameters()
         except ParameterError:
             continue
-        raise AssertionError(f"{name}={bad!r} is out of its range and was accepted")
+        raise AssertionError(f"{name}={bad!r} is out of its range but was accepted")
 
 
 def _outside(allowed: list[Any]) -> Any:
@@ -160,7 +160,7 @@ def _outside(allowed: list[Any]) -> Any:
     return None
 
 
-@check("Importing the module loads no optional or heavy package.")
+@check("Importing the module imports no optional or heavy package.")
 def check_import_is_free(technique: type[Technique]) -> None:
     top = technique.__module__.partition(".")[0]
     seen: set[str] = set()

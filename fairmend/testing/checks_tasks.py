@@ -68,7 +68,7 @@ COSTS = {
     "ranking": ("ndcg", -0.15),
     "multiclass": ("accuracy", -0.15),
 }
-"""What a correction may cost on planted data: a rise of the error, or a fall of gain or accuracy."""
+"""Maximum cost of a correction on planted data: increase of the error, or decrease of gain or accuracy."""
 
 
 def _others(t: type[Technique]) -> list[Task]:
@@ -77,7 +77,7 @@ def _others(t: type[Technique]) -> list[Task]:
 
 
 @check(
-    "Every task that it declares is served: on planted data of each it gives results that are finite.",
+    "Every declared task is supported: results on planted data are finite.",
     lambda t: not issubclass(t, Operation) and not t.reads("candidates") and bool(_others(t)),
 )
 def check_declared_tasks(technique: type[Technique]) -> None:
@@ -110,7 +110,7 @@ def _gaps(t: type[Technique]) -> list[PlantedGap]:
 
 
 @check(
-    "On planted gaps of its task the targeted metric falls significantly, at a bounded cost.",
+    "On data with planted gaps of its task, the targeted metric falls significantly at a bounded cost.",
     lambda t: (
         issubclass(t, (Inprocessor, Postprocessor))
         and bool({"model", "scores", "ranking"} & set(t.metadata.modifies))

@@ -35,19 +35,19 @@ def _measured(
 
 
 @check(
-    "Where a model is less sure, it errs more often: errors among the decided are fewer than among all.",
+    "The error rate of the decided rows is lower than that of all rows.",
     lambda t: _gives(t, "abstention"),
 )
 def check_abstention(technique: type[Technique]) -> None:
     for before, after in _measured(technique, problem(n=ROWS)):
         coverage = after.figure("coverage").value
-        assert 0 < coverage < 1, f"{coverage:.0%} of the rows are decided; some and not all should be"
+        assert 0 < coverage < 1, f"{coverage:.0%} of the rows are decided; expected some but not all"
         then, now = (m.figure("selective_error").value for m in (before, after))
         assert now < then, f"errors among the decided are {now:.3f}, among all rows {then:.3f}"
 
 
 @check(
-    "Sets and intervals hold the truth in every group as often as alpha, where there is one, promises.",
+    "Sets and intervals contain the true value in every group at the rate that alpha, if there is one, guarantees.",
     lambda t: _gives(t, "prediction sets", "intervals"),
 )
 def check_coverage(technique: type[Technique]) -> None:
@@ -67,5 +67,5 @@ def check_coverage(technique: type[Technique]) -> None:
                 else:
                     least = 1 - alpha - CHANCE * np.sqrt(alpha * (1 - alpha) / found.support)
                 assert found.value >= least, (
-                    f"in {group} they hold the truth in {found.value:.3f} of the rows, at least {least:.3f} is due"
+                    f"in {group} they contain the true value in {found.value:.3f} of the rows, at least {least:.3f} is due"
                 )

@@ -34,7 +34,7 @@ ACTS: Mapping[str, tuple[str, str]] = {
     "scores": ("score", "adjust"),
     "ranking": ("place", "rank"),
 }
-"""What a technique of post-processing modifies: how the checks call the result, and the method that gives it."""
+"""What a post-processing technique modifies: its name in the checks, and the method that returns it."""
 
 
 def instance(technique: type[Technique], task: Task | None = None, **changes: Any) -> Any:

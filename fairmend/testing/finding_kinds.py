@@ -54,11 +54,11 @@ def check_finding_kind(kind: FindingKind) -> Conformance:
 
 def check_finds_what_is_planted(kind: FindingKind) -> None:
     """In the data that it plants it is found, with evidence."""
-    assert kind.planted is not None, "it plants no data to be checked on; bring planted(random_state)"
+    assert kind.planted is not None, "it has no planted data to check on; add planted(random_state)"
     found = _findings(kind, *_planted(kind, 0))
-    assert found, "nothing of the kind is found in the data that it plants"
+    assert found, "the kind is not found in its planted data"
     grave = [f for f in found if f.severity in RAISED]
-    assert grave, f"in the data that it plants the evidence does not suffice: {found[0].text}"
+    assert grave, f"the evidence in its planted data is insufficient: {found[0].text}"
 
 
 def check_quiet_where_groups_mean_nothing(kind: FindingKind) -> None:
@@ -68,7 +68,7 @@ def check_quiet_where_groups_mean_nothing(kind: FindingKind) -> None:
     sensitive = data.sensitive.iloc[mixed].reset_index(drop=True)
     found = _findings(kind, replace(data, sensitive=sensitive), given)
     grave = [f for f in found if f.severity in ("medium", "high")]
-    assert not grave, f"groups drawn at random are found, too: {grave[0].text}" if grave else ""
+    assert not grave, f"random groups are found, too: {grave[0].text}" if grave else ""
 
 
 def check_same_data_same_result(kind: FindingKind) -> None:
@@ -94,7 +94,7 @@ def check_inputs_unmodified(kind: FindingKind) -> None:
             (rows.groups.codes, before.groups.codes),
         )
     ]
-    assert all(same), "it changes what it is given in place"
+    assert all(same), "it modifies its inputs"
 
 
 def check_grades_what_it_measures(kind: FindingKind) -> None:
@@ -102,7 +102,7 @@ def check_grades_what_it_measures(kind: FindingKind) -> None:
     rows, attribute, detections = _detected(kind)
     assert kind.levels is not None
     graded = [kind.levels.grade(_size(kind, detection, attribute, rows)) for detection in detections]
-    assert set(graded) & set(RAISED), f"what is planted reaches none of its levels: {graded}"
+    assert set(graded) & set(RAISED), f"the planted finding reaches none of its levels: {graded}"
 
 
 KIND_CHECKS: tuple[Callable[[FindingKind], None], ...] = (
@@ -121,7 +121,7 @@ def _drawn(planted: Callable[[int], Any], seed: int) -> dict[str, Any]:
 
 def _planted(kind: FindingKind, seed: int) -> tuple[Dataset, dict[str, Any]]:
     """Return planted data, and the decisions and scores that come with them."""
-    assert kind.planted is not None, "it plants no data to be checked on"
+    assert kind.planted is not None, "it has no planted data to check on"
     drawn = _drawn(kind.planted, seed)
     roles = {name: tuple(v) if isinstance(v, list) else v for name, v in drawn["roles"].items()}
     data = Dataset.from_frame(

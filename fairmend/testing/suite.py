@@ -197,7 +197,7 @@ def conformance(technique: type[Technique]) -> Conformance:
     outcomes = told_once([run_check(c, technique) for c in checks_for(technique)])
     names = {c.name for c in CHECKS}
     outcomes += [
-        Outcome(metadata.technique_id, name, "failed", "the exemption names no check")
+        Outcome(metadata.technique_id, name, "failed", "the exemption is for an unknown check")
         for name in technique.exemptions
         if name not in names
     ]

@@ -35,7 +35,7 @@ FILES = {
     "outcome as a cause": ("g.dot", "digraph { sex -> hired -> score }", "hired -> score"),
     "edges that are numbers": ("g.json", '{"edges": [[1, 2]]}', "list of column names"),
     "one key misspelt": ("g.yaml", "{edges: [], undirekted: []}", "takes the keys"),
-    "the same edge twice": ("g.yaml", "edges: [[sex, hired], [sex, hired]]", "must come once"),
+    "the same edge twice": ("g.yaml", "edges: [[sex, hired], [sex, hired]]", "must occur once"),
     "a bomb of aliases": (
         "g.yaml",
         "a: &a [x, x, x, x, x, x, x, x, x, x]\n"

@@ -57,8 +57,8 @@ class OwnError(DataError):
 CALLS = {
     "sys.exit(0)": (lambda: sys.exit(0), "raised SystemExit: 0"),
     "sys.exit with words": (lambda: sys.exit("bye"), "raised SystemExit: bye"),
-    "os._exit(0)": (lambda: os._exit(0), "ended its process with exit code 0 before it was done"),
-    "os._exit(7)": (lambda: os._exit(7), "ended its process with exit code 7"),
+    "os._exit(0)": (lambda: os._exit(0), "exited with code 0 before it finished"),
+    "os._exit(7)": (lambda: os._exit(7), "exited with code 7"),
     "keyboard interrupt": (lambda: refuse(KeyboardInterrupt, ""), "raised KeyboardInterrupt$"),
     "generator exit": (lambda: refuse(GeneratorExit, ""), "raised GeneratorExit$"),
     "broken pipe": (lambda: refuse(BrokenPipeError, "gone"), "raised BrokenPipeError: gone"),
@@ -349,13 +349,13 @@ def labels_in_place(X, sensitive, y, w):
 STEPS: dict[str, tuple[type, Any, str]] = {
     "raises": (Weigh, lambda *g: refuse(), "acme-pre-processing of the plugin tests raised ZeroDivisionError: by zero"),
     "exits": (Weigh, lambda *g: sys.exit(0), "raised SystemExit: 0"),
-    "ends its process": (Weigh, lambda *g: os._exit(0), "exit code 0 before it was done"),
+    "ends its process": (Weigh, lambda *g: os._exit(0), "exited with code 0 before it finished"),
     "too few weights": (Weigh, lambda *g: np.ones(3), "returned 3 values for 600 rows"),
     "changes a value in place": (Weigh, in_place, "changed the train data in place; it must return a changed copy"),
     "adds a column in place": (Weigh, more_columns, "changed the train data in place"),
     "cannot decide on other rows": (Change, lambda X: X if len(X) == 600 else X.iloc[1:], "299 rows for 300 rows"),
     "raises at prediction": (Train, lambda X: refuse(), "raised ZeroDivisionError"),
-    "ends the process at prediction": (Adjust, lambda s: os._exit(0), "exit code 0 before it was done"),
+    "ends the process at prediction": (Adjust, lambda s: os._exit(0), "exited with code 0 before it finished"),
     "our error": (Weigh, lambda *g: refuse(DataError, "no such rows"), "^no such rows$"),
 }  # fmt: skip
 
@@ -489,7 +489,7 @@ ANSWERS: dict[str, tuple[Any, str]] = {
     "text of None": (lambda view: Value(0.5, None, 3, True, None), "the text None"),
     "raises": (lambda view: refuse(), "raised ZeroDivisionError: by zero"),
     "exits": (lambda view: sys.exit(0), "raised SystemExit: 0"),
-    "ends the process": (lambda view: os._exit(0), "ended its process with exit code 0"),
+    "ends the process": (lambda view: os._exit(0), "exited with code 0"),
     "takes other arguments": (lambda: Value(0.5), "raised TypeError"),
 }
 
@@ -704,7 +704,7 @@ def test_an_unknown_hook_is_named_with_those_there_are_and_the_rest_works(instal
 
 DATASETS = {
     "exits": ("sys.exit(0)", "the data set acme-coins of the plugin coins raised SystemExit: 0"),
-    "ends the process": ("os._exit(0)", "ended its process with exit code 0"),
+    "ends the process": ("os._exit(0)", "exited with code 0"),
     "gives nothing": ("None", "must be a mapping with frame and roles, got NoneType"),
 }
 
@@ -797,7 +797,7 @@ def test_a_replaced_gate_check_is_named(monkeypatch, value):
 RUNS = {
     "raises": ("return 1 / 0", "raised ZeroDivisionError: division by zero"),
     "exits": ("raise SystemExit(0)", "raised SystemExit: 0"),
-    "ends the process": ("import os; os._exit(0)", "exit code 0 before it was done"),
+    "ends the process": ("import os; os._exit(0)", "exited with code 0 before it finished"),
     "loses a row": ("return scores[1:]", "_adjust of acme-halve returned"),
 }
 PIPELINE = """\

@@ -65,13 +65,13 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
 UNREADABLE = {
     "key twice": (
         "policy: a\ntitle: b\npolicy: c\n",
-        "line 3: the key 'policy' is there twice, first in line 1",
+        "line 3: the key 'policy' occurs twice, first in line 1",
     ),
     "bound twice": (
         gate(4, "id: utility, at_most: 0.05, at_most: 0.9"),
-        "line 6: the key 'at_most' is there twice",
+        "line 6: the key 'at_most' occurs twice",
     ),
-    "billion laughs": (LAUGHS, "aliases written out it has more than"),
+    "billion laughs": (LAUGHS, "aliases expanded it has more than"),
     "contains itself": ("policy: &a [*a]\n", "contains itself"),
     "nested flow": (HEAD + "title: " + "[" * 5000 + "]" * 5000, "nested more than"),
     "nested block": ("".join(" " * i + "a:\n" for i in range(300)), "nested more than"),
@@ -595,7 +595,7 @@ PIPELINES = {
     "slug of nobody": ("technique: 31, slug: nothing", "has the slug .*, got 'nothing'"),
     "key twice": (
         "technique: 31, technique: 9, slug: instance-weighting",
-        "the key 'technique' is there twice",
+        "the key 'technique' occurs twice",
     ),
     "nan": ("technique: 31, slug: instance-weighting, parameters: {a: .nan}", "is not a finite number"),
     "unknown key": ("technique: 31, slug: instance-weighting, paramters: {}", "did you mean parameters"),
@@ -632,7 +632,7 @@ JSON = {
     "beyond floats": ('{"rows": 1e999}', "is not a finite number"),
     "5,000 digits": ('{"rows": ' + "9" * 5000 + "}", "a number of 5,000 digits"),
     "nested": ("[" * 100_000 + "]" * 100_000, "nested more than"),
-    "half a character": ('{"rows": "\\ud800"}', "half a character"),
+    "a lone surrogate": ('{"rows": "\\ud800"}', "contains a lone surrogate"),
     "not JSON": ("{", "is not JSON"),
     "empty": ("", "is not JSON"),
     "a list": ("[1]", "mapping was expected, got list"),
@@ -691,5 +691,5 @@ def test_merge_keys_and_aliases_are_read():
 
 
 def test_an_error_names_a_line_and_stays_short():
-    with pytest.raises(UsageError, match=r"^it, line 2: the key 'a' is there twice, first in line 1$"):
+    with pytest.raises(UsageError, match=r"^it, line 2: the key 'a' occurs twice, first in line 1$"):
         parse_yaml("a: 1\na: 2\n", "it")

@@ -98,18 +98,18 @@ FILES: dict[str, tuple[str, bytes, str]] = {
     "Latin-1": ("a.csv", csv() + "é,1,2,1\n".encode("latin-1"), "line 202 is not UTF-8 .byte 0xe9 at place 1."),
     "Latin-1 in the header": ("a.csv", "sexé,y\n".encode("latin-1") + LINE, "line 1 is not UTF-8"),
     "UTF-16": ("a.csv", csv().decode().encode("utf-16"), "is UTF-16"),
-    "gzip that is none": ("a.csv.gz", csv(), "content is not packed"),
+    "gzip that is none": ("a.csv.gz", csv(), "content is not in that format"),
     "gzip cut off": ("a.csv.gz", gzip.compress(csv())[:-40], "truncated or damaged"),
     "gzip cut off in its head": ("a.csv.gz", gzip.compress(csv())[:6], "truncated or damaged"),
     "gzip with a changed byte": ("a.csv.gz", gzip.compress(csv())[:200] + b"\xff\xff" + gzip.compress(csv())[202:], "damaged"),
     "gzip with rubbish behind": ("a.csv.gz", gzip.compress(csv()) + b"rubbish", "damaged"),
-    "bzip2 that is none": ("a.csv.bz2", csv(), "content is not packed"),
+    "bzip2 that is none": ("a.csv.bz2", csv(), "content is not in that format"),
     "bzip2 cut off": ("a.csv.bz2", bz2.compress(csv())[:-9], "truncated or damaged"),
-    "xz that is none": ("a.csv.xz", csv(), "content is not packed"),
+    "xz that is none": ("a.csv.xz", csv(), "content is not in that format"),
     "xz cut off": ("a.csv.xz", lzma.compress(csv())[:-30], "truncated or damaged"),
-    "zst that is none": ("a.csv.zst", csv(), "content is not packed"),
+    "zst that is none": ("a.csv.zst", csv(), "content is not in that format"),
     "zst cut off": ("a.csv.zst", b"\x28\xb5\x2f\xfd" + NOISE[:50], "damaged"),
-    "zip that is none": ("a.zip", csv(), "content is not packed"),
+    "zip that is none": ("a.zip", csv(), "content is not in that format"),
     "zip cut off": ("a.zip", zipped("a.csv")[:-30], "truncated or damaged"),
     "zip of several": ("a.zip", zipped("a.csv", "b.csv"), "holds 2 files"),
     "zip of none": ("a.zip", zipped("a/"), "holds 0 files"),
@@ -480,7 +480,7 @@ def test_twelve_codes_are_twelve_groups():
 def test_a_number_of_many_values_is_cut_and_its_bounds_are_told():
     groups, notes = groups_of(np.arange(100))
     assert len(groups) == 4
-    assert "cut at its quartiles (24.75, 49.5, 74.25)" in notes[0]
+    assert "binned at its quartiles (24.75, 49.5, 74.25)" in notes[0]
 
 
 def test_cuts_read_numbers_that_are_texts():

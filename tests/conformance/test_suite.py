@@ -39,7 +39,7 @@ def test_exemptions_are_strict():
     assert outcomes["ten_rows"].status == "exempt"
     assert outcomes["one_class"].status == "failed"
     assert "no longer needed" in outcomes["one_class"].message
-    assert "names no check" in outcomes["nonsense"].message
+    assert "for an unknown check" in outcomes["nonsense"].message
 
 
 def test_a_failed_suite_names_the_checks():

@@ -32,4 +32,4 @@ def test_the_page_shows_every_task_and_each_block_has_output():
 def test_the_page_is_what_its_commands_print(data_dir):
     now = SCRIPT["rendered"](TEXT, data_dir)
     assert NUMBER.sub("#", now) == NUMBER.sub("#", TEXT)
-    assert figures(now) == pytest.approx(figures(TEXT), rel=0.05, abs=0.02)
+    assert figures(now) == pytest.approx(figures(TEXT), rel=0.01, abs=0.005)

@@ -79,7 +79,7 @@ def test_texts_on_the_matter_are_on_topic(index):
     assert len(refused) <= 0.05 * len(CASES["inside"]), refused
 
 
-def test_loading_writes_nothing_and_recommending_loads_no_model(tmp_path):
+def test_loading_writes_nothing_and_no_command_loads_torch(tmp_path):
     code = """
 import sys
 from fairmend.core.findings import Audit, Finding
@@ -89,6 +89,7 @@ from fairmend.index import query, recommend
 registry = Registry.installed()
 if sys.argv[1] == "query":
     assert query("selection rates differ", registry=registry).results
+    assert not {"torch", "sentence_transformers"} & set(sys.modules)
 else:
     finding = Finding(kind="outcome-disparity", severity="high", measure="m", value=0.5, support=100, text="T.")
     audit = Audit(rows=5000, roles=Roles(outcome="y", protected=("a",)), groups={"a": 1, "b": 2}, subject="labels",

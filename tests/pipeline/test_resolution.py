@@ -296,7 +296,7 @@ def test_new_features_cannot_be_told_apart():
 def test_what_cannot_be_measured_says_why():
     frame = people(before=favored(a=0.2, b=0.5), after=favored(a=0.5, b=0.5))
     cases = {
-        "plugin brings a measure": finding("acme-oddity", "oddness"),
+        "plugin measures findings": finding("acme-oddity", "oddness"),
         "no feature zip": finding("proxy-variable", "proxy_auc", column="zip"),
         "no protected attribute age": GAP.model_copy(update={"attribute": "age"}),
         "few rows of c": GAP.model_copy(update={"group": "c"}),

@@ -110,7 +110,7 @@ def test_a_run_measures_it_again(after, verdict):
     assert told.interval[0] <= told.change <= told.interval[1]
     (unknown,) = resolve(findings, *rules)
     assert unknown.verdict == "insufficient evidence"
-    assert "No plugin brings a measure" in unknown.text
+    assert "No plugin measures findings" in unknown.text
 
 
 def test_a_rule_that_decides_the_same_is_unchanged():
@@ -136,7 +136,7 @@ def reader(name):
     ("parts", "told"),
     [
         ({"detect": lambda groups: 1 / 0}, "raised ZeroDivisionError"),
-        ({"detect": lambda groups: os._exit(0)}, "ended its process with exit code 0"),
+        ({"detect": lambda groups: os._exit(0)}, "exited with code 0"),
         ({"detect": lambda groups: ["a gap"]}, "must return Detections, got str"),
         ({"detect": lambda y_score: []}, "reads scores (y_score), which was not given"),
         ({"measure": lambda groups: "large"}, "must return a number, got str"),
@@ -173,9 +173,9 @@ def test_a_kind_changes_nothing_that_it_is_given():
 @pytest.mark.parametrize(
     ("parts", "error", "told"),
     [
-        ({"levels": None}, ValueError, "detect, measure and levels come together"),
+        ({"levels": None}, ValueError, "detect, measure and levels must be given together"),
         ({"detect": lambda scores: []}, PluginError, "did you mean y_score"),
-        ({"measure": lambda *rows: 0.0}, PluginError, r"takes \*rows; name what it reads"),
+        ({"measure": lambda *rows: 0.0}, PluginError, r"takes \*rows; name its parameters"),
     ],
 )
 def test_a_kind_that_cannot_be_called_is_refused_when_it_is_made(parts, error, told):
@@ -207,4 +207,4 @@ def test_conformance_sees_a_measure_that_finds_what_is_not_there():
     drawn = iter(range(10**6))
     random = kind_conformance(kind(planted=planted, measure=lambda groups: float(next(drawn) % 7)))
     assert "same_data_same_result" in {o.check for o in random.failed}
-    assert all("plants no data" in o.message for o in kind_conformance(kind()).failed[:1])
+    assert all("no planted data" in o.message for o in kind_conformance(kind()).failed[:1])

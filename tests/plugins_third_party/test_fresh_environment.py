@@ -66,7 +66,7 @@ def test_from_nothing_to_a_run(tmp_path):
         assert checked["failed"] == []
         assert checked["passed"] > 25
 
-    question = "select the same share of every group without training again"
+    question = "select the same share of every group without retraining"
     answer = json.loads(environment.fairmend("query", question, "--json").stdout)
     assert "acme:made-thresholds" in [r["technique_id"] for r in answer["results"][:3]]
 

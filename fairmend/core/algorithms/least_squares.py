@@ -19,9 +19,9 @@ from fairmend.core.errors import DataError, InsufficientDataError, MissingColumn
 from fairmend.core.types import Floats
 
 _DEPENDENT = 1e-9
-"""A column whose residual is this small a part of it is a combination of the columns before it."""
+"""A column whose relative residual is below this is a linear combination of the previous columns."""
 _CHUNK = 2**22
-"""Numbers decomposed at a time."""
+"""Numeric columns decomposed at a time."""
 
 
 @dataclass(frozen=True)

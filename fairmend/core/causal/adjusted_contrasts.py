@@ -23,7 +23,7 @@ from fairmend.core.errors import InsufficientDataError, unknown
 
 MOST_LEVELS = 50
 LEAST_SHARED = 0.5
-"""Share of the rows that the levels of a text must cover between them for it to be worth adjusting for."""
+"""Minimum share of rows that the levels of a text column must cover for it to be used as a covariate."""
 OTHER = "other levels"
 FIGURES = (
     "estimate", "se", "t", "dof", "sigma2", "interval", "partial_r2", "robustness_value", "robustness_value_alpha",
@@ -56,11 +56,11 @@ def regressors(frame: pd.DataFrame, columns: Iterable[str]) -> tuple[pd.DataFram
         if pd.api.types.is_numeric_dtype(column):
             if gaps := int(column.isna().sum()):
                 column = column.astype(float).fillna(float(column.median()))
-                notes[name] = f"{gaps} missing values took the median"
+                notes[name] = f"{gaps} missing values were imputed by the median"
         elif column.nunique() > MOST_LEVELS:
             kept = column.value_counts().index[: MOST_LEVELS - 1]
             column = column.where(column.isin(kept) | column.isna(), OTHER)
-            notes[name] = f"all but {MOST_LEVELS - 1} levels were merged"
+            notes[name] = f"all but the {MOST_LEVELS - 1} most frequent levels were merged"
         ready[name] = column
     return pd.DataFrame(ready, index=frame.index), notes
 
@@ -78,7 +78,7 @@ def unshared(frame: pd.DataFrame, columns: Iterable[str]) -> dict[str, str]:
         commonest = column.value_counts(normalize=True)[: MOST_LEVELS - 1]
         if commonest.sum() < LEAST_SHARED:
             out[name] = (
-                f"left out: its {len(commonest)} commonest values cover {commonest.sum():.0%} of the rows"
+                f"excluded: its {len(commonest)} most frequent values cover {commonest.sum():.0%} of the rows"
             )
     return out
 

@@ -77,8 +77,7 @@ def _tokens(text: str) -> list[_Token]:
         line = text.count("\n", 0, position) + 1
         if match is None:
             raise UsageError(
-                f"cannot read the DOT text at line {line}: {text[position : position + 20]!r} is no name, "
-                "quoted string, '->' or bracket; put names with other characters in double quotes"
+                f"cannot read the DOT text at line {line}: {text[position : position + 20]!r} is not a name, quoted string, '->' or bracket; put names with other characters in double quotes"
             )
         if match.lastgroup != "space":
             tokens.append(_Token(str(match.lastgroup), match.group(), line))

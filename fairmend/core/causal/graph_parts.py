@@ -47,7 +47,7 @@ def refuse_repeats(kind: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise UsageError(f"each {kind} must come once; got {name!r} twice")
+            raise UsageError(f"each {kind} must occur once; got {name!r} twice")
         seen.add(name)
 
 

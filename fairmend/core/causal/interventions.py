@@ -117,7 +117,7 @@ def intervention_points(
         repair = column in mediators and column not in proxies
         what = "a mediator influenced by" if repair else "a proxy for"
         supported = shown(with_attribute) and shown(with_outcome)
-        doubt = "" if supported else ", which the data do not bear out"
+        doubt = "" if supported else ", which the data do not support"
         points.append(
             {
                 "stage": "pre-processing" if repair else "in-processing",

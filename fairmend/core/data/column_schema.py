@@ -13,7 +13,7 @@ from fairmend.core.errors import DataError, UnseenGroupError
 from fairmend.core.text.words import skeleton
 
 MOST_CATEGORIES = 1000
-"""Of a column with more values, or with one for every second row, the values are not kept."""
+"""The values of a column are not stored if there are more, or more than one per two rows."""
 LARGEST_SHARE = 0.05
 """Share of rows with an unknown category, or a number out of range, above which there is a warning."""
 ENOUGH_ROWS = 20
@@ -157,7 +157,7 @@ def check_groups(attribute: str, groups: Iterable[str], known: Collection[str]) 
     """
     for new, old in respelled(groups, known).items():
         raise UnseenGroupError(
-            f"the group {new!r} of {attribute!r} was not seen at fit; it was spelled {old!r}: mend the column"
+            f"the group {new!r} of {attribute!r} was not seen at fit; it was spelled {old!r}: fix the column"
         )
 
 

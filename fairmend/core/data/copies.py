@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 NOTABLE_SHARE = 0.05
-"""Share of rows with an equal one, outcome included, from which copies are looked for."""
+"""Minimum share of duplicate rows, outcome included, at which copies are searched for."""
 COPIED = 0.5
-"""How much more often than by chance rows that agree in all other columns agree in each one, at least."""
+"""Minimum ratio to chance at which rows that agree in all other columns agree in each one."""
 
 Hashes = NDArray[np.uint64]
 

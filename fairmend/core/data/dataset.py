@@ -322,7 +322,7 @@ def _usable_features(X: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             f"all feature columns are empty ({', '.join(empty[:5])}); at least one non-empty feature is required"
         )
     if empty:
-        return X.drop(columns=empty), [f"left out, because they have no value at all: {', '.join(empty)}"]
+        return X.drop(columns=empty), [f"excluded because all values are missing: {', '.join(empty)}"]
     return X, []
 
 

@@ -55,8 +55,7 @@ def favorable_rows(
     if wanted in values:
         if len(values) > 2:
             raise DataError(
-                f"the outcome {outcome!r} has {len(values)} values, two are needed: {_counted(labels)}; spell equal ones "
-                f"alike, or give {proposals(values, numbers is not None, wanted)}"
+                f"the outcome {outcome!r} has {len(values)} values, two are needed: {_counted(labels)}; use one spelling for equal values, or give {proposals(values, numbers is not None, wanted)}"
             )
         return np.asarray(labels == wanted)
     sign = next((s for s in (*MEMBERSHIP, *COMPARISONS) if wanted.startswith(s)), None)

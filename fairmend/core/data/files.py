@@ -159,10 +159,7 @@ def formula_note(frame: pd.DataFrame) -> str:
     ]
     if not columns:
         return ""
-    return (
-        f"cells of {one_line(', '.join(columns), 120)} begin as formulas do and are written as they came: "
-        "import them as text, do not open them in a spreadsheet"
-    )
+    return f"cells of {one_line(', '.join(columns), 120)} start like formulas and were written unchanged: import them as text, do not open them in a spreadsheet"
 
 
 def _umask() -> int:

@@ -17,11 +17,11 @@ from fairmend.core.errors import DataError, InsufficientDataError
 from fairmend.core.text.words import skeleton
 
 MOST_CATEGORIES_OF_A_NUMBER = 20
-"""A number with more values than this is cut where nothing is said; with fewer, each value is a group."""
+"""A numeric attribute with more values than this is binned by default; with fewer, each value is a group."""
 MOST_GROUPS = 5_000
 LONGEST_LABEL = 200
 GAPS = {"na", "n/a", "nan", "null", "none", "#n/a", "<na>", "?"}
-"""How a gap is written among numbers, in lower case. Among texts these are values like any other."""
+"""Spellings of a missing number, in lower case. In text columns these are ordinary values."""
 
 
 def protected_groups(
@@ -68,9 +68,9 @@ def protected_groups(
 
 def _quartiles(name: str, numbers: pd.Series[Any], edges: Sequence[float]) -> str:
     return (
-        f"{name} is a number with {numbers.nunique()} values; it was cut at its quartiles "
+        f"{name} is a number with {numbers.nunique()} values; it was binned at its quartiles "
         f"({', '.join(f'{e:g}' for e in edges)}), which may hide a group: "
-        f"give cut points of your own with --bins {name}=..."
+        f"set bin edges with --bins {name}=..."
     )
 
 
@@ -110,7 +110,7 @@ def labels_of(column: pd.Series[Any]) -> pd.Series[Any]:
     if len(labels) > MOST_GROUPS:
         raise DataError(
             f"the protected attribute {column.name!r} has {len(labels):,} values, at most {MOST_GROUPS:,} groups can "
-            "be compared; give a column of categories, or cut a number (--bins)"
+            "be compared; give a categorical column, or bin a numeric one (--bins)"
         )
     long = next((label for label in labels.values() if len(label) > LONGEST_LABEL), None)
     if long is not None:
@@ -168,7 +168,7 @@ def spelling_notes(column: pd.Series[Any], what: str) -> list[str]:
         if len(labels) > 1:
             notes.append(
                 f"{what} has values that differ in spelling only and stay separate: "
-                f"{', '.join(_counted(label, rows) for label in labels[:5])}; if they are one, spell them alike"
+                f"{', '.join(_counted(label, rows) for label in labels[:5])}; if they mean the same, use one spelling"
             )
     if MISSING in rows and column.isna().any():
         notes.append(

@@ -27,9 +27,9 @@ from fairmend.core.vocabulary import Task
 MOST_CLASSES_OF_A_NUMBER = 20
 MOST_CLASSES = 100
 LARGEST_NUMBER = 1e100
-"""Larger values have no sum of squares that a computer can hold."""
+"""The sum of squares of larger values overflows."""
 DIRECTIONS = ("high", "low")
-"""What ``favorable`` says of a regression or a ranking: which end people want."""
+"""Values of ``favorable`` for a regression or a ranking: the desirable end."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _direction(roles: Roles, task: Task) -> str:
     wanted = label_of(roles.favorable)
     if wanted not in DIRECTIONS:
         raise UsageError(
-            f"of a {task} --favorable says which end people want, high or low, got {wanted!r}; for two outcomes "
+            f"for a {task} --favorable must be high or low (the desirable end), got {wanted!r}; for two outcomes "
             "leave out --task"
         )
     return wanted

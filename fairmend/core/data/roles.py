@@ -29,7 +29,9 @@ class Roles(ClosedModel):
     task: Task | None = Field(
         default=None, description="binary, multiclass, regression or ranking; detected if nothing is said"
     )
-    query: str | None = Field(default=None, description="column that says which rows are ranked together")
+    query: str | None = Field(
+        default=None, description="column that identifies rows that are ranked together"
+    )
     protected: tuple[str, ...] = Field(min_length=1, description="protected attributes")
     mediators: tuple[str, ...] = Field(
         default=(), description="features on a causal path from a protected attribute"
@@ -39,14 +41,14 @@ class Roles(ClosedModel):
         description="mediators whose influence is accepted as non-discriminatory (Kilbertus et al. 2017)",
     )
     proxies: tuple[str, ...] = Field(
-        default=(), description="features that stand in for a protected attribute"
+        default=(), description="features that are proxies for a protected attribute"
     )
     weights: str | None = Field(default=None, description="column of sample weights")
     key: str | None = Field(default=None, description="column that identifies a row")
-    ignored: tuple[str, ...] = Field(default=(), description="columns to leave out altogether")
+    ignored: tuple[str, ...] = Field(default=(), description="columns to ignore entirely")
     allowed_features: tuple[str, ...] = Field(
         default=(),
-        description="features that tell the outcome almost perfectly and are known before the decision",
+        description="features that predict the outcome almost perfectly but are known before the decision",
     )
     protected_in_model: bool = Field(
         default=False, description="whether the model may read the protected attributes"
@@ -87,7 +89,7 @@ class Roles(ClosedModel):
                 )
         if self.query is not None and self.task not in (None, "ranking"):
             raise UsageError(
-                f"a query says which rows are ranked together, but the task is {self.task}; leave one out"
+                f"a query column requires the task ranking, but the task is {self.task}; leave one out"
             )
         stray = sorted(set(self.cuts) - set(self.protected))
         if stray:

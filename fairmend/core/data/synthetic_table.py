@@ -33,8 +33,7 @@ def encoded(X: pd.DataFrame) -> Floats:
     gaps = np.isnan(Z).sum(axis=0)
     if gaps.any():
         raise DataError(
-            f"feature {X.columns[gaps.argmax()]!r} is missing in {gaps.max()} rows, and no row can be made up "
-            "next to a gap; fill the gaps first, or use a technique that weighs rows"
+            f"feature {X.columns[gaps.argmax()]!r} is missing in {gaps.max()} rows, and synthetic rows cannot be interpolated from missing values; impute them first, or use a technique that weights rows"
         )
     return Z
 

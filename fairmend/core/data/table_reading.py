@@ -28,7 +28,7 @@ GAPS = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
     "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 )  # fmt: skip
-"""What pandas reads as a missing value where nothing is said."""
+"""What pandas reads as a missing value by default."""
 TRUTH = {"true": True, "false": False}
 _MOST_FIELD = 1 << 30
 

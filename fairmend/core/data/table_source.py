@@ -19,13 +19,13 @@ from typing import IO, BinaryIO, cast
 from fairmend.core.errors import DataError, MissingExtraError, UsageError
 
 LIMIT = "FAIRMEND_MAX_UNPACKED"
-"""Environment variable: the most MiB that a packed file or a stream may come to."""
+"""Environment variable: maximum MiB of an unpacked file or a stream."""
 MOST_MIB = 4096
-"""The most MiB without that variable."""
+"""Maximum MiB without that variable."""
 SUSPICIOUS_MIB, SUSPICIOUS_RATIO = 256, 200
-"""Beyond this size and this many times the packed size a file is refused without that variable."""
+"""Without that variable, a file beyond this size and this multiple of its packed size is an error."""
 FIFO_SECONDS = 10.0
-"""How long to wait for somebody to write into a named pipe."""
+"""How long to wait for a writer on a named pipe."""
 CHUNK = 1 << 20
 HEAD = 4096
 
@@ -74,7 +74,7 @@ def open_table(path: Path) -> BinaryIO:
     if packing is None and path.suffix.lower() in MAGIC and head:
         source.close()
         raise DataError(
-            f"{path} is not a readable table: its name ends with {path.suffix}, and its content is not packed so"
+            f"{path} is not a readable table: its name ends with {path.suffix}, but its content is not in that format"
         )
     if packing is None and (path.suffix.lower() == ".tar" or head[257:262] == b"ustar"):
         source.close()
@@ -195,7 +195,7 @@ def _copied(stream: IO[bytes], path: Path, packed: int | None) -> BinaryIO:
         if size > limit or is_bomb:
             copy.close()
             raise DataError(
-                f"{path} comes to more than {min(size, limit) >> 20:,} MiB when it is read"
+                f"{path} exceeds {min(size, limit) >> 20:,} MiB when unpacked"
                 + (f", from {packed:,} bytes packed" if packed is not None else "")
                 + f"; if that is meant, allow it with {LIMIT}=<MiB>, or give it unpacked as a file"
             )

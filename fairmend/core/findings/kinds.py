@@ -96,25 +96,27 @@ class FindingKind(ClosedModel):
     """A kind of audit finding: what it means, how people speak of it, and how it is found and measured."""
 
     kind: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", description="name in lower case with hyphens")
-    title: str = Field(description="name as people write it")
+    title: str = Field(description="title for people")
     description: str = Field(description="one or two sentences: what was found, and why it matters")
     phrases: tuple[str, ...] = Field(default=(), description="other words for it, for the search")
-    notions: tuple[Notion, ...] = Field(default=(), description="fairness notions it speaks against")
-    stages: tuple[str, ...] = Field(default=(), description="stages where it is usually answered, best first")
-    tasks: tuple[Task, ...] = Field(default=("binary",), description="tasks whose audit looks for it")
+    notions: tuple[Notion, ...] = Field(default=(), description="fairness notions it violates")
+    stages: tuple[str, ...] = Field(
+        default=(), description="stages where it is usually mitigated, best first"
+    )
+    tasks: tuple[Task, ...] = Field(default=("binary",), description="tasks whose audit checks for it")
     detect: Detect | None = Field(
-        default=None, exclude=True, description="returns what to measure; called once per attribute"
+        default=None, exclude=True, description="returns candidate findings; called once per attribute"
     )
     measure: Measure | None = Field(
-        default=None, exclude=True, description="returns how large a finding is on some rows"
+        default=None, exclude=True, description="returns the size of a finding on given rows"
     )
     levels: Levels | None = Field(
-        default=None, exclude=True, description="from where on the measure is low, medium and high"
+        default=None, exclude=True, description="levels of the metric for low, medium and high"
     )
     planted: Planted | None = Field(
         default=None,
         exclude=True,
-        description="draws data that have it, by seed, for conformance: frame, roles, predictions, scores",
+        description="generates data with the finding, by seed, for conformance: frame, roles, predictions, scores",
     )
 
     @model_validator(mode="after")
@@ -122,7 +124,7 @@ class FindingKind(ClosedModel):
         brought = [name for name in ("detect", "measure", "levels") if getattr(self, name) is not None]
         if brought and len(brought) < 3:
             raise ValueError(
-                f"{self.kind} brings {' and '.join(brought)}; detect, measure and levels come together"
+                f"{self.kind} has {' and '.join(brought)}; detect, measure and levels must be given together"
             )
         _ = self.reads
         return self

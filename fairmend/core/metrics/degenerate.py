@@ -18,9 +18,9 @@ from fairmend.core.metrics.rates import RATES
 from fairmend.core.metrics.utility import ALMOST_NO_SKILL
 
 ALMOST_NONE = 0.01
-"""The rarer decision is looked at where it makes up less than this share."""
+"""The rarer decision is checked if its share is below this."""
 FAR_BELOW = 0.2
-"""It is degenerate where its share is below this part of the share of people whose label calls for it."""
+"""It is degenerate if its share is below this fraction of the share of rows with that label."""
 SIGNIFICANCE = 0.05
 
 Kind = Literal["degenerate-decisions", "no-skill"]
@@ -158,7 +158,7 @@ def _without_skill(
     ((area, interval),) = roc_auc(label, scores, np.zeros(len(label), int), sample_weight=weight).values()
     lowest = area if interval is None else interval[0]
     if lowest <= 0.5:
-        told = f"is not shown to order people better than chance: AUC {_interval(area, interval)}"
+        told = f"is not shown to rank better than chance: AUC {_interval(area, interval)}"
         return [Degeneracy("no-skill", told, "auc", area, interval, balanced.support)]
     return []
 

@@ -75,7 +75,7 @@ def repeated_rows(sample_weight: Floats) -> NDArray[np.intp]:
         A weight is no whole number.
     """
     if (sample_weight % 1 != 0).any():
-        raise DataError("this figure counts rows, so weights must be integers; remove or round them")
+        raise DataError("this metric counts rows, so weights must be integers; remove or round them")
     return np.repeat(np.arange(len(sample_weight)), sample_weight.astype(int))
 
 
@@ -164,7 +164,7 @@ def check_labels(metrics: Sequence[str], labels: bool) -> None:
     """
     for name in metrics:
         if any(rate.name != "selection_rate" for rate in metric(name).rates) and not labels:
-            raise DataError(f"{name} reads y_true, which was not given; selection rates do without")
+            raise DataError(f"{name} reads y_true, which was not given; selection rates do not need it")
 
 
 def comparisons(wanted: Sequence[str] | None, labels: bool) -> list[str]:

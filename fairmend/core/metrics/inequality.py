@@ -112,6 +112,8 @@ def consistency(X: ArrayLike, y_pred: ArrayLike, *, n_neighbors: int = 5) -> flo
     if n_neighbors < 1:
         raise UsageError(f"n_neighbors must be at least 1, got {n_neighbors}")
     if n < n_neighbors:
-        raise InsufficientDataError(f"{n_neighbors} neighbors need as many rows, got {n}; lower n_neighbors")
+        raise InsufficientDataError(
+            f"n_neighbors must be at most the number of rows, got {n_neighbors} and {n} rows; lower n_neighbors"
+        )
     near = NearestNeighbors(n_neighbors=n_neighbors).fit(features).kneighbors(features, return_distance=False)
     return float(1 - np.abs(decision - decision[near].mean(axis=1)).mean())

@@ -142,7 +142,7 @@ class Measurement:
             )
         if place is not None:
             raise UsageError(
-                f"{name} compares groups, so {group!r} has none of its own; ask for one of its rates"
+                f"{name} compares groups and has no value for {group!r} alone; use one of its rates"
             )
         return self._comparison(found, reference)
 
@@ -174,7 +174,7 @@ class Measurement:
         """
         found = metric(name)
         if found.form is not None:
-            raise UsageError(f"{name} already compares groups; ask for the contrast of one of its rates")
+            raise UsageError(f"{name} already compares groups; use the contrast of one of its rates")
         rate, to = found.rates[0], reference_place(self.groups, reference)
         value, drawn = (
             contrast(rate.of(counts), rate.of(counts.sum(axis=-3)), form, to, rate.high_is_good)
@@ -223,7 +223,7 @@ class Measurement:
         if self.area is None:
             raise UsageError("auc needs scores in memory; pass y_score to measure()")
         if group is not None:
-            raise UsageError(f"auc is measured over all rows; see calibration.roc_auc for that of {group!r}")
+            raise UsageError(f"auc is computed over all rows; see calibration.roc_auc for that of {group!r}")
         return self.area
 
     def _place(self, group: str) -> int:
@@ -314,7 +314,7 @@ class Measurement:
         if self.scores is None:
             raise UsageError(f"{name} needs scores; pass y_score to measure()")
         if form is not None and place is not None:
-            raise UsageError(f"{name} compares groups; ask for {statistic} of one group")
+            raise UsageError(f"{name} compares groups; use {statistic} of one group")
         statistics = GroupStatistic(
             self.groups,
             self._score_values[statistic],

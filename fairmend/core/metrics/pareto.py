@@ -136,7 +136,7 @@ def objective_directions(
     measures = [name for name in known if not name.endswith(_BESIDE) and name not in _CONTEXT]
     names = measures if wanted is None else list(wanted)
     if not names:
-        raise UsageError("there is no objective; give the candidates at least one metric")
+        raise UsageError("there is no objective; the candidates need at least one metric")
     found: dict[str, Direction] = {}
     for name in names:
         if name not in known:
@@ -155,8 +155,7 @@ def _defined_direction(measure: str) -> Direction:
         found = metric(measure)
     except LookupError:
         raise UsageError(
-            f"it is not known whether {measure!r} should be high or low; say so, as in "
-            f"objectives={{{measure!r}: 'max'}}"
+            f"the direction of {measure!r} is unknown; set it, as in objectives={{{measure!r}: 'max'}}"
         ) from None
     if found.ideal is not None:
         return "min" if found.ideal == 0 else "max"

@@ -332,5 +332,5 @@ def by_group(table: GroupTable, name: str) -> dict[str, float]:
     """Return a rate of each group of a table; NaN where undefined."""
     found = metric(name)
     if found.form is not None:
-        raise UsageError(f"{name} compares groups, so no group has it alone; ask for one of its rates")
+        raise UsageError(f"{name} compares groups and has no value for one group; use one of its rates")
     return dict(zip(table.groups, found.rates[0].of(table.counts).tolist(), strict=True))

@@ -67,7 +67,7 @@ class FittedModel(ExternalModel):
             )
         scores = probabilities(raw[:, self.favorable])
         if np.abs(raw.sum(axis=1) - 1).max() > SUM_TOLERANCE:
-            raise DataError(f"{self._name} gives probabilities of the two classes that do not add up to 1")
+            raise DataError(f"{self._name} gives probabilities of the two classes that do not sum to 1")
         return np.column_stack([1 - scores, scores])
 
     def decision_probability(self, X: pd.DataFrame) -> NDArray[np.float64]:

@@ -137,7 +137,7 @@ def contained(call: Callable[[], bytes], *, plugin: str, what: str, limits: Limi
     elif status < 0:
         end = f"ended its process by the signal {signal.Signals(-status).name}; {MEMORY} allows more memory than {limits.gigabytes:g} GB"
     else:
-        end = f"ended its process with exit code {status} before it was done"
+        end = f"exited with code {status} before it finished"
     raise PluginError(f"{what} of the plugin {plugin} {end}")
 
 

@@ -113,7 +113,7 @@ def _labels(technique: Any, verb: str, found: Any, n_rows: int, n_classes: int) 
         return returned_labels(technique, verb, found, n_rows)
     values = returned_values(technique, verb, found, n_rows, low=0, high=n_classes - 1)
     if (values % 1 != 0).any():
-        _refuse(technique, verb, "labels that are no codes of classes")
+        _refuse(technique, verb, "labels that are not class codes")
     return values.astype(np.int64)
 
 
@@ -174,7 +174,7 @@ def _numbers(technique: Any, verb: str, found: Any, expected: str) -> NDArray[np
     try:
         return np.asarray(found, dtype=float)
     except (TypeError, ValueError):
-        _refuse(technique, verb, f"{_kind(found)} that holds no numbers; expected {expected}")
+        _refuse(technique, verb, f"{_kind(found)} that contains no numbers; expected {expected}")
 
 
 def _count(technique: Any, verb: str, found: int, what: str, n_rows: int) -> None:

@@ -107,5 +107,5 @@ class CausalAnalysis(Technique):
             leave_out=(*case.leave_out, *(c for c in found.leave_out if c not in case.leave_out)),
         )
         result = dict(found.result)
-        text = str(result.get("text", f"{self.metadata.name} looked at {len(case.train)} rows."))
+        text = str(result.get("text", f"{self.metadata.name} analyzed {len(case.train)} rows."))
         return case.with_result(self.metadata.slug, result), Effect("none", 0.0, text, detail=result)

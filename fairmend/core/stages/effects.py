@@ -78,7 +78,7 @@ def weight_effect(train: Dataset, weights: NDArray[np.float64]) -> Effect:
     share = float(np.mean(~np.isclose(weights, before, rtol=1e-9)))
     effective = float(weights.sum() ** 2 / (weights**2).sum())
     text = (
-        f"Weights from {weights.min():.3g} to {weights.max():.3g}; {len(train)} rows count as {effective:.0f}."
+        f"Weights from {weights.min():.3g} to {weights.max():.3g}; {len(train)} rows have the effective size {effective:.0f}."
         if share
         else "Changed no weight."
     )
@@ -152,13 +152,13 @@ def uncertainty_effect(data: Dataset, model: FairModel, detail: Mapping[str, Any
         elif what == "prediction sets":
             shares[what] = float(np.mean(said[what].sum(axis=1) != 1))
             parts.append(
-                f"Sets hold the label in {after.figure('coverage').value:.1%} of the validation rows, "
+                f"Sets contain the label in {after.figure('coverage').value:.1%} of the validation rows, "
                 f"with {after.figure('mean_size').value:.2f} classes on average."
             )
         else:
             shares[what] = float(np.mean(said[what][:, 1] > said[what][:, 0]))
             parts.append(
-                f"Intervals hold the label in {after.figure('coverage').value:.1%} of the validation rows, "
+                f"Intervals contain the label in {after.figure('coverage').value:.1%} of the validation rows, "
                 f"with a width of {after.figure('mean_width').value:.3g} on average."
             )
     measured = {what: {"before": b.to_json(), "after": a.to_json()} for what, (b, a) in figures.items()}

@@ -66,7 +66,7 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
         Verb("_decision_probability", ("X", "groups"), "prediction"),
     )
     holds_rates: ClassVar[bool] = False
-    """Whether it holds rates of the training rows together. It is then trained on the data's own weights:
+    """Whether it equalizes rates of the training rows. It is then trained on the data's own weights:
     under those of a reweighing step it would hold the rates of people who are not there."""
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"sensitive_features": True}
     __metadata_request__predict: ClassVar[dict[str, bool]] = {"sensitive_features": True}

@@ -66,4 +66,4 @@ class Operation(Technique):
 
     def run(self, case: Case) -> tuple[Case, Effect]:
         """Refuse: an operation follows a run, with its record."""
-        raise UsageError(f"{self.metadata.name} works on the record of a run; name it under operations")
+        raise UsageError(f"{self.metadata.name} works on the record of a run; list it under operations")

@@ -41,13 +41,13 @@ ACTS: Mapping[str, Modifies] = {
     "_predict_interval": "intervals",
     "_abstain": "abstention",
 }
-"""The private methods that act, and what each of them modifies."""
+"""The private methods that act, and what each one modifies."""
 UNCERTAINTY: Mapping[Modifies, str] = {
     "abstention": "abstain",
     "prediction sets": "predict_set",
     "intervals": "predict_interval",
 }
-"""What a technique may say beside scores and decisions, and the public method that says it."""
+"""What a technique may return besides scores and decisions, and the public method that returns it."""
 
 
 class Postprocessor(GroupAware, Technique):

@@ -161,7 +161,7 @@ class _NodeCheck:
                 of_child, below = self.check(child)
                 size, depth = size + of_child, max(depth, below + 1)
         if size > MOST_NODES:
-            raise self._error(node, f"with its aliases written out it has more than {MOST_NODES:,} values")
+            raise self._error(node, f"with its aliases expanded it has more than {MOST_NODES:,} values")
         if depth > MOST_DEPTH:
             raise UsageError(_too_deep(self.what, _line(node)))
         self._known[id(node)] = size, depth
@@ -179,9 +179,7 @@ class _NodeCheck:
                 shown = repr(key.value[:MOST_DIGITS]) if isinstance(key, yaml.ScalarNode) else "a collection"
                 raise self._error(key, f"the key {shown} is not text; put it in quotes")
             if key.value in seen:
-                raise self._error(
-                    key, f"the key {key.value!r} is there twice, first in line {seen[key.value]}"
-                )
+                raise self._error(key, f"the key {key.value!r} occurs twice, first in line {seen[key.value]}")
             seen[key.value] = line
         return [value for _, value in node.value]
 
@@ -270,7 +268,7 @@ def _check_json(value: Any, what: str) -> None:
             elif isinstance(item, list):
                 below += item
             elif isinstance(item, str) and not _is_text(item):
-                raise UsageError(f"{what} holds half a character (a lone surrogate), which is not text")
+                raise UsageError(f"{what} contains a lone surrogate, which is not text")
         if not below:
             return
         level = below

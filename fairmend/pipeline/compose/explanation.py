@@ -17,25 +17,25 @@ from fairmend.pipeline.compose.slots import ACTING, Slot, slot_of
 if TYPE_CHECKING:
     from fairmend.index import Recommendation
 
-Outcome = Literal["chosen", "alternative", "ranked", "excluded", "held by the policy", "not composed"]
+Outcome = Literal["chosen", "alternative", "ranked", "excluded", "required by the policy", "not composed"]
 
 
 @dataclass(frozen=True, repr=False)
 class Explanation(Displayed):
-    """What becomes of a technique when a pipeline is composed, and why.
+    """Why a technique is, or is not, part of a composed pipeline.
 
     Attributes
     ----------
     technique_id, slug
         The technique.
     outcome : str
-        ``chosen`` as a step; an ``alternative`` to one; ``ranked`` and not used; ``excluded`` by a
-        constraint or a fact of the data; ``held by the policy``, as causal steps and evaluations are;
-        ``not composed``, as no stage of a composed pipeline takes it.
+        ``chosen`` as a step; an ``alternative`` to one; ``ranked`` but not used; ``excluded`` by a constraint
+        or a property of the data; ``required by the policy``, as causal steps and evaluations are; ``not
+        composed`` if composed pipelines have no step for it.
     reasons : tuple of str
-        Why, in sentences.
+        Reasons, in sentences.
     ahead : tuple of str
-        Slugs of the techniques that stand before it at its place in the pipeline.
+        Slugs of the techniques ranked above it for the same step.
     """
 
     technique_id: int | str
@@ -45,7 +45,7 @@ class Explanation(Displayed):
     ahead: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, object]:
-        """Return what becomes of the technique, and why."""
+        """Return the outcome for the technique and the reasons."""
         return {
             "technique": f"{self.slug} ({self.technique_id})",
             "outcome": self.outcome,
@@ -92,7 +92,7 @@ def explain(
     Raises
     ------
     UnknownNameError
-        No technique is called so.
+        The technique is unknown.
     """
     card = registry.card(technique).metadata
     key = card.technique_id
@@ -111,22 +111,22 @@ def explain(
     if any(step.technique == key for step in spec.steps if step.stage in ACTING):
         return told("chosen", *result.why)
     if key in {choice.technique for choice in (*spec.steps, *spec.evaluations)}:
-        return told("held by the policy", "The policy always includes it.")
+        return told("required by the policy", "The policy always includes it.")
     slot = slot_of(card, recommendation.notion)
     if slot is None:
         return told("not composed", _why_no_slot(card, recommendation.notion))
     ahead = _ahead(card, slot, recommendation, registry)
-    reason = f"{ahead[0]} stands at its place: {_compared(card, registry.card(ahead[0]).metadata, recommendation)}."
+    reason = f"{ahead[0]} was selected instead: {_compared(card, registry.card(ahead[0]).metadata, recommendation)}."
     step = next(s for s in spec.of_stage(slot.stage) if s.when == slot.when)
     if key in {choice.technique for choice in step.alternatives}:
         return told("alternative", reason, "A rollback may switch to it.", ahead=ahead)
-    return told("ranked", reason, f"The pipeline keeps {len(step.alternatives)} alternatives.", ahead=ahead)
+    return told("ranked", reason, f"The step has only {len(step.alternatives)} alternatives.", ahead=ahead)
 
 
 def _ahead(
     card: TechniqueMetadata, slot: Slot, recommendation: Recommendation, registry: Registry
 ) -> tuple[str, ...]:
-    """Return the slugs of the techniques before it at its place, in the order in which they are taken."""
+    """Return the slugs of the techniques ranked above it for the same step, best first."""
     notion = recommendation.notion
     ranked = [registry.card(r.technique_id).metadata for r in recommendation.results]
     fit = sorted((m for m in ranked if slot.fits(m, notion)), key=lambda m: m.randomized)
@@ -137,15 +137,15 @@ def _ahead(
 def _compared(card: TechniqueMetadata, first: TechniqueMetadata, recommendation: Recommendation) -> str:
     """Return why another technique comes first."""
     if card.randomized and not first.randomized:
-        return "it decides with certainty, and this one draws decisions at random"
+        return "its decisions are deterministic, those of this technique are randomized"
     score = {r.technique_id: r.score for r in recommendation.results}
     own, other = score[card.technique_id], score[first.technique_id]
     if own < other:
-        return f"it answers more of the findings (score {other:.2f} against {own:.2f})"
-    return f"both score {own:.2f}, and its texts are nearer to the findings"
+        return f"it addresses more of the findings (score {other:.2f} against {own:.2f})"
+    return f"both score {own:.2f}, and its texts match the findings better"
 
 
 def _why_no_slot(card: TechniqueMetadata, notion: Notion) -> str:
     if card.stage not in ACTING:
-        return f"Techniques of the stage {card.stage} are held by the policy or run alone (fairmend technique run)."
+        return f"Techniques of the stage {card.stage} are included by the policy or run alone (fairmend technique run)."
     return f"It does not target {notion}, the notion of the pipeline; it can be run on its own (fairmend technique run)."

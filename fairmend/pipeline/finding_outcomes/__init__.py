@@ -84,7 +84,7 @@ def _measured(
     finding: Finding, both: BeforeAfter, theirs: ContributedKind | None
 ) -> FindingChange | NotMeasurable:
     if finding.kind not in MEASURES and theirs is None:
-        return NotMeasurable(f"no plugin brings a measure for findings of kind {finding.kind}")
+        return NotMeasurable(f"no plugin measures findings of kind {finding.kind}")
     if finding.value is None and finding.severity == "insufficient evidence":
         return NotMeasurable(
             "the audit could not measure it, and the test data are a subset of the audited data"

@@ -26,7 +26,7 @@ class Shortcut:
     Attributes
     ----------
     start : StepResult
-        The case to go on with.
+        The case to continue with.
     ran : list of Choice
         Its steps.
     left_out : tuple of str

@@ -318,7 +318,7 @@ def test_a_planted_cycle_is_named(length: int) -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: CausalGraph.from_edges([("a", "b"), ("a", "b")]), "edge must come once; got 'a -> b'"),
+        (lambda: CausalGraph.from_edges([("a", "b"), ("a", "b")]), "edge must occur once; got 'a -> b'"),
         (
             lambda: CausalGraph.from_edges([("a", "b")], hidden=[("a", "b"), ("b", "a")]),
             "once; got 'a <-> b'",
@@ -327,7 +327,7 @@ def test_a_planted_cycle_is_named(length: int) -> None:
         (lambda: CausalGraph.from_edges(["ab"]), r"\(cause, effect\).*got 'ab'"),
         (lambda: CausalGraph.from_edges([("a", 3)]), "non-empty string; got 3"),
         (lambda: CausalGraph.from_edges([("a", "b", None)]), "provenance of a -> b must be text; got None"),
-        (lambda: CausalGraph.from_edges([], nodes=["a", "a"]), "node must come once; got 'a'"),
+        (lambda: CausalGraph.from_edges([], nodes=["a", "a"]), "node must occur once; got 'a'"),
         (lambda: CausalGraph.from_mapping({"nodes": ["a"]}), "key 'edges'"),
         (lambda: CausalGraph.from_mapping({"edges": "a"}), "'edges' of a causal graph must be a list"),
         (lambda: CausalGraph.from_mapping({"edges": [], "egdes": []}), "takes the keys .* got 'egdes'"),

@@ -60,7 +60,7 @@ def test_a_number_is_cut_at_given_points_or_at_its_quartiles_with_a_note(frame):
     assert (given.sensitive["age"] == "<=25").sum() == (frame["age"] <= 25).sum()
     cut = Dataset.from_frame(frame, roles(protected=("age",)))
     assert cut.sensitive["age"].nunique() == 4
-    assert "cut at its quartiles" in cut.notes[0]
+    assert "binned at its quartiles" in cut.notes[0]
     assert len(cut.roles.cuts["age"]) == 3
 
 

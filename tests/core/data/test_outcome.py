@@ -120,8 +120,8 @@ REFUSED = {
     "numbers too large": (repeated(1.5, 1e300, 2.5), {"task": "regression"}, "at most 1e\\+100"),
     "too many classes": ([f"c{i}" for i in range(N)], {}, "has 240 classes, at most 100"),
     "a favorable class of many": (repeated("a", "b", "c"), {"favorable": "a", "task": "multiclass"}, "leave out one of"),
-    "a direction that is none": (repeated(0.5, 1.5, 2.5), {"favorable": 1.5, "task": "regression"}, "high or low, got '1.5'"),
-    "a query of a regression": (repeated(0.5, 1.5), {"task": "regression", "query": "q"}, "ranked together, but the task is regression"),
+    "a direction that is none": (repeated(0.5, 1.5, 2.5), {"favorable": 1.5, "task": "regression"}, "must be high or low"),
+    "a query of a regression": (repeated(0.5, 1.5), {"task": "regression", "query": "q"}, "a query column requires the task ranking, but the task is regression"),
     "one value": ([1.5] * N, {"task": "regression"}, "has only one value"),
     "gaps": (repeated(1.5, None, 2.5), {"task": "regression"}, "missing in 80 of 240 rows"),
 }  # fmt: skip

@@ -79,7 +79,7 @@ def test_consistency_equals_aif360():
     d = (X[:, 0] + r.normal(size=300) > 0).astype(int)
     assert consistency(X, d) == pytest.approx(aif.consistency_score(X, d), abs=1e-12)
     assert consistency(X, np.ones(300)) == 1
-    with pytest.raises(InsufficientDataError, match="5 neighbors need as many rows, got 2"):
+    with pytest.raises(InsufficientDataError, match="at most the number of rows, got 5 and 2 rows"):
         consistency(X[:2], d[:2])
 
 

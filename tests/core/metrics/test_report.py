@@ -153,7 +153,7 @@ def test_unknown_figures_groups_and_senseless_requests(measured):
     with pytest.raises(UnknownNameError, match="no group is called 'Q'"):
         measured.figure("accuracy", "Q")
     with pytest.raises(
-        UsageError, match="demographic_parity_ratio compares groups, so 'F & B' has none of its own"
+        UsageError, match="demographic_parity_ratio compares groups and has no value for 'F & B' alone"
     ):
         measured.figure("demographic_parity_ratio", "F & B")
     with pytest.raises(UsageError, match="brier needs scores; pass y_score"):

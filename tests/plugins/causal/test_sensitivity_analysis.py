@@ -208,7 +208,7 @@ def test_missing_numbers_are_filled_and_said_so(bank_data: Dataset, true_graph: 
     part = bank_data.take(np.arange(2000))
     X = part.X.assign(age=part.X["age"].astype(float).where(np.arange(2000) % 10 > 0))
     result = SensitivityAnalysis().analyze(replace(part, X=X), true_graph).result
-    assert result["contrasts"][0]["notes"] == {"age": "200 missing values took the median"}
+    assert result["contrasts"][0]["notes"] == {"age": "200 missing values were imputed by the median"}
     assert result["contrasts"][0]["estimate"] is not None
 
 

@@ -210,5 +210,5 @@ def test_contradictions_are_refused_in_one_line(
 
 
 def test_an_operation_is_no_step(sample_record: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="name it under operations"):
+    with pytest.raises(UsageError, match="list it under operations"):
         ModelCard().run(None)  # type: ignore[arg-type]

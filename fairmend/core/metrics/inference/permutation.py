@@ -217,7 +217,7 @@ def redistributed(group_sizes: Ints, categories: Ints, n: int, rng: Generator) -
     """
     if group_sizes.sum() >= 10**9:
         raise UsageError(
-            "a permutation test takes fewer than 10^9 rows; sample the table, or read the interval"
+            "a permutation test takes fewer than 10^9 rows; sample the table, or use the interval"
         )
     tables = np.zeros((n, len(group_sizes), len(categories)), dtype=np.int64)
     if len(categories) == 1:

@@ -314,7 +314,7 @@ def _edges(bins: int | Sequence[float], score: Floats | None) -> Floats:
             or edges[-1] != 1
             or (np.diff(edges) <= 0).any()
         ):
-            raise UsageError(f"bins must be edges that rise from 0 to 1, got {list(np.ravel(edges))[:5]}")
+            raise UsageError(f"bins must be edges that increase from 0 to 1, got {list(np.ravel(edges))[:5]}")
         return edges
     if bins < 1:
         raise UsageError(f"bins must be at least 1, got {bins}")

@@ -121,9 +121,7 @@ def report_metrics(wanted: Sequence[str] | None, labels: bool, scores: bool) -> 
         return ["selection_rate", *(WITH_LABELS if labels else ()), *calibration]
     for name in wanted:
         if name != "selection_rate" and not labels:
-            raise DataError(
-                f"{name} reads y_true, which was not given; without labels there is selection_rate"
-            )
+            raise DataError(f"{name} reads y_true, which was not given; without labels use selection_rate")
     return list(wanted)
 
 

@@ -12,7 +12,7 @@ from fairmend.core.metrics.tasks.measurement import quotient, resampled
 from fairmend.core.types import Floats, Ints
 
 MOST_KNOTS = 512
-"""Values between which the replicates of a distribution are told apart; a distance is off by 1/512 at most."""
+"""Grid size for the replicates of a distribution; a distance is accurate to 1/512."""
 
 
 def distribution_distances(

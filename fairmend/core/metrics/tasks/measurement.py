@@ -69,7 +69,7 @@ class TaskMeasurement:
         if form is None:
             return statistic.single(None if group is None else self.groups.index(group))
         if group is not None:
-            raise UsageError(f"{name} compares groups; ask for {stem} of one group")
+            raise UsageError(f"{name} compares groups; use {stem} of one group")
         return compared(statistic, form, reference)
 
     def by_group(self, name: str) -> dict[str, Estimate]:

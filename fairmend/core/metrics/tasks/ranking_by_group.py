@@ -19,7 +19,7 @@ from fairmend.core.metrics.tasks.measurement import TaskMeasurement, quotient
 from fairmend.core.types import Floats, Ints
 
 TOP_SHARE = 0.1
-"""Share of the places of a query that count as its top."""
+"""Share of the positions of a query that count as its top."""
 SHORTEST_TOP = 10
 STATISTICS = ("exposure", "top_share_ratio", "skew", "ndkl", "ndcg")
 

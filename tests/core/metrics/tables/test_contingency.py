@@ -158,7 +158,7 @@ def test_bad_settings_are_named():
         measure(Y, D, sensitive_features=A, level=95)
     with pytest.raises(UsageError, match="method must be 'percentile' or 'bca', got 'normal'"):
         measure(Y, D, sensitive_features=A, method="normal")
-    with pytest.raises(UsageError, match="edges that rise from 0 to 1"):
+    with pytest.raises(UsageError, match="edges that increase from 0 to 1"):
         ScoreTable.from_arrays(Y, [0.5] * 5, A, bins=[0, 0.7, 0.3, 1])
     with pytest.raises(InsufficientDataError, match="no rows to measure"):
         measure([], [], sensitive_features=[])
