@@ -34,9 +34,11 @@ if TYPE_CHECKING:
         technique,
         verify,
     )
+    from fairmend.core.fair_pipeline import FairPipeline
     from fairmend.core.hooks.markers import hookimpl
 
 __all__ = [
+    "FairPipeline",
     "approve",
     "audit",
     "compose",
@@ -65,6 +67,10 @@ def __getattr__(name: str) -> Any:
         from fairmend.core.hooks.markers import hookimpl
 
         return hookimpl
+    if name == "FairPipeline":
+        from fairmend.core.fair_pipeline import FairPipeline
+
+        return FairPipeline
     if name in __all__:
         from fairmend import api
 

@@ -8,6 +8,7 @@ import click
 
 from fairmend import api
 from fairmend.cli.options import (
+    examples,
     graph_option,
     learner_option,
     model_option,
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     from fairmend.api import Audit
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "audit loans.csv --outcome approved --protected race,gender --output audit.json",
+        "audit loans.csv --outcome approved --protected race,gender --scores scores.csv:probability",
+    )
+)
 @click.argument("data", metavar="DATA")
 @role_options
 @click.option("--predictions", metavar="[FILE:]COLUMN", help="Decisions of an existing model.")

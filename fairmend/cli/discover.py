@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fairmend import api
-from fairmend.cli.options import constraint_option, notion_option, policy_option
+from fairmend.cli.options import constraint_option, examples, notion_option, policy_option
 from fairmend.cli.output import as_json, out, print_json, styled
 from fairmend.core.vocabulary import STAGES, Notion
 
@@ -19,7 +19,12 @@ top_option = click.option(
 )
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        'query "approval rates differ between men and women"',
+        'query "equal error rates" --stage post-processing -c retraining=false',
+    )
+)
 @click.argument("text")
 @click.option("--stage", type=click.Choice(STAGES), help="Restrict to this stage.")
 @constraint_option
@@ -46,7 +51,11 @@ def query(
         print_answer(answer)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "recommend --findings audit.json -c protected_at_prediction=false",
+    )
+)
 @click.option(
     "--findings",
     required=True,
@@ -68,7 +77,11 @@ def recommend(
         print_answer(found, top)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "explain group-thresholds --findings audit.json",
+    )
+)
 @click.argument("name", metavar="ID")
 @click.option(
     "--findings",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
 from fairmend.core.utility import UTILITIES
 from fairmend.core.vocabulary import LARGEST_SEED, LEARNERS, NOTIONS, TASKS
@@ -23,6 +24,11 @@ def names_of(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     if not all(names):
         raise click.BadParameter(f"expected comma-separated column names, got {value!r}")
     return names
+
+
+def examples(*commands: str) -> str:
+    """Return the epilog of a help text: commands to copy, each on its own line."""
+    return "\n".join(["\b", "Examples:", *(f"  fairmend {command}" for command in commands)])
 
 
 ROLES = (
@@ -85,7 +91,7 @@ constraint_option = click.option(
     "constraints",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Hard limit, e.g. retraining=false.",
+    help=f"Hard limit, e.g. retraining=false; repeatable. Keys: {', '.join(Constraints.model_fields)}.",
 )
 notion_option = click.option(
     "--notion",

@@ -10,6 +10,7 @@ from fairmend import api
 from fairmend.cli.options import (
     constraint_option,
     cv_option,
+    examples,
     graph_option,
     learner_option,
     model_option,
@@ -37,7 +38,11 @@ report_option = click.option(
 )
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "compose --findings audit.json --output pipeline.yaml --diagram pipeline.svg",
+    )
+)
 @click.option(
     "--findings",
     metavar="AUDIT",
@@ -100,7 +105,13 @@ def compose(
         print_data(spec.to_yaml())
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "run --data loans.csv --outcome approved --protected race,gender",
+        "run pipeline.yaml --data loans.csv --report report",
+        "run pipeline.yaml --data loans.csv --model model.skops -c retraining=false",
+    )
+)
 @click.argument("pipeline", required=False)
 @click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
 @role_options
@@ -222,7 +233,9 @@ def demo(rows: int, report: str | None, as_json: bool, **options: Any) -> int:
         example = api.load_dataset("bank", rows=rows, seed=options["seed"])
         kept = not options["assume_approved"]  # people can answer a stored run only
         record = api.run(None, example, observer=progress.tell, store=kept, **options)
-    return finish(record, report, as_json)
+    code = finish(record, report, as_json)
+    err().print("Next, audit your own data: fairmend audit DATA.csv --outcome COLUMN --protected COLUMN")
+    return code
 
 
 def finish(record: RunRecord, report: str | None, as_json: bool) -> int:
@@ -250,11 +263,12 @@ def print_next(commands: list[str]) -> None:
 
 
 def print_record(record: RunRecord) -> None:
-    """Print the verdict table, the outcome of the run and its reason, and on escalation the options."""
-    from fairmend.reports import findings_table, rest_of, verdict_rows, verdict_table, worse
+    """Print the final rule, the verdict table, the outcome with its reason, and the next commands."""
+    from fairmend.reports import findings_table, rest_of, rule_text, verdict_rows, verdict_table, worse
 
     console = out()
     compared = (record.baseline, record.final, record.tests, record.utility)
+    console.print(f"Final rule of {record.run_id}: {rule_text(record)}")
     console.print(verdict_table(*compared))
     console.print(record.utility.line)
     console.print(f"Leveling down: {record.leveling_down.text}")
@@ -279,5 +293,11 @@ def print_record(record: RunRecord) -> None:
     for note in record.notes:
         console.print(f"Note: {note}")
     print_next(record.next_commands())
+    if record.status == "deployable" and record.head is not None:
+        console.print("Next:")
+        console.print(f"  fairmend report {record.run_id} --output FOLDER", soft_wrap=True)
+        console.print(
+            f"  fairmend predict {record.run_id} --data NEW.csv --output DECISIONS.csv", soft_wrap=True
+        )
     if any(a.by == "assumed" for a in record.approvals):
         console.print("Note: approvals were assumed for this demonstration; nobody actually gave them.")

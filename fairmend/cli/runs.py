@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fairmend import api
-from fairmend.cli.options import spares_inputs
+from fairmend.cli.options import examples, spares_inputs
 from fairmend.cli.output import as_json, err, out, print_data, print_json
 from fairmend.cli.pipelines import finish, print_next, report_option
 from fairmend.cli.progress import Progress
@@ -67,7 +67,11 @@ def resume(run_id: str, graph: str | None, report: str | None, as_json: bool) ->
     return finish(record, report, as_json)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        'approve latest --gate gate-4 --role "product owner" --by "Ada Example"',
+    )
+)
 @click.argument("run_id", metavar="RUN")
 @click.option("--gate", required=True, help="Gate, e.g. gate-4.")
 @click.option("--role", required=True, help="Role of the person, e.g. 'product owner'.")
@@ -176,7 +180,11 @@ def report(run_id: str, output: str) -> int:
     return record.exit_code
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "predict latest --data new.csv --output decisions.csv",
+    )
+)
 @click.argument("run_id", metavar="RUN")
 @click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file of new rows.")
 @click.option(

@@ -9,6 +9,7 @@ import click
 from fairmend import api
 from fairmend.cli.options import (
     constraint_option,
+    examples,
     learner_option,
     names_of,
     notion_option,
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
 SHOWN = 6  # columns that fit on a terminal; the report has all of them
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "sweep --data loans.csv --outcome approved --protected race,gender --output sweep",
+    )
+)
 @click.option("--data", required=True, metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
 @role_options
 @click.option(

@@ -9,6 +9,7 @@ import click
 
 from fairmend import api
 from fairmend.cli.options import (
+    examples,
     learner_option,
     names_of,
     role_options,
@@ -112,7 +113,13 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-@technique.command("run")
+@technique.command(
+    "run",
+    epilog=examples(
+        "technique run disparate-impact-remover --data loans.csv --protected race --outcome approved --output new.csv",
+        "technique run selection-rate-audit --data loans.csv --protected race --outcome approved",
+    ),
+)
 @click.argument("name", metavar="ID")
 @click.option("--data", metavar="DATA", help="CSV (also .csv.gz) or Parquet file.")
 @click.option(

@@ -9,7 +9,7 @@ from fairmend.reports.findings import findings_table, rest_of
 from fairmend.reports.lda import VERDICT
 from fairmend.reports.sweep import sweep_header, sweep_rows, write_sweep
 from fairmend.reports.tasks import task_audit_table, task_comparison_table
-from fairmend.reports.verdict import verdict_rows, verdict_table, worse
+from fairmend.reports.verdict import rule_text, verdict_rows, verdict_table, worse
 
 if TYPE_CHECKING:
     from fairmend.pipeline.run.record import RunRecord
@@ -18,6 +18,7 @@ __all__ = [
     "VERDICT",
     "findings_table",
     "rest_of",
+    "rule_text",
     "sweep_header",
     "sweep_rows",
     "task_audit_table",

@@ -20,7 +20,7 @@ from fairmend.reports.causal_picture import contradiction_texts, picture_rows
 from fairmend.reports.drawing import draw
 from fairmend.reports.findings import finding_rows, fold_rows, rest_of
 from fairmend.reports.plots import write_plots
-from fairmend.reports.verdict import p_text, verdict_rows, worse
+from fairmend.reports.verdict import p_text, rule_text, verdict_rows, worse
 
 if TYPE_CHECKING:
     from fairmend.pipeline.run.record import RunRecord
@@ -102,6 +102,7 @@ def report_facts(record: RunRecord) -> dict[str, Any]:
     return {
         "record": record,
         "headline": HEADLINES[record.status],
+        "rule": rule_text(record),
         "notion": record.spec.notion.replace("_", " "),
         "target": None if target is None else f"{target.measure.replace('_', ' ')} {target.bound}",
         "verdict": [row.cells for row in rows],

@@ -11,6 +11,7 @@ from fairmend.core.text.escaping import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from fairmend.pipeline.run.record import RunRecord
     from fairmend.pipeline.run.utility_outcome import UtilityOutcome
 
 OVERALL = {
@@ -57,6 +58,17 @@ class Row:
         """Name, both estimates with intervals, p-value and support, as text."""
         support = f"{self.after.support:,}" + ("" if self.after.enough else " (too few)")
         return self.name, figure_text(self.before), figure_text(self.after), p_text(self.p_value), support
+
+
+def rule_text(record: RunRecord) -> str:
+    """Return the final rule on one line: its steps in order, with their parameters."""
+    ran = {step.slug: step for step in record.steps if step.status == "ran"}
+    steps = []
+    for slug in record.deployed_steps():
+        parameters = ran[slug].parameters if slug in ran else {}
+        told = ", ".join(f"{name}={one_line(str(value), limit=60)}" for name, value in parameters.items())
+        steps.append(f"{slug} ({told})" if told else slug)
+    return " -> ".join(steps) or "the baseline, unchanged"
 
 
 def verdict_rows(

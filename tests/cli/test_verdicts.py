@@ -6,6 +6,7 @@ import json
 import re
 
 from fairmend import api
+from fairmend.reports import rule_text
 from fairmend.reports.findings import finding_rows, rest_of
 
 JOBS = {"outcome": "hired", "favorable": "yes", "protected": ["sex"]}
@@ -55,6 +56,10 @@ def test_the_command_python_and_the_report_agree(cli, jobs_csv, tmp_path, monkey
     out = words(done.out)
     report = words((tmp_path / "report.md").read_text())
     page = words((tmp_path / "report.html").read_text())
+    assert record.deployed_steps()
+    assert re.search(rf"^Final rule of run-[\w-]+: {re.escape(rule_text(record))} ", out)
+    for text in (report, page):
+        assert all(slug in text.partition("Final rule")[2][:400] for slug in record.deployed_steps())
     assert (
         out.index("final")
         < out.index("Audit findings re-measured on test data")

@@ -148,4 +148,7 @@ def _compared(card: TechniqueMetadata, first: TechniqueMetadata, recommendation:
 def _why_no_slot(card: TechniqueMetadata, notion: Notion) -> str:
     if card.stage not in ACTING:
         return f"Techniques of the stage {card.stage} are included by the policy or run alone (fairmend technique run)."
-    return f"It does not target {notion}, the notion of the pipeline; it can be run on its own (fairmend technique run)."
+    alone = "it can be named in a pipeline file, or run on its own (fairmend technique run)"
+    if notion in card.targets:
+        return f"A composed pipeline has no step for a technique that changes only {' and '.join(card.modifies)}; {alone}."
+    return f"It does not target {notion}, the notion of the pipeline; {alone}."

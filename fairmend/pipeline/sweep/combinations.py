@@ -114,6 +114,11 @@ def combinations(
         if reason is None and slot is not None:
             filled[slot] += _settings(chooser, card.metadata, slot, slot in varied)
         else:
+            if chooser.notion in card.metadata.targets:
+                reason = (
+                    reason
+                    or f"changes only {' and '.join(card.metadata.modifies)}, which no step of a sweep does"
+                )
             reason = reason or f"does not target {chooser.notion}"
             excluded.append(Excluded.of(card.metadata, reason))
     if not any(filled.values()):
