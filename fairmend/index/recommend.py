@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fairmend.catalog.extras import is_missing
 from fairmend.catalog.references import cite
 from fairmend.catalog.registry import Registry
 from fairmend.core.constraints import Constraints
@@ -125,6 +126,9 @@ def reason_against(card: TechniqueMetadata, constraints: Constraints, audit: Aud
     attributes = len(audit.roles.protected)
     if attributes > 1 and "several attributes" not in card.arity:
         return f"supports exactly one protected attribute, got {attributes}"
+    absent = next((extra for extra in card.extras if is_missing(extra)), None)
+    if absent is not None:
+        return f"needs the extra {absent!r}, which is not installed: pip install 'fairmend[{absent}]'"
     return None
 
 

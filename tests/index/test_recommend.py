@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
+from fairmend.catalog.extras import is_missing
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
 from fairmend.index import recommend
@@ -122,6 +124,35 @@ def test_constraints_exclude_with_a_reason(registry, advise, make_audit):
         card = registry.card(result.technique_id).metadata
         assert not card.needs_retraining
         assert not card.needs_protected_at_prediction
+
+
+@pytest.fixture
+def without_resampling(monkeypatch):
+    """The package of the extra that SMOTE needs is not installed."""
+    found = metadata.version
+
+    def version(name):
+        if name == "imbalanced-learn":
+            raise metadata.PackageNotFoundError(name)
+        return found(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    is_missing.cache_clear()
+    yield
+    is_missing.cache_clear()
+
+
+def test_a_technique_whose_extra_is_not_installed_is_excluded(advise, make_audit, without_resampling):
+    found = advise(make_audit(("class-imbalance", "high")))
+    reason = "needs the extra 'resampling', which is not installed: pip install 'fairmend[resampling]'"
+    assert {e.slug: e.reason for e in found.excluded}["smote"] == reason
+    assert "smote" not in {r.slug for r in found.results}
+
+
+def test_an_extra_that_is_installed_excludes_nothing(advise, make_audit):
+    is_missing.cache_clear()
+    assert not is_missing("resampling")
+    assert "smote" in {r.slug for r in advise(make_audit(("class-imbalance", "high"))).results}
 
 
 def test_causal_and_evaluation_techniques_accompany(advise, make_audit):
