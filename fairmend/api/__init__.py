@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fairmend.api.catalog import (
         check_techniques,
         conformance_checks,
+        constraint_keys,
         describe_technique,
         list_encoders,
         list_learners,
@@ -54,8 +55,17 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "fairmend.api.catalog": (
-        *("check_techniques", "conformance_checks", "describe_technique", "list_encoders", "list_learners"),
-        *("list_techniques", "new_plugin", "plugins", "query", "registry", "run_technique", "technique"),
+        *("check_techniques", "conformance_checks", "constraint_keys", "describe_technique", "list_encoders"),
+        *(
+            "list_learners",
+            "list_techniques",
+            "new_plugin",
+            "plugins",
+            "query",
+            "registry",
+            "run_technique",
+            "technique",
+        ),
     ),
     "fairmend.api.data": ("audit", "dataset", "list_datasets", "load_audit", "load_dataset"),
     "fairmend.api.pipelines": (*("compose", "draw", "explain", "load_sweep", "recommend", "run", "sweep"),),
@@ -129,6 +139,7 @@ __all__ = [  # noqa: RUF022 - functions in the order of the work, then what they
     "new_plugin",
     "check_techniques",
     "conformance_checks",
+    "constraint_keys",
     "check_drawing_name",
     "check_spared",
     "formula_note",

@@ -272,6 +272,11 @@ def check_techniques(
     return [*done, *(kind_conformance(kind) for kind in kinds)]
 
 
+def constraint_keys() -> list[str]:
+    """Return the keys of constraints."""
+    return list(Constraints.model_fields)
+
+
 def conformance_checks() -> list[dict[str, str]]:
     """Return name and purpose of the checks of the conformance suite, in order."""
     from fairmend.testing.suite import all_checks

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from fairmend.core.constraints import Constraints
+from fairmend import api
 from fairmend.core.errors import UsageError
 from fairmend.core.utility import UTILITIES
 from fairmend.core.vocabulary import LARGEST_SEED, LEARNERS, NOTIONS, TASKS
@@ -91,7 +91,7 @@ constraint_option = click.option(
     "constraints",
     multiple=True,
     metavar="KEY=VALUE",
-    help=f"Hard limit, e.g. retraining=false; repeatable. Keys: {', '.join(Constraints.model_fields)}.",
+    help=f"Hard limit, e.g. retraining=false; repeatable. Keys: {', '.join(api.constraint_keys())}.",
 )
 notion_option = click.option(
     "--notion",
