@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairmend.api import (
+        FairPipeline,
         approve,
         audit,
         compose,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
         technique,
         verify,
     )
-    from fairmend.core.fair_pipeline import FairPipeline
     from fairmend.core.hooks.markers import hookimpl
 
 __all__ = [
@@ -67,10 +67,6 @@ def __getattr__(name: str) -> Any:
         from fairmend.core.hooks.markers import hookimpl
 
         return hookimpl
-    if name == "FairPipeline":
-        from fairmend.core.fair_pipeline import FairPipeline
-
-        return FairPipeline
     if name in __all__:
         from fairmend import api
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from fairmend.catalog.policy import Policy, PolicyComparison, PolicyRecord, Weakness
     from fairmend.core.data.dataset import Dataset
     from fairmend.core.data.files import check_spared, formula_note
+    from fairmend.core.fair_pipeline import FairPipeline
     from fairmend.core.findings import Audit, Finding
     from fairmend.index.answer import Answer, Recommendation
     from fairmend.pipeline.compose.explanation import Explanation
@@ -87,6 +88,7 @@ _NAMES = {
     "fairmend.catalog.policy": ("Policy", "PolicyComparison", "PolicyRecord", "Weakness"),
     "fairmend.core.data.dataset": ("Dataset",),
     "fairmend.core.data.files": ("check_spared", "formula_note"),
+    "fairmend.core.fair_pipeline": ("FairPipeline",),
     "fairmend.core.findings": ("Audit", "Finding"),
     "fairmend.index.answer": ("Answer", "Recommendation"),
     "fairmend.pipeline.compose.explanation": ("Explanation",),
@@ -149,6 +151,7 @@ __all__ = [  # noqa: RUF022 - functions in the order of the work, then what they
     "Conformance",
     "Dataset",
     "Explanation",
+    "FairPipeline",
     "Finding",
     "PipelineSpec",
     "Policy",
