@@ -86,9 +86,11 @@ def _described(record: Any, notion: str, parts: dict[str, Any]) -> dict[str, Any
     ran = [step.slug for step in record.steps if step.status == "ran" and step.stage != "causal"]
     deployed = next((v.steps for v in record.variants if v.name == record.selected), ran)
     decided = [g for g in record.gates if g.measure != "approval" and g.data != "test"]
-    seen = max((g.support for g in decided), default=0)
-    parts_seen = [p for p in sorted(parts.values(), key=len) if len(p) >= seen][:1] or list(parts.values())
     # What the gates see: one part, or all parts together where that is more than the largest.
+    seen = max(
+        (g.support for g in decided if g.id.endswith(".utility")), default=sum(map(len, parts.values()))
+    )
+    parts_seen = [p for p in sorted(parts.values(), key=len) if len(p) >= seen][:1] or list(parts.values())
     codes = np.concatenate([np.asarray(p.groups.labels)[p.groups.codes] for p in parts_seen])
     labels = np.concatenate([p.y for p in parts_seen])
     counts = pd.crosstab(codes, labels).to_numpy()

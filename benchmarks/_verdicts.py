@@ -94,6 +94,8 @@ class _Judge:
         done = self.by_reference()
         if done and self.behind(final, *done):
             against = f"{self._both(final)} against {self._both(done[1])}"
+            if done[0] == "plain" and not self.result["steps"]:
+                return "right", f"deployed as it was, {self._both(final)}"
             if done[0] == "plain":
                 return "needless", f"costs more than the model as it was, which meets the target: {against}"
             return "missed", f"costs more than the reference's {done[0]}: {against}"
