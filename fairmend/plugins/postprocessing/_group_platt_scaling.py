@@ -96,7 +96,7 @@ class GroupPlattScaling(Postprocessor):
         questions=(
             "Risk is overstated for one group and right for the others; how do we correct that group alone?",
             "At equal scores our minority applicants repay more often than the majority; how can we fix that?",
-            "How can we make a score of 0.7 mean 70 percent for both men and women?",
+            "How can a score of 0.7 come to mean 70 percent for men and for women?",
             "Expected calibration error is fine overall but bad for Black applicants; what is the fix?",
             "Can we calibrate each subgroup separately after training?",
             "What happens to groups that are too small for a calibration curve of their own?",
