@@ -7,7 +7,7 @@ stands: people decide.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,7 @@ class Objections:
         if objection.concern == "protected-attribute":
             return self._without_protected()
         if objection.concern == "accuracy":
-            return self._weaker()
+            return self._more_accurate() or self._weaker()
         if objection.concern == "evidence":
             return self._more_evidence()
         if objection.concern == "causal-assumption":
@@ -162,6 +162,27 @@ class Objections:
 
     # -- accuracy -----------------------------------------------------------------------------------
 
+    def _more_accurate(self) -> Response | None:
+        """Take the next measured alternative that passes every required check at a higher accuracy, if any."""
+        variants = self.record.variants
+        now = next((v for v in variants if v.name == self.record.selected), None)
+        if now is None:
+            return None
+        better = [v for v in variants if v.passes and v.steps and v.accuracy > now.accuracy]
+        for variant in sorted(better, key=lambda v: v.accuracy):
+            steps = [
+                step if step.stage == "causal" else _leading(step, choice)
+                for step in self.spec.steps
+                for choice in [_choice_among(step, variant.steps)]
+                if choice is not None or step.stage == "causal"
+            ]
+            if {s.slug for s in steps if s.stage != "causal"} != set(variant.steps):
+                continue  # it has a step that the pipeline does not
+            if tuple(steps) != self.spec.steps:
+                told = f"{variant.name} passed every required check at accuracy {variant.accuracy:.4f}, {now.name} at {now.accuracy:.4f}"
+                return Response(told, {"pipeline": {"steps": [s.model_dump(mode="json") for s in steps]}})
+        return None
+
     def _weaker(self) -> Response:
         """Move each step of the rejected rule to its next weaker setting."""
         rule = {s.slug: s.parameters for s in self.record.steps if s.status == "ran"}
@@ -169,15 +190,13 @@ class Objections:
         steps: list[Step] = []
         done: list[str] = []
         for step in self.spec.steps:
-            choice = next((c for c in (step, *step.alternatives) if c.slug in rule), None)
+            choice = _choice_among(step, rule)
             if choice is None or step.stage == "causal":
                 steps.append(step)
                 continue
             parameters, moved = self._moved(choice, rule[choice.slug])
             done += moved
-            others = [_plain(c) for c in (step, *step.alternatives) if c is not choice]
-            now = {**_plain(choice).model_dump(), "parameters": parameters, "alternatives": tuple(others)}
-            steps.append(step.model_copy(update=now))
+            steps.append(_leading(step, choice).model_copy(update={"parameters": parameters}))
         if not done:
             return Response("no step of the rule has a weaker setting left")
         return Response("; ".join(done), {"pipeline": {"steps": [s.model_dump(mode="json") for s in steps]}})
@@ -224,7 +243,7 @@ class Objections:
             said.append(f"the interval of {target.metric} clears {target.bound_text()}")
         elif gap > 0:
             reach = held[1] - figure.value if figure.value < bound else figure.value - held[0]
-            rows = math.ceil(self.record.data["rows"] * (reach / gap) ** 2)
+            rows = math.ceil(round(self.record.data["rows"] * (reach / gap) ** 2, 6))
             said.append(
                 f"the interval of {target.metric}, {held[0]:.3f} to {held[1]:.3f}, holds the bound {bound:g}; about "
                 f"{rows:,} rows would be needed to clear it, there are {self.record.data['rows']:,}"
@@ -264,6 +283,19 @@ def answer_rejections(store: RunStore, stored: StoredRun, record: RunRecord, reg
         for other, former in standing:
             if former.gate != ESCALATION and not former.met:
                 store.respond(stored.run_id, other, f"the run was {objection}", {}, met=True)
+
+
+def _choice_among(step: Step, slugs: Collection[str]) -> Choice | None:
+    """Return the technique of a step, or its first alternative, that is among these."""
+    return next((c for c in (step, *step.alternatives) if c.slug in slugs), None)
+
+
+def _leading(step: Step, choice: Choice | None) -> Step:
+    """Return a step that starts with one of its choices; the others are its alternatives."""
+    if choice is None or choice is step:
+        return step
+    others = tuple(_plain(c) for c in (step, *step.alternatives) if c is not choice)
+    return step.model_copy(update={**_plain(choice).model_dump(), "alternatives": others})
 
 
 def _plain(choice: Choice) -> Choice:
