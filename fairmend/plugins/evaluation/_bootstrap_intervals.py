@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Unpack
 from sklearn.utils._param_validation import StrOptions
 
 from fairmend.base import (
+    Floats,
     Groups,
     InferenceParameters,
     InferenceSettings,
@@ -21,7 +22,6 @@ from fairmend.base import (
     evaluation_tables,
     metric,
 )
-from fairmend.core.types import Floats
 
 WITH_LABELS = ("true_positive_rate", "false_positive_rate", "positive_predictive_value", "accuracy")
 

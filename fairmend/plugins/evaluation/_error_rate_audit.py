@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
 from fairmend.base import (
+    Floats,
     Groups,
     InferenceParameters,
     Ints,
@@ -13,7 +14,6 @@ from fairmend.base import (
     TechniqueMetadata,
     evaluation_tables,
 )
-from fairmend.core.types import Floats
 
 RATES = ("true_positive_rate", "false_positive_rate", "false_negative_rate", "true_negative_rate", "accuracy")
 COMPARISONS = ("equalized_odds_difference", "equal_opportunity_difference", "average_odds_difference")

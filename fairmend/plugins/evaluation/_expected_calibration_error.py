@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from fairmend.base import (
+    Floats,
     Groups,
     InferenceParameters,
     InferenceSettings,
@@ -22,7 +23,6 @@ from fairmend.base import (
     holm,
     to_plain,
 )
-from fairmend.core.types import Floats
 
 WIDTH: dict[str, Callable[[Floats], Floats]] = {
     "expected_calibration_error": calibration.expected_calibration_error,

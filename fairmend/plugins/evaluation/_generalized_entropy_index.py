@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
     Estimate,
+    Floats,
     Groups,
     InferenceParameters,
     Ints,
@@ -22,7 +23,6 @@ from fairmend.base import (
     generalized_entropy_index,
     within_group_entropy,
 )
-from fairmend.core.types import Floats
 
 PARTS = {"total": generalized_entropy_index, "between": between_group_entropy, "within": within_group_entropy}
 

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
     Estimate,
+    Floats,
     Groups,
     InferenceParameters,
     Ints,
@@ -22,7 +23,6 @@ from fairmend.base import (
     evaluation_tables,
     log_probabilities,
 )
-from fairmend.core.types import Floats
 
 
 class IntersectionalBiasAudit(ResamplingEvaluator):

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval
 from fairmend.base import (
     INFERENCE_CONSTRAINTS,
     Evaluator,
+    Floats,
     Groups,
     Ints,
     TechniqueMetadata,
@@ -21,7 +22,6 @@ from fairmend.base import (
     metric,
     permutation_test,
 )
-from fairmend.core.types import Floats
 
 
 class PermutationTest(Evaluator):

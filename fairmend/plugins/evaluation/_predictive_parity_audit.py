@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Unpack
 
 from fairmend.base import (
+    Floats,
     Groups,
     InferenceParameters,
     Ints,
@@ -14,7 +15,6 @@ from fairmend.base import (
     evaluation_tables,
     to_plain,
 )
-from fairmend.core.types import Floats
 
 RATES = (
     "positive_predictive_value",

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
     Estimate,
+    Floats,
     Groups,
     InferenceParameters,
     Ints,
@@ -19,7 +20,6 @@ from fairmend.base import (
     Verdict,
     evaluation_tables,
 )
-from fairmend.core.types import Floats
 
 RATIO, DIFFERENCE = "demographic_parity_ratio", "demographic_parity_difference"
 

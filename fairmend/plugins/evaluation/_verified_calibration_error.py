@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from fairmend.base import (
     Estimate,
+    Floats,
     Groups,
     InferenceParameters,
     Ints,
@@ -21,7 +22,6 @@ from fairmend.base import (
     debiased_calibration_error,
     evaluation_tables,
 )
-from fairmend.core.types import Floats
 
 
 def plug_in_error(sums: Floats) -> Floats:

@@ -12,13 +12,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fairmend.base import (
     Adjustment,
+    Floats,
     Groups,
     Inprocessor,
     InsufficientDataError,
     TechniqueMetadata,
     train_against_adversary,
 )
-from fairmend.core.types import Floats
 
 
 def update_direction(g_P: Any, g_A: Any, alpha: float) -> Any:

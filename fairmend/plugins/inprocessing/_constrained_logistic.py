@@ -10,8 +10,7 @@ from scipy.linalg import LinAlgError, cholesky, null_space, qr, solve_triangular
 from scipy.optimize import nnls
 from scipy.special import expit
 
-from fairmend.base import NotFeasibleError
-from fairmend.core.types import Floats
+from fairmend.base import Floats, NotFeasibleError
 
 _SUFFICIENT = 1e-4
 """Share of the decrease predicted by the slope that a step must reach (Armijo)."""

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import Interval
 
-from fairmend.base import Adjustment, Groups, Inprocessor, ParameterError, TechniqueMetadata
-from fairmend.core.types import Floats
+from fairmend.base import Adjustment, Floats, Groups, Inprocessor, ParameterError, TechniqueMetadata
 from fairmend.plugins.inprocessing._constrained_logistic import LogisticLoss, newton_within_bounds
 
 

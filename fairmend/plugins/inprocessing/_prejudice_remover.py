@@ -12,8 +12,14 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit, rel_entr
 from sklearn.utils._param_validation import Interval
 
-from fairmend.base import Adjustment, Groups, Inprocessor, InsufficientDataError, TechniqueMetadata
-from fairmend.core.types import Floats
+from fairmend.base import (
+    Adjustment,
+    Floats,
+    Groups,
+    Inprocessor,
+    InsufficientDataError,
+    TechniqueMetadata,
+)
 from fairmend.plugins.inprocessing._constrained_logistic import LogisticLoss, newton_within_bounds
 
 _LEAST = 1e-12

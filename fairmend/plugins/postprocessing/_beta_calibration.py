@@ -9,8 +9,15 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.base import Postprocessor, TechniqueMetadata, inside, logit, loss_change, rising_fit
-from fairmend.core.types import Floats
+from fairmend.base import (
+    Floats,
+    Postprocessor,
+    TechniqueMetadata,
+    inside,
+    logit,
+    loss_change,
+    rising_fit,
+)
 
 
 def beta_fit(s: Floats, y: NDArray[np.int64], weights: Floats, variant: str) -> tuple[float, float, float]:

@@ -11,6 +11,7 @@ from scipy.special import expit
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fairmend.base import (
+    Floats,
     Groups,
     Postprocessor,
     TechniqueMetadata,
@@ -19,7 +20,6 @@ from fairmend.base import (
     loss_change,
     margin,
 )
-from fairmend.core.types import Floats
 
 
 class GroupPlattScaling(Postprocessor):

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from fairmend.base import Postprocessor, TechniqueMetadata, loss_change
-from fairmend.core.types import Floats
+from fairmend.base import Floats, Postprocessor, TechniqueMetadata, loss_change
 
 
 class IsotonicCalibration(Postprocessor):

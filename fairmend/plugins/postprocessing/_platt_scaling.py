@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.utils._param_validation import StrOptions
 
-from fairmend.base import Postprocessor, TechniqueMetadata, loss_change, margin, platt_fit
-from fairmend.core.types import Floats
+from fairmend.base import Floats, Postprocessor, TechniqueMetadata, loss_change, margin, platt_fit
 
 
 class PlattScaling(Postprocessor):

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fairmend.base import Adjustment, Groups, Postprocessor, TechniqueMetadata, Unseen
-from fairmend.core.types import Floats
+from fairmend.base import Adjustment, Floats, Groups, Postprocessor, TechniqueMetadata, Unseen
 from fairmend.plugins.postprocessing._error_costs import OBJECTIVES, error_costs
 from fairmend.plugins.postprocessing._roc_thresholds import (
     RocCurve,

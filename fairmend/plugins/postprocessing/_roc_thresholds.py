@@ -17,8 +17,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 from sklearn.isotonic import isotonic_regression
 
-from fairmend.base import Groups, InsufficientDataError, NotFeasibleError
-from fairmend.core.types import Floats
+from fairmend.base import Floats, Groups, InsufficientDataError, NotFeasibleError
 
 SELECT_NONE = float(np.nextafter(1.0, 2.0))
 ROUNDING = 1e-12

@@ -11,6 +11,7 @@ from scipy.special import expit, softmax
 from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
+    Floats,
     ParameterError,
     Postprocessor,
     TechniqueMetadata,
@@ -19,7 +20,6 @@ from fairmend.base import (
     logit,
     loss_change,
 )
-from fairmend.core.types import Floats
 
 
 def logits(scores: Floats) -> Floats:

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fairmend.base import (
     Adjustment,
     EmpiricalDistribution,
+    Floats,
     Groups,
     Preprocessor,
     TechniqueMetadata,
@@ -24,7 +25,6 @@ from fairmend.base import (
     transport,
     uniform_by_row,
 )
-from fairmend.core.types import Floats
 
 
 def target_quantiles(distributions: Sequence[EmpiricalDistribution], choice: str) -> tuple[Floats, Floats]:

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fairmend.base import (
     EmpiricalDistribution,
+    Floats,
     Groups,
     Preprocessor,
     TechniqueMetadata,
@@ -26,7 +27,6 @@ from fairmend.base import (
     transport,
     uniform_by_row,
 )
-from fairmend.core.types import Floats
 from fairmend.plugins.preprocessing._gaussian_copula import chain, chained, correlation
 
 

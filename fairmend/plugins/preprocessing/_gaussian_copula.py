@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fairmend.core.types import Floats
+from fairmend.base import Floats
 
 RIDGE = 1e-6
 

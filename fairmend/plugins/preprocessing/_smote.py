@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from fairmend.base import (
     DataChange,
+    Floats,
     Groups,
     InsufficientDataError,
     MissingExtraError,
@@ -21,7 +22,6 @@ from fairmend.base import (
     encoded,
     numeric_mask,
 )
-from fairmend.core.types import Floats
 
 
 def wanted_counts(n_ay: NDArray[np.int64], target: str) -> NDArray[np.int64]:
