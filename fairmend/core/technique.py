@@ -359,8 +359,8 @@ class GroupAware:
             self.reads("groups", "fit") and sensitive_features is not None
         ):
             return None
-        self.group_encoder_ = GroupEncoder().fit(sensitive_features, n_rows)
-        groups = self.group_encoder_.transform(sensitive_features, n_rows)
+        self.group_encoder_ = GroupEncoder()
+        groups = self.group_encoder_.fit_transform(sensitive_features, n_rows)
         if groups.n_groups < 2:
             raise InsufficientDataError(
                 f"{self.metadata.name} compares groups, but all {n_rows} rows are of the group {groups.labels[0]!r}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ class Dataset:
             units=units, task=outcome.task, classes=outcome.classes, query=query,
         )  # fmt: skip
 
-    @property
+    @cached_property
     def groups(self) -> Groups:
         """The groups: all protected attributes crossed."""
         return Groups.of(self.sensitive)

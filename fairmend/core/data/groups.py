@@ -63,7 +63,7 @@ def sensitive_frame(sensitive: Any, n_rows: int | None = None) -> pd.DataFrame:
 
     Parameters
     ----------
-    sensitive : Series, DataFrame, mapping or array of shape (n,) or (n, k)
+    sensitive : Groups, Series, DataFrame, mapping or array of shape (n,) or (n, k)
         The attributes, one row a person.
     n_rows : int, optional
         How many rows are expected.
@@ -73,6 +73,8 @@ def sensitive_frame(sensitive: Any, n_rows: int | None = None) -> pd.DataFrame:
     DataError
         When nothing was given, or the number of rows differs.
     """
+    if isinstance(sensitive, Groups):
+        sensitive = sensitive.frame
     if sensitive is None:
         raise DataError("sensitive_features was not given, but this method reads the protected attribute")
     if isinstance(sensitive, pd.DataFrame):
@@ -228,7 +230,9 @@ class Groups:
 
     @classmethod
     def of(cls, sensitive: Any) -> Groups:
-        """Return the groups that occur in the given attributes."""
+        """Return the groups that occur in the given attributes; groups that were found are returned as they are."""
+        if isinstance(sensitive, Groups):
+            return sensitive
         codes, labels = encode_groups(sensitive)
         return cls(codes, labels, sensitive_frame(sensitive))
 
@@ -249,10 +253,16 @@ class GroupEncoder:
 
     def fit(self, sensitive: Any, n_rows: int | None = None) -> GroupEncoder:
         """Remember the groups that occur."""
-        frame = sensitive_frame(sensitive, n_rows)
-        self.attributes_ = tuple(str(c) for c in frame.columns)
-        self.groups_ = encode_groups(frame)[1]
+        self.fit_transform(sensitive, n_rows)
         return self
+
+    def fit_transform(self, sensitive: Any, n_rows: int | None = None) -> Groups:
+        """Remember the groups that occur, and return them."""
+        frame = sensitive_frame(sensitive, n_rows)
+        groups = Groups.of(sensitive if isinstance(sensitive, Groups) else frame)
+        self.attributes_ = tuple(str(c) for c in frame.columns)
+        self.groups_ = groups.labels
+        return groups
 
     def transform(self, sensitive: Any, n_rows: int | None = None, unseen: Unseen = "error") -> Groups:
         """Return the groups of new rows in the code of the fitting data.

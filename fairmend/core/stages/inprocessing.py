@@ -207,7 +207,7 @@ class Inprocessor(ClassifierMixin, GroupAware, Technique):
         technique.fit(
             train.X,
             train.y,
-            sensitive_features=train.sensitive,
+            sensitive_features=train.groups,
             sample_weight=weights,
             learner=case.learner,
             graph=case.graph,

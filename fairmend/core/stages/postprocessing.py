@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,15 @@ UNCERTAINTY: Mapping[Modifies, str] = {
     "intervals": "predict_interval",
 }
 """What a technique may return besides scores and decisions, and the public method that returns it."""
+
+
+class RowInputs(TypedDict, total=False):
+    """What a rule may read of rows beside their scores."""
+
+    sensitive_features: Any
+    X: Any
+    model: Any
+    query: Any
 
 
 class Postprocessor(GroupAware, Technique):
@@ -140,7 +149,15 @@ class Postprocessor(GroupAware, Technique):
         self.fitted_ = True
         return self
 
-    def _act(self, verb: str, scores: Any, sensitive_features: Any, X: Any, model: Any, query: Any) -> Any:
+    def _act(
+        self,
+        verb: str,
+        scores: Any,
+        sensitive_features: Any = None,
+        X: Any = None,
+        model: Any = None,
+        query: Any = None,
+    ) -> Any:
         """Call a private method that acts on rows, with what it names."""
         check_is_fitted(self)
         values = scores_of(scores, (self.task_,))
@@ -154,25 +171,17 @@ class Postprocessor(GroupAware, Technique):
         )
 
     @implements("_adjust")
-    def adjust(
-        self,
-        scores: Any,
-        *,
-        sensitive_features: Any = None,
-        X: Any = None,
-        model: Any = None,
-        query: Any = None,
-    ) -> NDArray[np.float64]:
+    def adjust(self, scores: Any, **inputs: Unpack[RowInputs]) -> NDArray[np.float64]:
         """Return new scores, of the shape of the old ones.
 
         Parameters
         ----------
         scores : array of shape (n,) or (n, k)
             Scores as at fit.
-        sensitive_features, X, model, query : optional
-            What the rule reads, as at fit.
+        **inputs
+            ``sensitive_features``, ``X``, ``model`` and ``query``: what the rule reads, as at fit.
         """
-        found = self._act("_adjust", scores, sensitive_features, X, model, query)
+        found = self._act("_adjust", scores, **inputs)
         like, tasks = np.asarray(scores, dtype=float), set(self.metadata.tasks)
         if like.ndim == 2 and like.shape[1] == 2:
             like = like[:, 1]
@@ -180,17 +189,9 @@ class Postprocessor(GroupAware, Technique):
         return returned_scores(self, "_adjust", found, like, probabilities=probabilities)
 
     @implements("_decide")
-    def decision_probability(
-        self,
-        scores: Any,
-        *,
-        sensitive_features: Any = None,
-        X: Any = None,
-        model: Any = None,
-        query: Any = None,
-    ) -> NDArray[np.float64]:
+    def decision_probability(self, scores: Any, **inputs: Unpack[RowInputs]) -> NDArray[np.float64]:
         """Return the probability of a favorable decision, shape (n,); parameters are those of :meth:`predict`."""
-        chance = self._act("_decide", scores, sensitive_features, X, model, query)
+        chance = self._act("_decide", scores, **inputs)
         return returned_values(self, "_decide", chance, len(scores), low=0.0, high=1.0)
 
     @implements("_decide")
@@ -198,12 +199,9 @@ class Postprocessor(GroupAware, Technique):
         self,
         scores: Any,
         *,
-        sensitive_features: Any = None,
-        X: Any = None,
-        model: Any = None,
-        query: Any = None,
         key: Any = None,
         seed: int = 0,
+        **inputs: Unpack[RowInputs],
     ) -> NDArray[np.int64]:
         """Return decisions of 0 and 1; the same row always gets the same one.
 
@@ -211,84 +209,50 @@ class Postprocessor(GroupAware, Technique):
         ----------
         scores : array of shape (n,)
             Probability of the favorable outcome.
-        sensitive_features, X, model, query : optional
-            What the rule reads, as at fit.
+        **inputs
+            ``sensitive_features``, ``X``, ``model`` and ``query``: what the rule reads, as at fit.
         key : array of shape (n,), optional
             What identifies the rows in the draws of a randomized rule; the score itself otherwise.
         seed : int
             Seed of these draws.
         """
-        chance = self.decision_probability(
-            scores, sensitive_features=sensitive_features, X=X, model=model, query=query
-        )
+        chance = self.decision_probability(scores, **inputs)
         return decide(chance, row_hash(np.asarray(scores, dtype=float) if key is None else key), seed)
 
     @implements("_abstain")
-    def abstain(
-        self,
-        scores: Any,
-        *,
-        sensitive_features: Any = None,
-        X: Any = None,
-        model: Any = None,
-        query: Any = None,
-    ) -> NDArray[np.bool_]:
+    def abstain(self, scores: Any, **inputs: Unpack[RowInputs]) -> NDArray[np.bool_]:
         """Return where no decision is made, shape (n,); parameters are those of :meth:`adjust`."""
-        out = self._act("_abstain", scores, sensitive_features, X, model, query)
+        out = self._act("_abstain", scores, **inputs)
         return returned_sets(self, "_abstain", out, (len(scores),))
 
     @implements("_rank")
-    def rank(
-        self,
-        scores: Any,
-        *,
-        sensitive_features: Any = None,
-        X: Any = None,
-        model: Any = None,
-        query: Any = None,
-    ) -> NDArray[np.int64]:
+    def rank(self, scores: Any, **inputs: Unpack[RowInputs]) -> NDArray[np.int64]:
         """Return the place of each row within its query, shape (n,), 1 at the top; parameters as :meth:`adjust`."""
-        out = self._act("_rank", scores, sensitive_features, X, model, query)
+        out = self._act("_rank", scores, **inputs)
         return returned_values(self, "_rank", out, len(scores), low=1, high=len(scores)).astype(np.int64)
 
     @implements("_predict_set")
-    def predict_set(
-        self,
-        scores: Any,
-        *,
-        sensitive_features: Any = None,
-        X: Any = None,
-        model: Any = None,
-        query: Any = None,
-    ) -> NDArray[np.bool_]:
+    def predict_set(self, scores: Any, **inputs: Unpack[RowInputs]) -> NDArray[np.bool_]:
         """Return the classes that each set holds, shape (n, k); parameters are those of :meth:`adjust`."""
-        out = self._act("_predict_set", scores, sensitive_features, X, model, query)
+        out = self._act("_predict_set", scores, **inputs)
         n_classes = np.shape(scores)[1] if np.ndim(scores) == 2 else 2
         return returned_sets(self, "_predict_set", out, (len(scores), n_classes))
 
     @implements("_predict_interval")
-    def predict_interval(
-        self,
-        scores: Any,
-        *,
-        sensitive_features: Any = None,
-        X: Any = None,
-        model: Any = None,
-        query: Any = None,
-    ) -> NDArray[np.float64]:
+    def predict_interval(self, scores: Any, **inputs: Unpack[RowInputs]) -> NDArray[np.float64]:
         """Return lower and upper bound, shape (n, 2); parameters are those of :meth:`adjust`."""
-        out = self._act("_predict_interval", scores, sensitive_features, X, model, query)
+        out = self._act("_predict_interval", scores, **inputs)
         return returned_intervals(self, "_predict_interval", out, len(scores))
 
-    def uncertainty(self, scores: Any, **reads: Any) -> dict[Modifies, NDArray[Any]]:
+    def uncertainty(self, scores: Any, **inputs: Unpack[RowInputs]) -> dict[Modifies, NDArray[Any]]:
         """Return what it says beside scores and decisions, by the name of what it modifies.
 
         Parameters
         ----------
         scores : array of shape (n,) or (n, k)
             Scores as at fit.
-        **reads
-            ``sensitive_features``, ``X``, ``model`` and ``query``, as :meth:`adjust` takes them.
+        **inputs
+            As for :meth:`adjust`.
 
         Returns
         -------
@@ -298,7 +262,7 @@ class Postprocessor(GroupAware, Technique):
         check_is_fitted(self)
         other = "prediction sets" if self.task_ in {"regression", "ranking"} else "intervals"
         return {
-            what: getattr(self, verb)(scores, **reads)
+            what: getattr(self, verb)(scores, **inputs)
             for what, verb in UNCERTAINTY.items()
             if what in self.metadata.modifies and what != other
         }
@@ -314,7 +278,7 @@ class Postprocessor(GroupAware, Technique):
         technique.fit(
             known.scores,
             data.y,
-            sensitive_features=data.sensitive,
+            sensitive_features=data.groups,
             sample_weight=data.weights,
             X=known.frame if technique.reads("X") else None,
             model=former.estimator if technique.reads("model") else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,16 @@ from fairmend.core.technique import GroupAware, Technique, as_frame, sample_weig
 from fairmend.core.vocabulary import Stage
 
 _FIT = ("X", "y", "groups", "sample_weight", "learner", "graph", "proxies")
+
+
+class FitInputs(TypedDict, total=False):
+    """What a technique may learn from beside features and labels; the parameters of :meth:`Preprocessor.fit`."""
+
+    sensitive_features: Any
+    sample_weight: Any
+    learner: Any
+    graph: CausalGraph | None
+    proxies: Any
 
 
 class Preprocessor(GroupAware, Technique):
@@ -60,11 +70,11 @@ class Preprocessor(GroupAware, Technique):
         self,
         X: Any,
         y: Any,
-        sensitive_features: Any,
-        sample_weight: Any,
-        learner: Any,
-        graph: CausalGraph | None,
-        proxies: Any,
+        sensitive_features: Any = None,
+        sample_weight: Any = None,
+        learner: Any = None,
+        graph: CausalGraph | None = None,
+        proxies: Any = None,
     ) -> dict[str, Any]:
         """Return what the private methods may name, checked."""
         self.check_parameters()
@@ -118,7 +128,15 @@ class Preprocessor(GroupAware, Technique):
         proxies : sequence of str, optional
             Columns that stand in for the protected attributes.
         """
-        known = self._known(X, y, sensitive_features, sample_weight, learner, graph, proxies)
+        known = self._known(
+            X,
+            y,
+            sensitive_features=sensitive_features,
+            sample_weight=sample_weight,
+            learner=learner,
+            graph=graph,
+            proxies=proxies,
+        )
         self._call("_fit" if "_fit" in self._reads else "_change", **known)
         return self
 
@@ -138,17 +156,7 @@ class Preprocessor(GroupAware, Technique):
         return self.transform(X, sensitive_features=sensitive_features)
 
     @implements("_change")
-    def change(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        sensitive_features: Any = None,
-        sample_weight: Any = None,
-        learner: Any = None,
-        graph: CausalGraph | None = None,
-        proxies: Any = None,
-    ) -> DataChange:
+    def change(self, X: Any, y: Any = None, **inputs: Unpack[FitInputs]) -> DataChange:
         """Return the training data as changed; parameters are those of :meth:`fit`.
 
         Returns
@@ -156,7 +164,7 @@ class Preprocessor(GroupAware, Technique):
         DataChange
             Labels are those of the input classes; what stayed as it was is None.
         """
-        known = self._known(X, y, sensitive_features, sample_weight, learner, graph, proxies)
+        known = self._known(X, y, **inputs)
         found = self._call("_change", **known)
         out = returned_change(
             self, "_change", found, known["X"], n_classes=len(getattr(self, "classes_", ()))
@@ -171,8 +179,8 @@ class Preprocessor(GroupAware, Technique):
         """Change the training data and retrain the learner on it."""
         technique = prepared(self, case)
         train = case.train
-        known = {
-            "sensitive_features": train.sensitive,
+        known: FitInputs = {
+            "sensitive_features": train.groups,
             "sample_weight": train.weights,
             "learner": case.learner,
             "graph": case.graph,

@@ -10,41 +10,29 @@ from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
     Adjustment,
+    EmpiricalDistribution,
     Floats,
     Groups,
     InsufficientDataError,
     Postprocessor,
     TechniqueMetadata,
+    group_ranks,
 )
 
 LEAST_ROWS = 5
 
 
-def mid_ranks(f: Floats, w: Floats) -> tuple[Floats, Floats]:
-    """Return the distinct values of a weighted sample and the mid-rank F(v) = P(f < v) + P(f = v) / 2 of each.
-
-    Examples
-    --------
-    >>> values, ranks = mid_ranks(np.array([2.0, 1.0, 2.0, 4.0]), np.ones(4))
-    >>> values.tolist(), ranks.tolist()
-    ([1.0, 2.0, 4.0], [0.125, 0.5, 0.875])
-    """
-    values, place = np.unique(f, return_inverse=True)
-    mass = np.bincount(place, weights=w)
-    return values, (np.cumsum(mass) - mass / 2) / mass.sum()
-
-
-def barycenter(ranked: list[tuple[Floats, Floats]], p: Floats, u: Floats) -> Floats:
+def quantiles(nu: list[EmpiricalDistribution], p: Floats, u: Floats) -> Floats:
     """Return the quantiles of the barycenter, sum_s p_s Q_s(u), with Q_s linear between mid-ranks (theorem 2.3).
 
     Examples
     --------
-    >>> low, high = (mid_ranks(np.arange(5.0) + shift, np.ones(5)) for shift in (0, 10))
-    >>> barycenter([low, high], np.array([0.5, 0.5]), np.array([0.1, 0.5, 0.9])).tolist()
+    >>> low, high = (EmpiricalDistribution.of(np.arange(5.0) + shift) for shift in (0, 10))
+    >>> quantiles([low, high], np.array([0.5, 0.5]), np.array([0.1, 0.5, 0.9])).tolist()
     [5.0, 7.0, 9.0]
     """
     return np.sum(
-        [p_s * np.interp(u, F_s, values) for p_s, (values, F_s) in zip(p, ranked, strict=True)], axis=0
+        [p_s * np.interp(u, nu_s.middle, nu_s.values) for p_s, nu_s in zip(p, nu, strict=True)], axis=0
     )
 
 
@@ -59,8 +47,8 @@ class WassersteinFairRegression(Postprocessor):
 
     Attributes
     ----------
-    ranked_ : list of (ndarray, ndarray)
-        Distinct predictions of each group s, ascending, and their ranks F_s.
+    distributions_ : list of EmpiricalDistribution
+        Distribution nu_s of the predictions in each group s.
     shares_ : ndarray of float, shape (G,)
         Share p_s of each group.
 
@@ -136,13 +124,10 @@ class WassersteinFairRegression(Postprocessor):
                 f"{LEAST_ROWS}; merge groups"
             )
         rows = [groups.codes == s for s in range(groups.n_groups)]
-        self.ranked_ = [mid_ranks(scores[of_s], sample_weight[of_s]) for of_s in rows]
+        self.distributions_ = [EmpiricalDistribution.of(scores[of_s], sample_weight[of_s]) for of_s in rows]
         self.shares_ = np.array([sample_weight[of_s].sum() for of_s in rows]) / sample_weight.sum()
         self.diagnostics_ = {"shares": dict(zip(groups.labels, self.shares_.tolist(), strict=True))}
 
     def _adjust(self, scores: Floats, groups: Groups) -> Floats:
-        u = np.empty(len(scores))
-        for s, (values, F_s) in enumerate(self.ranked_):
-            of_s = groups.codes == s
-            u[of_s] = np.interp(scores[of_s], values, F_s)
-        return (1 - self.strength) * scores + self.strength * barycenter(self.ranked_, self.shares_, u)
+        u = group_ranks(scores, self.distributions_, groups.codes)
+        return (1 - self.strength) * scores + self.strength * quantiles(self.distributions_, self.shares_, u)

@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 
-from fairmend.core.errors import UsageError
 from fairmend.core.metrics.tables.contingency import CountTable, ScoreTable
 from fairmend.core.metrics.tables.two_point_quadrature import two_points
 from fairmend.core.types import Floats
@@ -29,14 +28,6 @@ _CHUNK = 4_000_000  # numbers drawn at once: 32 MB
 def generators(seed: int, n: int) -> list[Generator]:
     """Return n independent generators; the k-th depends on the seed and on k alone."""
     return [Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(seed).spawn(n)]
-
-
-def check_settings(n_boot: int, level: float) -> None:
-    """Raise a UsageError unless the bootstrap settings make sense."""
-    if n_boot < 1:
-        raise UsageError(f"n_boot must be at least 1, got {n_boot}")
-    if not 0 < level < 1:
-        raise UsageError(f"level must lie between 0 and 1, got {level}; 0.95 is usual")
 
 
 def replicates(table: CountTable, n_boot: int, rng: Generator) -> Floats:

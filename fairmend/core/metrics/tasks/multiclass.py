@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from fairmend.core.errors import DataError
 from fairmend.core.metrics.estimate import GroupStatistic
-from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.tables import input_validation
 from fairmend.core.metrics.tasks.measurement import (
     Statistic,
@@ -65,7 +65,7 @@ def measure_multiclass(
     DataError
         On codes that name no class, lengths that differ, or probabilities of another shape.
     """
-    bootstrap.check_settings(n_boot, level)
+    InferenceSettings(n_boot, level)  # checks them
     k = len(classes)
     label, decision = _codes(y_true, k, "y_true"), _codes(y_pred, k, "y_pred")
     weight = input_validation.weights(sample_weight)

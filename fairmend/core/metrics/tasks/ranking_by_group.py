@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fairmend.core.metrics.estimate import GroupStatistic
 from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.tables import input_validation
 from fairmend.core.metrics.tasks.measurement import TaskMeasurement, quotient
 from fairmend.core.types import Floats, Ints
@@ -73,7 +74,7 @@ def measure_ranking(
     DataError
         On missing or infinite values, or lengths that differ.
     """
-    bootstrap.check_settings(n_boot, level)
+    InferenceSettings(n_boot, level)  # checks them
     gain = np.maximum(input_validation.numbers(y_true, "y_true"), 0.0)
     values = input_validation.numbers(scores, "scores")
     codes, labels = input_validation.groups(sensitive_features)

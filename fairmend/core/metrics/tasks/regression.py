@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fairmend.core.metrics.estimate import GroupStatistic
-from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.tables import input_validation
 from fairmend.core.metrics.tasks.distributions import distribution_distances
 from fairmend.core.metrics.tasks.measurement import (
@@ -76,7 +76,7 @@ def measure_regression(
     DataError
         On missing or infinite values, lengths that differ, negative weights.
     """
-    bootstrap.check_settings(n_boot, level)
+    InferenceSettings(n_boot, level)  # checks them
     label, prediction = input_validation.numbers(y_true, "y_true"), input_validation.numbers(y_pred, "y_pred")
     weight = input_validation.weights(sample_weight)
     codes, labels = input_validation.groups(sensitive_features)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from fairmend.core.errors import DataError, unknown
 from fairmend.core.metrics.estimate import Estimate, GroupStatistic
 from fairmend.core.metrics.inference import bootstrap
+from fairmend.core.metrics.inference.settings import InferenceSettings
 from fairmend.core.metrics.tables import input_validation
 from fairmend.core.types import Floats
 
@@ -234,7 +235,7 @@ def _measured(
     seed: int = 0,
 ) -> UncertaintyMeasurement:
     """Return ratios of weighted sums by group, with the bootstrap of rows."""
-    bootstrap.check_settings(n_boot, level)
+    InferenceSettings(n_boot, level)  # checks them
     codes, labels = input_validation.groups(sensitive_features)
     weight = input_validation.weights(sample_weight)
     tops, bottoms = (np.array([np.asarray(r[side], dtype=float) for r in ratios.values()]) for side in (0, 1))
