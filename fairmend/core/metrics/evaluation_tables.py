@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval
 from fairmend.core.data.groups import Groups, crossed
 from fairmend.core.errors import DataError, unknown
 from fairmend.core.metrics import calibration
+from fairmend.core.metrics.compare import compare
 from fairmend.core.metrics.estimate import Estimate
 from fairmend.core.metrics.group_comparison import BEST
 from fairmend.core.metrics.inference import bootstrap
@@ -281,3 +282,36 @@ def chance_level(table: ScoreTable, n: int, rng: Generator) -> tuple[Floats, Flo
     measured = calibration.expected_calibration_error(table.sums)
     p = [p_value(value, drawn[:, g], two_sided=False) for g, value in enumerate(measured)]
     return drawn.mean(axis=0), np.array(p)
+
+
+def changes(
+    y_true: Ints | None,
+    y_pred: Ints,
+    baseline: Ints,
+    groups: Groups,
+    sample_weight: Floats,
+    metrics: Sequence[str],
+    **settings: Any,
+) -> dict[str, Any]:
+    """Return the paired change of metrics from the decisions of a baseline, ready for JSON.
+
+    Parameters
+    ----------
+    y_true, y_pred, groups, sample_weight
+        As in :func:`decision_table`.
+    baseline : ndarray of int, shape (n,)
+        Decisions to compare with.
+    metrics : sequence of str
+        Names of the metrics.
+    **settings
+        As in :func:`.compare.compare`.
+    """
+    return compare(
+        labels_or_zeros(y_true, y_pred),
+        baseline,
+        y_pred,
+        sensitive_features=groups,
+        metrics=tuple(metrics),
+        sample_weight=row_weights(sample_weight),
+        **settings,
+    ).to_json()

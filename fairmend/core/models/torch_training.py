@@ -14,6 +14,7 @@ Losses = Callable[[Any, Any, Any], tuple[Any, Any]]
 Direction = Callable[[Any, Any, float], Any]
 
 _ADVERSARY_RATE = 0.01
+_SETTLED = 0.02
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class AdversarialFit:
         Both losses over all rows.
     gradient_norm : float
         Greatest absolute component of the model's direction over all rows.
+    steps : int
+        Mini-batches that the model was moved by.
     """
 
     W: Any
@@ -37,6 +40,24 @@ class AdversarialFit:
     losses: list[tuple[float, float]]
     final: tuple[float, float]
     gradient_norm: float
+    steps: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether the loss of the model changed by at most 2 % in the last fifth of the epochs."""
+        mine = [loss for loss, _ in self.losses]
+        recent = mine[-1 - max(1, len(mine) // 5) :]
+        return len(recent) > 1 and max(recent) - min(recent) <= _SETTLED * recent[-1]
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return how the training went: convergence, steps, gradient norm and both loss curves."""
+        return {
+            "converged": self.converged,
+            "iterations": self.steps,
+            "gradient_norm": self.gradient_norm,
+            "losses": [loss for loss, _ in self.losses],
+            "adversary_losses": [loss for _, loss in self.losses],
+        }
 
 
 def train_against_adversary(
@@ -100,7 +121,12 @@ def train_against_adversary(
     g_P, g_A, _ = _gradients(pair, W, U)
     norm = float(direction(g_P, g_A, epochs**0.5).abs().max())
     return AdversarialFit(
-        W.detach(), U.detach(), history, (float(pair[0].detach()), float(pair[1].detach())), norm
+        W.detach(),
+        U.detach(),
+        history,
+        (float(pair[0].detach()), float(pair[1].detach())),
+        norm,
+        epochs * -(-n_rows // batch_size),
     )
 
 

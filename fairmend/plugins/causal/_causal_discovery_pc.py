@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -18,12 +18,10 @@ from fairmend.base import (
     IndependenceTester,
     TechniqueMetadata,
     regressors,
-    row_hash,
-    uniform_by_row,
     unshared,
 )
 from fairmend.plugins.causal._background_knowledge import Arrow, Knowledge, background_knowledge
-from fairmend.plugins.causal._cpdag import Skeleton, directed, edge_table, skeleton
+from fairmend.plugins.causal._cpdag import Skeleton, directed, edge_table, half_samples, skeleton
 
 
 class CausalDiscoveryPC(CausalAnalysis):
@@ -178,7 +176,8 @@ class CausalDiscoveryPC(CausalAnalysis):
         found = self._skeleton(frame, knowledge, untestable)
         graph, contradicted = directed(nodes, found, knowledge)
         halves = [
-            directed(nodes, self._skeleton(half, knowledge), knowledge)[0] for half in self._halves(frame)
+            directed(nodes, self._skeleton(half, knowledge), knowledge)[0]
+            for half in half_samples(frame, self.n_subsamples, self.random_state or 0)
         ]
         open_edges = f"{len(graph.undirected)} undirected"
         if graph.undirected:
@@ -209,12 +208,3 @@ class CausalDiscoveryPC(CausalAnalysis):
 
         kept = [frozenset(arrow) for arrow in knowledge.required]
         return skeleton(list(frame.columns), p_value, self.alpha, most=self.max_conditioning, kept=kept)
-
-    def _halves(self, frame: pd.DataFrame) -> Iterable[pd.DataFrame]:
-        """Draw random half-samples, independent of the row order."""
-        hashes = pd.Series(row_hash(frame))
-        copies = row_hash(hashes.groupby(hashes).cumcount())
-        seed = 2 * self.n_subsamples * (self.random_state or 0)
-        for place in range(self.n_subsamples):
-            drawn = uniform_by_row(hashes.to_numpy() ^ copies, seed + place) < 0.5
-            yield frame[drawn].reset_index(drop=True)

@@ -6,12 +6,14 @@ M. H. Maathuis (2014), "Order-independent constraint-based causal structure lear
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from fairmend.base import CausalGraph, Edge, closed_under_meek, leads
+import pandas as pd
+
+from fairmend.base import CausalGraph, Edge, closed_under_meek, leads, row_hash, uniform_by_row
 from fairmend.plugins.causal._background_knowledge import Arrow, Knowledge
 
 PValue = Callable[[str, str, tuple[str, ...]], float]
@@ -161,3 +163,12 @@ def _both_ways(pair: frozenset[str]) -> tuple[Arrow, Arrow]:
 
 def _pairs(pairs: Iterable[frozenset[str]]) -> tuple[Arrow, ...]:
     return tuple(sorted(_both_ways(pair)[0] for pair in pairs))
+
+
+def half_samples(frame: pd.DataFrame, n: int, random_state: int) -> Iterator[pd.DataFrame]:
+    """Draw n random half-samples, independent of the row order."""
+    hashes = pd.Series(row_hash(frame))
+    copies = row_hash(hashes.groupby(hashes).cumcount())
+    for place in range(n):
+        drawn = uniform_by_row(hashes.to_numpy() ^ copies, 2 * n * random_state + place) < 0.5
+        yield frame[drawn].reset_index(drop=True)

@@ -18,7 +18,6 @@ from fairmend.base import (
     Rate,
     ResamplingEvaluator,
     TechniqueMetadata,
-    compare,
     evaluation_tables,
     metric,
 )
@@ -135,11 +134,9 @@ class BootstrapIntervals(ResamplingEvaluator):
             by_attribute[attribute] = {name: self._figures(measured, name) for name in names}
         result: dict[str, Any] = {"by_attribute": by_attribute, "method": self.method, "level": self.level}
         if baseline is not None:
-            result["change"] = compare(
-                evaluation_tables.labels_or_zeros(y_true, y_pred), baseline, y_pred,
-                sensitive_features=groups, metrics=names,
-                sample_weight=evaluation_tables.row_weights(sample_weight), **self.inference.intervals,
-            ).to_json()  # fmt: skip
+            result["change"] = evaluation_tables.changes(
+                y_true, y_pred, baseline, groups, sample_weight, names, **self.inference.intervals
+            )
         text = f"{len(names)} metrics with {self.level:.0%} intervals of {self.n_boot} replicates, for {', '.join(by_attribute)}."
         return result | {"text": text}
 

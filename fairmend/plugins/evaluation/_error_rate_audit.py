@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Unpack
+from typing import Any
 
 from fairmend.base import (
     Floats,
     Groups,
-    InferenceParameters,
     Ints,
-    ResamplingEvaluator,
     TechniqueMetadata,
     evaluation_tables,
 )
+from fairmend.plugins.evaluation._group_comparison import GroupComparison
 
 RATES = ("true_positive_rate", "false_positive_rate", "false_negative_rate", "true_negative_rate", "accuracy")
 COMPARISONS = ("equalized_odds_difference", "equal_opportunity_difference", "average_odds_difference")
 
 
-class ErrorRateAudit(ResamplingEvaluator):
+class ErrorRateAudit(GroupComparison):
     """Compare how often each group is wrongly rejected and wrongly accepted.
 
     Parameters
@@ -80,20 +79,6 @@ class ErrorRateAudit(ResamplingEvaluator):
         ),
         alternatives=(1, 3),
     )
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "reference": [str, dict],
-        "n_permutations": evaluation_tables.WHOLE,
-    }
-
-    def __init__(
-        self,
-        reference: str | Mapping[str, str] = "to_best",
-        n_permutations: int = 5000,
-        **inference: Unpack[InferenceParameters],
-    ) -> None:
-        super().__init__(**inference)
-        self.reference = reference
-        self.n_permutations = n_permutations
 
     def _evaluate(
         self, y_true: Ints, y_pred: Ints, groups: Groups, sample_weight: Floats

@@ -16,7 +16,6 @@ from fairmend.base import (
     Groups,
     Ints,
     TechniqueMetadata,
-    compare,
     evaluation_tables,
     holm,
     metric,
@@ -145,12 +144,10 @@ class PermutationTest(Evaluator):
             test |= {"p_holm": p, "significant": None if math.isnan(p) else bool(p <= self.alpha)}
         result: dict[str, Any] = {"tests": tests, "alpha": self.alpha, "n_permutations": self.n_permutations}
         if baseline is not None:
-            labels = evaluation_tables.labels_or_zeros(y_true, y_pred)
-            result["change"] = compare(
-                labels, baseline, y_pred, sensitive_features=groups, metrics=names,
-                sample_weight=evaluation_tables.row_weights(sample_weight), n_permutations=self.n_permutations,
-                seed=self.random_state,
-            ).to_json()  # fmt: skip
+            result["change"] = evaluation_tables.changes(
+                y_true, y_pred, baseline, groups, sample_weight, names,
+                n_permutations=self.n_permutations, seed=self.random_state,
+            )  # fmt: skip
         shown = sum(test["significant"] is True for test in tests)
         text = f"{shown} of {len(tests)} differences between groups are significant at {self.alpha:g} after Holm's correction."
         return result | {"text": text}

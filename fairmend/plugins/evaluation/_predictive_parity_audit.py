@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Unpack
+from typing import Any
 
 from fairmend.base import (
     Floats,
     Groups,
-    InferenceParameters,
     Ints,
-    ResamplingEvaluator,
     TechniqueMetadata,
     evaluation_tables,
     to_plain,
 )
+from fairmend.plugins.evaluation._group_comparison import GroupComparison
 
 RATES = (
     "positive_predictive_value",
@@ -43,7 +42,7 @@ def implied_false_positive_rate(p: float | None, ppv: float | None, fnr: float |
     return p / (1 - p) * (1 - ppv) / ppv * (1 - fnr)
 
 
-class PredictiveParityAudit(ResamplingEvaluator):
+class PredictiveParityAudit(GroupComparison):
     """Compare the predictive values of decisions between groups.
 
     Parameters
@@ -102,20 +101,6 @@ class PredictiveParityAudit(ResamplingEvaluator):
         ),
         alternatives=(2, 45),
     )
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "reference": [str, dict],
-        "n_permutations": evaluation_tables.WHOLE,
-    }
-
-    def __init__(
-        self,
-        reference: str | Mapping[str, str] = "to_best",
-        n_permutations: int = 5000,
-        **inference: Unpack[InferenceParameters],
-    ) -> None:
-        super().__init__(**inference)
-        self.reference = reference
-        self.n_permutations = n_permutations
 
     def _evaluate(
         self, y_true: Ints, y_pred: Ints, groups: Groups, sample_weight: Floats

@@ -15,11 +15,11 @@ from fairmend.base import (
     Groups,
     InferenceParameters,
     Ints,
-    ResamplingEvaluator,
     TechniqueMetadata,
     Verdict,
     evaluation_tables,
 )
+from fairmend.plugins.evaluation._group_comparison import GroupComparison
 
 RATIO, DIFFERENCE = "demographic_parity_ratio", "demographic_parity_difference"
 
@@ -31,7 +31,7 @@ def verdict(ratio: Estimate, threshold: float) -> Verdict:
     return "passed" if ratio.value >= threshold else "failed"
 
 
-class SelectionRateAudit(ResamplingEvaluator):
+class SelectionRateAudit(GroupComparison):
     """Compare how often each group gets the favorable decision.
 
     Parameters
@@ -95,9 +95,8 @@ class SelectionRateAudit(ResamplingEvaluator):
         alternatives=(2, 8),
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "reference": [str, dict],
+        **GroupComparison._parameter_constraints,
         "threshold": [Interval(Real, 0, 1, closed="both")],
-        "n_permutations": evaluation_tables.WHOLE,
     }
 
     def __init__(
@@ -107,10 +106,8 @@ class SelectionRateAudit(ResamplingEvaluator):
         n_permutations: int = 5000,
         **inference: Unpack[InferenceParameters],
     ) -> None:
-        super().__init__(**inference)
-        self.reference = reference
+        super().__init__(reference, n_permutations, **inference)
         self.threshold = threshold
-        self.n_permutations = n_permutations
 
     def _evaluate(
         self, y_pred: Ints, groups: Groups, sample_weight: Floats, y_true: Ints | None = None

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr, expit
+from scipy.special import expit
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fairmend.base import (
@@ -15,10 +15,10 @@ from fairmend.base import (
     Floats,
     Groups,
     Inprocessor,
-    InsufficientDataError,
     TechniqueMetadata,
     train_against_adversary,
 )
+from fairmend.plugins.inprocessing._adversary import adversary_logits, predictor_logit, uninformed_loss
 
 
 def update_direction(g_P: Any, g_A: Any, alpha: float) -> Any:
@@ -32,29 +32,6 @@ def update_direction(g_P: Any, g_A: Any, alpha: float) -> Any:
     square = g_A @ g_A
     share = (g_P @ g_A) / square if square > 0 else 0.0
     return g_P - (share + alpha) * g_A
-
-
-def predictor_logit(W: Any, X: Any, hidden_units: int) -> Any:
-    """Return the predictor's log-odds from its weight vector W; without hidden units it is linear."""
-    if hidden_units == 0:
-        return X @ W[:-1] + W[-1]
-    cut = X.shape[1] * hidden_units
-    layer = X @ W[:cut].reshape(X.shape[1], hidden_units) + W[cut : cut + hidden_units]
-    return layer.clip(0) @ W[cut + hidden_units : -1] + W[-1]
-
-
-def adversary_logits(U: Any, logit: Any, y: Any, constraint: str) -> Any:
-    """Return the adversary's scores of the groups, shape (n, groups).
-
-    Its input is s = sigma((1 + |c|) logit); for equalized odds it has separate weights and intercepts for
-    each label (section 4). U holds c and then one row of weights or intercepts per group.
-    """
-    s = 1 / (1 + (-(1 + abs(U[0])) * logit).exp())
-    rows = U[1:].reshape(4 if constraint == "equalized_odds" else 2, -1)
-    scores = s[:, None] * rows[0] + rows[1]
-    if constraint == "equalized_odds":
-        scores = scores + y[:, None] * (s[:, None] * rows[2] + rows[3])
-    return scores
 
 
 class AdversarialDebiasing(Inprocessor):
@@ -192,7 +169,7 @@ default="demographic_parity"
 
         p, h, K = X.shape[1], self.hidden_units, groups.n_groups
         seen = sample_weight * (y if self.constraint == "equal_opportunity" else 1)
-        known = self._uninformed(groups, y, seen)
+        known = uninformed_loss(groups, y, seen, self.constraint)
         random = torch.Generator().manual_seed(self.random_state or 0)
         x, label, weight, weight_seen = (
             torch.tensor(np.asarray(v, float)) for v in (X, y, sample_weight, seen)
@@ -226,30 +203,7 @@ default="demographic_parity"
             generator=random,
         )
         self.weights_ = duel.W.numpy()
-        mine = [loss for loss, _ in duel.losses]
-        recent = mine[-1 - max(1, self.epochs // 5) :]
-        self.diagnostics_ = {
-            "converged": len(recent) > 1 and max(recent) - min(recent) <= 0.02 * recent[-1],
-            "iterations": self.epochs * -(-len(X) // self.batch_size),
-            "gradient_norm": duel.gradient_norm,
-            "losses": mine,
-            "adversary_losses": [loss for _, loss in duel.losses],
-            "adversary_advantage": known - duel.final[1],
-        }
-
-    def _uninformed(self, groups: Groups, y: NDArray[np.int64], weight: Floats) -> float:
-        """Return the loss of an adversary that does not see the output: the entropy of the groups, given the label if it is an input."""
-        by_label = self.constraint != "demographic_parity"
-        event = y if by_label else np.zeros_like(y)
-        mass = np.array([groups.counts(weight * (event == e)) for e in np.unique(event[weight > 0])])
-        if (mass == 0).any():
-            e, group = np.argwhere(mass == 0)[0]
-            label = np.unique(event[weight > 0])[e]
-            raise InsufficientDataError(
-                f"no row of the group {groups.labels[group]!r} has the label {label}, so {self.constraint} "
-                "is undefined for it; merge groups, leave out this attribute, or use demographic_parity"
-            )
-        return float(entr(mass / mass.sum(axis=1, keepdims=True)).sum(axis=1) @ mass.sum(axis=1) / mass.sum())
+        self.diagnostics_ = {**duel.diagnostics(), "adversary_advantage": known - duel.final[1]}
 
     def _predict_proba(self, X: Floats) -> Floats:
         return expit(predictor_logit(self.weights_, X, self.hidden_units))

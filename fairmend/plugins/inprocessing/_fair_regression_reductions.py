@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.utils._param_validation import HasMethods, Interval
 
 from fairmend.base import (
@@ -16,63 +15,9 @@ from fairmend.base import (
     Groups,
     Inprocessor,
     TechniqueMetadata,
-    fit_weighted,
-    split_learner,
 )
-from fairmend.plugins.inprocessing._reductions import exponentiated_gradient
-
-
-class GroupLossMoment:
-    """The mean loss of each group, as the moment of a reduction.
-
-    Labels and predictions are measured in standard deviations of the labels, and predictions are clipped to
-    their range, so losses are bounded.
-
-    Parameters
-    ----------
-    groups : Groups
-        Groups of the rows.
-    y : ndarray of float, shape (n,)
-        Labels.
-    weights : ndarray of float, shape (n,)
-        Sample weights.
-    """
-
-    def __init__(self, groups: Groups, y: Floats, weights: Floats) -> None:
-        self.y, self.weights, self.codes = y, weights, groups.codes
-        self.n_constraints = groups.n_groups
-        self.scale = float(np.sqrt(np.cov(y, aweights=weights))) or 1.0
-        self.range = (float(y.min()), float(y.max()))
-        self.p = np.bincount(self.codes, weights, minlength=groups.n_groups) / weights.sum()
-
-    def loss(self, prediction: Floats) -> Floats:
-        """Return l(y, u) = (y - u)^2 of each row, in variances of the labels."""
-        return ((self.y - np.clip(prediction, *self.range)) / self.scale) ** 2
-
-    def error(self, prediction: Floats) -> float:
-        """Return E[l(Y, f(X))]."""
-        return float(np.average(self.loss(prediction), weights=self.weights))
-
-    def half_standard_error(self, prediction: Floats) -> float:
-        """Return half the standard error of the mean loss; unequal weights reduce the effective sample size (Kish)."""
-        loss, w = self.loss(prediction), self.weights
-        n = w.sum() ** 2 / (w**2).sum()
-        spread = np.average((loss - np.average(loss, weights=w)) ** 2, weights=w)
-        return float(0.5 * np.sqrt(spread / n))
-
-    def violations(self, prediction: Floats) -> Floats:
-        """Return E[l(Y, f(X)) | A = a] of each group."""
-        sums = np.bincount(self.codes, self.weights * self.loss(prediction), minlength=len(self.p))
-        return np.asarray(sums / (self.p * self.weights.sum()))
-
-    def problem(self, prices: Floats) -> tuple[Floats, Floats]:
-        """Return the labels as they are, and the weights 1 + lambda_a / p_a of the Lagrangian."""
-        w = self.weights * (1 + prices / self.p)[self.codes]
-        return self.y, w * self.weights.sum() / w.sum()
-
-    def least_prices(self, prices: Floats) -> Floats:
-        """Return the multipliers; no smaller ones have the same effect."""
-        return prices
+from fairmend.plugins.inprocessing._group_losses import GroupLossMoment
+from fairmend.plugins.inprocessing._reductions import Oracle, exponentiated_gradient
 
 
 class FairRegressionReductions(Inprocessor):
@@ -201,35 +146,25 @@ class FairRegressionReductions(Inprocessor):
         return {"max_iter": 8, "relative_bound": 0.8}
 
     def _fit(self, X: pd.DataFrame, y: Floats, groups: Groups, sample_weight: Floats, learner: Any) -> None:
-        self.encoder_, regressor = split_learner(learner)
-        if regressor.get_params().get("random_state", 0) is None:
-            regressor.set_params(random_state=self.random_state or 0)
-        values = self.encoder_.fit_transform(X, y)
-
-        def train(labels: Floats, weights: Floats) -> tuple[Any, Floats]:
-            member = fit_weighted(clone(regressor), values, labels, weights)
-            return member, np.asarray(member.predict(values))
-
+        oracle = Oracle.of(learner, X, y, self.random_state)
+        self.encoder_ = oracle.encoder
         moment = GroupLossMoment(groups, y, sample_weight)
-        alone = moment.violations(train(y, sample_weight)[1])
+        alone = moment.violations(oracle(y, sample_weight)[1])
         zeta = self.relative_bound * float(alone.max())
         if self.upper_bound is not None:
             zeta = self.upper_bound / moment.scale**2
         found = exponentiated_gradient(
-            moment, train, bound=zeta, eps=self.eps, max_iter=self.max_iter, tolerance=self.nu
+            moment, oracle, bound=zeta, eps=self.eps, max_iter=self.max_iter, tolerance=self.nu
         )
         self.members_, self.member_weights_, self.range_ = found.members, found.weights, moment.range
-        reached = moment.violations(self._mixed(values))
+        reached = moment.violations(self._mixed(oracle.values))
+        unit = moment.scale**2
         self.diagnostics_ = {
-            "upper_bound": zeta * moment.scale**2,
-            "loss_alone": dict(zip(groups.labels, (alone * moment.scale**2).tolist(), strict=True)),
-            "loss": dict(zip(groups.labels, (reached * moment.scale**2).tolist(), strict=True)),
+            "upper_bound": zeta * unit,
+            "loss_alone": dict(zip(groups.labels, (alone * unit).tolist(), strict=True)),
+            "loss": dict(zip(groups.labels, (reached * unit).tolist(), strict=True)),
             "bound_met": bool(reached.max() <= zeta + found.tolerance),
-            "converged": found.gap < found.tolerance,
-            "best_gap": found.gap,
-            "iterations": found.rounds,
-            "oracle_calls": found.calls + 1,
-            "members": len(found.members),
+            **found.diagnostics(),
         }
 
     def _mixed(self, values: Any) -> Floats:

@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import minimize
 from scipy.special import expit, logit, rel_entr
 from sklearn.utils._param_validation import Interval
 
@@ -17,10 +15,10 @@ from fairmend.base import (
     Floats,
     Groups,
     Inprocessor,
-    InsufficientDataError,
     TechniqueMetadata,
 )
 from fairmend.plugins.inprocessing._constrained_logistic import LogisticLoss, newton_within_bounds
+from fairmend.plugins.inprocessing._logistic_by_group import group_losses, minimize_from
 
 _LEAST = 1e-12
 """Mean predictions are clipped this far from 0 and 1, where the logarithm is infinite."""
@@ -156,63 +154,31 @@ class PrejudiceRemover(Inprocessor):
         self.max_iter = max_iter
 
     def _fit(self, X: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats) -> None:
-        parts = self._parts(X, groups, y, sample_weight)
+        parts = group_losses(X, groups, y, sample_weight, self.ridge)
         total, width = float(sample_weight.sum()), X.shape[1] + 1
         none = np.zeros((0, width)), np.zeros(0)
         limits: dict[str, Any] = {"tolerance": self.tolerance, "max_iter": self.max_iter}
         start = np.array(
             [newton_within_bounds(part, *none, np.zeros(width), **limits).theta for part in parts]
         )
+
+        def at(theta: Floats) -> tuple[float, Floats]:
+            value, gradient, _ = objective(theta, parts, self.eta, self.ridge)
+            return value / total, gradient / total
+
         curvature = [
             part.weights.sum() / total * part.hessian(t) for part, t in zip(parts, start, strict=True)
         ]
-        L = [cholesky(H, lower=True) for H in curvature]
-
-        def theta(phi: Floats) -> Floats:
-            rows = zip(L, phi.reshape(start.shape), strict=True)
-            return start + np.array([solve_triangular(low, row, lower=True, trans="T") for low, row in rows])
-
-        def at(phi: Floats) -> tuple[float, Floats]:
-            value, gradient, _ = objective(theta(phi), parts, self.eta, self.ridge)
-            rows = zip(L, gradient, strict=True)
-            slopes = [solve_triangular(low, row, lower=True) for low, row in rows]
-            return value / total, np.concatenate(slopes) / total
-
-        fit = minimize(
-            at,
-            np.zeros(start.size),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": self.max_iter, "gtol": self.tolerance / 10, "ftol": 0.0},
-        )
-        self.coef_ = theta(fit.x)
+        self.coef_, iterations = minimize_from(at, start, curvature, **limits)
         before, after = (objective(t, parts, self.eta, self.ridge) for t in (start, self.coef_))
         norm = float(np.abs(after[1]).max() / total)
         self.diagnostics_ = {
             "converged": norm <= self.tolerance,
-            "iterations": int(fit.nit),
+            "iterations": iterations,
             "gradient_norm": norm,
             "objective": {"before": float(before[0] / total), "after": float(after[0] / total)},
             "prejudice_index": {"before": before[2] / total, "after": after[2] / total},
         }
-
-    def _parts(
-        self, X: Floats, groups: Groups, y: NDArray[np.int64], sample_weight: Floats
-    ) -> list[LogisticLoss]:
-        design = np.column_stack([X, np.ones(len(X))])
-        parts = []
-        for a, group in enumerate(groups.labels):
-            rows = np.flatnonzero((groups.codes == a) & (sample_weight > 0))
-            if len(np.unique(y[rows])) < 2:
-                raise InsufficientDataError(
-                    f"the group {group!r} lacks rows of the label {0 if y[rows].all() else 1}, so it cannot "
-                    "be fitted separately; merge groups or leave out this attribute"
-                )
-            w = sample_weight[rows]
-            parts.append(
-                LogisticLoss(design[rows], y[rows], w, np.full(design.shape[1], self.ridge / w.sum()))
-            )
-        return parts
 
     def _predict_proba(self, X: Floats, groups: Groups) -> Floats:
         design = np.column_stack([X, np.ones(len(X))])

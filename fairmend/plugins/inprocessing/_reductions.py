@@ -14,8 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 
-from fairmend.base import Floats
+from fairmend.base import Floats, fit_weighted, split_learner
 
 Train = Callable[[NDArray[Any], Floats], tuple[Any, NDArray[Any]]]
 """Takes labels and weights, shape (n,), and returns a model and its predictions of the rows."""
@@ -76,6 +78,50 @@ class Mixture:
     tolerance: float
     rounds: int
     calls: int
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return how the game ended."""
+        return {
+            "converged": self.gap < self.tolerance,
+            "best_gap": self.gap,
+            "iterations": self.rounds,
+            "oracle_calls": self.calls,
+            "members": len(self.members),
+        }
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """A learner that answers each weighted problem on the same rows, encoded once.
+
+    Attributes
+    ----------
+    encoder : transformer
+        What encodes the features, fitted.
+    values : array of shape (n, p)
+        The encoded features.
+    learner : unfitted classifier or regressor
+        What is trained on them.
+    """
+
+    encoder: Any
+    values: Any
+    learner: Any
+
+    @classmethod
+    def of(cls, learner: Any, X: Any, y: NDArray[Any], random_state: int | None) -> Oracle:
+        """Return the oracle of a learner; one without a seed gets that of the technique."""
+        encoder, model = split_learner(learner)
+        if model.get_params().get("random_state", 0) is None:
+            model.set_params(random_state=random_state or 0)
+        return cls(encoder, encoder.fit_transform(X, y), model)
+
+    def __call__(self, labels: NDArray[Any], weights: Floats) -> tuple[Any, NDArray[Any]]:
+        """Return a model of labels and weights, and its predictions; a single label needs no training."""
+        constant = labels.dtype.kind == "i" and len(np.unique(labels)) == 1  # classes, not numbers
+        model = DummyClassifier(strategy="most_frequent") if constant else clone(self.learner)
+        model = fit_weighted(model, self.values, labels, weights)
+        return model, model.predict(self.values)
 
 
 @dataclass

@@ -8,8 +8,6 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from fairmend.base import (
@@ -18,11 +16,9 @@ from fairmend.base import (
     Groups,
     Inprocessor,
     TechniqueMetadata,
-    fit_weighted,
-    split_learner,
 )
 from fairmend.plugins.inprocessing._group_rates import Constraint, GroupRateMoment
-from fairmend.plugins.inprocessing._reductions import exponentiated_gradient
+from fairmend.plugins.inprocessing._reductions import Oracle, exponentiated_gradient
 
 
 def favorable(member: Any, X: Any) -> Floats:
@@ -181,21 +177,12 @@ class ReductionsExponentiatedGradient(Inprocessor):
     def _fit(
         self, X: pd.DataFrame, y: NDArray[np.int64], groups: Groups, sample_weight: Floats, learner: Any
     ) -> None:
-        self.encoder_, classifier = split_learner(learner)
-        if classifier.get_params().get("random_state", 0) is None:
-            classifier.set_params(random_state=self.random_state or 0)
-        values = self.encoder_.fit_transform(X, y)
-
-        def train(labels: NDArray[np.int64], weights: Floats) -> tuple[Any, NDArray[Any]]:
-            constant = len(np.unique(labels)) == 1
-            member = DummyClassifier(strategy="most_frequent") if constant else clone(classifier)
-            member = fit_weighted(member, values, labels, weights)
-            return member, member.predict(values)
-
+        oracle = Oracle.of(learner, X, y, self.random_state)
+        self.encoder_, values = oracle.encoder, oracle.values
         parity = GroupRateMoment(self.constraint, groups, y, sample_weight)
         found = exponentiated_gradient(
             parity,
-            train,
+            oracle,
             bound=self.difference_bound,
             eps=self.eps,
             max_iter=self.max_iter,
@@ -205,12 +192,8 @@ class ReductionsExponentiatedGradient(Inprocessor):
         self.members_, self.member_weights_ = found.members, found.weights
         expected = self._mixed([member.predict(values) for member in self.members_])
         self.diagnostics_ = {
-            "converged": found.gap < found.tolerance,
-            "best_gap": found.gap,
+            **found.diagnostics(),
             "gap_tolerance": found.tolerance,
-            "iterations": found.rounds,
-            "oracle_calls": found.calls,
-            "members": len(found.members),
             "weights": found.weights.tolist(),
             "training_error": parity.error(expected),
             "training_violation": float(parity.violations(expected).max()),

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairmend.base import Floats, Ints
+from fairmend.base import Floats, Groups, Ints
+from fairmend.plugins.preprocessing._adaptation import enough
 
 GRID = 512
 """Quantiles that represent a whole sample."""
@@ -63,6 +64,46 @@ def fit_conditional(
         _leaf_quantiles(tree, P, v, (place + 0.5) / n_trees) for place, tree in enumerate(forest.estimators_)
     ]
     return {**fitted, "forest": forest, "tables": tables}
+
+
+def fit_by_cell(
+    node: str,
+    v: Floats,
+    P: Floats,
+    cell: Ints,
+    groups: Groups,
+    *,
+    least: int,
+    min_samples_leaf: int,
+    **forest: Any,
+) -> list[dict[str, Any]]:
+    """Return the distribution of ``v`` given the columns of ``P`` in each cell; see :func:`fit_conditional`.
+
+    Parameters
+    ----------
+    node : str
+        Name of the column, for messages.
+    v, P : ndarray of shape (n,), (n, k)
+        Values, NaN where missing, and what they depend on.
+    cell : ndarray of int, shape (n,)
+        Cell of each row.
+    groups : Groups
+        Groups of the rows, for messages.
+    least : int
+        Minimum rows per cell.
+    min_samples_leaf : int
+        Minimum rows per leaf, limited to a quarter of the cell.
+    **forest
+        Other settings of :func:`fit_conditional`.
+    """
+    fitted = []
+    for a in range(int(cell.max()) + 1):
+        rows = (cell == a) & ~np.isnan(v)
+        n = int(rows.sum())
+        enough(node, groups.labels[groups.codes[cell == a][0]], n, least)
+        leaf = min(min_samples_leaf, max(n // 4, 1))
+        fitted.append(fit_conditional(P[rows], v[rows], min_samples_leaf=leaf, **forest))
+    return fitted
 
 
 def _leaf_quantiles(tree: Any, P: Floats, v: Floats, offset: float) -> Floats:

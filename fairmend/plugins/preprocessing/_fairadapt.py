@@ -26,13 +26,12 @@ from fairmend.plugins.preprocessing._adaptation import (
     cells_of_groups,
     decoded_column,
     encoded_column,
-    enough,
     fit_column,
     influenced,
     outcome_of,
     side_by_side,
 )
-from fairmend.plugins.preprocessing._conditional_quantiles import fit_conditional, quantiles_kept
+from fairmend.plugins.preprocessing._conditional_quantiles import fit_by_cell, quantiles_kept
 
 
 class FairAdapt(Preprocessor):
@@ -184,7 +183,11 @@ class FairAdapt(Preprocessor):
                 parents = graph.parents(node)
                 causes = [p for p in parents if p not in attributes]
                 cells = cells_of_groups(groups, [p for p in parents if p in attributes])
-                fitted = self._fit_node(node, values, causes, cells[groups.codes], groups)
+                fitted = fit_by_cell(
+                    node, values[node], side_by_side(values, causes, self.columns_, len(y)), cells[groups.codes], groups,
+                    least=self.min_group_rows, method=self.method, discrete=self._is_discrete(node),
+                    n_trees=self.n_trees, min_samples_leaf=self.min_samples_leaf, seed=self.random_state or 0,
+                )  # fmt: skip
                 self.nodes_[node] = {"causes": causes, "cell_of_group": cells, "fitted": fitted}
         self.adapted_ = tuple(node for node in self.nodes_ if node != outcome)
         labels = {outcome: y.astype(float)} if self.adapt_labels else {}
@@ -193,21 +196,6 @@ class FairAdapt(Preprocessor):
 
     def _encoded(self, X: pd.DataFrame) -> dict[str, Floats]:
         return {name: encoded_column(X[name], column) for name, column in self.columns_.items()}
-
-    def _fit_node(
-        self, node: str, values: dict[str, Floats], causes: Sequence[str], cell: Ints, groups: Groups
-    ) -> list[dict[str, Any]]:
-        """Return F(v | pa, a) for each group a of the attributes that cause the node."""
-        pa, v = side_by_side(values, causes, self.columns_, len(cell)), values[node]
-        fitted = []
-        for a in range(int(cell.max()) + 1):
-            rows = (cell == a) & ~np.isnan(v)
-            enough(node, groups.labels[groups.codes[cell == a][0]], int(rows.sum()), self.min_group_rows)
-            fitted.append(fit_conditional(
-                pa[rows], v[rows], method=self.method, discrete=self._is_discrete(node), n_trees=self.n_trees,
-                min_samples_leaf=min(self.min_samples_leaf, max(int(rows.sum()) // 4, 1)), seed=self.random_state or 0,
-            ))  # fmt: skip
-        return fitted
 
     def _adapt(
         self, X: pd.DataFrame, groups: Groups, labels: dict[str, Floats]

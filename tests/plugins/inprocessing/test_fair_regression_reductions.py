@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression
 from fairmend.core.data.groups import Groups
 from fairmend.core.errors import DataError, InsufficientDataError, ParameterError
 from fairmend.plugins.inprocessing import FairRegressionReductions
-from fairmend.plugins.inprocessing._fair_regression_reductions import GroupLossMoment
+from fairmend.plugins.inprocessing._group_losses import GroupLossMoment
 
 
 def people(n=600, groups=3, seed=0):
