@@ -11,21 +11,14 @@ import pandas as pd
 from fairmend.core.errors import FairmendError, InsufficientDataError, PluginError, UnseenGroupError
 from fairmend.core.stages import Inprocessor, Postprocessor, Preprocessor
 from fairmend.core.technique import Technique
-from fairmend.testing.checks_behavior import (
-    CLASSES,
-    _applies_later,
-    _looks,
-    _reads_candidates,
-    _runs,
-    _tolerance,
-)
+from fairmend.testing.applies import CLASSES, applies_later, looks, reads_candidates, runs, tolerance_of
 from fairmend.testing.driving import applied, differ, instance, outputs, problem_for, task_of
 from fairmend.testing.problems import Problem
 from fairmend.testing.suite import check
 
 
 def _groups(t: type[Technique]) -> bool:
-    return _runs(t) and not _reads_candidates(t)
+    return runs(t) and not reads_candidates(t)
 
 
 @check("Groups of type text, number, boolean or category are treated alike.", _groups)
@@ -51,7 +44,7 @@ def _same_groups(
             sensitive=p.sensitive.assign(group=cast(p.sensitive["group"])),
             sensitive_new=p.sensitive_new.assign(group=cast(p.sensitive_new["group"])),
         )
-        fault = differ(first, outputs(instance(technique), other), _tolerance(technique))
+        fault = differ(first, outputs(instance(technique), other), tolerance_of(technique))
         assert fault is None, f"with groups as {name} {fault}"
 
 
@@ -68,10 +61,10 @@ def check_missing_group(technique: type[Technique]) -> None:
         ),
     )
     a, b = outputs(instance(technique), p), outputs(instance(technique), gaps)
-    if _looks(technique):
+    if looks(technique):
         assert b, "nothing was found"
         return
-    fault = differ(a, b, _tolerance(technique))
+    fault = differ(a, b, tolerance_of(technique))
     assert fault is None, f"with missing values in place of a third group {fault}"
 
 
@@ -95,13 +88,13 @@ def _served(technique: type[Technique], p: Problem, declared: bool, what: str) -
         assert not declared, f"{what} are declared but raise an error: {error}"
         return
     for name, values in result.items():
-        if not _looks(technique):
+        if not looks(technique):
             assert np.isfinite(np.asarray(values, dtype=float)).all(), f"{name} is not finite with {what}"
 
 
 @check(
     "A group not seen in fit is an error that names it.",
-    lambda t: _applies_later(t) and t.metadata.needs_protected_at_prediction,
+    lambda t: applies_later(t) and t.metadata.needs_protected_at_prediction,
 )
 def check_unseen_group(technique: type[Technique]) -> None:
     p = problem_for(technique)
@@ -207,7 +200,7 @@ def _calm(technique: type[Technique], p: Problem, what: str) -> None:
     except FairmendError as error:
         assert "\n" not in str(error), f"the error for {what} has more than one line"
         return
-    if _looks(technique):
+    if looks(technique):
         return
     for name, values in result.items():
         if name == "features" and p.X.isna().to_numpy().any():

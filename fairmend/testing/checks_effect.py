@@ -17,7 +17,7 @@ from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.metrics import compare
 from fairmend.core.stages import Evaluator, Inprocessor, Postprocessor, Preprocessor
 from fairmend.core.technique import Technique
-from fairmend.testing.checks_behavior import case_of
+from fairmend.testing.applies import case_of
 from fairmend.testing.driving import differ, evaluate, instance, leaves, small_learner
 from fairmend.testing.problems import PLANTED, planted, problem
 from fairmend.testing.suite import check

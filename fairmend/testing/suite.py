@@ -73,6 +73,7 @@ CHECKS: list[ConformanceCheck] = []
 ROOMS = (
     "checks_form",
     "checks_behavior",
+    "checks_declarations",
     "checks_data",
     "checks_effect",
     "checks_uncertainty",

@@ -31,7 +31,7 @@ from fairmend.pipeline.gates.plugin_checks import PluginCheck, gate_functions
 from fairmend.pipeline.run import state_machine
 from fairmend.pipeline.run.third_party import evaluated, run_step, score_and_decide
 from fairmend.pipeline.run_technique import run_technique
-from fairmend.testing.checks_behavior import case_of
+from fairmend.testing.applies import case_of
 from fairmend.testing.driving import small_learner
 from fairmend.testing.problems import problem
 
