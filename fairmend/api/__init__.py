@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         technique,
     )
     from fairmend.api.data import audit, dataset, list_datasets, load_audit, load_dataset
-    from fairmend.api.pipelines import compose, draw, explain, load_sweep, recommend, run, sweep
+    from fairmend.api.pipelines import compose, draw, explain, recommend, run
     from fairmend.api.policies import compare_policies, identify_policy, load_policy, not_deployable
     from fairmend.api.runs import (
         approve,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         status,
         verify,
     )
+    from fairmend.api.sweeps import load_sweep, sweep
     from fairmend.catalog.policy import Policy, PolicyComparison, PolicyRecord, Weakness
     from fairmend.core.data.dataset import Dataset
     from fairmend.core.data.files import check_spared, formula_note
@@ -69,7 +70,7 @@ _NAMES = {
         ),
     ),
     "fairmend.api.data": ("audit", "dataset", "list_datasets", "load_audit", "load_dataset"),
-    "fairmend.api.pipelines": (*("compose", "draw", "explain", "load_sweep", "recommend", "run", "sweep"),),
+    "fairmend.api.pipelines": ("compose", "draw", "explain", "recommend", "run"),
     "fairmend.api.policies": ("compare_policies", "identify_policy", "load_policy", "not_deployable"),
     "fairmend.api.runs": (
         *(
@@ -85,6 +86,7 @@ _NAMES = {
             "verify",
         ),
     ),
+    "fairmend.api.sweeps": ("load_sweep", "sweep"),
     "fairmend.catalog.policy": ("Policy", "PolicyComparison", "PolicyRecord", "Weakness"),
     "fairmend.core.data.dataset": ("Dataset",),
     "fairmend.core.data.files": ("check_spared", "formula_note"),

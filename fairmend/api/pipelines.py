@@ -1,17 +1,18 @@
-"""Pipelines: recommend, compose, sweep, run."""
+"""Pipelines: recommend, compose, run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairmend.api.catalog import Limits, Observer, list_techniques, registry
-from fairmend.api.data import audit, dataset, load_audit, loaded
+from fairmend.api.catalog import Limits, Observer, registry
+from fairmend.api.data import dataset, load_audit, loaded
+from fairmend.api.run_inputs import audited, binary, not_served, scored
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UsageError
 from fairmend.core.utility import Utility
-from fairmend.core.vocabulary import Notion, Task
+from fairmend.core.vocabulary import Notion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,14 +20,12 @@ if TYPE_CHECKING:
     from fairmend.catalog.policy import Policy
     from fairmend.core.data.dataset import Dataset
     from fairmend.core.findings import Audit
-    from fairmend.core.models.decision_rule import FairModel
     from fairmend.index import Recommendation
     from fairmend.pipeline.compose.explanation import Explanation
     from fairmend.pipeline.run.approvals import Approval
     from fairmend.pipeline.run.record import RunRecord
     from fairmend.pipeline.spec import PipelineSpec
     from fairmend.pipeline.storage.run_store import RunStore
-    from fairmend.pipeline.sweep.alternatives.candidates import LdaSettings
     from fairmend.pipeline.sweep.sweep_record import Sweep
 
 
@@ -123,7 +122,7 @@ def compose(
         source = recommend(source, constraints, notion)
     roles = source.audit.roles
     if roles.task not in (None, "binary"):
-        raise _not_served(roles.task, roles.outcome)
+        raise not_served(roles.task, roles.outcome)
     drawn = source.audit.graph if graph is None else read_graph(graph).to_mapping()
     spec = compose_pipeline(
         source,
@@ -172,19 +171,6 @@ def explain(
     return explain_choice(technique, recommendation, registry=registry(), policy=policy)
 
 
-def load_sweep(source: str | Path | Mapping[str, Any] | Sweep) -> Sweep:
-    """Return a sweep from the JSON file (or mapping) that a sweep wrote.
-
-    Raises
-    ------
-    UsageError
-        The file is missing or is not a sweep.
-    """
-    from fairmend.pipeline.sweep.sweep_record import load_sweep as load
-
-    return load(source)
-
-
 def draw(pipeline: str | Path | PipelineSpec, path: str | Path) -> Path:
     """Draw a pipeline with its gates, decisions, rollbacks and approvals.
 
@@ -201,115 +187,6 @@ def draw(pipeline: str | Path | PipelineSpec, path: str | Path) -> Path:
 
     spec = load_spec(pipeline)
     return draw_pipeline(spec, load_policy(spec.policy, registry()), path)
-
-
-def sweep(
-    data: str | Path | pd.DataFrame | Dataset,
-    *,
-    findings: str | Path | Mapping[str, Any] | Audit | None = None,
-    constraints: Limits = None,
-    notion: Notion = "demographic_parity",
-    policy: str | Policy = "playbook",
-    learner: str = "gradient_boosting",
-    seed: int = 0,
-    utility: Utility | str | None = None,
-    cost_fp: float | None = None,
-    cost_fn: float | None = None,
-    depth: int = 2,
-    without: Iterable[int | str] = (),
-    jobs: int | None = None,
-    dask: str | None = None,
-    store: RunStore | bool = True,
-    fresh: bool = False,
-    observer: Observer | None = None,
-    lda: bool = False,
-    candidates: int | None = None,
-    margin: float | None = None,
-    monotone: Iterable[str] = (),
-    **roles: Any,
-) -> Sweep:
-    """Try every applicable technique and sensible combinations, and return the Pareto-optimal ones.
-
-    Parameters
-    ----------
-    data, **roles
-        As in :func:`dataset`.
-    findings : Audit, mapping or path, optional
-        An audit, which determines parameters such as the features to repair; by default all rows outside
-        the test part are audited.
-    constraints : as in :func:`query`
-        Hard limits.
-    notion, policy, learner, seed, depth, without, jobs, fresh, observer
-        As in :func:`fairmend.pipeline.sweep.sweep.sweep`.
-    utility, cost_fp, cost_fn
-        As in :func:`compose`; a sweep compares decisions, so ``auc`` is refused.
-    dask : str, optional
-        Address of the scheduler of a Dask cluster to compute on; ``jobs`` defaults to its number of
-        threads.
-    store : RunStore or bool
-        Where results are stored, so that a repeated call computes only what is missing; True means
-        the folder of :func:`fairmend.pipeline.storage.run_store.store_folder`.
-    lda : bool
-        Search a less discriminatory alternative to the plain model: also vary what a modeler varies
-        (features, settings of the learner, monotone constraints, seeds), choose among the candidates that
-        are no worse, and compare the chosen one with the plain model on the test rows, once.
-    candidates : int, optional
-        Number of candidates of that search; 100 by default.
-    margin : float, optional
-        Loss of utility, and of AUC, that counts as none in that search; 0.01 by default.
-    monotone : iterable of str
-        Signs of its monotone constraints, as ``"COLUMN=+"`` or ``"COLUMN=-"``; other numeric features take
-        the sign of their association with the outcome.
-
-    Raises
-    ------
-    FairmendError
-        The request is invalid, or the data do not allow it.
-    """
-    from contextlib import nullcontext
-
-    from fairmend.pipeline.storage.run_store import RunStore
-    from fairmend.pipeline.sweep.sweep import sweep as run_sweep
-    from fairmend.pipeline.sweep.workers import on_dask
-
-    search = _lda_settings(lda, candidates, margin, monotone)
-
-    worth = Utility.parse(utility, cost_fp, cost_fn)
-    table = _binary(dataset(data, **roles))
-    with nullcontext() if dask is None else on_dask(dask):
-        return run_sweep(
-            table,
-            registry=registry(),
-            audit=None if findings is None else load_audit(findings),
-            constraints=Constraints.parse(constraints),
-            notion=notion,
-            policy=policy,
-            learner=learner,
-            seed=seed,
-            utility=worth,
-            depth=depth,
-            without=without,
-            jobs=jobs,
-            store=RunStore() if store is True else store or None,
-            fresh=fresh,
-            observer=observer,
-            lda=search,
-        )
-
-
-def _lda_settings(
-    lda: bool, candidates: int | None, margin: float | None, monotone: Iterable[str]
-) -> LdaSettings | None:
-    """Return the settings of a search for alternatives, None without one."""
-    from fairmend.pipeline.sweep.alternatives.candidates import LdaSettings
-    from fairmend.pipeline.sweep.model_variants import parse_monotone
-
-    signs = parse_monotone(tuple(monotone))
-    given = {"candidates": candidates, "margin": margin, "monotone": signs or None}
-    named: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if not lda and named:
-        raise UsageError(f"{', '.join(named)} are settings of a search for alternatives; add lda (--lda)")
-    return LdaSettings(**named) if lda else None
 
 
 def run(
@@ -423,9 +300,9 @@ def run(
     if scores is not None:
         if model is not None:
             raise UsageError("expected a model or scores, got both")
-        source, model, roles = _scored(data, scores, scores_threshold, roles)
+        source, model, roles = scored(data, scores, scores_threshold, roles)
         worth = worth or Utility.at_threshold(scores_threshold)
-    table = _binary(dataset(source, **roles))
+    table = binary(dataset(source, **roles))
     drawn = None if graph is None else expert_graph(graph, table)
     if model is not None:
         model = given_model(loaded(model), table)
@@ -437,7 +314,7 @@ def run(
     if spec is not None:
         spec = spec.model_copy(update={"constraints": limits})
     else:
-        found = _audited(table, model, learner=learner, seed=seed, graph=drawn, observer=observer)
+        found = audited(table, model, learner=learner, seed=seed, graph=drawn, observer=observer)
         found = found.model_copy(update={"graph": None})  # the run steers by it, and can be given another one
         named = policy or "playbook"
         spec = compose(
@@ -468,67 +345,3 @@ def run(
     if tracking is not None:
         tracking.finish(record)
     return record
-
-
-def _binary(table: Dataset) -> Dataset:
-    """Return the data, where pipelines serve the kind of outcome that they hold."""
-    if table.task != "binary":
-        import numpy as np
-
-        example = f"=={table.classes[0]}" if table.classes else f">={float(np.median(table.y)):g}"
-        raise _not_served(table.task, table.roles.outcome, f", as by --favorable '{example}'")
-    return table
-
-
-def _not_served(task: Task, outcome: str, example: str = " (--favorable)") -> UsageError:
-    """Return the error that pipelines do not serve a kind of outcome, with the techniques that can be run alone."""
-    from fairmend.pipeline.compose.slots import ACTING
-
-    found = [
-        f"{one['technique_id']} ({one['slug']})"
-        for one in list_techniques(task=task)
-        if one["stage"] in ACTING
-    ]
-    alone = (
-        f"run alone (fairmend technique run): {', '.join(found[:8])}"
-        if found
-        else "no technique serves it yet"
-    )
-    return UsageError(
-        f"pipelines, with their gates and policies, serve binary outcomes so far, and {outcome!r} was read as {task}; "
-        f"{alone}; or make it binary{example}"
-    )
-
-
-def _scored(
-    data: str | Path | pd.DataFrame | Dataset, scores: str, threshold: float, roles: dict[str, Any]
-) -> tuple[Any, Any, dict[str, Any]]:
-    """Return data with the scores as a feature, the model that reads them, and matching roles."""
-    from fairmend.core.data.dataset import Dataset
-    from fairmend.core.data.table_reading import exact_columns, read_table
-    from fairmend.core.models.external_inputs import with_scores
-    from fairmend.core.models.external_model import PrecomputedScores
-
-    if not 0 <= threshold <= 1:
-        raise UsageError(f"scores_threshold must be between 0 and 1, got {threshold:g}")
-    column = scores
-    if not isinstance(data, Dataset):
-        frame, column = with_scores(
-            read_table(data, exact_columns(roles)) if isinstance(data, (str, Path)) else data, scores
-        )
-        if column != scores:
-            data = frame
-    ignored = roles.get("ignored") or ()
-    ignored = (ignored,) if isinstance(ignored, str) else ignored
-    kept = tuple(c for c in ignored if c != column)
-    return data, PrecomputedScores(column, threshold), {**roles, "ignored": kept}
-
-
-def _audited(table: Dataset, model: FairModel | None, **options: Any) -> Audit:
-    """Return the audit that a run starts with; given scores are audited as decisions and not used as a feature."""
-    from fairmend.core.models.external_model import PrecomputedScores
-
-    if model is None or not isinstance(model.estimator, PrecomputedScores):
-        return audit(table, model=model, **options)
-    decisions, given = model.predict(table.X), model.scores(table.X)
-    return audit(table.without([model.estimator.column]), predictions=decisions, scores=given, **options)
