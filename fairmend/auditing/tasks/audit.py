@@ -13,8 +13,9 @@ from fairmend.auditing.features import binned
 from fairmend.auditing.imbalance import representation
 from fairmend.auditing.proxies import proxies
 from fairmend.auditing.severity_thresholds import Thresholds
+from fairmend.auditing.tasks.compared_groups import ComparedGroups
 from fairmend.auditing.tasks.multiclass import multiclass_findings
-from fairmend.auditing.tasks.predictions import TaskPredictions, task_predictions
+from fairmend.auditing.tasks.predictions import task_predictions
 from fairmend.auditing.tasks.ranking import ranking_findings
 from fairmend.auditing.tasks.regression import regression_findings
 from fairmend.core.data.dataset import Dataset
@@ -23,9 +24,15 @@ from fairmend.core.findings import Audit, Finding
 from fairmend.core.metrics import TaskMeasurement
 from fairmend.core.metrics.evaluation_tables import views
 from fairmend.core.metrics.tasks.by_task import measure_predictions
+from fairmend.core.vocabulary import Task
 
 MOST_ROWS_DRAWN = 20_000_000
 REPLICATES = (200, 1000)
+FINDINGS: dict[Task, Callable[[ComparedGroups], list[CandidateFinding | Finding]]] = {
+    "regression": regression_findings,
+    "ranking": ranking_findings,
+    "multiclass": multiclass_findings,
+}
 
 
 def task_replicates(n_rows: int) -> int:
@@ -65,7 +72,7 @@ def audit_task(
         measured[name] = measure_task(
             data, subject.values, part, subject.scores, n_boot, int(rules.minimum_support.value), seed
         )
-        found += _of_groups(name, data, subject, part, measured[name], rules)
+        found += FINDINGS[data.task](ComparedGroups(name, data, subject, part, measured[name], rules))
         found.append(representation(name, part.labels, part.counts(), rules))
     progress("looking for proxies")
     found += _proxies(data, rules, seed)
@@ -118,21 +125,6 @@ def measure_task(
         min_support=min_support,
         seed=seed,
     )
-
-
-def _of_groups(
-    name: str,
-    data: Dataset,
-    subject: TaskPredictions,
-    groups: Groups,
-    measured: TaskMeasurement,
-    rules: Thresholds,
-) -> list[CandidateFinding | Finding]:
-    if data.task == "regression":
-        return regression_findings(name, data, subject, groups, measured, rules)
-    if data.task == "ranking":
-        return ranking_findings(name, data, subject, groups, measured, rules)
-    return multiclass_findings(name, data, subject, groups, measured, rules)
 
 
 def _proxies(data: Dataset, rules: Thresholds, seed: int) -> list[CandidateFinding]:

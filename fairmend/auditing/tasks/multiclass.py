@@ -7,12 +7,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fairmend.auditing.candidate_findings import CandidateFinding, Reading, lacking
-from fairmend.auditing.severity_thresholds import Thresholds
-from fairmend.auditing.tasks.predictions import TaskPredictions
-from fairmend.core.data.dataset import Dataset
-from fairmend.core.data.groups import Groups
+from fairmend.auditing.tasks.compared_groups import ComparedGroups
 from fairmend.core.findings import Finding
-from fairmend.core.metrics import TaskMeasurement
 from fairmend.core.metrics.estimate import GroupStatistic
 from fairmend.core.metrics.inference.bootstrap import Interval, percentile_interval
 from fairmend.core.types import Ints
@@ -20,103 +16,80 @@ from fairmend.core.types import Ints
 OUTCOME, ERROR = "class-outcome-gap", "class-error-gap"
 
 
-def multiclass_findings(
-    attribute: str,
-    data: Dataset,
-    subject: TaskPredictions,
-    groups: Groups,
-    measured: TaskMeasurement,
-    rules: Thresholds,
-) -> list[CandidateFinding | Finding]:
+def multiclass_findings(compared: ComparedGroups) -> list[CandidateFinding | Finding]:
     """Compare the groups in each class against the rest, by those that have enough rows."""
-    least = rules.minimum_support.value
-    out: list[CandidateFinding | Finding] = []
-    large = np.flatnonzero(groups.counts() >= least)
-    few = [label for g, label in enumerate(groups.labels) if g not in large]
-    if few:
-        out.append(
-            lacking(OUTCOME, attribute, few, int(groups.counts().min()), "rows", "selection_rate_difference")
-        )
-    for code, name in enumerate(data.classes):
-        if len(large) >= 2:
-            out.append(_selection(attribute, name, code, subject, groups, measured, large))
-        if not subject.is_label:
-            support = np.bincount(groups.codes[data.y == code], minlength=groups.n_groups)
-            enough = np.flatnonzero(support >= least)
-            if len(enough) >= 2:
-                out.append(_recall(attribute, name, code, data, subject, groups, measured, enough, support))
-    if not subject.is_label and not any(one.kind == ERROR for one in out):
-        labels = [str(label) for label in groups.labels]
-        out.append(
-            lacking(
-                ERROR,
-                attribute,
-                labels,
-                int(groups.counts().min()),
-                "rows of each class",
-                "recall_difference",
-            )
-        )
+    c = compared
+    out: list[CandidateFinding | Finding] = [*c.lacking({OUTCOME: "selection_rate_difference"})]
+    for code, name in enumerate(c.data.classes):
+        if len(c.large) >= 2:
+            out.append(_selection(c, name, code))
+        if not c.subject.is_label and (found := _recall(c, name, code)) is not None:
+            out.append(found)
+    if not c.subject.is_label and not any(one.kind == ERROR for one in out):
+        labels = [str(label) for label in c.groups.labels]
+        out.append(lacking(ERROR, c.attribute, labels, c.fewest, "rows of each class", "recall_difference"))
     return out
 
 
-def _selection(
-    attribute: str,
-    name: str,
-    code: int,
-    subject: TaskPredictions,
-    groups: Groups,
-    measured: TaskMeasurement,
-    large: Ints,
-) -> CandidateFinding:
-    rate = measured.statistics[f"selection_rate[{name}]"]
-    low, high = _ends(rate, large)
-    value, interval = _difference(rate, large)
-    verb = "is on record for" if subject.is_label else "is predicted for"
-    return CandidateFinding(
-        kind=OUTCOME,
-        text=(
-            f"The class {name} {verb} {rate.values[low]:.1%} of {groups.labels[low]} against "
-            f"{rate.values[high]:.1%} of {groups.labels[high]} ({attribute})"
-        ),
-        readings=(Reading("demographic_parity_difference", value, interval),),
-        support=int(groups.counts()[large].min()),
-        p_value=_independent(groups.codes, subject.values == code, large),
-        attribute=attribute,
-        group=groups.labels[low],
-        reference=groups.labels[high],
-        outcome_class=name,
-        optional=True,
+def _selection(c: ComparedGroups, name: str, code: int) -> CandidateFinding:
+    verb = "is on record for" if c.subject.is_label else "is predicted for"
+    return _gap(
+        c,
+        OUTCOME,
+        f"The class {name} {verb}",
+        c.measured.statistics[f"selection_rate[{name}]"],
+        "demographic_parity_difference",
+        (name, code),
+        np.ones(len(c.groups), dtype=bool),
+        c.large,
     )
 
 
-def _recall(
-    attribute: str,
-    name: str,
-    code: int,
-    data: Dataset,
-    subject: TaskPredictions,
-    groups: Groups,
-    measured: TaskMeasurement,
-    enough: Ints,
-    support: Ints,
+def _recall(c: ComparedGroups, name: str, code: int) -> CandidateFinding | None:
+    rows = c.data.y == code
+    support = np.bincount(c.groups.codes[rows], minlength=c.groups.n_groups)
+    enough = np.flatnonzero(support >= c.rules.minimum_support.value)
+    if len(enough) < 2:
+        return None
+    return _gap(
+        c,
+        ERROR,
+        f"Where the class is {name}, it is predicted for",
+        c.measured.statistics[f"recall[{name}]"],
+        "equalized_odds_difference",
+        (name, code),
+        rows,
+        enough,
+    )
+
+
+def _gap(
+    c: ComparedGroups,
+    kind: str,
+    said: str,
+    rate: GroupStatistic,
+    measure: str,
+    of_class: tuple[str, int],
+    rows: NDArray[np.bool_],
+    among: Ints,
 ) -> CandidateFinding:
-    recall = measured.statistics[f"recall[{name}]"]
-    low, high = _ends(recall, enough)
-    value, interval = _difference(recall, enough)
-    rows = data.y == code
+    """Return the gap of a rate of one class over some rows, between the groups that have enough of them."""
+    name, code = of_class
+    low, high = _ends(rate, among)
+    value, interval = _difference(rate, among)
+    codes = c.groups.codes[rows]
     return CandidateFinding(
-        kind=ERROR,
+        kind=kind,
         text=(
-            f"Where the class is {name}, it is predicted for {recall.values[low]:.1%} of {groups.labels[low]} against "
-            f"{recall.values[high]:.1%} of {groups.labels[high]} ({attribute})"
+            f"{said} {rate.values[low]:.1%} of {c.groups.labels[low]} against "
+            f"{rate.values[high]:.1%} of {c.groups.labels[high]} ({c.attribute})"
         ),
-        readings=(Reading("equalized_odds_difference", value, interval),),
-        support=int(support[enough].min()),
-        p_value=_independent(groups.codes[rows], subject.values[rows] == code, enough),
-        attribute=attribute,
-        group=groups.labels[low],
-        reference=groups.labels[high],
+        readings=(Reading(measure, value, interval),),
+        support=int(np.bincount(codes, minlength=c.groups.n_groups)[among].min()),
+        p_value=_independent(codes, c.subject.values[rows] == code, among),
+        attribute=c.attribute,
+        group=c.groups.labels[low],
+        reference=c.groups.labels[high],
         outcome_class=name,
         optional=True,
     )

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from fairmend.auditing.candidate_findings import CandidateFinding, Reading, lacking
-from fairmend.auditing.severity_thresholds import Interval, Thresholds
-from fairmend.auditing.tasks.predictions import TaskPredictions
+from fairmend.auditing.candidate_findings import CandidateFinding, Reading
+from fairmend.auditing.severity_thresholds import Interval
+from fairmend.auditing.tasks.compared_groups import ComparedGroups
 from fairmend.core.data.dataset import Dataset
-from fairmend.core.data.groups import Groups
 from fairmend.core.findings import Finding
-from fairmend.core.metrics import TaskMeasurement
 from fairmend.core.metrics.estimate import GroupStatistic
 from fairmend.core.metrics.inference.bootstrap import percentile_interval
 from fairmend.core.metrics.tasks.ranking_by_group import top_places
@@ -20,43 +18,23 @@ from fairmend.core.types import Floats, Ints
 EXPOSURE, TOP = "exposure-gap", "underrepresentation-at-top"
 
 
-def ranking_findings(
-    attribute: str,
-    data: Dataset,
-    subject: TaskPredictions,
-    groups: Groups,
-    measured: TaskMeasurement,
-    rules: Thresholds,
-) -> list[CandidateFinding | Finding]:
+def ranking_findings(compared: ComparedGroups) -> list[CandidateFinding | Finding]:
     """Compare the groups that have enough rows, and name those that have not.
 
     Where people want to be at the bottom (``favorable: low``), the group that is most at the top fares worst.
     """
-    large = np.flatnonzero(groups.counts() >= rules.minimum_support.value)
-    few = [label for g, label in enumerate(groups.labels) if g not in large]
-    out: list[CandidateFinding | Finding] = []
-    if few:
-        fewest = int(groups.counts().min())
-        out += [lacking(EXPOSURE, attribute, few, fewest, "rows", "exposure_ratio")]
-        out += [lacking(TOP, attribute, few, fewest, "rows", "top_share_ratio")]
-    if len(large) < 2:
-        return out
-    low_is_good = data.roles.favorable == "low"
-    out.append(_exposure(attribute, data, subject, groups, measured, large, low_is_good))
-    out.append(_top(attribute, data, subject, groups, measured, large, low_is_good))
+    out: list[CandidateFinding | Finding] = [
+        *compared.lacking({EXPOSURE: "exposure_ratio", TOP: "top_share_ratio"})
+    ]
+    if len(compared.large) >= 2:
+        low_is_good = compared.data.roles.favorable == "low"
+        out += [_exposure(compared, low_is_good), _top(compared, low_is_good)]
     return out
 
 
-def _exposure(
-    attribute: str,
-    data: Dataset,
-    subject: TaskPredictions,
-    groups: Groups,
-    measured: TaskMeasurement,
-    large: Ints,
-    low_is_good: bool,
-) -> CandidateFinding:
-    statistic = measured.statistics["exposure"]
+def _exposure(c: ComparedGroups, low_is_good: bool) -> CandidateFinding:
+    data, subject, groups, large = c.data, c.subject, c.groups, c.large
+    statistic = c.measured.statistics["exposure"]
     value, interval = _ratio(statistic, large)
     shares = statistic.values[:-1][large]
     least, most = large[int(np.nanargmin(shares))], large[int(np.nanargmax(shares))]
@@ -69,12 +47,12 @@ def _exposure(
         kind=EXPOSURE,
         text=(
             f"{groups.labels[least]} gets {statistic.values[least]:.2f} times an equal share of exposure, "
-            f"{groups.labels[most]} {statistic.values[most]:.2f} times ({attribute})"
+            f"{groups.labels[most]} {statistic.values[most]:.2f} times ({c.attribute})"
         ),
         readings=(Reading("exposure_ratio", value, interval),),
-        support=int(groups.counts()[large].min()),
+        support=c.support,
         p_value=p_value,
-        attribute=attribute,
+        attribute=c.attribute,
         group=groups.labels[worst],
         reference=groups.labels[best],
     )
@@ -86,16 +64,9 @@ def _ratio(statistic: GroupStatistic, large: Ints) -> tuple[float, Interval | No
     return float(values.min() / values.max()), percentile_interval(drawn.min(axis=1) / drawn.max(axis=1))
 
 
-def _top(
-    attribute: str,
-    data: Dataset,
-    subject: TaskPredictions,
-    groups: Groups,
-    measured: TaskMeasurement,
-    large: Ints,
-    low_is_good: bool,
-) -> CandidateFinding:
-    statistic = measured.statistics["top_share_ratio"]
+def _top(c: ComparedGroups, low_is_good: bool) -> CandidateFinding:
+    data, subject, groups, large = c.data, c.subject, c.groups, c.large
+    statistic = c.measured.statistics["top_share_ratio"]
     shares = statistic.values[:-1][large]
     at = large[int(np.nanargmax(shares) if low_is_good else np.nanargmin(shares))]
     value, interval = float(statistic.values[at]), statistic.single(int(at)).interval
@@ -116,12 +87,12 @@ def _top(
         kind=TOP,
         text=(
             f"{groups.labels[at]} is {groups.counts()[at] / len(data):.1%} of the rows and "
-            f"{inside[mine].sum() / inside.sum():.1%} of {where}, the first {_places(data)} places ({attribute})"
+            f"{inside[mine].sum() / inside.sum():.1%} of {where}, the first {_places(data)} places ({c.attribute})"
         ),
         readings=(Reading("equal_share_of_top" if low_is_good else "top_share_ratio", value, interval),),
-        support=int(groups.counts()[large].min()),
+        support=c.support,
         p_value=min(1.0, p_value * len(large)),
-        attribute=attribute,
+        attribute=c.attribute,
         group=groups.labels[at],
     )
 

@@ -7,11 +7,10 @@ from collections.abc import Collection
 import numpy as np
 from scipy import stats
 
-from fairmend.auditing.candidate_findings import CandidateFinding, Reading, lacking
-from fairmend.auditing.severity_thresholds import Thresholds
+from fairmend.auditing.candidate_findings import CandidateFinding, Reading
+from fairmend.auditing.tasks.compared_groups import ComparedGroups
 from fairmend.auditing.tasks.predictions import TaskPredictions
 from fairmend.core.data.dataset import Dataset
-from fairmend.core.data.groups import Groups
 from fairmend.core.findings import Finding
 from fairmend.core.metrics import Estimate, TaskMeasurement
 from fairmend.core.types import Floats
@@ -19,27 +18,17 @@ from fairmend.core.types import Floats
 MEAN, ERROR, DISTRIBUTION = "mean-prediction-gap", "error-gap", "distribution-gap"
 
 
-def regression_findings(
-    attribute: str,
-    data: Dataset,
-    subject: TaskPredictions,
-    groups: Groups,
-    measured: TaskMeasurement,
-    rules: Thresholds,
-) -> list[CandidateFinding | Finding]:
+def regression_findings(compared: ComparedGroups) -> list[CandidateFinding | Finding]:
     """Compare the groups that have enough rows, and name those that have not.
 
     Gaps of means are in standard deviations of the outcome, so that their levels hold for any unit. A distance
     of two samples of one distribution is above 0, so its bootstrap bias is taken off as for the calibration
     error (:func:`fairmend.auditing.group_gaps.group_miscalibration`).
     """
-    large = np.flatnonzero(groups.counts() >= rules.minimum_support.value)
-    few = [label for g, label in enumerate(groups.labels) if g not in large]
+    attribute, data, subject, groups = compared.attribute, compared.data, compared.subject, compared.groups
+    measured, large = compared.measured, compared.large
     kinds = (MEAN, DISTRIBUTION) if subject.is_label else (MEAN, ERROR, DISTRIBUTION)
-    out: list[CandidateFinding | Finding] = []
-    if few:
-        fewest = int(groups.counts().min())
-        out += [lacking(kind, attribute, few, fewest, "rows", "mean_prediction") for kind in kinds]
+    out: list[CandidateFinding | Finding] = [*compared.lacking(dict.fromkeys(kinds, "mean_prediction"))]
     if len(large) < 2:
         return out
     samples = {str(groups.labels[g]): subject.values[groups.codes == g] for g in large}
