@@ -158,7 +158,7 @@ stream_option = click.option(
 graph_option = click.option(
     "--graph",
     metavar="FILE",
-    help="An expert's causal graph (.dot, .gv, .json, .yaml): it says which features may be repaired, which are "
+    help="An expert's causal graph (.dot, .gv, .graphml, .json, .yaml): it says which features may be repaired, which are "
     "proxies and which are safe.",
 )
 

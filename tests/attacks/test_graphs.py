@@ -87,6 +87,12 @@ STEERING = FILES | {
     ),
     "no outcome": ("g.dot", "digraph { sex -> score }", "must contain the outcome 'hired'"),
     "a folder": (".", None, "there is no graph file"),
+    "entities in GraphML": (
+        "g.graphml",
+        '<!DOCTYPE g [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]><graphml><graph><node id="&b;"/></graph></graphml>',
+        "must not declare",
+    ),
+    "GraphML that is none": ("g.graphml", "<graphml><graph>", "cannot read the GraphML"),
     "an empty file": ("g.yaml", "", "must be a list; got None"),
 }
 GOOD = "digraph { sex -> score; score -> hired; years -> hired; sex -> hired }"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fairmend.core.causal.graph import CausalGraph
+from fairmend.core.causal.graphml_reader import parts_of_graphml
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import UsageError
@@ -21,7 +22,7 @@ def read_graph(source: Any) -> CausalGraph:
     source : CausalGraph, mapping, sequence of edges, or path
         A mapping as :meth:`.graph.CausalGraph.from_mapping` reads it, or one that holds it under
         ``graph``, as the result of an analysis does; pairs (cause, effect) or triples with a
-        provenance; or a file: ``.dot`` or ``.gv`` for Graphviz, JSON or YAML with any of these.
+        provenance; or a file: ``.dot`` or ``.gv`` for Graphviz, ``.graphml``, JSON or YAML with any of these.
 
     Raises
     ------
@@ -44,11 +45,13 @@ def read_graph(source: Any) -> CausalGraph:
 
 def _read_file(path: Path) -> CausalGraph:
     if not path.is_file():
-        raise UsageError(f"there is no graph file {path}; give JSON, YAML or Graphviz (.dot)")
+        raise UsageError(f"there is no graph file {path}; give JSON, YAML, GraphML or Graphviz (.dot)")
     what = f"the causal graph {path}"
     text = read_text(path, what, MOST_YAML_BYTES)
     if path.suffix in {".dot", ".gv"}:
         return CausalGraph.from_dot(text)
+    if path.suffix == ".graphml":
+        return CausalGraph.from_edges(**parts_of_graphml(text))
     content = parse_yaml(text, what)  # JSON is YAML
     return read_graph(content if isinstance(content, Mapping | list) else {"edges": content})
 

@@ -49,6 +49,43 @@ def test_every_kind_of_file_gives_the_same_graph(name: str, tmp_path: Path) -> N
     assert read_graph(path) == read_graph(str(path)) == GRAPH
 
 
+def graphml(body: str, default: str = "directed") -> str:
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><graphml xmlns="http://graphml.graphdrawing.org/xmlns">'
+        '<key id="d0" for="node" attr.name="label" attr.type="string"/>'
+        f'<graph edgedefault="{default}">{body}</graph></graphml>'
+    )
+
+
+def test_graphml_of_an_editor_is_read_by_its_labels(tmp_path: Path) -> None:
+    path = tmp_path / "g.graphml"
+    nodes = '<node id="n0"><data key="d0">sex</data></node><node id="n1"><data key="d0">score</data></node><node id="hired"/>'
+    path.write_text(graphml(nodes + '<edge source="n0" target="n1"/><edge source="n1" target="hired"/>'))
+    graph = read_graph(path)
+    assert graph.nodes == ("sex", "score", "hired")
+    assert [tuple(edge) for edge in graph.edges] == [("sex", "score", "expert"), ("score", "hired", "expert")]
+    path.write_text(graphml('<node id="a"/><node id="b"/><edge source="a" target="b"/>', "undirected"))
+    assert read_graph(path).undirected == (("a", "b"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot read the GraphML"),
+        ("<graphml", "cannot read the GraphML"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]>' + graphml(""), "must not declare"),
+        (graphml('<edge source="a" target="b"/><edge source="a" target="b"/>'), "must come once"),
+        (graphml('<edge source="a" target="b"/><edge source="b" target="a"/>'), "no cycle"),
+    ],
+)
+def test_broken_graphml_is_refused_in_a_line(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "g.graphml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message) as caught:
+        read_graph(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_list_of_edges_in_a_file_is_a_graph(tmp_path: Path) -> None:
     path = tmp_path / "edges.yaml"
     path.write_text("- [sex, score]\n- [score, hired]\n", encoding="utf-8")
