@@ -58,9 +58,11 @@ class _Judge:
         if self.status == "crashed":
             return "missed", f"crashed: {self.result['reason']}"
         if self.need() == "fine" and self.has_skill(self.plain) and self.status != "undecided":
-            built = bool(self.result.get("ran"))
-            if built or self.evident("plain"):
-                return "needless", f"{self.status} where nothing is to mend ({self._figure(self.plain)})"
+            found = self._figure(self.plain)
+            if self.result.get("ran"):
+                return "needless", f"{self.status} after changing what was fine ({found})"
+            if self.evident("plain"):
+                return "missed", f"{self.status} where nothing is to mend ({found})"
             return "right", "too few rows to tell that nothing is to mend"
         if self.status == "undecided" and self.need() != "violated":
             return "right", "nothing built where no violation is beyond noise"

@@ -87,7 +87,10 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "escalated, cells of a handful": (result("escalated", least_cell=12), "right", "cannot"),
     "escalated, at an intolerable cost": (result("escalated", rule=figures(0.85, 0.66)), "right", "cannot"),
     "escalated, no rule has skill": (result("escalated", plain=NO_SKILL, rule=NO_SKILL), "right", "cannot"),
-    "escalated, nothing to mend": (result("escalated", plain=FINE), "needless", "nothing is to mend"),
+    "escalated, nothing to mend": (result("escalated", plain=FINE), "needless", "what was fine"),
+    "escalated, nothing to mend or built": (
+        result("escalated", plain=FINE, ran=[]), "missed", "nothing is to mend",
+    ),
     "escalated, nothing to mend and nothing to see": (
         result("escalated", plain=FINE, ran=[], least_cell=12), "right", "too few rows",
     ),
