@@ -20,6 +20,8 @@ from fairmend.base import (
     fitted_parts,
     make_learner,
 )
+from fairmend.plugins.postprocessing._error_costs import OBJECTIVES, error_costs
+from fairmend.plugins.postprocessing._roc_thresholds import roc_curves
 from fairmend.plugins.postprocessing._tree_leaves import favorable_leaves, greedy, leaves_of, optimal
 
 
@@ -37,6 +39,10 @@ class FairTreeRelabelling(Postprocessor):
     solver : {"greedy", "optimal"}, default="greedy"
         ``greedy`` takes the leaves in order of discrimination removed per accuracy lost, as in the paper;
         ``optimal`` solves the knapsack problem within the solver's node limit.
+    objective : {"cost", "balanced_accuracy", "f1"}, default="cost"
+        What the decisions optimize on the fitting data: the cost of errors, balanced accuracy or F1.
+    false_positive_cost, false_negative_cost : float, default=1.0
+        Costs of the errors for the objective ``cost``; equal costs are the paper's accuracy.
 
     Attributes
     ----------
@@ -118,11 +124,24 @@ class FairTreeRelabelling(Postprocessor):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "epsilon": [Interval(Real, 0, 1, closed="both")],
         "solver": [StrOptions({"greedy", "optimal"})],
+        "objective": [StrOptions(OBJECTIVES)],
+        "false_positive_cost": [Interval(Real, 0, None, closed="neither")],
+        "false_negative_cost": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, epsilon: float = 0.05, solver: str = "greedy") -> None:
+    def __init__(
+        self,
+        epsilon: float = 0.05,
+        solver: str = "greedy",
+        objective: str = "cost",
+        false_positive_cost: float = 1.0,
+        false_negative_cost: float = 1.0,
+    ) -> None:
         self.epsilon = epsilon
         self.solver = solver
+        self.objective = objective
+        self.false_positive_cost = false_positive_cost
+        self.false_negative_cost = false_negative_cost
 
     @classmethod
     def test_learner(cls) -> Any:
@@ -130,7 +149,13 @@ class FairTreeRelabelling(Postprocessor):
         return make_learner("decision_tree")
 
     def _fit(
-        self, X: pd.DataFrame, groups: Groups, y: NDArray[np.int64], sample_weight: Floats, model: Any
+        self,
+        scores: Floats,
+        X: pd.DataFrame,
+        groups: Groups,
+        y: NDArray[np.int64],
+        sample_weight: Floats,
+        model: Any,
     ) -> None:
         numbers, place = np.unique(leaves_of(model, X), return_inverse=True)
         favorable = favorable_leaves(model, X)
@@ -139,7 +164,9 @@ class FairTreeRelabelling(Postprocessor):
         share = sample_weight[:, None] * members / np.maximum(groups.counts(sample_weight), 1e-12)
         right = sample_weight * np.where(favorable == y, 1.0, -1.0) / sample_weight.sum()
         effect = np.stack([np.bincount(place, turned * part) for part in share.T], axis=1).astype(float)
-        loss = np.bincount(place, right).astype(float)
+        *_, pooled = roc_curves(scores, groups, y, sample_weight)
+        c_fp, c_fn = error_costs(self.objective, self.false_positive_cost, self.false_negative_cost, pooled)
+        loss = np.bincount(place, right * np.where(y == 1, c_fn, c_fp)).astype(float)
         rates = favorable @ share
         solve = optimal if self.solver == "optimal" else greedy
         chosen = solve(rates, effect, loss, self.epsilon)
@@ -159,7 +186,7 @@ class FairTreeRelabelling(Postprocessor):
                 }
                 for name, r, a in (
                     ("before", rates, accuracy),
-                    ("after", after, accuracy - float(loss[chosen].sum())),
+                    ("after", after, accuracy - float(np.bincount(place, right)[chosen].sum())),
                 )
             },
         }

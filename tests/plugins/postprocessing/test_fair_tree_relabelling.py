@@ -99,6 +99,24 @@ def test_by_hand():
     assert fitted.predict(np.zeros(4), X=new, model=tree).tolist() == [0, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("costs", "turned"),
+    [({}, "a"), ({"false_negative_cost": 9.0}, "b"), ({"false_positive_cost": 9.0}, "a")],
+)
+def test_costs_decide_which_leaf_is_turned(costs, turned):
+    """Leaf a says yes to men, three of four rightly; leaf b says no to women, four of five rightly."""
+    leaf = np.repeat([0.0, 1.0], [40, 50])
+    y = np.concatenate([np.tile([1, 1, 1, 0], 10), np.tile([0, 0, 0, 0, 1], 10)])
+    sex = np.repeat(["M", "F"], [40, 50])
+    X = pd.DataFrame({"leaf": leaf})
+    tree = DecisionTreeClassifier(max_depth=1, random_state=0).fit(X, y)
+    scores = tree.predict_proba(X)[:, 1]
+    fair = FairTreeRelabelling(epsilon=0.0, solver="optimal", **costs)
+    fair.fit(scores, y, sensitive_features=sex, X=X, model=tree)
+    [number] = fair.relabelled_
+    assert {tree.apply(X)[0]: "a", tree.apply(X)[-1]: "b"}[number] == turned
+
+
 def test_a_bound_that_holds_changes_nothing():
     X, y, group, tree = _small()
     for solver in ("greedy", "optimal"):
