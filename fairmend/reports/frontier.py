@@ -1,4 +1,4 @@
-"""The plot of a sweep: accuracy against fairness, with intervals and the frontier."""
+"""The plot of a sweep: utility against fairness, with intervals and the frontier."""
 
 from __future__ import annotations
 
@@ -67,8 +67,10 @@ def frontier(sweep: Sweep) -> Drawing:
     if not sweep.target.upward:
         axes.invert_yaxis()
     measure = OVERALL.get(sweep.target.measure, sweep.target.measure.replace("_", " "))
-    rows = next((c.accuracy.support for c in drawn if c.accuracy), 0)
-    axes.set_xlabel(f"Accuracy on {rows:,} validation rows, with 95 % intervals")
+    rows = next((c.worth.support for c in drawn if c.worth), 0)
+    axes.set_xlabel(
+        f"{sweep.worth[0].upper()}{sweep.worth[1:]} on {rows:,} validation rows, with 95 % intervals"
+    )
     axes.set_ylabel(f"{measure} (target {sweep.target.bound}; up is fairer)")
     axes.set_title(
         f"{plural(len(drawn), 'candidate')}; {sum(c.on_frontier for c in drawn)} of them on the frontier"
@@ -87,10 +89,10 @@ def frontier(sweep: Sweep) -> Drawing:
 
 
 def _point(candidate: SweepCandidate) -> tuple[float, float] | None:
-    accuracy, fairness = candidate.accuracy, candidate.fairness
-    if accuracy is None or fairness is None or accuracy.value is None or fairness.value is None:
+    worth, fairness = candidate.worth, candidate.fairness
+    if worth is None or fairness is None or worth.value is None or fairness.value is None:
         return None
-    return accuracy.value, fairness.value
+    return worth.value, fairness.value
 
 
 def _columns(candidates: Sequence[SweepCandidate]) -> Any:
@@ -111,11 +113,11 @@ def _color(candidate: SweepCandidate, sweep: Sweep) -> str:
 
 
 def _staircase(axes: Axes, front: Sequence[SweepCandidate], upward: bool) -> None:
-    """Draw the frontier: the best fairness at each accuracy."""
+    """Draw the frontier: the best fairness at each utility."""
     if not front:
         return
-    accuracy, fairness = _columns(sorted(front, key=lambda c: _point(c) or (0.0, 0.0)))
-    axes.step(accuracy, fairness, where="pre", color=ACCENT, linewidth=1.8, zorder=3)
+    worth, fairness = _columns(sorted(front, key=lambda c: _point(c) or (0.0, 0.0)))
+    axes.step(worth, fairness, where="pre", color=ACCENT, linewidth=1.8, zorder=3)
 
 
 def _marker(candidate: SweepCandidate, sweep: Sweep) -> str:
@@ -128,7 +130,7 @@ def _bars(axes: Axes, candidate: SweepCandidate, sweep: Sweep) -> None:
         return
     reach = [
         None if found is None or found.interval is None else np.abs(np.array(found.interval) - value)[:, None]
-        for found, value in zip((candidate.accuracy, candidate.fairness), point, strict=True)
+        for found, value in zip((candidate.worth, candidate.fairness), point, strict=True)
     ]
     color = _color(candidate, sweep)
     faint = 0.9 if candidate.name in {PLAIN, sweep.selected} else 0.3
@@ -143,13 +145,13 @@ def _legend(named: Sequence[SweepCandidate], others: Sequence[SweepCandidate], s
     """Return the legend of numbers and lines."""
     entries = []
     for number, candidate in enumerate(named, start=1):
-        accuracy, fairness = _point(candidate) or (np.nan, np.nan)
+        worth, fairness = _point(candidate) or (np.nan, np.nan)
         mark = ", selected" if candidate.name == sweep.selected else ""
         reads = ", reads the protected attribute" if candidate.reads_protected else ""
         wrapped = textwrap.wrap(
             f"{number}  {one_line(candidate.name)}", 52, break_on_hyphens=False, subsequent_indent="    "
         )
-        label = "\n".join([*wrapped, f"    {accuracy:.4f}, {fairness:.3f}{mark}{reads}"])
+        label = "\n".join([*wrapped, f"    {worth:.4f}, {fairness:.3f}{mark}{reads}"])
         look: Any = {"color": _color(candidate, sweep), "marker": _marker(candidate, sweep)}
         entries.append(Line2D([], [], linestyle="none", markersize=7, label=label, **look))
     if others:

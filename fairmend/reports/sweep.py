@@ -18,7 +18,7 @@ from fairmend.reports.verdict import OVERALL
 if TYPE_CHECKING:
     from fairmend.pipeline.sweep.sweep_record import Sweep
 
-HEADER = ("steps", "accuracy", "", "frontier", "target", "reads group", "last gate", "seconds")
+HEADER = ("steps", "utility", "target metric", "frontier", "target", "reads group", "last gate", "seconds")
 
 
 def sweep_header(sweep: Sweep) -> tuple[str, ...]:
@@ -26,11 +26,12 @@ def sweep_header(sweep: Sweep) -> tuple[str, ...]:
     if sweep.lda is not None:
         return lda_header(sweep)
     measure = OVERALL.get(sweep.target.measure, sweep.target.measure.replace("_", " "))
-    return tuple(title or measure for title in HEADER)
+    named = {"utility": sweep.worth, "target metric": measure}
+    return tuple(named.get(title, title) for title in HEADER)
 
 
 def sweep_rows(sweep: Sweep) -> list[tuple[str, ...]]:
-    """Return the table of candidates: the selected one, the frontier, then the others by accuracy."""
+    """Return the table of candidates: the selected one, the frontier, then the others by utility."""
     if sweep.lda is not None:
         return lda_rows(sweep)
     order = sorted(ranked(sweep.candidates), key=lambda c: c.name != sweep.selected)
@@ -38,11 +39,11 @@ def sweep_rows(sweep: Sweep) -> list[tuple[str, ...]]:
 
 
 def _cells(candidate: SweepCandidate, sweep: Sweep) -> tuple[str, ...]:
-    accuracy, fairness = candidate.accuracy, candidate.fairness
+    worth, fairness = candidate.worth, candidate.fairness
     share = "" if candidate.share_on_frontier is None else f"{candidate.share_on_frontier:.0%}"
     return (
         candidate.name + (" (selected)" if candidate.name == sweep.selected else ""),
-        accuracy.text(4) if accuracy else "",
+        worth.text(4) if worth else "",
         fairness.text(3) if fairness else "",
         f"yes, {share}" if candidate.on_frontier else share,
         "secure" if candidate.secure else "met" if candidate.meets_target else "no",

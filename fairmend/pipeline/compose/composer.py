@@ -238,5 +238,5 @@ class _Composer:
 
 
 def _measured(candidate: SweepCandidate, sweep: Sweep) -> str:
-    figures = (("accuracy", candidate.accuracy, 4), (sweep.target.measure, candidate.fairness, 3))
+    figures = ((sweep.worth, candidate.worth, 4), (sweep.target.measure, candidate.fairness, 3))
     return ", ".join(f"{name} {figure.text(digits)}" for name, figure, digits in figures if figure)

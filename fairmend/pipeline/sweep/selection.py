@@ -43,7 +43,7 @@ def place(
     assert rate is not None  # noqa: S101 - a sweep takes figures of decisions only
     length = np.array([candidates[i].changes for i in known])
     sign = np.array([1.0, 1.0 if target.upward else -1.0])
-    points = np.array([[_value(candidates[i].utility), _value(candidates[i].fairness)] for i in known]) * sign
+    points = np.array([[_value(candidates[i].worth), _value(candidates[i].fairness)] for i in known]) * sign
     decisions: NDArray[Any] = np.column_stack([trials[i].decisions for i in known])  # type: ignore[misc]
     drawn = sign * joint_replicates(
         data.y,
@@ -117,14 +117,14 @@ def choose(
         ]
         if not fit:
             continue
-        best = max(fit, key=lambda c: _value(c.utility))
+        best = max(fit, key=lambda c: _value(c.worth))
         near = [c for c in fit if within_noise(drawn[c.name][:, 0] - drawn[best.name][:, 0])]
-        pick = min(near, key=lambda c: (len(c.steps), c.randomized, -_value(c.utility)))
+        pick = min(near, key=lambda c: (len(c.steps), c.randomized, -_value(c.worth)))
         more = " with more steps" if len(pick.steps) < len(best.steps) else ""
-        noise = f"; {best.name} has {_value(best.utility):.4f}{more}, which is within noise"
+        noise = f"; {best.name} has {_value(best.worth):.4f}{more}, which is within noise"
         return pick.name, (
             f"{len(fit)} of {len(candidates)} candidates {words}; of these {pick.name} is taken: {worth} "
-            f"{_value(pick.utility):.4f}, {target.metric} {_value(pick.fairness):.3f}{noise if pick is not best else ''}"
+            f"{_value(pick.worth):.4f}, {target.metric} {_value(pick.fairness):.3f}{noise if pick is not best else ''}"
         )
     return None, f"no candidate meets the target, {target.metric} {target.bound_text()}"
 

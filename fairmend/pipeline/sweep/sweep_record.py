@@ -77,6 +77,11 @@ class SweepCandidate(ClosedModel):
         return {k: v for k, v in raw.items() if k != "name"} if isinstance(raw, dict) else raw
 
     @property
+    def worth(self) -> RecordedEstimate | None:
+        """What its decisions are worth: their utility, which is accuracy unless another was named."""
+        return self.utility or self.accuracy
+
+    @property
     def name(self) -> str:
         """What to call it: its model, unless it is the plain one, and its techniques."""
         start = () if self.variant is None else (self.variant.name,)
@@ -187,13 +192,18 @@ class Sweep(Displayed, ClosedModel):
         ]
 
     @property
+    def worth(self) -> str:
+        """Name of what decisions are worth, for people."""
+        return (self.utility or Utility()).text
+
+    @property
     def measured(self) -> list[SweepCandidate]:
         """The candidates that did not fail."""
         return [c for c in self.candidates if c.status == "measured"]
 
     @property
     def frontier(self) -> list[SweepCandidate]:
-        """The candidates that no other beats, the most accurate first."""
+        """The candidates that no other beats, the one of greatest utility first."""
         return [c for c in ranked(self.candidates) if c.on_frontier]
 
     @property
@@ -225,11 +235,11 @@ def _figures(name: str, figure: RecordedEstimate | None) -> dict[str, float | No
 
 
 def ranked(candidates: tuple[SweepCandidate, ...]) -> list[SweepCandidate]:
-    """Return candidates in the order to read them: frontier, then others by accuracy, then failed ones."""
+    """Return candidates in the order to read them: frontier, then others by utility, then failed ones."""
 
     def place(c: SweepCandidate) -> tuple[bool, bool, float, int]:
-        accuracy = c.accuracy.value if c.accuracy is not None else None
-        return c.status == "failed", not c.on_frontier, -(accuracy or 0.0), len(c.steps)
+        worth = c.worth.value if c.worth is not None else None
+        return c.status == "failed", not c.on_frontier, -(worth or 0.0), len(c.steps)
 
     return sorted(candidates, key=place)
 
