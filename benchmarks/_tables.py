@@ -22,15 +22,15 @@ ONCE_WRONG = {
     "a model that meets its target is mended": "649-rows-with-nothing-to-mend",
     "noise is mended": "adult-with-a-coin-toss",
     "part of the rows cannot support the cells": "2000-rows-support-the-cells",
-    "one value of a numeric outcome against the rest": "tests/judgement/test_once_wrong.py",
+    "one value of a numeric outcome against the rest": "test_once_wrong.py",
     "a remover that meets its target is thrown away": "bank-of-the-demonstration",
     "a step undoes what an earlier one reached": "bank-of-the-demonstration-seed-3",
-    "a graph that cannot be built passes its gate": "tests/judgement/test_once_wrong.py",
-    "mediators of the audit are safe in the graph": "tests/plugins/causal/test_causal_graph_construction.py",
+    "a graph that cannot be built passes its gate": "test_once_wrong.py",
+    "mediators of the audit are safe in the graph": "test_causal_graph_construction.py",
 }
-HEAD = """# Judgement: how often a run reaches the right verdict
+HEAD = """# How often a run reaches the right verdict
 
-Written by `python benchmarks/judgement.py --write`, which explains the cases; `benchmarks/_verdicts.py` has the
+Written by the benchmark of the same name as this page (`--write`), which explains the cases; `benchmarks/_verdicts.py` has the
 classes. A case is *right* if nothing was needed and nothing was done, if a deployed rule holds its target at the skill of
 an independent reference, or if nothing was deployed where the reference cannot do it either; *harmful* if what was
 deployed does not hold, has no skill or is dominated; *missed* if the reference does it and the run does not; *needless* if
