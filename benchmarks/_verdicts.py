@@ -17,13 +17,14 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from _reference import BOUNDS, METRICS, SURE, met
+from _reference import BOUNDS, METRICS, met
 
 Class = Literal["right", "harmful", "missed", "needless"]
 SLACK = {"demographic_parity": 0.05, "equal_opportunity": 0.025, "equalized_odds": 0.025}
 """How far a true figure may lie from the bound and still count as on it: a quarter of the permitted disparity."""
 SKILL_POINTS = 0.02  # of retained skill, by which a rule may stay behind the reference
 UTILITY_POINTS = 0.003  # of utility: differences below it are no cost
+EVIDENT = 0.8  # chance of a rule of the reference, by the rows outside the test part, to do it knowingly
 CLEAR_SKILL = 0.05  # of the way from the best constant rule to a perfect one
 TOLERABLE = 0.5  # share of the plain model's skill that a tolerable rule keeps
 LEAST_SKILL = 0.2  # share of the plain model's skill without which a rule has none
@@ -132,12 +133,14 @@ class _Judge:
 
     def by_reference(self) -> tuple[str, dict[str, float]] | None:
         """Return the reference's most useful rule that does it knowingly, at a tolerable cost."""
+        if not self.has_skill(self.plain):
+            return None
         able = {
             name: rule
             for name, rule in self.rules().items()
             if met(self.notion, rule[self.metric])
             and self.evident(name)
-            and self.has_skill(rule)
+            and self.some_skill(rule)
             and rule[self.utility] >= 0.9 * self.plain[self.utility]
             and self._skill(rule) >= TOLERABLE * self._skill(self.plain)
         }
@@ -145,7 +148,7 @@ class _Judge:
 
     def evident(self, name: str) -> bool:
         """Whether the rows outside the test part show that a rule of the reference holds."""
-        return self.reference["chance"][name] >= SURE and self.reference["least_cell"] >= SUPPORT
+        return self.reference["chance"][name] >= EVIDENT and self.reference["least_cell"] >= SUPPORT
 
     def held(self, figures: dict[str, float]) -> bool:
         slack = SLACK[self.notion] if self.place == "fresh" else 1e-9
@@ -154,9 +157,7 @@ class _Judge:
     def has_skill(self, figures: dict[str, float]) -> bool:
         """Whether a rule clearly decides better than a constant one."""
         clear = CLEAR_SKILL * (1 - figures[f"constant_{self.utility}"])
-        return self.some_skill(figures) and self._skill(figures) >= max(
-            clear, LEAST_SKILL * self._skill(self.plain)
-        )
+        return self.some_skill(figures) and self._skill(figures) >= clear
 
     def some_skill(self, figures: dict[str, float]) -> bool:
         """Whether a rule is not plainly without skill."""
