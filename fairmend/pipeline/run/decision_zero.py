@@ -23,6 +23,7 @@ from fairmend.core.metrics.rates import split_form
 from fairmend.pipeline.gates.gate_context import GateContext
 from fairmend.pipeline.gates.gates import CheckResult, evaluate_check
 from fairmend.pipeline.gates.value import CheckFunction
+from fairmend.pipeline.run.guards import skill_remedy
 from fairmend.pipeline.run.run_outcome import RunOutcome
 
 Finding = Literal["no need", "open", "need", "no skill"]
@@ -52,6 +53,8 @@ class NeedRecord:
         About how many rows would settle what is open, if its figure stays the same.
     overruled : bool
         Whether the run intervened although the need was not shown, because it was told to.
+    remedy : str
+        What to do where there is no skill.
     """
 
     finding: Finding
@@ -61,6 +64,7 @@ class NeedRecord:
     rows: int
     rows_needed: int | None = None
     overruled: bool = False
+    remedy: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON."""
@@ -74,8 +78,7 @@ class NeedRecord:
         if self.finding == "no need":
             return RunOutcome("keep", self.reason)
         if self.finding == "no skill":
-            remedy = "Use features, a learner or a model (--model) with predictive skill, and run again"
-            return RunOutcome("escalate", self.reason, [remedy])
+            return RunOutcome("escalate", self.reason, [self.remedy])
         rows = "" if self.rows_needed is None else f", about {self.rows_needed:,} in all"
         return RunOutcome("undecided", self.reason, [f"Collect more rows{rows}, and run again", INTERVENE])
 
@@ -120,7 +123,8 @@ def assess_need(
     if dull:
         told = "; ".join(one.text for one in dull)
         reason = f"the baseline {told}; figures of fairness are not meaningful for it, and nothing was built"
-        return NeedRecord("no skill", reason, [], None, rows, overruled=intervene)
+        remedy = skill_remedy(current)
+        return NeedRecord("no skill", reason, [], None, rows, overruled=intervene, remedy=remedy)
     target = policy.target(view.notion)
     asked = [(c, target if c.metric == "target" else c) for c in need_checks(policy)]
     strict = policy.model_copy(update={"evidence": "interval"})

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from fairmend.auditing.leakage import Leak
 from fairmend.core.metrics import Measurement, metric
 from fairmend.core.metrics.degenerate import Degeneracy, degeneracies
+from fairmend.core.metrics.utility import ALMOST_NO_SKILL
 from fairmend.core.utility import Utility
 from fairmend.pipeline.gates.gate_context import ModelEvaluation
 from fairmend.pipeline.gates.utility import comparison
@@ -82,7 +83,7 @@ def guards(
                 "worthless-baseline",
                 "escalated",
                 f"the baseline {told}; a utility loss relative to it is not meaningful",
-                "Use features, a learner or a model (--model) with predictive skill, and run again",
+                skill_remedy(baseline),
             )
         )
     if target == "demographic_parity_ratio" and (few := _few_decisions(final.measurement)):
@@ -116,6 +117,17 @@ def _of_rule(one: Degeneracy) -> Guard:
         remedy = "Collect more rows, or use features and techniques with predictive skill"
         return Guard(one.kind, "escalated", reason, remedy)
     return Guard(one.kind, "failed", reason, "Use another technique, or a baseline with predictive skill")
+
+
+def skill_remedy(baseline: ModelEvaluation) -> str:
+    """Return what to do about a baseline whose decisions have no skill: its scores may have some."""
+    area = baseline.measurement.figure("auc")
+    if area.interval is not None and area.interval[0] > 0.5 + ALMOST_NO_SKILL / 2:
+        return (
+            f"Its scores have skill (AUC {area.value:.3f}), its threshold has not: choose decisions by "
+            "--utility balanced_accuracy or by costs (--cost-fp, --cost-fn), and run again"
+        )
+    return "Use features, a learner or a model (--model) with predictive skill, and run again"
 
 
 def _surely_better(utility: Utility, baseline: ModelEvaluation, final: ModelEvaluation) -> bool:

@@ -216,6 +216,13 @@ def test_a_rule_that_is_hardly_better_than_a_constant_one_has_no_skill():
     assert "hardly better than a constant rule" in found["no-skill"].reason
 
 
+def test_a_baseline_whose_scores_have_skill_is_told_to_choose_decisions():
+    frame = people(6000)
+    everybody = 0.6 + 0.4 * frame["score"]
+    for scores, told in ((everybody, "--utility balanced_accuracy"), (np.full(6000, 0.9), "Use features")):
+        assert told in tripped(*judged(frame, before=scores, after=scores))["worthless-baseline"].remedy
+
+
 # -- whole runs ------------------------------------------------------------------------------------
 
 
