@@ -95,7 +95,7 @@ def _described(record: Any, notion: str, parts: dict[str, Any]) -> dict[str, Any
     labels = np.concatenate([p.y for p in parts_seen])
     counts = pd.crosstab(codes, labels).to_numpy()
     return {
-        "steps": [slug for slug in deployed if slug in ran],
+        "steps": list(deployed),
         "ran": ran,
         "reads_group": record.model.reads_protected,
         "interval": measured["final"].interval,

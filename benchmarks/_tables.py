@@ -130,7 +130,7 @@ def _tuned(found: dict[str, Results]) -> str:
             )  # fmt: skip
     if not rows:
         return ""
-    head = ("version", "rules", "n", "held, 200,000 fresh rows", "held, fresh rows as many as the test part",
+    head = ("version", "rules", "n", "held, large fresh sample", "held, fresh rows as many as the test part",
             "interval of the target covers", "interval of the accuracy covers")  # fmt: skip
     return f"## Targets tuned with probability {SURE:g}\n\n" + _table(head, rows)
 
