@@ -69,7 +69,7 @@ CALLS = {
     "abort": (os.abort, "by the signal SIGABRT"),
     "kills itself": (lambda: os.kill(os.getpid(), signal.SIGKILL), "by the signal SIGKILL"),
     "too much memory": (lambda: np.ones(10**9), "raised MemoryError"),
-    "returns no bytes": (lambda: "text", "ended its process|can't concat"),
+    "returns no bytes": (lambda: "text", "exited with code|can't concat"),
 }
 
 
@@ -255,8 +255,8 @@ RETURNED: dict[str, tuple[type, Any, str]] = {
     "weights: one too many": (Weigh, lambda *g: np.append(weights_of(*g), 1), "returned 601 values for 600 rows"),
     "weights: a number": (Weigh, lambda *g: 1.0, r"an array of shape \(\)"),
     "weights: a column": (Weigh, lambda *g: weights_of(*g)[:, None], r"an array of shape \(600, 1\)"),
-    "weights: words": (Weigh, lambda *g: ["heavy"] * 600, "a list that holds no numbers"),
-    "weights: an object": (Weigh, lambda *g: object(), "a object that holds no numbers"),
+    "weights: words": (Weigh, lambda *g: ["heavy"] * 600, "a list that contains no numbers"),
+    "weights: an object": (Weigh, lambda *g: object(), "a object that contains no numbers"),
     "weights: NaN": (Weigh, lambda *g: weights_of(*g) * np.nan, "NaN or infinity in 600 of 600 rows"),
     "weights: infinite": (Weigh, lambda *g: np.append(np.ones(599), np.inf), "NaN or infinity in 1 of 600 rows"),
     "weights: negative": (Weigh, lambda *g: np.append(np.ones(599), -1), "values from -1 to 1; expected values at least 0"),
@@ -270,7 +270,7 @@ RETURNED: dict[str, tuple[type, Any, str]] = {
     "frame: infinite": (Change, lambda X: X.assign(skill=np.inf), "infinite values in the feature 'skill'"),
     "labels: a third": (Relabel, lambda y: y + 1, "the label 2; expected 0 or 1"),
     "labels: one too few": (Relabel, lambda y: y[1:], "599 values for 600 rows"),
-    "labels: words": (Relabel, lambda y: np.where(y == 1, "yes", "no"), "holds no numbers"),
+    "labels: words": (Relabel, lambda y: np.where(y == 1, "yes", "no"), "contains no numbers"),
     "rows: none": (Draw, lambda *g: None, "None; expected a DataChange"),
     "rows: a frame": (Draw, lambda X, *g: X, "a DataFrame; expected a DataChange"),
     "rows: short labels": (Draw, lambda *g: rows_of(*g, y=g[2][1:]), r"_change \(y\) .* 599 values for 600 rows"),
@@ -396,7 +396,7 @@ ALONE: dict[str, tuple[Any, str]] = {
         "acme-post-processing of the plugin tests raised ZeroDivisionError: by zero",
     ),
     "exits": (lambda s: sys.exit(0), "raised SystemExit: 0"),
-    "ends its process": (lambda s: os._exit(0), "exit code 0 before it was done"),
+    "ends its process": (lambda s: os._exit(0), "exited with code 0 before it finished"),
     "too few scores": (lambda s: s[1:], r"_adjust of acme-post-processing returned 300 values for 301 rows"),
 }
 
@@ -423,7 +423,7 @@ def test_a_third_party_that_changes_given_scores_in_place_changes_its_own_copy(a
 
 def test_an_evaluation_alone_is_contained(answering):
     answering(lambda *given: os._exit(0))
-    with pytest.raises(PluginError, match="exit code 0 before it was done"):
+    with pytest.raises(PluginError, match="exited with code 0 before it finished"):
         run_technique(Look, scored(), roles=SCORED_ROLES, scores="score")
 
 
@@ -441,7 +441,9 @@ def test_a_rule_of_a_third_party_is_contained_when_it_decides(start, answering):
     after, _ = run_step(Adjust(), start)
     assert score_and_decide(after.fitted(), start.validation)[0].max() <= 0.5
     answering(lambda scores: os._exit(0))
-    with pytest.raises(PluginError, match="the prediction of acme-post-processing of the plugin tests ended"):
+    with pytest.raises(
+        PluginError, match="the prediction of acme-post-processing of the plugin tests exited"
+    ):
         score_and_decide(after.fitted(), start.validation)
 
 
@@ -449,7 +451,7 @@ def test_a_step_of_ours_on_a_rule_of_a_third_party_is_contained(start, answering
     answering(lambda scores: scores)
     after, _ = run_step(Adjust(), start)
     answering(lambda scores: os._exit(0))
-    with pytest.raises(PluginError, match="ended its process"):
+    with pytest.raises(PluginError, match="exited with code 0"):
         run_step(api.technique("group-thresholds")(), after)
 
 

@@ -152,7 +152,7 @@ def test_a_stored_run_keeps_the_decisions_for_when_it_is_resumed(
 
 ANSWERS: dict[str, tuple[Any, str]] = {
     "raises": (lambda: 1 / 0, "raised ZeroDivisionError"),
-    "ends its process": (lambda: os._exit(0), "exit code 0 before it was done"),
+    "ends its process": (lambda: os._exit(0), "exited with code 0 before it finished"),
     "returns another thing": (lambda: {"text": "done"}, "expected a OperationResult"),
 }
 
