@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from fairmend.core.metrics import Estimate, MetricChange
-from fairmend.core.metrics.utility import UtilityComparison, compare_utility, rate_of
+from fairmend.core.metrics.utility import ALMOST_NO_SKILL, UtilityComparison, compare_utility, rate_of
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.models.external_model import PrecomputedScores
 from fairmend.core.utility import Utility
@@ -83,7 +83,7 @@ def retained_skill(utility: Utility, baseline: ModelEvaluation, current: ModelEv
     found = comparison(utility, baseline, current)
     told = ""
     if not found.baseline_has_skill:
-        told = f"the baseline has almost no skill by {_against_constant(found)}"
+        told = f"the baseline {_lack_of_skill(found)}"
         if not found.rule_has_skill and utility != BALANCED:
             found = comparison(BALANCED, baseline, current)
             told += "; use --utility balanced_accuracy"
@@ -99,5 +99,10 @@ def retained_skill(utility: Utility, baseline: ModelEvaluation, current: ModelEv
     return Value(share, interval, found.support, found.enough, told)
 
 
-def _against_constant(found: UtilityComparison) -> str:
-    return f"{found.utility.text} ({found.before:.3f} against {found.constant:.3f} of a constant rule)"
+def _lack_of_skill(found: UtilityComparison) -> str:
+    """Return how a baseline lacks skill: it has almost none, or too few rows show it."""
+    barely = found.before - found.constant < ALMOST_NO_SKILL * (1 - found.constant)
+    how = "has almost no skill" if barely else "is not shown to have skill"
+    return (
+        f"{how} by {found.utility.text} ({found.before:.3f} against {found.constant:.3f} of a constant rule)"
+    )

@@ -131,6 +131,13 @@ def test_a_baseline_with_no_skill_at_all_is_insufficient_evidence():
         assert "almost no skill by" in found.text
 
 
+def test_too_few_rows_to_show_skill_are_told_from_none():
+    frame = people(60, base=0.6)
+    before, after = judged(frame, one=frame["score"], other=1 - frame["score"])
+    found = retained_skill(Utility(), before, after)
+    assert "the baseline is not shown to have skill by accuracy" in found.text
+
+
 def test_a_rule_with_skill_loses_nothing_to_a_baseline_without():
     frame = people(8000)
     coin = np.random.default_rng(3).random(len(frame))
