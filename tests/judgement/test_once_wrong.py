@@ -54,7 +54,6 @@ def test_noise_is_not_mended(data_dir):
 def test_2000_rows_support_the_cells():
     found = outcome("2000-rows-support-the-cells")
     assert found["supported_cells"] == found["cells"]
-    assert found["final"]["fresh"]["demographic_parity_ratio"] > 0.75
 
 
 @pytest.mark.parametrize("values", [17, 3_000])
