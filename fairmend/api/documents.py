@@ -21,12 +21,15 @@ from fairmend.index.answer import Excluded
 from fairmend.pipeline.compose.explanation import Outcome
 from fairmend.pipeline.finding_outcomes import FindingOutcome
 from fairmend.pipeline.gates.gates import CheckResult
+from fairmend.pipeline.run.aim import Aim
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import Fold, FoldChange
 from fairmend.pipeline.run.decision_zero import NeedRecord
 from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.guards import Guard
-from fairmend.pipeline.run.record import GateMeasurement, Transition, Variant
+from fairmend.pipeline.run.measured import GateMeasurement, Variant
+from fairmend.pipeline.run.option import Option
+from fairmend.pipeline.run.record import Transition
 from fairmend.pipeline.run.run_status import Status
 from fairmend.pipeline.spec import PipelineSpec
 from fairmend.pipeline.sweep.sweep_record import Sweep
@@ -94,7 +97,7 @@ class StepDocument(_Document):
     slug: str
     parameters: dict[str, Any]
     iteration: int
-    status: Literal["ran", "not needed", "failed"]
+    status: Literal["ran", "not needed", "failed", "taken back"]
     text: str
     effect: StepEffect | None
     seconds: float
@@ -190,6 +193,11 @@ class RunDocument(_Document):
     gate_measurements: list[GateMeasurement]
     ablation: list[Variant]
     selected: str = Field(description="name of the variant that is the final rule; full is all steps")
+    aim: Aim | None = Field(description="how its last tuned step was tuned; null where none was")
+    probability: float | None = Field(
+        description="with which it meets the target on new data of the test's size"
+    )
+    options: list[Option] = Field(description="rules of which people can choose one, where they must decide")
     reference_models: dict[str, dict[str, Any]]
     findings: list[FindingOutcome]
     cross_validation: CrossValidationDocument | None

@@ -119,10 +119,11 @@ class Progress:
 
     _rollback = _decision
     _lookahead = _decision
+    _undo = _decision
     _escalation = _decision
 
-    def _simplification(self, event: dict[str, Any]) -> None:
-        self._line(f"ablation: {event['reason']}")
+    def _choice(self, event: dict[str, Any]) -> None:
+        self._line(f"choice: {event['reason']}")
         self._now("final metrics on the test data")
 
     def _fold(self, event: dict[str, Any]) -> None:

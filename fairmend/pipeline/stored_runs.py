@@ -280,6 +280,13 @@ def _work(
                 store.fail(stored.run_id, str(error))
             raise
         deployed = FairPipeline.of_model(record.model, data)
+        record.options = [
+            replace(
+                option,
+                artifact=checkpoint.put_model(FairPipeline.of_model(record.option_models[option.id], data)),
+            )
+            for option in record.options
+        ]
         checkpoint.put_record(record)
         store.finish(stored.run_id, record.status, record.to_json(), checkpoint.put_model(deployed))
         record.head = store.run(stored.run_id).head

@@ -20,7 +20,8 @@ from fairmend.pipeline.run.ablation import PLAIN, POST_ALONE
 from fairmend.reports.causal_graph import causal_graph
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.run.record import GateMeasurement, RunRecord, Variant
+    from fairmend.pipeline.run.measured import GateMeasurement, Variant
+    from fairmend.pipeline.run.record import RunRecord
 
 BEFORE, AFTER, INK, MUTED = "#8a8f98", "#0b6e4f", "#1f2328", "#b5bac1"
 MARKERS = "osD^vPX<>"

@@ -378,6 +378,11 @@ def changed(*changes: str) -> Policy:
 WEAKER = {
     "nothing": ("policy: ours", []),
     "advice": (gate(4, "id: fairness, level: advise"), ["gate-4.fairness"]),
+    "a lack of rows is noted": (
+        gate(4, "id: utility, unsupported: note"),
+        ["gate-4.utility"],
+    ),
+    "a lack of rows escalates": (gate(4, "id: group-calibration, unsupported: escalate"), []),
     "no decision 0": ("judgment: {need: null}", ["judgment.need"]),
     "a need on thin evidence": ("judgment: {need: {significance: 0.2}}", ["judgment.need.significance"]),
     "no margin": ("judgment: {margin: null}", ["judgment.margin"]),
@@ -443,6 +448,7 @@ def test_a_point_is_weaker_than_an_interval():
         "evidence",
         "distinct_approvers",
         "gate-1.e-value",
+        "gate-4.group-calibration",
         "gate-4.worst-group",
         "gate-4.leveling-down",
     ]

@@ -192,7 +192,8 @@ def test_in_processing_escalates_to_the_executive_sponsor(two_races, registry):
     record = drive(two_races, registry, rules, CONSTRAINED, THRESHOLDS)
     assert record.status == "escalated"
     assert "executive sponsor" in record.reason
-    assert any(option.startswith("Accept fairness-constrained-lr") for option in record.escalation_options)
+    assert any("fairness-constrained-lr" in v.steps for v in record.variants)
+    assert any(option.startswith("option-1: Accept ") for option in record.escalation_options)
 
 
 WEAK = CONSTRAINED.model_copy(update={"parameters": {"constraint_weight": 0.05}})

@@ -70,6 +70,11 @@ class PolicyCheck(ClosedModel):
     parameters: dict[str, Any] = Field(default_factory=dict, description="passed to the check")
     roles: tuple[Role, ...] = Field(default=(), description="who must approve, for 'approval'")
     level: Literal["require", "advise"] = "require"
+    unsupported: Literal["escalate", "note"] = Field(
+        default="escalate",
+        description="what a required check does where groups have too few rows for a verdict: escalate the run, or "
+        "note it and let the measured groups decide",
+    )
     source: str = Field(default="", description="section of the document it comes from")
     reading: str = Field(default="", description="how it is read, where its words allow several readings")
 
@@ -81,6 +86,8 @@ class PolicyCheck(ClosedModel):
         if self.metric in {"target", "approval"}:
             if self.parameters:
                 raise ValueError(f"{self.id}: '{self.metric}' takes no parameters")
+            if self.unsupported != "escalate":
+                raise ValueError(f"{self.id}: '{self.metric}' cannot be noted where evidence is lacking")
             if given:
                 raise ValueError(f"{self.id}: '{self.metric}' takes no bound of its own")
             if self.metric == "approval" and not self.roles:

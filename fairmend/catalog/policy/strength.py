@@ -162,6 +162,8 @@ def _less(ours: Sequence[PolicyCheck], theirs: PolicyCheck) -> str | None:
 
 def _is_looser(ours: PolicyCheck, theirs: PolicyCheck) -> bool:
     """Whether a check on the same metric lets more pass, or asks for less support."""
+    if (ours.unsupported, theirs.unsupported) == ("note", "escalate"):
+        return True
     if ours.parameters.get("minimum_support", 0) < theirs.parameters.get("minimum_support", 0):
         return True
     if ours.threshold is None or theirs.threshold is None:
@@ -181,4 +183,5 @@ def _demand(check: PolicyCheck) -> str:
     if check.metric == "target":
         return "the fairness target"
     more = "".join(f", {name} {value}" for name, value in check.parameters.items())
+    more += ", too few rows are noted only" if check.unsupported == "note" else ""
     return f"{check.metric} {check.bound_text()}{more}"

@@ -190,9 +190,8 @@ def group_calibration_error(view: GateContext, minimum_support: int = 30) -> Val
     value = _beyond_chance(large[group], chance[group], group)
     if not small:
         return value
-    return replace(
-        value, enough=False, text=f"{group}; fewer than {minimum_support} rows in {', '.join(small[:4])}"
-    )
+    told = f"{group}; fewer than {minimum_support} rows in {', '.join(small[:4])}"
+    return replace(value, enough=False, measured=value.enough, text=told)
 
 
 def _beyond_chance(figure: Estimate, by_chance: float, text: str) -> Value:

@@ -136,6 +136,9 @@ def evaluate_check(
         if not plugin:
             raise
         value, verdict, reason = Value(None, enough=False), "failed", str(error)
+    level = check.level
+    if verdict == "insufficient evidence" and check.unsupported == "note":
+        level, reason = "advise", f"{reason}; noted: the measured groups decide"
     return CheckResult(
         id=f"{gate}.{check.id}",
         verdict=verdict,
@@ -145,7 +148,7 @@ def evaluate_check(
         support=value.support,
         bound=bound.bound_text(),
         threshold=bound.threshold,
-        level=check.level,
+        level=level,
         data=data,
         reason=f"by the plugin {plugin}: {reason}" if plugin else reason,
         source=check.source or bound.source,

@@ -1,16 +1,18 @@
-"""Ablation: the result without each step, and the simplest pipeline that is as good."""
+"""The alternatives of a run, measured alike: each step alone and left out, the references, every attempt."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fairmend.core.errors import FairmendError, StoreError
-from fairmend.core.text.words import plural
-from fairmend.pipeline.gates.gates import evaluate_gate, outcome
-from fairmend.pipeline.run.record import Variant
+from fairmend.pipeline.gates.gates import CheckResult, outcome
+from fairmend.pipeline.gates.utility import value as utility_value
+from fairmend.pipeline.run.measured import Variant
 from fairmend.pipeline.run.state_machine import StateMachine
+from fairmend.pipeline.run.step_plan import Active
 from fairmend.pipeline.spec import Choice
-from fairmend.pipeline.storage.step_cache import StepResult
+from fairmend.pipeline.storage.step_cache import StepResult, Trace
 
 PLAIN = "plain model"
 POST_ALONE = "post-processing alone"
@@ -18,93 +20,133 @@ FULL = "full"
 
 
 @dataclass(frozen=True)
-class AblationVariant:
-    """A variant with everything needed to deploy it."""
+class Candidate:
+    """A variant with everything needed to deploy it.
+
+    Attributes
+    ----------
+    variant : Variant
+        Its figures.
+    applied : StepResult
+        Its case.
+    checks : list of CheckResult
+        The last gate on it.
+    """
 
     variant: Variant
     applied: StepResult
-    steps: int
+    checks: list[CheckResult]
 
 
-def ablate(machine: StateMachine, ran: list[Choice]) -> dict[str, AblationVariant]:
-    """Return the full pipeline, the variants without each step, and the two references, measured alike.
+def measure_candidates(machine: StateMachine, *, deploys: bool) -> dict[str, Candidate]:
+    """Return the alternatives of a run, by name.
 
     Parameters
     ----------
     machine : StateMachine
         After its run.
-    ran : list of Choice
-        The steps of its final pass, in order.
+    deploys : bool
+        Whether the path through the gates reached a deployment. If it did not, every attempt is
+        measured with the planned post-processing as well.
 
     Notes
     -----
     Metrics are computed on validation data. The two references are mandatory: the plain model, and
-    post-processing of the plain model alone, with the first of the settings used during the run
-    that passes the last gate: a rule tightened for another model would be a poor reference.
+    post-processing of the plain model alone, tuned for it: a rule tightened for another model would be a
+    poor reference. Alternatives with equal steps are measured once, under the first name.
     """
-    acting = [c for c in ran if _stage(machine, c) != "causal"]
-    causal = [c for c in ran if c not in acting]
-    named: dict[str, list[Choice]] = {FULL: acting}
-    if len(acting) > 1:
-        for choice in acting:
-            named[f"without {choice.slug}"] = [c for c in acting if c is not choice]
-    *milder, named[POST_ALONE] = _post_alone(machine, acting)
-    named[PLAIN] = []
-    out: dict[str, AblationVariant] = {}
-    full = machine.tracer.replay([*causal, *acting])
-    for name, choices in named.items():
+    causal = [c for c in machine.ran if _stage(machine, c) == "causal"]
+    found: dict[str, Candidate] = {}
+    known: set[Trace] = set()
+    full = machine.applied
+    for name, applied, choices in _named(machine, causal, deploys):
+        if applied.trace in known and name not in (PLAIN, POST_ALONE):
+            continue
+        known.add(applied.trace)
+        found[name] = _candidate(machine, name, choices, applied, full)
+    return found
+
+
+def _named(
+    machine: StateMachine, causal: list[Choice], deploys: bool
+) -> Iterator[tuple[str, StepResult, list[Choice]]]:
+    """Yield the alternatives that can be applied: name, case and acting steps."""
+    acting = [c for c in machine.ran if c not in causal]
+    start = machine.tracer.replay(causal)
+    if deploys:
+        yield FULL, machine.applied, acting
+        if len(acting) > 1:
+            shorter = {f"without {c.slug}": [o for o in acting if o is not c] for c in acting}
+            alone = {f"{c.slug} alone": [c] for c in acting}
+            for name, choices in (shorter | alone).items():
+                if (applied := _applied(machine, start, choices)) is not None:
+                    yield name, applied, choices
+    if (of_plain := _post_processed(machine, start)) is not None:
+        yield POST_ALONE, *of_plain
+    yield PLAIN, start, []
+    for attempt, ran in machine.attempts.values():
+        steps = [c for c in ran if _stage(machine, c) != "causal"]
+        name = " + ".join(c.slug for c in steps)
+        if not steps:
+            continue
+        yield name, attempt, steps
+        if not deploys and all(_stage(machine, c) != "post-processing" for c in steps):
+            of_attempt = _post_processed(machine, attempt)
+            if of_attempt is not None:
+                applied, more = of_attempt
+                yield " + ".join([name, *(c.slug for c in more)]), applied, [*steps, *more]
+
+
+def _applied(machine: StateMachine, start: StepResult, choices: list[Choice]) -> StepResult | None:
+    """Return the case after steps; None where a step requires one that is left out."""
+    applied = start
+    try:
+        for choice in choices:
+            applied = machine.tracer.apply(applied, choice)
+    except StoreError:
+        raise
+    except FairmendError:
+        return None
+    return applied
+
+
+def _post_processed(machine: StateMachine, start: StepResult) -> tuple[StepResult, list[Choice]] | None:
+    """Return a case after the planned post-processing, tuned for it; None where nothing acts or a step fails."""
+    applied, steps = start, []
+    for active in machine.plan.of_stage("post-processing"):
+        planned = Active(active.step, _planned(active), when=active.step.when)
         try:
-            applied = machine.tracer.replay([*causal, *choices])
+            if machine.due(planned, applied):
+                applied, choice = machine.act(applied, planned)
+                steps.append(choice)
         except StoreError:
             raise
         except FairmendError:
-            # A later step requires the one left out: there is no such variant.
-            continue
-        out[name] = _candidate(machine, name, choices, applied, full)
-    for choices in milder if POST_ALONE in out else ():
-        found = _candidate(machine, POST_ALONE, choices, machine.tracer.replay([*causal, *choices]), full)
-        if found.variant.passes:
-            out[POST_ALONE] = found
-            break
-    return out
+            return None
+    return (applied, steps) if steps else None
+
+
+def _planned(active: Active) -> Choice:
+    """Return a step with the parameters of the plan; those of an alternative where it was switched."""
+    if active.choice.technique != active.step.technique:
+        return active.choice
+    return active.choice.model_copy(update={"parameters": active.step.parameters})
 
 
 def _stage(machine: StateMachine, choice: Choice) -> str:
     return machine.registry.card(choice.technique).metadata.stage
 
 
-def _post_alone(machine: StateMachine, acting: list[Choice]) -> list[list[Choice]]:
-    """Return the post-processing of the final pipeline, or what was planned for the target.
-
-    Yields each setting of its last step used during the run, the final one last.
-    """
-    post = [c for c in acting if _stage(machine, c) == "post-processing"]
-    decides = [c for c in post if "decisions" in machine.registry.card(c.technique).metadata.modifies]
-    if not decides:
-        planned = [
-            a.choice for a in machine.plan.of_stage("post-processing") if a.step.when == "target not secure"
-        ]
-        return [[*post, *planned]]
-    *before, rule = post
-    tried = [s.parameters for s in machine.steps if s.technique_id == rule.technique and s.status == "ran"]
-    earlier = [p for place, p in enumerate(tried) if p != rule.parameters and p not in tried[:place]]
-    return [
-        [*before, rule.model_copy(update={"parameters": parameters})]
-        for parameters in (*earlier, rule.parameters)
-    ]
-
-
 def _candidate(
     machine: StateMachine, name: str, choices: list[Choice], applied: StepResult, full: StepResult
-) -> AblationVariant:
-    view = machine.view(applied)
-    gate = machine.policy.gate("post-processing")
-    judgments = [
-        j for j in evaluate_gate(gate, view, machine.policy, machine.functions) if j.measure != "approval"
-    ]
-    gains = machine.judged(full).against(machine.judged(applied))
-    figures = view.current.measurement
-    accuracy, fairness = figures.figure("accuracy"), figures.figure(view.measure_of_target)
+) -> Candidate:
+    checks = machine.last_gate(applied)
+    evaluation = machine.judged(applied)
+    gains = machine.judged(full).against(evaluation)
+    target = machine.policy.target(machine.spec.notion).metric
+    accuracy, fairness = (evaluation.measurement.figure(n) for n in ("accuracy", target))
+    utility = utility_value(machine.utility, evaluation)
+    model = applied.case.fitted()
     variant = Variant(
         name,
         tuple(c.slug for c in choices),
@@ -113,39 +155,13 @@ def _candidate(
         accuracy.interval,
         fairness.interval,
         gains["accuracy"].to_json(),
-        gains[view.measure_of_target].to_json(),
-        outcome(judgments) == "passed",
+        gains[target].to_json(),
+        outcome(checks) == "passed" and machine.deploys(applied) and not machine.barred(applied),
+        utility.value,
+        utility.interval,
+        machine.probability(applied),
+        model.reads_protected,
+        any(part.metadata.randomized for part in model.parts),
+        tuple(c.check for c in checks if c.decides and c.verdict != "passed"),
     )
-    return AblationVariant(variant, applied, len(choices))
-
-
-def simplest(machine: StateMachine, candidates: dict[str, AblationVariant]) -> tuple[str, str]:
-    """Return the name of the pipeline to deploy, and why.
-
-    Among those that pass every required check of the last gate, the one with the fewest steps whose
-    accuracy is within noise of the best; at equal length the more accurate one. The policy's evidence
-    rule applies here as at the gate itself.
-    """
-    full = candidates[FULL]
-    sound = {name: c for name, c in candidates.items() if c.variant.passes}
-    if FULL not in sound:
-        return FULL, "the full pipeline is kept"
-    best = max(sound.values(), key=lambda c: c.variant.accuracy)
-    order = sorted(
-        sound.items(), key=lambda item: (item[1].steps, -item[1].variant.accuracy, item[0] != POST_ALONE)
-    )
-    for name, c in order:
-        change = machine.judged(c.applied).against(machine.judged(best.applied))["accuracy"]
-        if change.interval is None or change.interval[1] >= 0:
-            if name == FULL:
-                return FULL, "no shorter pipeline passes every required check at this accuracy"
-            return name, (
-                f"{name} passes every required check with {plural(c.steps, 'step')} instead of {full.steps}: accuracy "
-                f"{c.variant.accuracy:.4f} against {full.variant.accuracy:.4f}, {_figure(machine)} "
-                f"{c.variant.fairness:.3f} against {full.variant.fairness:.3f}"
-            )
-    return FULL, "the full pipeline is kept"
-
-
-def _figure(machine: StateMachine) -> str:
-    return machine.policy.target(machine.spec.notion).metric
+    return Candidate(variant, applied, checks)

@@ -15,7 +15,7 @@ from fairmend.core.metrics import InferenceSettings
 from fairmend.core.models.decision_rule import FairModel
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import CheckResult, evaluate_gate, incomplete, outcome, told
-from fairmend.pipeline.run.ablation import FULL, PLAIN, POST_ALONE, AblationVariant
+from fairmend.pipeline.run.ablation import FULL, PLAIN, POST_ALONE, Candidate
 from fairmend.pipeline.run.approvals import Approval, rejections
 from fairmend.pipeline.run.decision_zero import INTERVENE, clearly_missed, need_checks
 from fairmend.pipeline.run.guards import Guard
@@ -58,7 +58,7 @@ class FinalEvaluator:
         found = evaluate_gate(gate, view, machine.policy, machine.functions, data="test")
         return [j for j in found if only is None or j.check in only]
 
-    def references(self, candidates: dict[str, AblationVariant]) -> dict[str, Any]:
+    def references(self, candidates: dict[str, Candidate]) -> dict[str, Any]:
         """Return the test metrics of the mandatory references and of the full pipeline."""
         name = self.machine.policy.target(self.machine.spec.notion).metric
         out: dict[str, Any] = {}
@@ -168,7 +168,7 @@ def evaluate(
     machine: StateMachine,
     judge: FinalEvaluator,
     final: ModelEvaluation,
-    candidates: dict[str, AblationVariant],
+    candidates: dict[str, Candidate],
 ) -> tuple[dict[str, Any], list[CheckResult]]:
     """Run the accompanying evaluations on the test data.
 
@@ -204,7 +204,7 @@ def evaluate(
     return out, incomplete("final", "evaluations", failures, data="test")
 
 
-def _table(machine: StateMachine, candidates: dict[str, AblationVariant]) -> pd.DataFrame:
+def _table(machine: StateMachine, candidates: dict[str, Candidate]) -> pd.DataFrame:
     """Return every attempt and variant with its accuracy and fairness on validation data."""
     name = machine.policy.target(machine.spec.notion).metric
     rows = {" + ".join(a.steps) or PLAIN: (a.accuracy, a.fairness) for a in machine.gate_measurements}

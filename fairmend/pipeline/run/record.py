@@ -11,17 +11,19 @@ from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.metrics import Comparison, Measurement
 from fairmend.core.metrics.leveling_down import LevelingDown
 from fairmend.core.models.decision_rule import FairModel
-from fairmend.core.serialization import to_plain
 from fairmend.core.text.display import Displayed, figure_record
 from fairmend.pipeline.finding_outcomes import FindingOutcome
 from fairmend.pipeline.gates.gates import CheckResult
+from fairmend.pipeline.run.aim import Aim
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import CrossValidation
 from fairmend.pipeline.run.decision_zero import NeedRecord
 from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.executive import choosable
 from fairmend.pipeline.run.guards import Guard
+from fairmend.pipeline.run.measured import GateMeasurement, Variant
 from fairmend.pipeline.run.next_steps import next_commands
+from fairmend.pipeline.run.option import Option
 from fairmend.pipeline.run.run_status import EXIT_CODES, Status
 from fairmend.pipeline.run.utility_outcome import UtilityOutcome
 from fairmend.pipeline.spec import PipelineSpec
@@ -38,7 +40,7 @@ class StepRecord:
     iteration : int
         Number of earlier rollbacks.
     status : str
-        ``ran``, ``not needed``, ``failed`` (with the reason in ``text``).
+        ``ran``, ``not needed``, ``failed`` or ``taken back`` (with the reason in ``text``).
     text : str
         What it did, or why not.
     effect : Effect or None
@@ -52,7 +54,7 @@ class StepRecord:
     slug: str
     parameters: dict[str, Any]
     iteration: int
-    status: Literal["ran", "not needed", "failed"]
+    status: Literal["ran", "not needed", "failed", "taken back"]
     text: str
     effect: Effect | None = None
     seconds: float = 0.0
@@ -77,12 +79,12 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Transition:
-    """A decision, rollback, lookahead or simplification: the next stage, and why.
+    """A decision, rollback or choice: the next stage or what is deployed, and why.
 
     Attributes
     ----------
     kind : str
-        ``decision``, ``rollback``, ``lookahead``, ``simplification`` or ``escalation``.
+        ``decision``, ``rollback``, ``lookahead``, ``undo``, ``choice`` or ``escalation``.
     id : str
         Its id in the policy.
     to : str
@@ -95,7 +97,7 @@ class Transition:
         Section of the policy's source.
     """
 
-    kind: Literal["decision", "rollback", "lookahead", "simplification", "escalation"]
+    kind: Literal["decision", "rollback", "lookahead", "undo", "choice", "escalation"]
     id: str
     to: str
     reason: str
@@ -105,75 +107,6 @@ class Transition:
     def to_json(self) -> dict[str, Any]:
         """Return the record for JSON."""
         return dict(self.__dict__)
-
-
-@dataclass(frozen=True)
-class GateMeasurement:
-    """One pass through a gate: the steps so far and their metrics on validation data.
-
-    Attributes
-    ----------
-    stage : str
-        Stage of the gate.
-    iteration : int
-        Number of earlier rollbacks.
-    steps : tuple of str
-        Slugs of the steps so far.
-    accuracy, fairness : float
-        Accuracy, and the target metric.
-    accuracy_interval, fairness_interval : (float, float) or None
-        Their intervals.
-    verdict : str
-        Verdict of the gate.
-    """
-
-    stage: str
-    iteration: int
-    steps: tuple[str, ...]
-    accuracy: float
-    fairness: float
-    accuracy_interval: tuple[float, float] | None
-    fairness_interval: tuple[float, float] | None
-    verdict: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record for JSON."""
-        return to_plain(self.__dict__)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A variant of the pipeline, measured on validation data.
-
-    Attributes
-    ----------
-    name : str
-        E.g. ``"without instance-weighting"`` or ``"post-processing alone"``.
-    steps : tuple of str
-        Slugs of its steps.
-    accuracy, fairness : float
-        Accuracy, and the target metric.
-    accuracy_interval, fairness_interval : (float, float) or None
-        Their intervals.
-    accuracy_change, fairness_change : dict
-        The full pipeline minus this variant, with interval and p-value: the gain of the full pipeline.
-    passes : bool
-        Whether every required check of the last gate passes.
-    """
-
-    name: str
-    steps: tuple[str, ...]
-    accuracy: float
-    fairness: float
-    accuracy_interval: tuple[float, float] | None
-    fairness_interval: tuple[float, float] | None
-    accuracy_change: dict[str, Any]
-    fairness_change: dict[str, Any]
-    passes: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record for JSON."""
-        return to_plain(self.__dict__)
 
 
 @dataclass(repr=False)
@@ -211,6 +144,15 @@ class RunRecord(Displayed):
         By gate, the fingerprint of what its approvals are about; the escalation has that of the final rule.
     escalated_to : list of str
         On escalation: the roles that may decide; see :mod:`fairmend.pipeline.run.executive`.
+    aim : Aim or None
+        How the last tuned step of the final rule was tuned; None where none was.
+    probability : float or None
+        With which the final rule meets the target on new data of the size of the test part, as estimated
+        without the test data; None where the target compares no groups.
+    options : list of Option
+        Measured rules of which people can choose one, where they must decide.
+    option_models : dict of str to FairModel
+        The rule of each option; empty if the record was read from the store.
     escalation_options : list of str
         On escalation: the options, with their measured costs.
     notes : list of str
@@ -267,6 +209,10 @@ class RunRecord(Displayed):
     gate_measurements: list[GateMeasurement] = field(default_factory=list)
     variants: list[Variant] = field(default_factory=list)
     selected: str = "full"
+    aim: Aim | None = None
+    probability: float | None = None
+    options: list[Option] = field(default_factory=list)
+    option_models: dict[str, FairModel] = field(default_factory=dict)
     approvals: list[Approval] = field(default_factory=list)
     presented_rules: dict[str, str] = field(default_factory=dict)
     escalated_to: list[str] = field(default_factory=list)
@@ -353,6 +299,9 @@ class RunRecord(Displayed):
             "gate_measurements": [a.to_json() for a in self.gate_measurements],
             "ablation": [v.to_json() for v in self.variants],
             "selected": self.selected,
+            "aim": None if self.aim is None else self.aim.to_json(),
+            "probability": self.probability,
+            "options": [o.to_json() for o in self.options],
             "reference_models": self.reference_models,
             "findings": [f.to_json() for f in self.findings],
             "cross_validation": None if self.cross_validation is None else self.cross_validation.to_json(),

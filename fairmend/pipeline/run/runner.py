@@ -33,8 +33,8 @@ from fairmend.pipeline.gates.checks import rates_of
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.operations import with_operations
-from fairmend.pipeline.run.ablation import FULL, AblationVariant, ablate, simplest
 from fairmend.pipeline.run.approvals import ASSUMED, Approval, remarks
+from fairmend.pipeline.run.conclusion import addition, conclude
 from fairmend.pipeline.run.consistency import assert_consistent, contradictions, kept_contradictions
 from fairmend.pipeline.run.cross_validation import cross_validate
 from fairmend.pipeline.run.cv_results import Repeats
@@ -44,8 +44,9 @@ from fairmend.pipeline.run.executive import OPEN_TO_CHOICE, deciders
 from fairmend.pipeline.run.final_evaluation import FinalEvaluator, evaluate, status_of
 from fairmend.pipeline.run.guards import guards, row_figures, row_notes
 from fairmend.pipeline.run.notes import about, notes, third_party, versions
+from fairmend.pipeline.run.options import options_of
 from fairmend.pipeline.run.presentation import claims_cause, with_approvals
-from fairmend.pipeline.run.record import RunRecord, Transition
+from fairmend.pipeline.run.record import RunRecord
 from fairmend.pipeline.run.run_outcome import RunOutcome
 from fairmend.pipeline.run.state_machine import Observer, StateMachine
 from fairmend.pipeline.run.utility_outcome import UtilityOutcome
@@ -169,9 +170,8 @@ def run(
     ending = machine.run()
     machine_done = time.perf_counter()
 
-    candidates = ablate(machine, machine.ran) if ending.to == "deploy" else {}
-    chosen = _choose(machine, candidates) if spec.simplify and candidates else FULL
-    applied = candidates[chosen].applied if candidates else machine.applied
+    ending, chosen, candidates = conclude(machine, ending)
+    applied = candidates[chosen].applied if ending.to == "deploy" else machine.applied
     ablated = time.perf_counter()
 
     judge = FinalEvaluator(machine, division.test, settings)
@@ -194,6 +194,10 @@ def run(
     status, reason, options = status_of(
         ending, verdicts, signed_off, judged_by, spec.notion, decisions, tripped
     )
+    probability = None if ending.to == "wait" else machine.probability(applied)
+    if status == "deployable":
+        reason += addition(machine, probability)
+    choices, choice_models = options_of(judge, candidates) if status in OPEN_TO_CHOICE else ([], {})
     plugins = third_party(registry)
     if ending.to == "deploy" and status in {"deployable", "passed its policy", "waiting"}:
         found = contradictions(
@@ -244,10 +248,14 @@ def run(
         gate_measurements=machine.gate_measurements,
         variants=[c.variant for c in candidates.values()],
         selected=chosen,
+        aim=machine.aim_of(applied),
+        probability=probability,
+        options=choices,
+        option_models=choice_models,
         approvals=decisions,
         presented_rules=shown.reached(judged_by, machine.standing) if ending.to == "wait" else shown.rules,
         escalated_to=deciders(judged_by, machine.transitions, decisions) if status in OPEN_TO_CHOICE else [],
-        escalation_options=options,
+        escalation_options=[*options, *(f"{o.id}: {o.text}" for o in choices)],
         notes=[
             *data.notes,
             *notes(spec, deployed.fitted(), machine, data, steps, verdicts),
@@ -341,11 +349,3 @@ def _assumed(policy: Policy) -> list[Approval]:
         for check in gate.checks
         for role in check.roles
     ]
-
-
-def _choose(machine: StateMachine, candidates: dict[str, AblationVariant]) -> str:
-    name, reason = simplest(machine, candidates)
-    turn = Transition("simplification", "simplest", name, reason, machine.iteration)
-    machine.transitions.append(turn)
-    machine.tell({"event": "simplification", **turn.to_json()})
-    return name

@@ -7,17 +7,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fairmend.catalog.policy import GATED_STAGES, GatedStage, Policy, PolicyCheck, Rollback
+from fairmend.catalog.policy import GATED_STAGES, GatedStage, Policy, Rollback
 from fairmend.catalog.registry import Registry
 from fairmend.core.case import Case
 from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.metadata import TechniqueMetadata
 from fairmend.core.metrics import InferenceSettings
 from fairmend.pipeline.compose.slots import chooses_for_utility
-from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import (
     CheckResult,
-    evaluate_check,
     evaluate_gate,
     incomplete,
     outcome,
@@ -29,37 +27,29 @@ from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.decision_zero import NeedRecord, assess_need
 from fairmend.pipeline.run.decisions import route
 from fairmend.pipeline.run.lookahead import shortcut
-from fairmend.pipeline.run.presentation import Presentation, present
-from fairmend.pipeline.run.record import GateMeasurement, StepRecord, Transition
+from fairmend.pipeline.run.measured import GateMeasurement
+from fairmend.pipeline.run.record import StepRecord, Transition
 from fairmend.pipeline.run.rollbacks import Rollbacks
 from fairmend.pipeline.run.run_outcome import RunOutcome
+from fairmend.pipeline.run.run_state import RunState
 from fairmend.pipeline.run.step_plan import Active, Plan
 from fairmend.pipeline.run.time_estimate import TimeEstimate
+from fairmend.pipeline.run.undo import taken_back
 from fairmend.pipeline.spec import Choice, PipelineSpec
-from fairmend.pipeline.storage.step_cache import StepCache, StepResult, choices_of
+from fairmend.pipeline.storage.step_cache import StepCache, StepResult
 
 Observer = Callable[[dict[str, Any]], None]
 MOST_RETURNS = 3  # decisions that lead back to a stage
 _ENDS = {"keep": "no intervention", "undecided": "undecided", "escalate": "people"}
 
 
-class StateMachine:
+class StateMachine(RunState):
     """Runs a plan through the gates of a policy.
 
     Parameters
     ----------
-    spec : PipelineSpec
-        The pipeline.
-    policy : Policy
-        Policy that the pipeline is evaluated against.
-    tracer : StepCache
-        Applies steps; it starts with the baseline model.
-    registry : Registry
-        Where techniques come from.
-    functions : mapping of str to callable
-        Gate metrics by name.
-    settings : InferenceSettings
-        Settings of intervals and tests.
+    spec, policy, tracer, registry, functions, settings
+        As for :class:`~fairmend.pipeline.run.run_state.RunState`.
     approvals : iterable of Approval
         Decisions of people so far, in chronological order.
     observer : callable, optional
@@ -83,21 +73,13 @@ class StateMachine:
         training: float = 0.0,
         intervene: bool = False,
     ) -> None:
-        self.spec = spec
-        self.policy = policy
-        self.registry = registry
-        self.functions = functions
-        self.settings = settings
+        super().__init__(spec, policy, tracer, registry, functions, settings)
         self.decisions = list(approvals)
         self.tell: Observer = observer or (lambda event: None)
-        self.tracer = tracer
         self.plan = Plan(spec, registry)
         self.estimate = TimeEstimate(training)
-        self.utility = utility_of(spec.utility, tracer.root.case.fitted())
-        self.baseline = tracer.evaluate(tracer.root, settings)
         self.intervene = intervene
         self.need: NeedRecord | None = None
-        self.applied = self.tracer.root
         self.ran: list[Choice] = []
         self.steps: list[StepRecord] = []
         self.gates: list[CheckResult] = []
@@ -109,7 +91,6 @@ class StateMachine:
         self._failures: list[tuple[str, FairmendError]] = []  # of the current stage, without alternative
         self._rollbacks = Rollbacks()
         self._returns = 0
-        self._judged: dict[tuple[str, ...], ModelEvaluation] = {(): self.baseline}
 
     @property
     def iteration(self) -> int:
@@ -121,29 +102,6 @@ class StateMachine:
         """The current case."""
         return self.applied.case
 
-    def judged(self, applied: StepResult) -> ModelEvaluation:
-        """Return the validation measurement of a case's model, computed once."""
-        if applied.trace not in self._judged:
-            self._judged[applied.trace] = self.tracer.evaluate(applied, self.settings)
-        return self._judged[applied.trace]
-
-    def view(
-        self, applied: StepResult, before: StepResult | None = None, changed: Iterable[str] = ()
-    ) -> GateContext:
-        """Return the inputs of gate checks for a case."""
-        target = self.policy.target(self.spec.notion)
-        return GateContext(
-            self.baseline,
-            self.judged(applied),
-            (before or self.tracer.root).case,
-            applied.case,
-            frozenset(changed),
-            self.spec.notion,
-            target.metric,
-            target.upward,
-            self.utility,
-        )
-
     def run(self) -> RunOutcome:
         """Run from decision 0 to the end."""
         if (ending := self._need_for_any()) is not None:
@@ -152,6 +110,7 @@ class StateMachine:
         while True:
             self._enter(place)
             self._stage(place)
+            self._take_back(place)
             verdict, judgments = self._gate(place)
             if verdict == "failed":
                 if self._look_ahead(place, judgments):
@@ -228,6 +187,21 @@ class StateMachine:
                     active, "not needed", f"the condition '{active.when}' is not met: the step is not needed"
                 )
 
+    def _take_back(self, place: GatedStage) -> None:
+        """Take back the steps of the stage that undo what was reached before them."""
+        entry, before = self._entry[place]
+        steps = self.ran[len(before) :]
+        if place == "causal" or not self.policy.judgment.undo:
+            return
+        found = taken_back(self, place, entry, self.applied, steps)
+        if found is None:
+            return
+        self.applied, self.ran = found.applied, [*before, *found.kept]
+        names = ", ".join(step.slug for step in found.dropped)
+        for step in found.dropped:
+            self._note(place, step, "taken back", found.reason)
+        self._turn("undo", self.policy.gate(place).id, place, f"took back {names}: {found.reason}")
+
     def _step(self, active: Active) -> None:
         """Run a step; if its technique fails on the data, run the next alternative."""
         while True:
@@ -251,16 +225,14 @@ class StateMachine:
                     self._failures.append((failed, error))
                     return
                 continue
-            self.applied = applied
+            self.applied, active.choice = applied, choice
             self.ran.append(choice)
             self.seconds[active.step.stage] += time.perf_counter() - began  # cached results take no time
             self.estimate.note(self.registry.card(active.choice.technique).metadata, applied.seconds)
-            self._note_step(active, "ran", applied.effect.text, applied)
+            found = self._aims.get(applied.trace)
+            text = applied.effect.text if found is None else f"{applied.effect.text}; {found.text}"
+            self._note_step(active, "ran", text, applied)
             return
-
-    def act(self, applied: StepResult, active: Active) -> tuple[StepResult, Choice]:
-        """Return the case after a step, and the step with the parameters it used."""
-        return self.tracer.apply(applied, active.choice), active.choice
 
     def _ahead(self, active: Active) -> list[TechniqueMetadata]:
         """Return the remaining steps if no gate triggers a rollback: this one and those after it."""
@@ -268,9 +240,13 @@ class StateMachine:
         return [self.registry.card(a.choice.technique).metadata for a in steps[steps.index(active) :]]
 
     def _note_step(self, active: Active, status: Any, text: str, applied: StepResult | None = None) -> None:
-        choice = active.choice
+        self._note(active.step.stage, active.choice, status, text, applied)
+
+    def _note(
+        self, stage: str, choice: Choice, status: Any, text: str, applied: StepResult | None = None
+    ) -> None:
         record = StepRecord(
-            active.step.stage,
+            stage,
             choice.technique,
             choice.slug,
             choice.parameters,
@@ -282,26 +258,6 @@ class StateMachine:
         )
         self.steps.append(record)
         self.tell({"event": "step", **record.to_json()})
-
-    def due(self, active: Active, applied: StepResult) -> bool:
-        """Whether the condition of a step holds for a case."""
-        if active.when == "always":
-            return True
-        view = self.view(applied)
-        if active.when == "calibration poor":
-            checks = [c for c in self.policy.gate("post-processing").checks if "calibration" in c.metric]
-            return any(self._judge(c, view, "condition").verdict == "failed" for c in checks)
-        return not self.secure(view)
-
-    def secure(self, view: GateContext) -> bool:
-        """Whether the target is met with its whole interval."""
-        interval_policy = self.policy.model_copy(update={"evidence": "interval"})
-        target = self.policy.target(self.spec.notion)
-        found = evaluate_check(target, view, interval_policy, self.functions, gate="condition")
-        return found.verdict == "passed"
-
-    def _judge(self, check: PolicyCheck, view: GateContext, gate: str) -> CheckResult:
-        return evaluate_check(check, view, self.policy, self.functions, gate=gate)
 
     # -- gates and decisions ----------------------------------------------------------------------
 
@@ -322,6 +278,7 @@ class StateMachine:
         verdict = outcome(judgments)
         self.gates += judgments
         self.standing[place] = judgments
+        self._remember(self.ran, of_stage, place == "causal", judgments)
         figures = view.current.measurement
         of_accuracy = figures.figure("accuracy")
         of_fairness = figures.figure(view.measure_of_target)
@@ -354,37 +311,10 @@ class StateMachine:
         )
         return verdict, judgments
 
-    def presented(self, applied: StepResult, *, causal_claim: bool = True) -> Presentation:
-        """Return a rule as people are shown it; see :func:`fairmend.pipeline.run.presentation.present`."""
-        return present(
-            self.spec,
-            self.policy,
-            self.registry,
-            choices_of(applied.trace, self.registry),
-            self.tracer.root.case,
-            applied.case,
-            causal_claim=causal_claim,
-        )
-
-    def last_gate(self, applied: StepResult) -> list[CheckResult]:
-        """Evaluate the checks of the last gate for a case, without approvals."""
-        gate = self.policy.gate("post-processing")
-        return evaluate_gate(gate, self.view(applied), self.policy, self.functions)
-
-    def declared(self, choices: Iterable[Choice]) -> set[str]:
-        """Return the features that these steps declare they change."""
-        out: set[str] = set()
-        for choice in choices:
-            technique = self.registry.technique(choice.technique)
-            if "features" in technique.metadata.modifies:
-                named = technique.with_parameters(**choice.parameters).get_params(deep=False).get("features")
-                out |= set(map(str, self.case.train.X.columns)) if named is None else set(named)
-        return out
-
     def _decide(self, place: GatedStage) -> tuple[Any, str]:
         decision = self.policy.decision(place)
         view = self.view(self.applied)
-        to, reason = route(decision, self.spec.findings, lambda c: self._judge(c, view, decision.id))
+        to, reason = route(decision, self.spec.findings, lambda c: self.judge(c, view, decision.id))
         self._turn("decision", decision.id, to, reason, decision.source)
         return to, reason
 
@@ -441,8 +371,7 @@ class StateMachine:
         names = [c for c in start.train.sensitive.columns if c in start.train.X.columns]
         if not names or start.learner is None:
             return None
-        self.tracer = self.tracer.without(names)
-        self._judged = {(): self.tracer.evaluate(self.tracer.root, self.settings)}
+        self._start_from(self.tracer.without(names))
         self._entry["causal"] = (self.tracer.root, [])
         return f"removed {', '.join(map(str, names))} from the model"
 
@@ -459,27 +388,11 @@ class StateMachine:
         )
 
     def _escalate(self, rollback: Rollback, why: str, more: Iterable[str] = ()) -> RunOutcome:
-        options = [*more, *rollback.options, *self._measured_options()]
+        options = [*more, *rollback.options]
         people = ", ".join(rollback.escalate_to)
         reason = f"escalated to {people}: {why}"
         self._turn("escalation", rollback.id, "people", reason, rollback.source)
         return RunOutcome("escalate", reason, options)
-
-    def _measured_options(self) -> list[str]:
-        """Return the attempts with their measured costs, as options for those who decide."""
-        base = self.baseline.measurement.figure("accuracy").value
-        name = self.policy.target(self.spec.notion).metric
-        causal = {c.slug for step in self.spec.of_stage("causal") for c in (step, *step.alternatives)}
-        lines: dict[str, None] = {}
-        for attempt in self.gate_measurements:
-            acting = [slug for slug in attempt.steps if slug not in causal]
-            if not acting:
-                continue
-            lines[
-                f"Accept {' + '.join(acting)} (iteration {attempt.iteration}): {name} {attempt.fairness:.3f} at accuracy {attempt.accuracy:.4f} "
-                f"({(attempt.accuracy - base) * 100:+.2f} points), measured on validation"
-            ] = None
-        return list(lines)
 
     @staticmethod
     def _why(judgments: list[CheckResult]) -> str:

@@ -28,18 +28,15 @@ from fairmend.core.models.decision_rule import FairModel
 from fairmend.core.utility import Utility
 from fairmend.pipeline.finding_outcomes import FindingOutcome
 from fairmend.pipeline.gates.gates import CheckResult
+from fairmend.pipeline.run.aim import Aim
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.run.cv_results import CrossValidation, Fold, FoldChange, Repeats
 from fairmend.pipeline.run.decision_zero import NeedRecord
 from fairmend.pipeline.run.earlier_looks import TestLooks
 from fairmend.pipeline.run.guards import Guard
-from fairmend.pipeline.run.record import (
-    GateMeasurement,
-    RunRecord,
-    StepRecord,
-    Transition,
-    Variant,
-)
+from fairmend.pipeline.run.measured import GateMeasurement, Variant
+from fairmend.pipeline.run.option import Option
+from fairmend.pipeline.run.record import RunRecord, StepRecord, Transition
 from fairmend.pipeline.run.utility_outcome import UtilityOutcome
 from fairmend.pipeline.spec import PipelineSpec
 
@@ -81,10 +78,12 @@ CLASSES: dict[str, Any] = {
             Utility,
             UtilityOutcome,
             NeedRecord,
+            Aim,
+            Option,
         ),
     )
 }
-ELSEWHERE = {"model", "case"}
+ELSEWHERE = {"model", "case", "option_models"}
 """Parts of a record that are stored separately, or not at all."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -167,6 +167,8 @@ def _files(snapshot: Snapshot) -> list[str]:
     """Return the names of the files in a verified record, without duplicates."""
     request = json.loads(snapshot.run["request"])
     named = [snapshot.run["model"], request.get("model"), request.get("data", {}).get("frame")]
+    result = json.loads(snapshot.run["result"] or "null") or {}
+    named += [option.get("artifact") for option in result.get("options", ())]
     for row in snapshot.steps:
         parts = json.loads(row["parts"])
         named += [parts.get("model"), parts.get("train"), parts.get("record")]

@@ -30,7 +30,7 @@ def generators(seed: int, n: int) -> list[Generator]:
     return [Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(seed).spawn(n)]
 
 
-def replicates(table: CountTable, n_boot: int, rng: Generator) -> Floats:
+def replicates(table: CountTable, n_boot: int, rng: Generator, *, rows: int | None = None) -> Floats:
     """Return weighted counts of resampled rows, or of resampled clusters where the table has them.
 
     Parameters
@@ -41,25 +41,28 @@ def replicates(table: CountTable, n_boot: int, rng: Generator) -> Floats:
         Number of replicates B.
     rng : Generator
         Source of randomness.
+    rows : int, optional
+        Number of rows drawn each time; as many as the table has, if not given.
 
     Returns
     -------
     ndarray of shape (B, G, 2, ..., 2)
     """
     shape = table.rows.shape
+    n = table.n_rows if rows is None else rows
     if table.clusters is not None:
-        sums = [draw @ table.clusters for draw in unit_draws(table.clusters.shape[0], n_boot, rng)]
+        units = table.clusters.shape[0]
+        share = max(1, round(units * n / table.n_rows))
+        sums = [draw @ table.clusters for draw in unit_draws(units, n_boot, rng, share)]
         return np.concatenate(sums).reshape(n_boot, *shape)
     size, value = table.atoms()
     probability = size.ravel() / size.sum()
     if table.moments is None:
-        return (
-            rng.multinomial(table.n_rows, probability, size=n_boot).astype(np.float64).reshape(n_boot, *shape)
-        )
+        return rng.multinomial(n, probability, size=n_boot).astype(np.float64).reshape(n_boot, *shape)
     drawn = np.empty((n_boot, *shape))
     for part in chunks(n_boot, size.size):
-        rows = rng.multinomial(table.n_rows, probability, size=part.stop - part.start)
-        drawn[part] = (rows * value.ravel()).reshape(-1, *shape, 2).sum(axis=-1)
+        amount = rng.multinomial(n, probability, size=part.stop - part.start)
+        drawn[part] = (amount * value.ravel()).reshape(-1, *shape, 2).sum(axis=-1)
     return drawn
 
 
@@ -124,11 +127,15 @@ def _score_atoms(table: ScoreTable) -> tuple[Floats, Floats]:
     return amounts.reshape(3, -1), share.ravel()
 
 
-def unit_draws(n_units: int, n_boot: int, rng: Generator) -> Iterator[Floats]:
-    """Yield how often each of K rows or clusters is drawn, in blocks of replicates, shape (B', K)."""
+def unit_draws(n_units: int, n_boot: int, rng: Generator, drawn_units: int | None = None) -> Iterator[Floats]:
+    """Yield how often each of K rows or clusters is drawn, in blocks of replicates, shape (B', K).
+
+    As many are drawn as there are, if ``drawn_units`` is not given.
+    """
     for part in chunks(n_boot, n_units):
         block = part.stop - part.start
-        drawn = rng.integers(n_units, size=(block, n_units)) + np.arange(block)[:, None] * n_units
+        times = drawn_units or n_units
+        drawn = rng.integers(n_units, size=(block, times)) + np.arange(block)[:, None] * n_units
         yield (
             np.bincount(drawn.ravel(), minlength=block * n_units).reshape(block, n_units).astype(np.float64)
         )

@@ -1,0 +1,98 @@
+"""With which probability a bound holds on new data of a given size (cf. Thomas et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fairmend.core.errors import UsageError
+from fairmend.core.metrics.inference.bootstrap import generators, replicates
+from fairmend.core.metrics.measurement import Measurement
+from fairmend.core.metrics.rates import metric
+from fairmend.core.types import Floats
+
+
+def predictive_draws(
+    measured: Measurement, name: str, rows: int, *, tuned: bool = False, seed: int = 0
+) -> Floats:
+    """Return draws of a comparison of groups as new data of that many rows would show it.
+
+    Parameters
+    ----------
+    measured : Measurement
+        The decisions of a rule on data that it was not fitted on.
+    name : str
+        A difference or a ratio, such as ``"demographic_parity_ratio"``.
+    rows : int
+        Rows of the new data.
+    tuned : bool
+        Whether the rule was tuned so that the figure takes its value on these rows.
+    seed : int
+        The same seed gives the same draws.
+
+    Returns
+    -------
+    ndarray of shape (B,)
+        NaN where a draw leaves the comparison undefined.
+
+    Raises
+    ------
+    UsageError
+        The metric compares no groups.
+
+    Notes
+    -----
+    Let R be the figure on the n rows at hand, R* that of a resample of n rows, and T that of a resample
+    of m rows, the new data's number, both drawn from the table at hand; of a ratio, their logarithms. A
+    draw is R + (T - R*). Its variance is that of the figure at n rows, for what is not known of the
+    rule, plus that at m rows and at the groups' sizes there, for the new sample. Its mean corrects for a
+    bias that a percentile interval doubles: the ratio of the lowest to the highest of several measured
+    rates lies below that of the true rates, by b(n), and resampling lowers it by about b(n) once more. So
+    b(n) is taken off and b(m), which a figure of m rows does have, is put on.
+
+    Of a rule that was tuned, it is the measured figure that is what was asked for, and the true one that
+    deviates: rates that were made equal on these rows are unequal by chance elsewhere, and their ratio
+    lies b(n) below. A draw is then R* + (T - R).
+    """
+    found = metric(name)
+    if found.ideal is None:
+        raise UsageError(f"{name} does not compare groups; ask for one of its forms, such as {name}_ratio")
+    *_, rng = generators(seed, 3)  # the first two made the replicates of the measurement
+    again = replicates(measured.table, len(measured.drawn), rng, rows=rows)
+    here, new, resampled = (found.of(t) for t in (measured.table.counts, again, measured.drawn))
+    if found.form == "difference":
+        return np.asarray(new + (resampled - here if tuned else here - resampled))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        quotient = resampled / here if tuned else here / resampled
+        return np.asarray(np.where(np.isfinite(quotient), new * quotient, np.nan))
+
+
+def probability_to_hold(
+    measured: Measurement,
+    name: str,
+    holds: Callable[[float], bool],
+    rows: int,
+    *,
+    tuned: bool = False,
+    seed: int = 0,
+) -> float:
+    """Return the probability with which a bound holds on new data of that many rows.
+
+    Parameters
+    ----------
+    measured, name, rows, tuned, seed
+        As for :func:`predictive_draws`.
+    holds : callable
+        Whether a value meets the bound.
+
+    Examples
+    --------
+    >>> from fairmend.core.metrics import measure
+    >>> y, group = [0, 1] * 400, ["F"] * 400 + ["M"] * 400
+    >>> alike = measure(y, y, sensitive_features=group)
+    >>> probability_to_hold(alike, "demographic_parity_ratio", lambda ratio: ratio >= 0.8, 200) > 0.8
+    True
+    """
+    drawn = predictive_draws(measured, name, rows, tuned=tuned, seed=seed)
+    return float(np.mean([holds(float(value)) for value in drawn])) if len(drawn) else float("nan")
