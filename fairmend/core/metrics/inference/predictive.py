@@ -52,13 +52,19 @@ def predictive_draws(
     b(n) is taken off and b(m), which a figure of m rows does have, is put on.
 
     Of a rule that was tuned, it is the measured figure that is what was asked for, and the true one that
-    deviates: rates that were made equal on these rows are unequal by chance elsewhere, and their ratio
-    lies b(n) below. A draw is then R* + (T - R).
+    deviates: rates that were made equal on these rows are unequal by chance elsewhere. A draw is then the
+    figure of m rows drawn from a resample of n rows. With weights or copies of rows it is R* + (T - R),
+    which counts the bias of a ratio near 1 as b(n) + b(m) instead of that of both errors together, and so
+    errs on the safe side.
     """
     found = metric(name)
     if found.ideal is None:
         raise UsageError(f"{name} does not compare groups; ask for one of its forms, such as {name}_ratio")
     *_, rng = generators(seed, 3)  # the first two made the replicates of the measurement
+    if tuned and measured.table.moments is None and measured.table.clusters is None:
+        counts = measured.drawn
+        shares = counts.reshape(len(counts), -1) / measured.table.n_rows
+        return np.asarray(found.of(rng.multinomial(rows, shares).astype(float).reshape(counts.shape)))
     again = replicates(measured.table, len(measured.drawn), rng, rows=rows)
     here, new, resampled = (found.of(t) for t in (measured.table.counts, again, measured.drawn))
     if found.form == "difference":
