@@ -14,6 +14,7 @@ import pytest
 from fairmend.catalog.registry import Registry
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.vocabulary import CONCERNS
+from fairmend.pipeline.run.presentation import Presentation
 from fairmend.pipeline.run.run_status import approve
 from fairmend.pipeline.spec import Step, load_spec
 from fairmend.pipeline.storage.checkpoints import Checkpoint
@@ -157,7 +158,7 @@ def test_another_objection_escalates_with_its_words(waiting, answered):
     _, record = answered("other")
     assert record.status == "escalated"
     assert record.reason == f"gate-4 was rejected by Lea (legal team): {WORDS}"
-    assert record.presented_rules == before.presented_rules
+    assert record.presented_rules["gate-4"] == before.presented_rules["gate-4"]
     assert record.escalated_to == ["executive sponsor", "legal team"]
 
 
@@ -443,6 +444,36 @@ def test_a_chosen_option_is_what_decides(cli, refused, arena, with_options):
     refused("predict", "latest", "--data", "plain.csv", match="reads sex for every decision")
 
 
+def test_every_measured_option_can_be_chosen(cli, arena, open_store):
+    record = open_store()
+    pd.read_csv("jobs.csv").drop(columns="hired").to_csv("new.csv", index=False)
+    rates = []
+    assert len(record.options) > 1
+    for option in record.options:
+        assert cli("choose", "latest", option.id, *SPONSOR, "--by", "Eve", *WHY).code == 0
+        [now] = cli("status", "latest", "--json").json
+        assert (now["status"], option.text in now["reason"]) == ("option chosen", True)
+        found = cli("predict", "latest", "--data", "new.csv")
+        assert found.code == 0, found.err
+        rates.append(pd.read_csv(io.StringIO(found.out))["decision"].mean())
+    assert len(set(rates)) > 1
+    done = cli("report", "latest", "-o", "report")
+    assert done.code == 5
+    told = (arena / "report" / "report.md").read_text()
+    assert "People chose another option" in told
+    assert "are among the options" in told
+
+
+def test_a_choice_holds_for_the_options_as_they_were(cli, open_store):
+    record = open_store()
+    stored = RunStore().run(record.run_id)
+    assert cli("choose", "latest", "option-1", *SPONSOR, "--by", "Eve", *WHY).code == 0
+    shown = Presentation({"escalation": stored.result["presented_rules"]["escalation"]}, {})
+    rules = {**stored.result["presented_rules"], **shown.with_options(["another option"])}
+    RunStore().finish(stored.run_id, "escalated", {**stored.result, "presented_rules": rules}, stored.model)
+    assert cli("status", "latest", "--json").json[0]["status"] == "escalated"
+
+
 @pytest.mark.parametrize("option", ["option-2", "option-3", "option-1 ", "1", "Option-1"])
 def test_an_option_that_is_not_stored_cannot_be_chosen(refused, with_options, option):
     refused("choose", "latest", option, *SPONSOR, "--by", "Eve", *WHY, match="option of run-")
@@ -520,10 +551,11 @@ def test_the_printed_commands_answer_the_run(cli, arena, waiting):
 def test_an_escalated_run_prints_what_its_deciders_can_say(cli, arena, open_store):
     record = open_store()
     commands = cli("status", "latest", "--json").json[0]["next"]
-    assert [c.split()[3] for c in commands[:4]] == ["accept", "send-back", "stop", "accept"]
+    options = ["accept", *(o.id for o in record.options)]
+    assert [c.split()[3] for c in commands[:-1]] == [*options, "send-back", "stop", "accept"]
     assert "--role 'executive sponsor'" in commands[0]
-    assert "--role 'legal team'" in commands[3]
-    assert "--gate gate-4 --role 'legal team' --by NAME --answer TEXT" in commands[4]
+    assert "--role 'legal team'" in commands[-2]
+    assert "--gate gate-4 --role 'legal team' --by NAME --answer TEXT" in commands[-1]
     assert record.next_commands() == commands
     told = cli("report", "latest", "-o", "report")
     assert told.code == 4

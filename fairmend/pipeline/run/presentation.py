@@ -44,8 +44,9 @@ class Presentation:
         return {gate: rule for gate, rule in self.rules.items() if gate in gates}
 
     def with_options(self, options: Iterable[str]) -> dict[str, str]:
-        """Return the fingerprints where people choose among options, given by their figures."""
-        return {**self.rules, ESCALATION: _fingerprint([self.rules[ESCALATION], *options])}
+        """Return the fingerprints where people choose among options: a choice holds for the options as they were."""
+        given = [self.rules[ESCALATION], *options]
+        return {**self.rules, ESCALATION: _fingerprint(given)} if len(given) > 1 else self.rules
 
     def decisions(self, given: Iterable[Approval], policy: Policy) -> list[Approval]:
         """Return the decisions of people, each with its state as regards this rule."""

@@ -253,7 +253,9 @@ def run(
         options=choices,
         option_models=choice_models,
         approvals=decisions,
-        presented_rules=shown.reached(judged_by, machine.standing) if ending.to == "wait" else shown.rules,
+        presented_rules=shown.reached(judged_by, machine.standing)
+        if ending.to == "wait"
+        else shown.with_options(o.text for o in choices),
         escalated_to=deciders(judged_by, machine.transitions, decisions) if status in OPEN_TO_CHOICE else [],
         escalation_options=[*options, *(f"{o.id}: {o.text}" for o in choices)],
         notes=[
