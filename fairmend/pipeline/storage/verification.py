@@ -171,7 +171,8 @@ def _files(snapshot: Snapshot) -> list[str]:
     named += [option.get("artifact") for option in result.get("options", ())]
     for row in snapshot.steps:
         parts = json.loads(row["parts"])
-        named += [parts.get("model"), parts.get("train"), parts.get("record")]
+        named += [parts.get("record"), *parts.get("models", ())]
+        named += [fold.get(part) for fold in parts.get("folds", ()) for part in ("model", "train")]
     return list(dict.fromkeys(n for n in named if isinstance(n, str) and _HEAD.fullmatch(n)))
 
 
