@@ -169,7 +169,8 @@ def test_a_step_that_retrains_reads_all_features_and_not_only_those_of_the_model
 
 
 def test_the_record_says_what_retraining_means(people, model):
-    record = run(spec_for(people.roles, CONSTRAINED), people, registry=REGISTRY, model=model, **FAST)
+    spec = spec_for(people.roles, CONSTRAINED)
+    record = run(spec, people, registry=REGISTRY, model=model, intervene=True, **FAST)
     assert [s.status for s in record.steps] == ["ran"]
     assert any("use logistic_regression instead" in note for note in record.notes)
 

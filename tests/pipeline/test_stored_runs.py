@@ -157,7 +157,7 @@ resume("latest", store=RunStore(__import__("pathlib").Path(sys.argv[1])), regist
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["baseline", "step", "gate", "simplification"])
+@pytest.mark.parametrize("moment", ["baseline", "step", "gate", "choice"])
 def test_a_killed_run_resumes_to_the_same_numbers(people, tmp_path, moment):
     undisturbed = run(spec_for(people), people, registry=Registry.installed(), assume_approved=True, **FAST)
     root = Path(__file__).resolve().parents[2]

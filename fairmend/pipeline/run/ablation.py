@@ -60,7 +60,7 @@ def measure_candidates(machine: StateMachine, *, deploys: bool) -> dict[str, Can
     known: set[Trace] = set()
     full = machine.applied
     for name, applied, choices in _named(machine, causal, deploys):
-        if applied.trace in known and name not in (PLAIN, POST_ALONE):
+        if applied.trace in known and not name.startswith(("without ", PLAIN, POST_ALONE)):
             continue
         known.add(applied.trace)
         found[name] = _candidate(machine, name, choices, applied, full)
@@ -75,15 +75,15 @@ def _named(
     start = machine.tracer.replay(causal)
     if deploys:
         yield FULL, machine.applied, acting
-        if len(acting) > 1:
-            shorter = {f"without {c.slug}": [o for o in acting if o is not c] for c in acting}
-            alone = {f"{c.slug} alone": [c] for c in acting}
-            for name, choices in (shorter | alone).items():
-                if (applied := _applied(machine, start, choices)) is not None:
-                    yield name, applied, choices
     if (of_plain := _post_processed(machine, start)) is not None:
         yield POST_ALONE, *of_plain
     yield PLAIN, start, []
+    if deploys and len(acting) > 1:
+        shorter = {f"without {c.slug}": [o for o in acting if o is not c] for c in acting}
+        alone = {f"{c.slug} alone": [c] for c in acting}
+        for name, choices in (shorter | alone).items():
+            if (applied := _applied(machine, start, choices)) is not None:
+                yield name, applied, choices
     for attempt, ran in machine.attempts.values():
         steps = [c for c in ran if _stage(machine, c) != "causal"]
         name = " + ".join(c.slug for c in steps)

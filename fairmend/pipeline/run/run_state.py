@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from fairmend.catalog.policy import Policy, PolicyCheck
+from fairmend.catalog.policy import GatedStage, Policy, PolicyCheck
 from fairmend.catalog.policy.metrics import METRICS
 from fairmend.catalog.registry import Registry
 from fairmend.core.metrics import InferenceSettings
@@ -77,7 +77,7 @@ class RunState:
         self._aims: dict[Trace, Aim] = {}  # of tuned steps
         self._aimed: dict[tuple[Trace, str], tuple[Choice, Aim | None]] = {}
         self._barred: set[str] = set()  # steps that failed a gate on what the last gate does not look at
-        self._causal_failed = False
+        self._blocked: dict[GatedStage, bool] = {}  # whether a gate's last pass bars everything
 
     def judged(self, applied: StepResult) -> ModelEvaluation:
         """Return the validation measurement of a case's model, computed once."""
@@ -179,15 +179,18 @@ class RunState:
 
     def barred(self, applied: StepResult) -> bool:
         """Whether a case cannot be deployed for what an earlier gate found."""
-        return self._causal_failed or not self._barred.isdisjoint(applied.trace)
+        return any(self._blocked.values()) or not self._barred.isdisjoint(applied.trace)
 
     def _remember(
-        self, ran: Sequence[Choice], of_stage: Sequence[Choice], causal: bool, checks: Iterable[CheckResult]
+        self,
+        place: GatedStage,
+        ran: Sequence[Choice],
+        of_stage: Sequence[Choice],
+        checks: Iterable[CheckResult],
     ) -> None:
-        """Keep the current case as an attempt, and what bars its steps."""
+        """Keep the current case as an attempt, and what bars its steps; a failed step passes no gate."""
         self.attempts[self.applied.trace] = (self.applied, list(ran))
         unmet = [c for c in checks if c.decides and c.verdict in {"failed", "insufficient evidence"}]
-        if causal:
-            self._causal_failed = bool(unmet)
-        elif any(c.measure not in METRICS or METRICS[c.measure].kind not in JUDGED_LAST for c in unmet):
+        self._blocked[place] = any(place == "causal" or c.measure == "failed_steps" for c in unmet)
+        if any(c.measure not in METRICS or METRICS[c.measure].kind not in JUDGED_LAST for c in unmet):
             self._barred |= {mark(choice) for choice in of_stage}

@@ -278,7 +278,7 @@ class StateMachine(RunState):
         verdict = outcome(judgments)
         self.gates += judgments
         self.standing[place] = judgments
-        self._remember(self.ran, of_stage, place == "causal", judgments)
+        self._remember(place, self.ran, of_stage, judgments)
         figures = view.current.measurement
         of_accuracy = figures.figure("accuracy")
         of_fairness = figures.figure(view.measure_of_target)
