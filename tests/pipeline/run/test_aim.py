@@ -56,6 +56,7 @@ DRAWS = {  # rule, target, groups, gap, rows to tune on, rows of the new data
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", DRAWS)
 def test_what_is_aimed_with_probability_90_holds_on_new_data_in_about_90_percent(case, record_property):
     kind, target, groups, gap, rows, test_rows = DRAWS[case]
