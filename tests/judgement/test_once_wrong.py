@@ -56,6 +56,17 @@ def test_2000_rows_support_the_cells():
     assert found["supported_cells"] == found["cells"]
 
 
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize(("utility", "least"), [("accuracy", 0.55), ("balanced_accuracy", 0.75)])
+def test_law_students_are_not_all_let_pass(utility, least, data_dir):
+    case = _cases.find("law-race-must-keep-its-skill")
+    found = evaluate(replace(case, options={"utility": utility}), boot=500)
+    assert verdict(found)[0] == "right"
+    assert found["final"]["test"]["demographic_parity_ratio"] >= 0.8
+    assert found["final"]["test"]["balanced_accuracy"] > least
+
+
 @pytest.mark.parametrize("values", [17, 3_000])
 def test_one_value_of_a_numeric_outcome_is_not_held_against_the_rest(values):
     rng = np.random.default_rng(0)

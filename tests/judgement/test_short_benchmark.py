@@ -10,7 +10,6 @@ import pytest
 from _evaluate import evaluate
 from _verdicts import verdict
 
-
 pytestmark = pytest.mark.slow
 
 
