@@ -153,8 +153,8 @@ def test_cells_that_are_formulas_stay_and_are_told(cli, arena):
     done = cli(*TECHNIQUE, "--data", "hostile.csv", "--ignore", "note,signed", "-o", "out.csv")
     assert done.code == 0, done.err
     assert set(pd.read_csv("out.csv")["note"]) == {"=HYPERLINK(1)"}
-    [told] = [line for line in done.err.splitlines() if "as formulas do" in line]
-    assert "cells of note begin" in told
+    [told] = [line for line in done.err.splitlines() if "like formulas" in line]
+    assert "cells of note start" in told
 
 
 # -- environment ------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from fairmend.pipeline.gates.checks import CHECKS, Value
 from fairmend.pipeline.gates.gates import evaluate_check
 from fairmend.pipeline.gates.plugin_checks import PluginCheck, gate_functions
 from fairmend.pipeline.run import state_machine
+from fairmend.pipeline.storage import step_cache
 from fairmend.pipeline.run.third_party import evaluated, run_step, score_and_decide
 from fairmend.pipeline.run_technique import run_technique
 from fairmend.testing.applies import case_of
@@ -748,10 +749,10 @@ REPLACED: dict[str, tuple[Any, str, Any, str]] = {
         "fairmend.pipeline.gates.gate_context.ModelEvaluation.decisions",
     ),
     "a class by its copy": (
-        state_machine,
+        step_cache,
         "ModelEvaluation",
         type("ModelEvaluation", (gate_context.ModelEvaluation,), {}),
-        "fairmend.pipeline.run.state_machine.ModelEvaluation",
+        "fairmend.pipeline.storage.step_cache.ModelEvaluation",
     ),
     "a function by no function": (
         gate_context,

@@ -295,7 +295,7 @@ def test_a_named_pipe_with_a_writer_reads_as_a_file_does(tmp_path):
 
 def test_an_endless_pipe_ends(monkeypatch):
     monkeypatch.setenv(table_source.LIMIT, "1")
-    with pytest.raises(DataError, match="more than 1 MiB"):
+    with pytest.raises(DataError, match="exceeds 1 MiB"):
         read_table(written(b"a,b\n" + b"1,2\n" * (1 << 19)))
     with pytest.raises(DataError, match="binary data"):
         read_table(written(b"\x00" * 100_000))
