@@ -74,7 +74,7 @@ def test_graphml_of_an_editor_is_read_by_its_labels(tmp_path: Path) -> None:
         ("", "cannot read the GraphML"),
         ("<graphml", "cannot read the GraphML"),
         ('<!DOCTYPE x [<!ENTITY a "b">]>' + graphml(""), "must not declare"),
-        (graphml('<edge source="a" target="b"/><edge source="a" target="b"/>'), "must come once"),
+        (graphml('<edge source="a" target="b"/><edge source="a" target="b"/>'), "must occur once"),
         (graphml('<edge source="a" target="b"/><edge source="b" target="a"/>'), "no cycle"),
     ],
 )

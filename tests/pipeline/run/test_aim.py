@@ -75,8 +75,8 @@ def test_what_is_aimed_with_probability_90_holds_on_new_data_in_about_90_percent
         held.append(target.holds(new.value))
         said.append(found.probability)
         covered.append(new.interval[0] <= truth <= new.interval[1])
-    record_property("held", np.mean(held))
-    record_property("interval covers after selection", np.mean(covered))
+    record_property("held", float(np.mean(held)))
+    record_property("interval covers after selection", float(np.mean(covered)))
     print(
         f"{case}: {len(held)} draws, held {np.mean(held):.3f}, said {np.mean(said):.3f}, covered {np.mean(covered):.3f}"
     )
