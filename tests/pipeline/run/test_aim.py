@@ -16,6 +16,8 @@ MARGIN = Margin(probability=0.9, at_most=0.05)
 RATIO = PolicyCheck(id="t", metric="demographic_parity_ratio", at_least=0.8)
 GAP = PolicyCheck(id="t", metric="equal_opportunity_difference", below=0.1)
 FOLDS = 5
+DRAWN = 80
+"""Draws of each case; ``benchmarks/judgement.py --tuned 200`` trains models, too."""
 
 
 def people(rng: np.random.Generator, n: int, groups: int, gap: float) -> tuple[np.ndarray, ...]:
@@ -51,7 +53,7 @@ def tuned(kind, target, y, scores, group, test_rows):
 
 DRAWS = {  # rule, target, groups, gap, rows to tune on, rows of the new data
     "two groups": (GroupThresholds, RATIO, 2, 1.0, 2_400, 600),
-    "four groups": (GroupThresholds, RATIO, 4, 1.0, 8_000, 2_500),
+    "four groups": (GroupThresholds, RATIO, 4, 1.0, 4_000, 1_250),
     "equal opportunity": (EqualOpportunityThresholds, GAP, 2, 1.0, 4_000, 1_000),
 }
 
@@ -61,7 +63,7 @@ DRAWS = {  # rule, target, groups, gap, rows to tune on, rows of the new data
 def test_what_is_aimed_with_probability_90_holds_on_new_data_in_about_90_percent(case, record_property):
     kind, target, groups, gap, rows, test_rows = DRAWS[case]
     held, said, covered = [], [], []
-    for seed in range(200):
+    for seed in range(DRAWN):
         rng = np.random.default_rng(seed)
         rule, found, _, limited = tuned(kind, target, *people(rng, rows, groups, gap), test_rows)
         if limited:
@@ -80,9 +82,10 @@ def test_what_is_aimed_with_probability_90_holds_on_new_data_in_about_90_percent
     print(
         f"{case}: {len(held)} draws, held {np.mean(held):.3f}, said {np.mean(said):.3f}, covered {np.mean(covered):.3f}"
     )
-    assert len(held) >= 150
-    assert 0.87 <= np.mean(held) <= 0.97
-    assert abs(np.mean(held) - np.mean(said)) < 0.05
+    error = np.sqrt(0.9 * 0.1 / len(held))
+    assert len(held) >= 0.75 * DRAWN
+    assert 0.9 - 2 * error <= np.mean(held) <= 0.97 + 2 * error
+    assert abs(np.mean(held) - np.mean(said)) < 0.02 + 2 * error
     assert np.mean(covered) > 0.9
 
 
