@@ -52,7 +52,7 @@ GRIDS: dict[str, dict[VariantKind, tuple[Settings, ...]]] = {
     },
     "decision_tree": {
         "hyperparameters": (
-            {"max_depth": 4}, {"max_depth": 6}, {"max_depth": 8}, {"criterion": "entropy"},
+            {"max_depth": 4}, {"max_depth": 6}, {"max_depth": 5}, {"criterion": "entropy"},
             {"max_depth": 3}, {"max_leaf_nodes": 16}, {"max_leaf_nodes": 32},
         ),
         "regularization": (
