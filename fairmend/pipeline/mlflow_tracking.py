@@ -132,7 +132,7 @@ class Tracking:
             tags["fairmend.head"] = record.head
         self._log(
             {**figures, **_values(checks), "rollbacks": self._rollbacks, "seconds": record.seconds["total"]},
-            tags={**tags, **_verdicts(checks), "mlflow.runName": record.run_id},
+            tags={**tags, **_verdicts(whole["gates"]), "mlflow.runName": record.run_id},
             step=self._gates,
         )
         text = json_text(whole)
