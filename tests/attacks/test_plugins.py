@@ -29,9 +29,9 @@ from fairmend.pipeline.gates.checks import CHECKS, Value
 from fairmend.pipeline.gates.gates import evaluate_check
 from fairmend.pipeline.gates.plugin_checks import PluginCheck, gate_functions
 from fairmend.pipeline.run import state_machine
-from fairmend.pipeline.storage import step_cache
 from fairmend.pipeline.run.third_party import evaluated, run_step, score_and_decide
 from fairmend.pipeline.run_technique import run_technique
+from fairmend.pipeline.storage import step_cache
 from fairmend.testing.applies import case_of
 from fairmend.testing.driving import small_learner
 from fairmend.testing.problems import problem
