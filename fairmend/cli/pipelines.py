@@ -209,7 +209,7 @@ def _settled(ctx: click.Context, names: tuple[str, ...], by: str) -> None:
 @click.option(
     "--rows",
     type=click.IntRange(100, 5_000_000),
-    default=30_000,
+    default=20_000,
     show_default=True,
     help="Number of applications to generate.",
 )
