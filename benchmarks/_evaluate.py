@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import _reference
@@ -18,6 +20,20 @@ SUPPORT = 30  # rows below which a cell says nothing, as in the policies
 CELLS = {"demographic_parity": (0, 1), "equal_opportunity": (1,), "equalized_odds": (0, 1)}
 
 
+@contextlib.contextmanager
+def _replicates(boot: int | None) -> Iterator[None]:
+    """Run with this number of bootstrap replicates, which no option of a run sets; None: with its default."""
+    from fairmend.pipeline.run import runner
+
+    usual = runner.run
+    if boot is not None:
+        runner.run = functools.partial(usual, n_boot=boot)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        runner.run = usual
+
+
 def evaluate(case: Case, boot: int | None = None) -> dict[str, Any]:
     """Return what a run of the installed fairmend makes of a case, and what the reference reaches.
 
@@ -26,10 +42,7 @@ def evaluate(case: Case, boot: int | None = None) -> dict[str, Any]:
     from fairmend import api
     from fairmend.core.data.dataset import PARTS
     from fairmend.core.errors import FairmendError
-    from fairmend.pipeline.run import runner
 
-    if boot is not None and not isinstance(runner.run, functools.partial):
-        runner.run = functools.partial(runner.run, n_boot=boot)  # type: ignore[assignment]
     out: dict[str, Any] = {
         "case": case.name,
         "family": case.family,
@@ -40,14 +53,15 @@ def evaluate(case: Case, boot: int | None = None) -> dict[str, Any]:
     began = time.process_time()
     record = None
     try:
-        record = api.run(
-            data=case.frame,
-            notion=case.notion,
-            seed=case.seed,
-            assume_approved=True,
-            **case.options,
-            **case.roles,
-        )
+        with _replicates(boot):
+            record = api.run(
+                data=case.frame,
+                notion=case.notion,
+                seed=case.seed,
+                assume_approved=True,
+                **case.options,
+                **case.roles,
+            )
         out |= {"status": record.status, "reason": record.reason}
     except FairmendError as error:
         out |= {"status": "refused", "reason": str(error)}

@@ -62,9 +62,9 @@ def test_from_nothing_to_a_run(tmp_path):
     }
 
     for name in theirs:
-        (checked,) = json.loads(environment.fairmend("plugin", "check", name, "--json").stdout)
-        assert checked["failed"] == []
-        assert checked["passed"] > 25
+        checked = json.loads(environment.fairmend("plugin", "check", name, "--json").stdout)
+        assert all(one["failed"] == [] for one in checked)
+        assert max(one["passed"] for one in checked) > 25
 
     question = "select the same share of every group without retraining"
     answer = json.loads(environment.fairmend("query", question, "--json").stdout)

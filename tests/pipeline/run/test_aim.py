@@ -53,7 +53,7 @@ def tuned(kind, target, y, scores, group, test_rows):
 
 DRAWS = {  # rule, target, groups, gap, rows to tune on, rows of the new data
     "two groups": (GroupThresholds, RATIO, 2, 1.0, 2_400, 600),
-    "four groups": (GroupThresholds, RATIO, 4, 1.0, 4_000, 1_250),
+    "four groups": (GroupThresholds, RATIO, 4, 1.0, 8_000, 2_500),
     "equal opportunity": (EqualOpportunityThresholds, GAP, 2, 1.0, 4_000, 1_000),
 }
 

@@ -122,7 +122,7 @@ def test_thresholds_on_adult_trade_accuracy_for_parity(adult_predictions: Any) -
 
 
 def test_says_what_is_wrong_with_the_candidates(candidates: pd.DataFrame) -> None:
-    with pytest.raises(UsageError, match="high or low"):
+    with pytest.raises(UsageError, match="is unknown; set it"):
         ParetoFrontier().evaluate(candidates=candidates.assign(happiness=1.0))
     assert ParetoFrontier({"happiness": "max"}).evaluate(candidates=candidates.assign(happiness=1.0))
     with pytest.raises(UnknownNameError, match="accuracy"):

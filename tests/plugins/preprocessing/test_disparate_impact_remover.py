@@ -259,7 +259,7 @@ def test_bad_features_and_parameters_are_refused_with_the_reason(
 ) -> None:
     X, sensitive = continuous
     text = X.assign(score=X["score"].round().astype(str).where(X.index != 3, "n/a"))
-    with pytest.raises(DataError, match=r"'score' must be numeric, but contains text; 1 rows such as 'n/a'"):
+    with pytest.raises(DataError, match=r"'score' must be numeric, but contains text; 1 row such as 'n/a'"):
         repaired(text, sensitive, features=["score"])
     with pytest.raises((DataError, UnknownNameError), match="did you mean score"):
         repaired(X, sensitive, features=["scor"])
