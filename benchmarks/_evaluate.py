@@ -23,6 +23,7 @@ CELLS = {"demographic_parity": (0, 1), "equal_opportunity": (1,), "equalized_odd
 @contextlib.contextmanager
 def _replicates(boot: int | None) -> Iterator[None]:
     """Run with this number of bootstrap replicates, which no option of a run sets; None: with its default."""
+    import fairmend.pipeline.stored_runs  # noqa: F401 - what imports the function must not get the other one
     from fairmend.pipeline.run import runner
 
     usual = runner.run
