@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import _reference
@@ -18,21 +15,6 @@ from _reference import METRICS, Floats, cells, met, values
 
 SUPPORT = 30  # rows below which a cell says nothing, as in the policies
 CELLS = {"demographic_parity": (0, 1), "equal_opportunity": (1,), "equalized_odds": (0, 1)}
-
-
-@contextlib.contextmanager
-def _replicates(boot: int | None) -> Iterator[None]:
-    """Run with this number of bootstrap replicates, which no option of a run sets; None: with its default."""
-    import fairmend.pipeline.stored_runs  # noqa: F401 - what imports the function must not get the other one
-    from fairmend.pipeline.run import runner
-
-    usual = runner.run
-    if boot is not None:
-        runner.run = functools.partial(usual, n_boot=boot)  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        runner.run = usual
 
 
 def evaluate(case: Case, boot: int | None = None) -> dict[str, Any]:
@@ -54,15 +36,15 @@ def evaluate(case: Case, boot: int | None = None) -> dict[str, Any]:
     began = time.process_time()
     record = None
     try:
-        with _replicates(boot):
-            record = api.run(
-                data=case.frame,
-                notion=case.notion,
-                seed=case.seed,
-                assume_approved=True,
-                **case.options,
-                **case.roles,
-            )
+        record = api.run(
+            data=case.frame,
+            notion=case.notion,
+            seed=case.seed,
+            assume_approved=True,
+            **({} if boot is None else {"n_boot": boot}),
+            **case.options,
+            **case.roles,
+        )
         out |= {"status": record.status, "reason": record.reason}
     except FairmendError as error:
         out |= {"status": "refused", "reason": str(error)}

@@ -46,7 +46,12 @@ def main() -> int:
     parser.add_argument("--tuned", type=int, default=0, metavar="N", help="problems that thresholds can mend")
     parser.add_argument("--seeds", type=int, default=5, help="seeds per data set, attribute and notion")
     parser.add_argument("--only", metavar="PATTERN", help="cases whose identifier matches, as *law/race*")
-    parser.add_argument("--boot", type=int, metavar="B", help="bootstrap replicates (default: the run's)")
+    parser.add_argument(
+        "--boot",
+        type=int,
+        metavar="B",
+        help="bootstrap replicates (default: the run's; an --against version must know n_boot)",
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
     parser.add_argument("--code", type=Path, default=HERE.parent, metavar="DIR", help="checkout to run")
     parser.add_argument("--against", type=Path, metavar="DIR", help="checkout of another version")

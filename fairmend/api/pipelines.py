@@ -212,6 +212,7 @@ def run(
     operations: Sequence[int | str] = (),
     stream: str | Path | pd.DataFrame | None = None,
     mlflow: str | None = None,
+    n_boot: int = 2000,
     observer: Observer | None = None,
     store: RunStore | bool = False,
     **roles: Any,
@@ -257,6 +258,8 @@ def run(
     mlflow : str, optional
         Also log the run to this MLflow URI, such as ``"sqlite:///mlflow.db"``; empty to use
         MLFLOW_TRACKING_URI. After the start, logging failures become notes and do not stop the run.
+    n_boot : int
+        Replicates of the intervals.
     observer : callable, optional
         Called with every event as it occurs.
     store : RunStore or bool
@@ -330,6 +333,7 @@ def run(
         "model": model,
         "cv": cv,
         "stream": stream,
+        "n_boot": n_boot,
     }
     path = source if isinstance(source, (str, Path)) else None
     with (

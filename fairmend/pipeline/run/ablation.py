@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fairmend.core.errors import FairmendError, StoreError
 from fairmend.pipeline.gates.gates import CheckResult, outcome
 from fairmend.pipeline.gates.utility import value as utility_value
 from fairmend.pipeline.run.measured import Variant
@@ -82,7 +81,7 @@ def _named(
         shorter = {f"without {c.slug}": [o for o in acting if o is not c] for c in acting}
         alone = {f"{c.slug} alone": [c] for c in acting}
         for name, choices in (shorter | alone).items():
-            if (applied := _applied(machine, start, choices)) is not None:
+            if (applied := machine.followed(start, choices)) is not None:
                 yield name, applied, choices
     for attempt, ran in machine.attempts.values():
         steps = [c for c in ran if _stage(machine, c) != "causal"]
@@ -97,33 +96,11 @@ def _named(
                 yield " + ".join([name, *(c.slug for c in more)]), applied, [*steps, *more]
 
 
-def _applied(machine: StateMachine, start: StepResult, choices: list[Choice]) -> StepResult | None:
-    """Return the case after steps; None where a step requires one that is left out."""
-    applied = start
-    try:
-        for choice in choices:
-            applied = machine.tracer.apply(applied, choice)
-    except StoreError:
-        raise
-    except FairmendError:
-        return None
-    return applied
-
-
 def _post_processed(machine: StateMachine, start: StepResult) -> tuple[StepResult, list[Choice]] | None:
     """Return a case after the planned post-processing, tuned for it; None where nothing acts or a step fails."""
-    applied, steps = start, []
-    for active in machine.plan.of_stage("post-processing"):
-        planned = Active(active.step, _planned(active), when=active.step.when)
-        try:
-            if machine.due(planned, applied):
-                applied, choice = machine.act(applied, planned)
-                steps.append(choice)
-        except StoreError:
-            raise
-        except FairmendError:
-            return None
-    return (applied, steps) if steps else None
+    planned = machine.plan.of_stage("post-processing")
+    found = machine.acted(start, (Active(a.step, _planned(a), when=a.step.when) for a in planned))
+    return found if found is not None and found[1] else None
 
 
 def _planned(active: Active) -> Choice:

@@ -88,6 +88,22 @@ def _sentence(decisions: Iterable[Approval]) -> str:
     return "; ".join(map(str, decisions))
 
 
+def open_to_people(store: RunStore, run_id: str) -> StoredRun:
+    """Return a verified run on which people can decide.
+
+    Raises
+    ------
+    UsageError
+        Its approvals were assumed.
+    """
+    stored = store.verified(run_id)
+    if stored.request["assume_approved"]:
+        raise UsageError(
+            f"the approvals of {stored.run_id} were assumed; start a run without --assume-approved"
+        )
+    return stored
+
+
 def choose(
     store: RunStore,
     run_id: str,
@@ -127,12 +143,8 @@ def choose(
     RunError
         The record was changed.
     """
-    stored = store.verified(run_id)
+    stored = open_to_people(store, run_id)
     result = stored.result
-    if stored.request["assume_approved"]:
-        raise UsageError(
-            f"the approvals of {stored.run_id} were assumed; start a run without --assume-approved"
-        )
     if stored.status not in OPEN_TO_CHOICE or result is None:
         raise UsageError(
             f"only an escalated or failed run has something to choose, and {stored.run_id} is {stored.status}; "

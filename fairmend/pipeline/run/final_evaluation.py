@@ -32,11 +32,14 @@ class FinalEvaluator:
         self.machine = machine
         self.test = test
         self.settings = settings
+        self._known: dict[int, ModelEvaluation] = {}
         self.baseline = self.of(machine.tracer.deployed(machine.tracer.root).fitted())
 
     def of(self, model: FairModel) -> ModelEvaluation:
-        """Return the test measurement of a model."""
-        return ModelEvaluation(model, self.test, self.settings)
+        """Return the test measurement of a model, computed once."""
+        if id(model) not in self._known:  # the evaluation holds the model, so that its id stays its own
+            self._known[id(model)] = ModelEvaluation(model, self.test, self.settings)
+        return self._known[id(model)]
 
     def gate(self, case: Case, only: Container[str] | None = None) -> list[CheckResult]:
         """Evaluate the last gate on the test data, or only its checks of these ids."""

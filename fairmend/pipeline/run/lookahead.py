@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from fairmend.catalog.policy import GATED_STAGES, GatedStage
 from fairmend.catalog.policy.metrics import METRICS
-from fairmend.core.errors import FairmendError, StoreError
 from fairmend.pipeline.gates.gates import CheckResult, told
 from fairmend.pipeline.spec import Choice
 from fairmend.pipeline.storage.step_cache import StepResult
@@ -65,17 +64,11 @@ def shortcut(machine: StateMachine, place: GatedStage, judgments: Sequence[Check
     planned = machine.plan.of_stage("post-processing")
     for first in dict.fromkeys((place, COSTLY[0])):
         start, ran = machine.entry(first)
-        applied = start
-        try:
-            for active in planned:
-                if machine.due(active, applied):
-                    applied, _ = machine.act(applied, active)
-        except StoreError:
-            raise
-        except FairmendError:
+        acted = machine.acted(start, planned)
+        if acted is None or not acted[1]:
             continue
-        found = machine.last_gate(applied)
-        if applied is not start and all(j.verdict == "passed" for j in found if j.decides):
+        found = machine.last_gate(acted[0])
+        if all(j.verdict == "passed" for j in found if j.decides):
             said = "; ".join(told(j) for j in found if j.check == "fairness")
             left_out = GATED_STAGES[GATED_STAGES.index(first) : GATED_STAGES.index("post-processing")]
             return Shortcut(start, list(ran), left_out, said)

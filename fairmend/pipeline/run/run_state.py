@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fairmend.catalog.policy import GatedStage, Policy, PolicyCheck
 from fairmend.catalog.policy.metrics import METRICS
 from fairmend.catalog.registry import Registry
+from fairmend.core.errors import FairmendError, StoreError
 from fairmend.core.metrics import InferenceSettings
 from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import CheckResult, evaluate_check, evaluate_gate
@@ -118,6 +119,29 @@ class RunState:
         if found is not None:
             self._aims[after.trace] = found
         return after, choice
+
+    def acted(self, applied: StepResult, planned: Iterable[Active]) -> tuple[StepResult, list[Choice]] | None:
+        """Return a case after the planned steps that are due, and those; None where one of them fails."""
+        steps = []
+        try:
+            for active in planned:
+                if self.due(active, applied):
+                    applied, choice = self.act(applied, active)
+                    steps.append(choice)
+        except StoreError:
+            raise
+        except FairmendError:
+            return None
+        return applied, steps
+
+    def followed(self, applied: StepResult, steps: Iterable[Choice]) -> StepResult | None:
+        """Return a case after steps; None where one fails, such as for want of another that is left out."""
+        try:
+            return self.tracer.replay(steps, applied)
+        except StoreError:
+            raise
+        except FairmendError:
+            return None
 
     def aim_of(self, applied: StepResult) -> Aim | None:
         """Return how the last tuned step of a case was tuned; None if none was."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from fairmend.catalog.policy import Policy
 from fairmend.core.errors import RunError, UsageError, unknown
 from fairmend.pipeline.run.approvals import Approval, check_decision, rejections, settle
-from fairmend.pipeline.run.executive import OPEN_TO_CHOICE, choosable, chosen, chosen_option
+from fairmend.pipeline.run.executive import OPEN_TO_CHOICE, choosable, chosen, chosen_option, open_to_people
 from fairmend.pipeline.run.next_steps import next_commands
 from fairmend.pipeline.storage.run_store import RunStore, StoredRun
 
@@ -183,11 +183,7 @@ def approve(
     RunError
         The record was changed.
     """
-    stored = store.verified(run_id)
-    if stored.request["assume_approved"]:
-        raise UsageError(
-            f"the approvals of {stored.run_id} were assumed; start a run without --assume-approved"
-        )
+    stored = open_to_people(store, run_id)
     policy = Policy(**stored.request["policy"])
     roles = {g.id: [r for c in g.checks for r in c.roles] for g in policy.gates}
     roles = {g: r for g, r in roles.items() if r}

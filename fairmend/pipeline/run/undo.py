@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from fairmend.catalog.policy import GatedStage
 from fairmend.catalog.policy.metrics import METRICS
-from fairmend.core.errors import FairmendError, StoreError
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.spec import Choice
 from fairmend.pipeline.storage.step_cache import StepResult
@@ -68,7 +67,7 @@ def taken_back(
         return None
     gained = now.passed - before.passed
     for kept in _shorter(steps):
-        found = _replayed(machine, entry, kept)
+        found = machine.followed(entry, kept)
         state = None if found is None else _State.of(machine, place, found)
         if found is not None and state is not None and not before.lost(state) and gained <= state.passed:
             dropped = [step for step in steps if step not in kept]
@@ -131,16 +130,3 @@ def _shorter(steps: Sequence[Choice]) -> Iterator[tuple[Choice, ...]]:
     """Yield the steps with ever more of them left out, the last ones first."""
     for size in range(len(steps) - 1, -1, -1):
         yield from combinations(steps, size)
-
-
-def _replayed(machine: StateMachine, entry: StepResult, steps: Sequence[Choice]) -> StepResult | None:
-    """Return the case after some of the steps; None where one requires another."""
-    applied = entry
-    try:
-        for step in steps:
-            applied = machine.tracer.apply(applied, step)
-    except StoreError:
-        raise
-    except FairmendError:
-        return None
-    return applied

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -170,9 +170,9 @@ class StepCache:
                 return applied.folds
         return None
 
-    def replay(self, choices: Sequence[Choice]) -> StepResult:
-        """Return the outcome of these steps in this order, from the baseline on."""
-        applied = self.root
+    def replay(self, choices: Iterable[Choice], after: StepResult | None = None) -> StepResult:
+        """Return the outcome of these steps in this order, after others or from the baseline on."""
+        applied = after or self.root
         for choice in choices:
             applied = self.apply(applied, choice)
         return applied
