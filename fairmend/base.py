@@ -70,10 +70,18 @@ if TYPE_CHECKING:
         numbers,
         transport,
     )
-    from fairmend.core.causal.adjusted_contrasts import attribute_contrasts, regressors, unshared
+    from fairmend.core.algorithms.least_squares import design_matrix
+    from fairmend.core.causal.adjusted_contrasts import attribute_contrasts
     from fairmend.core.causal.assumed_graph import Dependence, assumed_graph, dependences
     from fairmend.core.causal.column_roles import UNFAIR, column_roles
     from fairmend.core.causal.contradictions import contradictions
+    from fairmend.core.causal.covariates import (
+        Covariates,
+        chosen_covariates,
+        groups_and_reference,
+        regressors,
+        unshared,
+    )
     from fairmend.core.causal.graph import Edge, Independence
     from fairmend.core.causal.graph_io import fitted_graph, read_graph, standard_graph
     from fairmend.core.causal.independence import IndependenceTester
@@ -114,6 +122,7 @@ if TYPE_CHECKING:
     from fairmend.core.text.words import plural
 
 _ON_REQUEST = {
+    "Covariates": "fairmend.core.causal.covariates",
     "Dependence": "fairmend.core.causal.assumed_graph",
     "Edge": "fairmend.core.causal.graph",
     "EmpiricalDistribution": "fairmend.core.algorithms.quantile_maps",
@@ -139,6 +148,7 @@ _ON_REQUEST = {
     "between_group_entropy": "fairmend.core.metrics.inequality",
     "bootstrap": "fairmend.core.metrics.inference",
     "calibration": "fairmend.core.metrics",
+    "chosen_covariates": "fairmend.core.causal.covariates",
     "closed_under_meek": "fairmend.core.causal.orientation",
     "compare": "fairmend.core.metrics",
     "column_roles": "fairmend.core.causal.column_roles",
@@ -147,6 +157,7 @@ _ON_REQUEST = {
     "debiased_calibration_error": "fairmend.core.metrics.calibration",
     "decoded": "fairmend.core.data.synthetic_table",
     "dependences": "fairmend.core.causal.assumed_graph",
+    "design_matrix": "fairmend.core.algorithms.least_squares",
     "differential": "fairmend.core.metrics",
     "encoded": "fairmend.core.data.synthetic_table",
     "epsilon": "fairmend.core.metrics.differential",
@@ -158,6 +169,7 @@ _ON_REQUEST = {
     "group_distributions": "fairmend.core.algorithms.quantile_maps",
     "group_platt_fit": "fairmend.core.algorithms.calibration_maps",
     "group_ranks": "fairmend.core.algorithms.quantile_maps",
+    "groups_and_reference": "fairmend.core.causal.covariates",
     "holm": "fairmend.core.metrics",
     "inside": "fairmend.core.algorithms.calibration_maps",
     "intersections": "fairmend.core.metrics.tables",
@@ -179,13 +191,13 @@ _ON_REQUEST = {
     "platt_fit": "fairmend.core.algorithms.calibration_maps",
     "plural": "fairmend.core.text.words",
     "read_graph": "fairmend.core.causal.graph_io",
-    "regressors": "fairmend.core.causal.adjusted_contrasts",
+    "regressors": "fairmend.core.causal.covariates",
     "rising_fit": "fairmend.core.algorithms.calibration_maps",
     "standard_graph": "fairmend.core.causal.graph_io",
     "task_cells": "fairmend.core.metrics.tasks.cells",
     "train_against_adversary": "fairmend.core.models.torch_training",
     "transport": "fairmend.core.algorithms.quantile_maps",
-    "unshared": "fairmend.core.causal.adjusted_contrasts",
+    "unshared": "fairmend.core.causal.covariates",
     "within_group_entropy": "fairmend.core.metrics.inequality",
 }
 
@@ -197,6 +209,7 @@ __all__ = [
     "CausalAnalysis",
     "CausalGraph",
     "CausalResult",
+    "Covariates",
     "DataChange",
     "DataError",
     "Dataset",
@@ -248,6 +261,7 @@ __all__ = [
     "between_group_entropy",
     "bootstrap",
     "calibration",
+    "chosen_covariates",
     "closed_under_meek",
     "column_roles",
     "compare",
@@ -256,6 +270,7 @@ __all__ = [
     "debiased_calibration_error",
     "decoded",
     "dependences",
+    "design_matrix",
     "differential",
     "encoded",
     "epsilon",
@@ -269,6 +284,7 @@ __all__ = [
     "group_distributions",
     "group_platt_fit",
     "group_ranks",
+    "groups_and_reference",
     "holm",
     "hookimpl",
     "inside",

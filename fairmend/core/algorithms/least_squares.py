@@ -127,20 +127,12 @@ class LinearSystem:
         for name in (*columns, *([absorb] if absorb else [])):
             if name not in frame.columns:
                 raise MissingColumnError(str(unknown("column", name, map(str, frame.columns))))
-        names: list[str] = []
-        places: dict[str, tuple[int, ...]] = {}
-        parts: list[Floats] = []
-        for name in dict.fromkeys(columns):
-            labels, values = _design(frame[name], name)
-            places[name] = tuple(range(len(names), len(names) + len(labels)))
-            names += labels
-            parts.append(values)
-        matrix = np.column_stack(parts) if parts else np.empty((len(frame), 0))
+        names, places, matrix = design_matrix(frame, columns)
         groups = pd.factorize(frame[absorb], use_na_sentinel=False)[0] if absorb else None
         sizes = np.einsum("ij,ij->j", matrix, matrix)
         _demean(matrix, groups)
         n_means = 1 if groups is None else int(groups.max(initial=-1)) + 1
-        return cls(tuple(names), places, _triangle(matrix), sizes, len(frame), n_means)
+        return cls(names, places, _triangle(matrix), sizes, len(frame), n_means)
 
     def regress(self, outcome: str, on: Sequence[str]) -> LinearFit:
         """Return the least-squares regression of a column on others, constant included.
@@ -274,6 +266,44 @@ class LinearSystem:
                 f"the outcome of a regression must be numeric or have two levels; {column!r} has {len(places) + 1}"
             )
         return places[0]
+
+
+def design_matrix(
+    frame: pd.DataFrame, columns: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]], Floats]:
+    """Return the design columns of some columns of the data, without a constant.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The data.
+    columns : sequence of str
+        Numeric columns enter as they are, others as an indicator for each level but the first.
+
+    Returns
+    -------
+    names : tuple of str
+        Names of the design columns, such as ``age`` or ``race[Black]``.
+    places : dict of str to tuple of int
+        Where each column of the data stands in the design.
+    matrix : ndarray of shape (n, k)
+        The design.
+
+    Raises
+    ------
+    DataError
+        If a numeric column has missing or infinite values.
+    """
+    names: list[str] = []
+    places: dict[str, tuple[int, ...]] = {}
+    parts: list[Floats] = []
+    for name in dict.fromkeys(columns):
+        labels, values = _design(frame[name], name)
+        places[name] = tuple(range(len(names), len(names) + len(labels)))
+        names += labels
+        parts.append(values)
+    matrix = np.column_stack(parts) if parts else np.empty((len(frame), 0))
+    return tuple(names), places, matrix
 
 
 def _design(column: pd.Series[Any], name: str) -> tuple[list[str], Floats]:

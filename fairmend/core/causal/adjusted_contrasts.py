@@ -6,7 +6,7 @@ The formulas are those of :mod:`fairmend.core.causal.sensitivity`; here they mee
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,100 +14,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fairmend.core.algorithms.least_squares import Coefficient, LinearSystem
+from fairmend.core.causal.covariates import chosen_covariates, groups_and_reference
 from fairmend.core.causal.e_values import RiskRatio, e_value, e_value_of_interval, risk_ratio
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.causal.sensitivity import benchmark_bounds, partial_r2, robustness_value
 from fairmend.core.data.dataset import Dataset
 from fairmend.core.data.groups import Groups
-from fairmend.core.errors import InsufficientDataError, unknown
+from fairmend.core.errors import InsufficientDataError
 
-MOST_LEVELS = 50
-LEAST_SHARED = 0.5
-"""Minimum share of rows that the levels of a text column must cover for it to be used as a covariate."""
-OTHER = "other levels"
 FIGURES = (
     "estimate", "se", "t", "dof", "sigma2", "interval", "partial_r2", "robustness_value", "robustness_value_alpha",
     "risk_ratio", "risk_ratio_interval", "e_value", "e_value_limit",
 )  # fmt: skip
-
-
-def regressors(frame: pd.DataFrame, columns: Iterable[str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the columns ready for linear methods, and what was done to them.
-
-    Missing numbers take the median; of a text with many levels the rarest are merged.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        The data.
-    columns : iterable of str
-        Columns to take.
-
-    Returns
-    -------
-    frame : DataFrame
-        Those columns, without missing numbers.
-    notes : dict of str to str
-        Column to what was done.
-    """
-    ready, notes = {}, {}
-    for name in columns:
-        column = frame[name]
-        if pd.api.types.is_numeric_dtype(column):
-            if gaps := int(column.isna().sum()):
-                column = column.astype(float).fillna(float(column.median()))
-                notes[name] = f"{gaps} missing values were imputed by the median"
-        elif column.nunique() > MOST_LEVELS:
-            kept = column.value_counts().index[: MOST_LEVELS - 1]
-            column = column.where(column.isin(kept) | column.isna(), OTHER)
-            notes[name] = f"all but the {MOST_LEVELS - 1} most frequent levels were merged"
-        ready[name] = column
-    return pd.DataFrame(ready, index=frame.index), notes
-
-
-def unshared(frame: pd.DataFrame, columns: Iterable[str]) -> dict[str, str]:
-    """Return the texts whose values hardly anybody shares, such as names and dates, each with the reason.
-
-    To adjust for one takes a level a person, which leaves nothing to compare.
-    """
-    out = {}
-    for name in columns:
-        column = frame[name]
-        if pd.api.types.is_numeric_dtype(column) or column.nunique() <= MOST_LEVELS:
-            continue
-        commonest = column.value_counts(normalize=True)[: MOST_LEVELS - 1]
-        if commonest.sum() < LEAST_SHARED:
-            out[name] = (
-                f"excluded: its {len(commonest)} most frequent values cover {commonest.sum():.0%} of the rows"
-            )
-    return out
-
-
-def adjustment(graph: CausalGraph, attribute: str, outcome: str) -> tuple[tuple[str, ...], bool]:
-    """Return the covariates to adjust the effect of an attribute for, and whether they identify it.
-
-    Parameters
-    ----------
-    graph : CausalGraph
-        Holds attribute and outcome.
-    attribute, outcome : str
-        Cause and effect.
-
-    Returns
-    -------
-    covariates : tuple of str
-        The causes of the outcome that the attribute does not influence, if they meet the backdoor
-        criterion; else the smallest set that does. They make the estimate more precise, and are what
-        a hidden confounder can be compared with.
-    identified : bool
-        False if no set meets the criterion; the covariates are then the best at hand.
-    """
-    away = {attribute, outcome, *graph.descendants(attribute)}
-    causes = tuple(c for c in graph.ancestors(outcome) if c not in away)
-    if graph.is_adjustment_set(causes, attribute, outcome):
-        return causes, True
-    sets = graph.adjustment_sets(attribute, outcome)
-    return (sets[0], True) if sets else (causes, False)
 
 
 def adjusted_contrast(
@@ -264,7 +182,7 @@ def group_contrasts(
     Parameters
     ----------
     frame : DataFrame, n rows
-        Outcome (0 or 1) and covariates, see :func:`regressors`.
+        Outcome (0 or 1) and covariates, see :func:`.covariates.regressors`.
     outcome : str
         Column of the outcome.
     groups : Groups
@@ -357,9 +275,9 @@ def attribute_contrasts(
     attribute : str
         A protected attribute.
     graph : CausalGraph
-        Decides what to adjust for, see :func:`adjustment`.
+        Decides what to adjust for, see :func:`.covariates.adjustment`.
     covariates : sequence of str, optional
-        What to adjust for instead; all of them are kept, see :func:`unshared`.
+        What to adjust for instead; all of them are kept, see :func:`.covariates.unshared`.
     reference : str, optional
         The reference group; by default the largest.
     min_support : int
@@ -377,24 +295,10 @@ def attribute_contrasts(
     UnknownNameError
         There is no such group or covariate.
     """
-    outcome, frame = data.roles.outcome, data.frame
-    chosen, identified = adjustment(graph, attribute, outcome)
-    if covariates is not None:
-        chosen = tuple(covariates)
-        for name in chosen:
-            if name not in frame.columns:
-                raise unknown("covariate", name, map(str, frame.columns))
-        inside = [name for name in chosen if name in graph.nodes]
-        identified = graph.is_adjustment_set(inside, attribute, outcome)
-    left_out = unshared(frame, chosen) if covariates is None else {}
-    chosen = tuple(name for name in chosen if name not in left_out)
-    ready, notes = regressors(frame, (outcome, *chosen))
-    groups = Groups.of(data.sensitive[[attribute]])
-    base = groups.labels[int(groups.counts().argmax())] if reference is None else reference
-    if base not in groups.labels:
-        raise unknown(f"group of {attribute}", base, groups.labels)
+    chosen = chosen_covariates(data, attribute, graph, covariates)
+    groups, base = groups_and_reference(data, attribute, reference)
     found = group_contrasts(
-        ready, outcome, groups, base, chosen, min_support=min_support, q=q, alpha=alpha, multiples=multiples
-    )
-    context = {"covariates": list(chosen), "identified": identified, "notes": {**notes, **left_out}}
-    return [{"attribute": attribute, **contrast, **context} for contrast in found]
+        chosen.frame, data.roles.outcome, groups, base, chosen.names,
+        min_support=min_support, q=q, alpha=alpha, multiples=multiples,
+    )  # fmt: skip
+    return [{"attribute": attribute, **contrast, **chosen.to_json()} for contrast in found]

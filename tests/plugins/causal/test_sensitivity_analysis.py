@@ -12,7 +12,8 @@ import statsmodels.formula.api as smf
 
 from fairmend.core.algorithms.least_squares import LinearSystem
 from fairmend.core.case import Case
-from fairmend.core.causal.adjusted_contrasts import adjusted_contrast, adjustment, group_contrasts
+from fairmend.core.causal.adjusted_contrasts import adjusted_contrast, group_contrasts
+from fairmend.core.causal.covariates import adjustment
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.causal.sensitivity import adjusted_estimate
 from fairmend.core.data.dataset import Dataset
