@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         platt_fit,
         rising_fit,
     )
+    from fairmend.core.algorithms.least_squares import design_matrix
     from fairmend.core.algorithms.quantile_maps import (
         EmpiricalDistribution,
         barycenter,
@@ -70,7 +71,6 @@ if TYPE_CHECKING:
         numbers,
         transport,
     )
-    from fairmend.core.algorithms.least_squares import design_matrix
     from fairmend.core.causal.adjusted_contrasts import attribute_contrasts
     from fairmend.core.causal.assumed_graph import Dependence, assumed_graph, dependences
     from fairmend.core.causal.column_roles import UNFAIR, column_roles

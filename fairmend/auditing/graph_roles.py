@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fairmend.core.causal.covariates import regressors
 from fairmend.core.causal.assumed_graph import dependences
 from fairmend.core.causal.column_roles import UNFAIR, column_roles
 from fairmend.core.causal.contradictions import contradictions
+from fairmend.core.causal.covariates import regressors
 from fairmend.core.causal.graph import CausalGraph
 from fairmend.core.causal.interventions import failed_claims
 from fairmend.core.data.dataset import Dataset
