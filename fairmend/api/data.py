@@ -169,9 +169,8 @@ def _with_given(
 def loaded(model: Any) -> Any:
     """Return a model, loaded from its file if a path is given."""
     from fairmend.pipeline.model_reading import read_model
-    from fairmend.pipeline.stored_runs import plugin_modules
 
-    return read_model(model, plugin_modules(registry())) if isinstance(model, (str, Path)) else model
+    return read_model(model, registry().plugin_modules()) if isinstance(model, (str, Path)) else model
 
 
 def load_audit(source: str | Path | Mapping[str, Any] | Audit) -> Audit:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from fairmend.pipeline.run.record import RunRecord
     from fairmend.pipeline.storage.keys import Keyring
-    from fairmend.pipeline.storage.run_store import RunStore, StoredRun
+    from fairmend.pipeline.storage.run_store import RunStore
+    from fairmend.pipeline.storage.stored_run import StoredRun
     from fairmend.pipeline.storage.verification import Verified
     from fairmend.pipeline.sweep.sweep_record import Sweep
 

@@ -200,6 +200,13 @@ class Registry:
         """Return the class of a technique by id or slug."""
         return self.card(technique).load()
 
+    def plugin_modules(self) -> tuple[str, ...]:
+        """Return the modules of the third-party plugins and of their techniques, whose types a model may hold."""
+        third = {p.name: p.module.partition(":")[0] for p in self.plugins}
+        third = {name: module for name, module in third.items() if module.partition(".")[0] != PROJECT}
+        techniques = {card.module for card in self.cards() if card.plugin in third} if third else set()
+        return tuple(sorted({*third.values(), *techniques}))
+
     def _read(self) -> dict[str, dict[str, Any]]:
         """Return what each sound plugin contributes, by its name; read once."""
         if self._entries is not None:

@@ -84,7 +84,7 @@ def test_a_finished_run_needs_no_data(cli, archive, command):
 
 
 def test_a_finished_run_is_read_and_not_computed(cli, archive, monkeypatch):
-    monkeypatch.setattr("fairmend.pipeline.stored_runs.run", None)
+    monkeypatch.setattr("fairmend.pipeline.stored_runs.execution.run", None)
     assert cli("resume", "latest").code == 0
 
 
@@ -261,7 +261,7 @@ class Disk:
 
         patch.setattr(artifacts.os, "fsync", synced)
         patch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Connection))
-        patch.setattr("fairmend.pipeline.stored_runs.append", appended)
+        patch.setattr("fairmend.pipeline.stored_runs.execution.append", appended)
 
     def write(self, error: Exception) -> None:
         self.writes += 1
@@ -328,6 +328,6 @@ def test_of_two_processes_on_a_run_one_is_refused(cli, archive, refused):
     done = store.run("latest")
     jobs = Path("jobs.csv").resolve()
     store.create("cut-off", {**done.request, "data": {**done.request["data"], "path": str(jobs)}})
-    with store.lock("cut-off"):
+    with store.locks.lock("cut-off"):
         refused("resume", "cut-off", match="cut-off is being run by another process; wait", code=1)
     assert cli("resume", "cut-off", "--json").json["status"] == "deployable"

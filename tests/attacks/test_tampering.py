@@ -616,21 +616,21 @@ def test_events_of_a_cut_run_are_sealed_up_to_its_last_change(kept):
 @pytest.mark.parametrize("column", SCHEMA["trials"])
 def test_outcomes_of_a_sweep_are_signed(tmp_path, column):
     store = RunStore(tmp_path)
-    store.put_trials("sweep-1", {"a": {"accuracy": 0.8}, "b": {"accuracy": 0.9}})
-    assert store.get_trials("sweep-1") == {"a": {"accuracy": 0.8}, "b": {"accuracy": 0.9}}
+    store.trials.put("sweep-1", {"a": {"accuracy": 0.8}, "b": {"accuracy": 0.9}})
+    assert store.trials.get("sweep-1") == {"a": {"accuracy": 0.8}, "b": {"accuracy": 0.9}}
     with contextlib.closing(sqlite3.connect(tmp_path / "runs.sqlite")) as db, db:
         db.execute(f"UPDATE trials SET {column} = {column} || 'x' WHERE identity = 'b'")  # noqa: S608
     moved = "sweep-1x" if column == "sweep_id" else "sweep-1"
     with pytest.raises(FairmendError, match=f"a stored trial of {moved} was changed, or is signed by a key"):
-        store.get_trials(moved)
-    store.forget_sweep(moved)
-    assert store.get_trials(moved) == {}
+        store.trials.get(moved)
+    store.trials.forget(moved)
+    assert store.trials.get(moved) == {}
 
 
 def test_outcomes_of_a_sweep_that_a_stranger_signed_are_refused(tmp_path):
-    RunStore(tmp_path / "store", Keyring(tmp_path / "forger")).put_trials("sweep-1", {"a": {}})
+    RunStore(tmp_path / "store", Keyring(tmp_path / "forger")).trials.put("sweep-1", {"a": {}})
     with pytest.raises(FairmendError, match="--recompute"):
-        RunStore(tmp_path / "store").get_trials("sweep-1")
+        RunStore(tmp_path / "store").trials.get("sweep-1")
 
 
 def test_a_store_that_cannot_be_written_to_is_read(kept, cli, monkeypatch):

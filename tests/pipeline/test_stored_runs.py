@@ -214,6 +214,6 @@ def test_a_run_whose_process_is_gone_is_interrupted(tmp_path):
     store = RunStore(tmp_path)
     store.create("run-1", {})
     assert current_status(store, store.run("run-1"))[0] == "interrupted"
-    with store.lock("run-1"):
+    with store.locks.lock("run-1"):
         assert current_status(store, store.run("run-1"))[0] == "running"
     assert current_status(store, store.run("run-1"))[0] == "interrupted"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from fairmend.catalog.policy.schema import PolicyCheck
+from fairmend.catalog.policy.checks import PolicyCheck
 from fairmend.core.vocabulary import Notion
 
 Kind = Literal["fairness", "utility", "calibration", "data", "training", "causal", "thresholds"]

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from fairmend.catalog.findings import fairmend_finding_kinds
+from fairmend.catalog.policy.checks import PolicyCheck
+from fairmend.catalog.policy.gates import Decision, Route
 from fairmend.catalog.policy.metrics import METRICS, GateMetric, metrics_of
-from fairmend.catalog.policy.schema import Decision, Policy, PolicyCheck, Route
+from fairmend.catalog.policy.schema import Policy
 from fairmend.catalog.registry import Registry
 from fairmend.core.errors import UnknownNameError, UsageError, unknown
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+from fairmend.catalog.policy.checks import PolicyCheck
+from fairmend.catalog.policy.judgment import Judgment
 from fairmend.catalog.policy.metrics import METRICS
-from fairmend.catalog.policy.schema import Judgment, Policy, PolicyCheck
+from fairmend.catalog.policy.schema import Policy
 from fairmend.core.text.escaping import one_line
 
 

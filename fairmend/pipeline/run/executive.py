@@ -15,7 +15,8 @@ from fairmend.pipeline.run.approvals import ESCALATION, Approval, check_decision
 
 if TYPE_CHECKING:
     from fairmend.pipeline.run.record import Transition
-    from fairmend.pipeline.storage.run_store import RunStore, StoredRun
+    from fairmend.pipeline.storage.run_store import RunStore
+    from fairmend.pipeline.storage.stored_run import StoredRun
 
 ACCEPT, SEND_BACK, STOP = "accept", "send-back", "stop"
 OPEN_TO_CHOICE = {"escalated", "failed"}

@@ -27,7 +27,8 @@ from fairmend.pipeline.spec import Choice, PipelineSpec, Step
 
 if TYPE_CHECKING:
     from fairmend.pipeline.run.record import RunRecord
-    from fairmend.pipeline.storage.run_store import RunStore, StoredRun
+    from fairmend.pipeline.storage.run_store import RunStore
+    from fairmend.pipeline.storage.stored_run import StoredRun
 
 MORE_REPLICATES = 5
 FOLDS = "5x2"

@@ -9,7 +9,8 @@ from fairmend.core.errors import RunError, UsageError, unknown
 from fairmend.pipeline.run.approvals import Approval, check_decision, rejections, settle
 from fairmend.pipeline.run.executive import OPEN_TO_CHOICE, choosable, chosen, chosen_option, open_to_people
 from fairmend.pipeline.run.next_steps import next_commands
-from fairmend.pipeline.storage.run_store import RunStore, StoredRun
+from fairmend.pipeline.storage.run_store import RunStore
+from fairmend.pipeline.storage.stored_run import StoredRun
 
 Status = Literal[
     "deployable",
@@ -75,7 +76,7 @@ def current_status(store: RunStore, stored: StoredRun) -> tuple[str, str]:
         force, and that of a choice if people made one after an escalation; no resume is needed. It is
         ``interrupted`` if no process works on a run that has not ended.
     """
-    if stored.status == "running" and not store.is_locked(stored.run_id):
+    if stored.status == "running" and not store.locks.is_locked(stored.run_id):
         return (
             "interrupted",
             f"its process ended before the run did; fairmend resume {stored.run_id} completes it",

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fairmend.core.errors import RunError, StoreError, unknown
+from fairmend.core.errors import RunError, unknown
 from fairmend.pipeline.run.approvals import Approval
 from fairmend.pipeline.storage.artifacts import Artifacts
 from fairmend.pipeline.storage.chain import COLUMNS, SEAL, digest, link, unchained
 from fairmend.pipeline.storage.database import Database
-from fairmend.pipeline.storage.keys import Keyring, is_signed
+from fairmend.pipeline.storage.keys import Keyring
+from fairmend.pipeline.storage.run_locks import RunLocks
+from fairmend.pipeline.storage.stored_run import Snapshot, StoredRun, stored_run
+from fairmend.pipeline.storage.trial_store import TrialStore
 from fairmend.pipeline.storage.verification import check
 
 
@@ -40,54 +41,6 @@ AND json_extract(earlier.request, '$.pipeline.split') = json_extract(own.request
 """
 
 
-@dataclass(frozen=True)
-class StoredRun:
-    """A run in the store.
-
-    Attributes
-    ----------
-    run_id, created, status : str
-        Its name, start time and status (``running`` if interrupted, ``error`` if it could not be
-        run).
-    request : dict
-        Its inputs: pipeline, data, settings.
-    result : dict or None
-        The record for JSON, after it ended.
-    model : str or None
-        Name of the file with the final rule.
-    head : str or None
-        Hash of the last entry of its log.
-    """
-
-    run_id: str
-    created: str
-    status: str
-    request: dict[str, Any]
-    result: dict[str, Any] | None
-    model: str | None
-    head: str | None = None
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The rows of a run in the store, read in one transaction, unverified.
-
-    Attributes
-    ----------
-    run_id : str
-        The run.
-    run : dict
-        Its own row.
-    log, steps : list of dict
-        Its log, in order, and its steps.
-    """
-
-    run_id: str
-    run: dict[str, Any]
-    log: list[dict[str, Any]]
-    steps: list[dict[str, Any]]
-
-
 class RunStore:
     """Stored runs and their results.
 
@@ -97,6 +50,17 @@ class RunStore:
         Folder of the store; see :func:`store_folder`.
     keyring : Keyring, optional
         The key that signs entries, and the trusted keys; default: the user's.
+
+    Attributes
+    ----------
+    artifacts : Artifacts
+        The files of results, by content.
+    database : Database
+        The records.
+    locks : RunLocks
+        Which runs and sweeps a process works on.
+    trials : TrialStore
+        The trials of sweeps.
 
     Raises
     ------
@@ -115,6 +79,8 @@ class RunStore:
             ) from error
         self.artifacts = Artifacts(self.folder / "artifacts")
         self.database = Database(self.folder / "runs.sqlite")
+        self.locks = RunLocks(self.folder / "locks")
+        self.trials = TrialStore(self.database, self.keyring)
 
     # -- runs -------------------------------------------------------------------------------------
 
@@ -163,7 +129,7 @@ class RunStore:
         RunError
             Its record is not JSON.
         """
-        return _stored(self.snapshot(run_id).run)
+        return stored_run(self.snapshot(run_id).run)
 
     def runs(self) -> list[StoredRun]:
         """Return all runs, the latest first, without verification; unreadable ones are ``damaged``."""
@@ -172,7 +138,7 @@ class RunStore:
         found = []
         for row in map(dict, rows):
             try:
-                found.append(_stored(row))
+                found.append(stored_run(row))
             except RunError:
                 found.append(StoredRun(str(row["run_id"]), str(row["created"]), "damaged", {}, None, None))
         return found
@@ -197,7 +163,7 @@ class RunStore:
         """
         snapshot = self.snapshot(run_id)
         check(snapshot, self, self.keyring.accepted(), files=files)
-        return _stored(snapshot.run)
+        return stored_run(snapshot.run)
 
     def snapshot(self, run_id: str) -> Snapshot:
         """Return the rows of a run by its name, or ``latest``, unverified."""
@@ -227,43 +193,6 @@ class RunStore:
             row = db.execute(LOOKS, (run_id,)).fetchone()
         return int(row[0])
 
-    def is_locked(self, run_id: str) -> bool:
-        """Whether a process works on a run."""
-        try:
-            handle = (self.folder / "locks" / run_id).open("rb")
-        except OSError:
-            return False
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return True
-        return False
-
-    @contextmanager
-    def lock(self, run_id: str) -> Iterator[None]:
-        """Lock a run while it is being worked on.
-
-        Raises
-        ------
-        RunError
-            Another process works on it, or the store cannot be written to.
-        """
-        path = self.folder / "locks" / run_id
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = path.open("w")
-        except OSError as error:
-            raise StoreError(f"{run_id} cannot be worked on in {self.folder}: {error.strerror}") from error
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(
-                    f"{run_id} is being run by another process; wait until it ends, or stop it, then resume"
-                ) from error
-            yield
-
     # -- steps ------------------------------------------------------------------------------------
 
     def put_step(self, run_id: str, trace: str, parts: dict[str, Any]) -> None:
@@ -282,54 +211,6 @@ class RunStore:
                 "SELECT parts FROM steps WHERE run_id = ? AND trace = ?", (run_id, trace)
             ).fetchone()
         return None if row is None else json.loads(row["parts"])
-
-    # -- sweeps -----------------------------------------------------------------------------------
-
-    def enter_sweep(self, sweep_id: str, basis: dict[str, Any]) -> None:
-        """Add a sweep with everything its results depend on, unless it exists."""
-        with self.database.open() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO sweeps (sweep_id, created, basis) VALUES (?, ?, ?)",
-                (sweep_id, _now(), json.dumps(basis)),
-            )
-
-    def put_trials(self, sweep_id: str, outcomes: dict[str, dict[str, Any]]) -> None:
-        """Store trials of a sweep, by identity."""
-        key, rows = self.keyring.signing(), []
-        for identity, outcome in outcomes.items():
-            text = json.dumps(outcome)
-            rows.append((sweep_id, identity, text, key.public, key.sign(_trial(sweep_id, identity, text))))
-        with self.database.change() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO trials (sweep_id, identity, outcome, signer, signature) "
-                "VALUES (?, ?, ?, ?, ?)",
-                rows,
-            )
-
-    def get_trials(self, sweep_id: str) -> dict[str, dict[str, Any]]:
-        """Return the stored trials of a sweep, by identity.
-
-        Raises
-        ------
-        RunError
-            A trial was changed or added, or is signed by an untrusted key.
-        """
-        with self.database.open() as db:
-            rows = db.execute("SELECT * FROM trials WHERE sweep_id = ?", (sweep_id,)).fetchall()
-        accepted = self.keyring.accepted()
-        for row in rows:
-            content = _trial(sweep_id, row["identity"], row["outcome"])
-            if row["signer"] not in accepted or not is_signed(row["signer"], row["signature"], content):
-                raise RunError(
-                    f"a stored trial of {sweep_id} was changed, or is signed by a key that you do not trust; "
-                    "recompute everything with --recompute"
-                )
-        return {row["identity"]: json.loads(row["outcome"]) for row in rows}
-
-    def forget_sweep(self, sweep_id: str) -> None:
-        """Delete the stored trials of a sweep."""
-        with self.database.open() as db:
-            db.execute("DELETE FROM trials WHERE sweep_id = ?", (sweep_id,))
 
     # -- the audit log ----------------------------------------------------------------------------
 
@@ -437,22 +318,5 @@ class RunStore:
         db.execute("UPDATE runs SET head = ?, entries = ? WHERE run_id = ?", (row["hash"], place + 1, run_id))
 
 
-def _trial(sweep_id: str, identity: object, outcome: object) -> bytes:
-    """Return the signed bytes of a trial."""
-    return b"fairmend trial 1\n" + digest([sweep_id, identity, outcome]).encode()
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _stored(row: dict[str, Any]) -> StoredRun:
-    """Return a run from its row."""
-    parts: dict[str, Any] = {}
-    for name in ("request", "result"):
-        try:
-            parts[name] = None if row[name] is None else json.loads(row[name])
-        except (TypeError, ValueError) as error:
-            raise RunError(f"the {name} of {row['run_id']} is damaged: expected JSON") from error
-    names = ("run_id", "created", "status", "request", "result", "model", "head")
-    return StoredRun(*(parts.get(name, row[name]) for name in names))

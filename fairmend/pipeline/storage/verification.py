@@ -15,7 +15,8 @@ from fairmend.core.errors import RunError, UsageError
 from fairmend.pipeline.storage.chain import Sealed, digest, replay, unchained
 
 if TYPE_CHECKING:
-    from fairmend.pipeline.storage.run_store import RunStore, Snapshot
+    from fairmend.pipeline.storage.run_store import RunStore
+    from fairmend.pipeline.storage.stored_run import Snapshot
 
 # Columns of a run's row that are derived from the chain itself.
 _OF_CHAIN = {"run_id", "head", "entries"}

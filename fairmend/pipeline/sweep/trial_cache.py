@@ -43,28 +43,28 @@ class TrialCache:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep the sweep to this process, and enter it in the store."""
-        with nullcontext() if self.store is None else self.store.lock(self.sweep_id):
+        with nullcontext() if self.store is None else self.store.locks.lock(self.sweep_id):
             if self.store is not None:
                 if self.fresh:
-                    self.store.forget_sweep(self.sweep_id)
-                self.store.enter_sweep(self.sweep_id, dict(self.basis))
+                    self.store.trials.forget(self.sweep_id)
+                self.store.trials.enter(self.sweep_id, dict(self.basis))
             yield
 
     def audit(self, make: Callable[[], Audit]) -> Audit:
         """Return the audit that is kept, or make it and keep it."""
-        raw = None if self.store is None else self.store.get_trials(self.sweep_id).get("audit")
+        raw = None if self.store is None else self.store.trials.get(self.sweep_id).get("audit")
         if raw is not None:
             return Audit(**raw)
         found = make()
         if self.store is not None:
-            self.store.put_trials(self.sweep_id, {"audit": found.to_json()})
+            self.store.trials.put(self.sweep_id, {"audit": found.to_json()})
         return found
 
     def trials(
         self, candidates: Sequence[Combination], identities: Sequence[str], rows: int
     ) -> list[Trial | None]:
         """Return the trial of each candidate that is kept, None for the others."""
-        raw = {} if self.store is None else self.store.get_trials(self.sweep_id)
+        raw = {} if self.store is None else self.store.trials.get(self.sweep_id)
         found: list[Trial | None] = []
         for tried, identity in zip(candidates, identities, strict=True):
             trial = Trial.from_json(raw[identity], rows) if identity in raw else None
@@ -76,24 +76,24 @@ class TrialCache:
     def confirmation(self, identity: str, margin: float, make: Callable[[], Confirmation]) -> Confirmation:
         """Return the confirmation of a candidate that is kept, or make it and keep it."""
         name = f"{CONFIRMATION}{identity}"
-        held = {} if self.store is None else self.store.get_trials(self.sweep_id).get(name, {})
+        held = {} if self.store is None else self.store.trials.get(self.sweep_id).get(name, {})
         if str(margin) in held:
             return Confirmation(**held[str(margin)])
         found = make()
         if self.store is not None:
             raw = found.model_dump(mode="json")
-            self.store.put_trials(self.sweep_id, {name: {**held, str(margin): raw}})
+            self.store.trials.put(self.sweep_id, {name: {**held, str(margin): raw}})
         return found
 
     def other_confirmations(self, identity: str) -> int:
         """Return the number of other candidates that were confirmed, or were not, on the same test rows."""
-        kept = {} if self.store is None else self.store.get_trials(self.sweep_id)
+        kept = {} if self.store is None else self.store.trials.get(self.sweep_id)
         return sum(name.startswith(CONFIRMATION) and name != f"{CONFIRMATION}{identity}" for name in kept)
 
     def put(self, identity: str, trial: Trial) -> None:
         """Keep a trial."""
         if self.store is not None and trial.lasting:
-            self.store.put_trials(self.sweep_id, {identity: trial.to_json()})
+            self.store.trials.put(self.sweep_id, {identity: trial.to_json()})
 
 
 def digest(value: Any) -> str:

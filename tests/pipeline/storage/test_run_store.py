@@ -112,12 +112,12 @@ def test_all_decisions_are_kept_in_their_order(store):
 
 def test_a_run_is_worked_on_by_one_process(store):
     with (
-        store.lock("run-1"),
+        store.locks.lock("run-1"),
         pytest.raises(RunError, match="being run by another process"),
-        store.lock("run-1"),
+        store.locks.lock("run-1"),
     ):
         pass
-    with store.lock("run-1"):
+    with store.locks.lock("run-1"):
         pass
 
 

@@ -371,7 +371,7 @@ def test_outcomes_are_kept_as_they_come(data, registry, store):
 
 def test_one_sweep_at_a_time(data, registry, store, undisturbed):
     with (
-        store.lock(undisturbed.sweep_id),
+        store.locks.lock(undisturbed.sweep_id),
         pytest.raises(RunError, match="is being run by another process"),
     ):
         sweep(data, registry=registry, constraints=SIMPLE, store=store, **FAST)
