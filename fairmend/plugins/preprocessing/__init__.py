@@ -6,6 +6,7 @@ from fairmend.plugins.preprocessing._distribution_alignment import DistributionA
 from fairmend.plugins.preprocessing._fairadapt import FairAdapt
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
 from fairmend.plugins.preprocessing._massaging import Massaging
+from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSampling
 from fairmend.plugins.preprocessing._smote import Smote
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "FairAdapt",
     "InstanceWeighting",
     "Massaging",
+    "PreferentialSampling",
     "Smote",
 ]
 

@@ -13,10 +13,10 @@ from fairmend.base import (
     Adjustment,
     DataChange,
     Groups,
-    InsufficientDataError,
     Preprocessor,
     TechniqueMetadata,
 )
+from fairmend.plugins.preprocessing._cells import cell_codes, cell_counts
 
 
 def cell_weights(n_ay: NDArray[Any]) -> NDArray[np.float64]:
@@ -103,13 +103,6 @@ class InstanceWeighting(Preprocessor):
         self.strength = strength
 
     def _change(self, y: NDArray[np.int64], groups: Groups, sample_weight: NDArray[np.float64]) -> DataChange:
-        cell = groups.codes * 2 + y
-        n_ay = np.bincount(cell, weights=sample_weight, minlength=2 * groups.n_groups).reshape(-1, 2)
-        if (n_ay == 0).any():
-            group, label = np.argwhere(n_ay == 0)[0]
-            raise InsufficientDataError(
-                f"no row of the group {groups.labels[group]!r} has the label {label}, so weights cannot restore "
-                "it; merge groups or leave out this attribute"
-            )
-        w = sample_weight * cell_weights(n_ay).ravel()[cell] ** self.strength
+        n_ay = cell_counts(y, groups, sample_weight)
+        w = sample_weight * cell_weights(n_ay).ravel()[cell_codes(y, groups)] ** self.strength
         return DataChange(sample_weight=w * (sample_weight.sum() / w.sum()))

@@ -21,6 +21,7 @@ from fairmend.base import (
     fit_weighted,
     row_hash,
 )
+from fairmend.plugins.preprocessing._cells import nearest
 
 
 def label_moves(n_a: Floats, n_a1: Floats, strength: float = 1.0) -> tuple[Floats, Floats]:
@@ -155,8 +156,8 @@ class Massaging(Preprocessor):
             raised, lowered = rounded_up(raised), rounded_up(lowered)
         labels = y.copy()
         for a in range(groups.n_groups):
-            promoted = _nearest((codes == a) & (y == 0), -score, hashes, w, raised[a])
-            demoted = _nearest((codes == a) & (y == 1), score, hashes, w, lowered[a])
+            promoted = nearest((codes == a) & (y == 0), -score, hashes, w, raised[a])
+            demoted = nearest((codes == a) & (y == 1), score, hashes, w, lowered[a])
             labels[promoted], labels[demoted] = 1, 0
         self.changed_rows_ = np.flatnonzero(labels != y)
         up, down = groups.counts(w * (labels > y)), groups.counts(w * (labels < y))
@@ -172,10 +173,3 @@ class Massaging(Preprocessor):
         }
         self.diagnostics_ = {"by_group": by_group}
         return DataChange(y=labels)
-
-
-def _nearest(candidates: Any, key: Floats, hashes: Any, w: Floats, amount: float) -> Ints:
-    """Return the candidates with the smallest keys whose weights come closest to an amount."""
-    rows = np.flatnonzero(candidates)
-    rows = rows[np.lexsort((hashes[rows], key[rows]))]
-    return rows[np.cumsum(w[rows]) - w[rows] / 2 < amount]

@@ -14,7 +14,6 @@ from fairmend.base import (
     DataChange,
     Floats,
     Groups,
-    InsufficientDataError,
     MissingExtraError,
     Preprocessor,
     TechniqueMetadata,
@@ -22,6 +21,7 @@ from fairmend.base import (
     encoded,
     numeric_mask,
 )
+from fairmend.plugins.preprocessing._cells import cell_codes, cell_counts
 
 
 def wanted_counts(n_ay: NDArray[np.int64], target: str) -> NDArray[np.int64]:
@@ -137,16 +137,10 @@ class Smote(Preprocessor):
     def _change(
         self, X: pd.DataFrame, y: NDArray[np.int64], groups: Groups, sample_weight: Floats
     ) -> DataChange:
-        n_ay = np.bincount(groups.codes * 2 + y, minlength=2 * groups.n_groups)
-        if (n_ay == 0).any():
-            group, label = divmod(int(np.argmin(n_ay)), 2)
-            raise InsufficientDataError(
-                f"no row of the group {groups.labels[group]!r} has the label {label}, so there is nothing to "
-                "interpolate; merge groups or leave out this attribute"
-            )
-        cell, kind = pd.factorize(groups.codes * 2 + y)  # in order of appearance: names change nothing
-        n, member = n_ay[kind], np.unique(cell, return_index=True)[1]
-        extra = wanted_counts(n_ay.reshape(-1, 2), self.target).ravel()[kind] - n
+        n_ay = cell_counts(y, groups).astype(int)
+        cell, kind = pd.factorize(cell_codes(y, groups))  # in order of appearance: names change nothing
+        n, member = n_ay.ravel()[kind], np.unique(cell, return_index=True)[1]
+        extra = wanted_counts(n_ay, self.target).ravel()[kind] - n
         numeric, Z = numeric_mask(X), encoded(X)
         middle = np.where(numeric, Z.mean(axis=0), 0)
         spread = np.where(numeric & (Z.std(axis=0) > 0), Z.std(axis=0), 1)

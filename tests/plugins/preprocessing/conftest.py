@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
 
 from fairmend.core.case import Case
 from fairmend.core.data.dataset import Dataset
@@ -58,3 +63,32 @@ def largest_ks() -> Callable[[list[pd.DataFrame], str], float]:
         return max(float(ks_2samp(a, b, method="asymp").statistic) for a, b in pairs)
 
     return measure
+
+
+@pytest.fixture(scope="session")
+def published_adult(adult: pd.DataFrame, data_dir: Path) -> SimpleNamespace:
+    """The setting of AIF360's notebook on reweighing: features age by decade, years of education, sex, race; seed 1.
+
+    ``train`` and ``test`` have ``X``, ``y`` and ``women``; ``tested(X, y)`` returns the balanced accuracy of a
+    logistic regression trained on them, at the notebook's threshold, and women's selection rate less men's.
+    """
+    both = pd.concat([adult, pd.read_csv(data_dir / "adult" / "adult_test.csv.gz")], ignore_index=True)
+    rng = np.random.RandomState(1)
+    order = rng.permutation(len(both))
+    train, rest = order[:34189], order[34189:]
+    test = rest[rng.permutation(len(rest))][len(rest) // 2 :]
+    y = both["income"].str.contains(">50K").to_numpy().astype(int)
+    women = (both["sex"] == "Female").to_numpy()
+    decade = (both["age"] // 10 * 10).clip(upper=70).astype(str)
+    years = both["education-num"].clip(5, 13).astype(str)
+    X = pd.get_dummies(pd.DataFrame({"decade": decade, "years": years})).astype(float)
+    X = X.assign(women=women.astype(float), white=(both["race"] == "White").astype(float))
+
+    def tested(features: pd.DataFrame, labels: np.ndarray, weights: Any = None) -> tuple[float, float]:
+        model = LogisticRegression().fit(features, labels, weights)
+        decided = model.predict_proba(X.iloc[test])[:, 1] > 0.2674
+        gap = decided[women[test]].mean() - decided[~women[test]].mean()
+        return float(balanced_accuracy_score(y[test], decided)), float(gap)
+
+    parts = [SimpleNamespace(X=X.iloc[rows], y=y[rows], women=women[rows]) for rows in (train, test)]
+    return SimpleNamespace(train=parts[0], test=parts[1], tested=tested)
