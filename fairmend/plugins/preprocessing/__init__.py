@@ -1,6 +1,7 @@
 """Techniques that change the data a model is trained on."""
 
 from fairmend.base import hookimpl
+from fairmend.plugins.preprocessing._correlation_remover import CorrelationRemover
 from fairmend.plugins.preprocessing._disparate_impact_remover import DisparateImpactRemover
 from fairmend.plugins.preprocessing._distribution_alignment import DistributionAlignment
 from fairmend.plugins.preprocessing._fairadapt import FairAdapt
@@ -10,6 +11,7 @@ from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSa
 from fairmend.plugins.preprocessing._smote import Smote
 
 __all__ = [
+    "CorrelationRemover",
     "DisparateImpactRemover",
     "DistributionAlignment",
     "FairAdapt",
