@@ -3,9 +3,10 @@
 from fairmend.base import hookimpl
 from fairmend.plugins.causal._causal_discovery_pc import CausalDiscoveryPC
 from fairmend.plugins.causal._causal_graph_construction import CausalGraphConstruction
+from fairmend.plugins.causal._oaxaca_blinder import OaxacaBlinder
 from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
 
-__all__ = ["CausalDiscoveryPC", "CausalGraphConstruction", "SensitivityAnalysis"]
+__all__ = ["CausalDiscoveryPC", "CausalGraphConstruction", "OaxacaBlinder", "SensitivityAnalysis"]
 
 
 @hookimpl
