@@ -4,6 +4,7 @@ from fairmend.base import hookimpl
 from fairmend.plugins.preprocessing._correlation_remover import CorrelationRemover
 from fairmend.plugins.preprocessing._disparate_impact_remover import DisparateImpactRemover
 from fairmend.plugins.preprocessing._distribution_alignment import DistributionAlignment
+from fairmend.plugins.preprocessing._fair_balance import FairBalance
 from fairmend.plugins.preprocessing._fairadapt import FairAdapt
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
 from fairmend.plugins.preprocessing._massaging import Massaging
@@ -15,6 +16,7 @@ __all__ = [
     "DisparateImpactRemover",
     "DistributionAlignment",
     "FairAdapt",
+    "FairBalance",
     "InstanceWeighting",
     "Massaging",
     "PreferentialSampling",
