@@ -8,7 +8,7 @@ it requires less than the playbook.
 from fairmend.catalog.policy.checks import PolicyCheck
 from fairmend.catalog.policy.gates import GATED_STAGES, Decision, Gate, GatedStage, Route
 from fairmend.catalog.policy.identity import PolicyComparison, PolicyRecord
-from fairmend.catalog.policy.judgment import Judgment, Margin, Need
+from fairmend.catalog.policy.judgment import Confirmation, Judgment, Margin, Need
 from fairmend.catalog.policy.loading import load_policy
 from fairmend.catalog.policy.merging import merged, policy_names, raw_policy
 from fairmend.catalog.policy.rollbacks import Rollback, RollbackAction, Trigger
@@ -17,6 +17,7 @@ from fairmend.catalog.policy.strength import Weakness, not_deployable, weaker_th
 
 __all__ = [
     "GATED_STAGES",
+    "Confirmation",
     "Decision",
     "Document",
     "Gate",

@@ -46,6 +46,20 @@ class Margin(ClosedModel):
     reading: str = ""
 
 
+class Confirmation(ClosedModel):
+    """What decides where the test part alone is too small to: all rows held out."""
+
+    probability: float = Field(
+        default=0.9,
+        gt=0.5,
+        lt=1,
+        strict=True,
+        description="probability with which the target must hold in the population, by all rows held out",
+    )
+    source: str = ""
+    reading: str = ""
+
+
 class Judgment(ClosedModel):
     """How a run judges beyond the letter of its gates; each part can be switched off."""
 
@@ -64,6 +78,11 @@ class Judgment(ClosedModel):
     margin: Margin | None = Field(
         default_factory=lambda: Margin(),
         description="the margin of rules; null: they aim at the bound itself",
+    )
+    confirmation: Confirmation | None = Field(
+        default_factory=lambda: Confirmation(),
+        description="whether a figure that misses its bound on the test part by no more than chance is decided by "
+        "all rows held out; null: by the test part alone",
     )
     undo: bool = Field(
         default=True,

@@ -107,6 +107,14 @@ def _of_judgment(ours: Judgment, theirs: Judgment) -> Iterator[Weakness]:
                 mine, wanted = getattr(ours.margin, name), getattr(theirs.margin, name)
                 if mine < wanted:
                     yield Weakness(f"judgment.margin.{name}", f"{mine:g}", f"{wanted:g}")
+    if ours.confirmation is not None:
+        if theirs.confirmation is None:
+            yield Weakness(
+                "judgment.confirmation", "all rows held out can decide", "the test part alone decides"
+            )
+        elif ours.confirmation.probability < theirs.confirmation.probability:
+            mine, wanted = ours.confirmation.probability, theirs.confirmation.probability
+            yield Weakness("judgment.confirmation.probability", f"{mine:g}", f"{wanted:g}")
     if theirs.improvement == "required" and ours.improvement != "required":
         yield Weakness("judgment.improvement", "a target that is met suffices", "required")
     if theirs.undo and not ours.undo:

@@ -184,6 +184,20 @@ class Dataset:
             query=None if self.query is None else self.query[rows],
         )
 
+    def followed_by(self, other: Dataset) -> Dataset:
+        """Return these rows and then others of the same data, with the features that both have."""
+
+        def both(name: str) -> Any:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            return None if ours is None or theirs is None else np.concatenate([ours, theirs])
+
+        arrays = {name: both(name) for name in ("y", "weights", "own_weights", "key", "units", "query")}
+        frames = {
+            name: pd.concat([getattr(self, name), getattr(other, name)], ignore_index=True, join="inner")
+            for name in ("X", "sensitive")
+        }
+        return replace(self, **arrays, **frames)
+
     def without(self, features: Sequence[str]) -> Dataset:
         """Return the data with these features left out of what a model reads."""
         return replace(self, X=self.X.drop(columns=list(features)))

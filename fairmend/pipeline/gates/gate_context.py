@@ -55,6 +55,10 @@ class ModelEvaluation:
         """Return the evaluation of out-of-fold decisions on the validation rows of all folds."""
         return cls(folds[0].fitted(), data, settings, folds)
 
+    def followed_by(self, other: ModelEvaluation) -> ModelEvaluation:
+        """Return the evaluation of the decisions on these rows and then on those of another evaluation."""
+        return _Joined(self, other)
+
     @cached_property
     def _both(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         if not self.folds:
@@ -107,6 +111,19 @@ class ModelEvaluation:
             n_permutations=n_permutations or self.settings.n_permutations,
             **self.settings.intervals,
         )
+
+
+class _Joined(ModelEvaluation):
+    """Decisions of a rule on rows of two evaluations."""
+
+    def __init__(self, first: ModelEvaluation, second: ModelEvaluation) -> None:
+        super().__init__(second.model, first.data.followed_by(second.data), second.settings)
+        self._parts = first, second
+
+    @cached_property
+    def _both(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        scores, decisions = zip(*((one.scores, one.decisions) for one in self._parts), strict=True)
+        return np.concatenate(scores), np.concatenate(decisions)
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,13 @@ class Aim:
 
 
 def probability_of(
-    measured: Measurement, target: PolicyCheck, rows: int, seed: int, *, tuned: bool
+    measured: Measurement, target: PolicyCheck, rows: int | None, seed: int, *, tuned: bool = False
 ) -> float | None:
-    """Return the probability with which a rule meets the target on new data; None where groups are not compared."""
-    if split_form(target.metric)[1] not in COMPARED or rows < 1:
+    """Return the probability with which a rule meets the target on new data; None where groups are not compared.
+
+    Without a number of rows it is that of the population.
+    """
+    if split_form(target.metric)[1] not in COMPARED or rows == 0:
         return None
     try:
         found = probability_to_hold(measured, target.metric, target.holds, rows, tuned=tuned, seed=seed)

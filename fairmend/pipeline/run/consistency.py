@@ -14,6 +14,7 @@ from fairmend.catalog.policy import Gate, GatedStage, Policy, PolicyCheck
 from fairmend.core.errors import FairmendError, RunError
 from fairmend.core.metrics import Measurement
 from fairmend.pipeline.gates.gates import CheckResult
+from fairmend.pipeline.run.confirmation import ALL_HELD_OUT
 from fairmend.pipeline.run.decision_zero import need_checks
 
 FINAL = "final"
@@ -46,6 +47,7 @@ def contradictions(
     standing: Mapping[GatedStage, Sequence[CheckResult]],
     verdicts: Sequence[CheckResult],
     final: Measurement,
+    together: Measurement | None = None,
     *,
     approvals: bool,
 ) -> list[str]:
@@ -63,6 +65,8 @@ def contradictions(
         Checks of the last gate, on the test data.
     final : Measurement
         Metrics of the final rule on the test data.
+    together : Measurement, optional
+        Its metrics on all rows held out, which decide what the test data do not contradict.
     approvals : bool
         Whether approvals are required as well; a waiting run lacks some.
     """
@@ -75,7 +79,35 @@ def contradictions(
             complete = gate is last
             found += _of_gate(gate.id, gate, standing[gate.stage], policy, notion, complete, approvals)
     found += _of_gate(FINAL, last, verdicts, policy, notion, True, False)
-    return [*found, *_mismatches(verdicts, final)]
+    alone = [j for j in verdicts if j.data != ALL_HELD_OUT]
+    decided = [j for j in verdicts if j.data == ALL_HELD_OUT]
+    found += _mismatches(alone, final)
+    if decided and (together is None or policy.judgment.confirmation is None):
+        return [
+            *found,
+            *(f"{j.id} was decided by {ALL_HELD_OUT}, which the policy does not allow" for j in decided),
+        ]
+    if together is not None:
+        found += _mismatches(decided, together)
+    return [*found, *_against(decided, last, policy, notion, final)]
+
+
+def _against(
+    decided: Sequence[CheckResult], gate: Gate, policy: Policy, notion: str, final: Measurement
+) -> list[str]:
+    """Return the checks decided by all rows held out although the test data contradict them."""
+    bounds = {c.id: policy.target(notion) if c.metric == "target" else c for c in gate.checks}
+    found = []
+    for judged in decided:
+        check = bounds.get(judged.check)
+        try:
+            figure = final.figure(judged.measure)
+        except FairmendError:
+            continue  # measured by a check, not a metric of decisions
+        ends = [end for end in (figure.value, *(figure.interval or ())) if math.isfinite(end)]
+        if check is None or (ends and not any(holds(check, end, None, "point") for end in ends)):
+            found.append(f"{judged.id} passed, but the test data contradict it with their whole interval")
+    return found
 
 
 def kept_contradictions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -17,12 +18,14 @@ from fairmend.pipeline.gates.gate_context import GateContext, ModelEvaluation
 from fairmend.pipeline.gates.gates import CheckResult, evaluate_gate, incomplete, outcome, told
 from fairmend.pipeline.run.ablation import FULL, PLAIN, POST_ALONE, Candidate
 from fairmend.pipeline.run.approvals import Approval, rejections
+from fairmend.pipeline.run.confirmation import ALL_HELD_OUT
 from fairmend.pipeline.run.decision_zero import INTERVENE, clearly_missed, need_checks
 from fairmend.pipeline.run.guards import Guard
 from fairmend.pipeline.run.run_outcome import RunOutcome
 from fairmend.pipeline.run.run_status import Status
 from fairmend.pipeline.run.state_machine import StateMachine
 from fairmend.pipeline.run.third_party import evaluated
+from fairmend.pipeline.storage.step_cache import StepResult
 
 
 class FinalEvaluator:
@@ -41,24 +44,26 @@ class FinalEvaluator:
             self._known[id(model)] = ModelEvaluation(model, self.test, self.settings)
         return self._known[id(model)]
 
+    def view(self, case: Case) -> GateContext:
+        """Return the inputs of gate checks for a rule on the test data."""
+        root = self.machine.tracer.deployed(self.machine.tracer.root)
+        view = self.machine.view(self.machine.tracer.root)
+        return replace(view, baseline=self.baseline, current=self.of(case.fitted()), before=root, case=case)
+
+    def together(self, applied: StepResult) -> GateContext:
+        """Return the inputs of gate checks for a rule on its out-of-fold decisions and the test data."""
+        view = self.view(self.machine.tracer.deployed(applied))
+        return replace(
+            view,
+            baseline=self.machine.baseline.followed_by(view.baseline),
+            current=self.machine.judged(applied).followed_by(view.current),
+        )
+
     def gate(self, case: Case, only: Container[str] | None = None) -> list[CheckResult]:
         """Evaluate the last gate on the test data, or only its checks of these ids."""
         machine = self.machine
-        target = machine.policy.target(machine.spec.notion)
-        root = machine.tracer.deployed(machine.tracer.root)
-        view = GateContext(
-            self.baseline,
-            self.of(case.fitted()),
-            root,
-            case,
-            frozenset(),
-            machine.spec.notion,
-            target.metric,
-            target.upward,
-            machine.utility,
-        )
         gate = machine.policy.gate("post-processing").model_copy(update={"id": "final"})
-        found = evaluate_gate(gate, view, machine.policy, machine.functions, data="test")
+        found = evaluate_gate(gate, self.view(case), machine.policy, machine.functions, data="test")
         return [j for j in found if only is None or j.check in only]
 
     def references(self, candidates: dict[str, Candidate]) -> dict[str, Any]:
@@ -140,7 +145,16 @@ def status_of(
             f"every required check passed, but the policy requires too little: {weak}",
             [],
         )
-    return "deployable", "every required check passed, on validation and on test data", []
+    return "deployable", _passed(verdicts), []
+
+
+def _passed(verdicts: Sequence[CheckResult]) -> str:
+    """Return that every check passed, and which of them the test part alone could not decide."""
+    together = [j for j in verdicts if j.data == ALL_HELD_OUT]
+    if not together:
+        return "every required check passed, on validation and on test data"
+    shown = "; ".join(f"{told(j)} ({j.reason})" for j in together)
+    return f"every required check passed; by {ALL_HELD_OUT}, out-of-fold and test data together: {shown}"
 
 
 def _kept(

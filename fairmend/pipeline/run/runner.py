@@ -30,11 +30,13 @@ from fairmend.pipeline.compose.steering import steered, with_graph
 from fairmend.pipeline.cross_fitting import Division, divide
 from fairmend.pipeline.finding_outcomes import resolve
 from fairmend.pipeline.gates.checks import rates_of
+from fairmend.pipeline.gates.gate_context import GateContext
 from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.operations import with_operations
 from fairmend.pipeline.run.approvals import ASSUMED, Approval, remarks
 from fairmend.pipeline.run.conclusion import addition, conclude
+from fairmend.pipeline.run.confirmation import Confirmation
 from fairmend.pipeline.run.consistency import assert_consistent, contradictions, kept_contradictions
 from fairmend.pipeline.run.cross_validation import cross_validate
 from fairmend.pipeline.run.cv_results import Repeats
@@ -178,7 +180,8 @@ def run(
     deployed = machine.tracer.deployed(applied)
     final = judge.of(deployed.fitted())
     evaluations, unevaluated = evaluate(machine, judge, final, candidates)
-    verdicts = _verdicts(machine, judge, ending, deployed, unevaluated)
+    together = judge.together(applied) if ending.to == "deploy" else None
+    verdicts = _verdicts(machine, judge, ending, deployed, together, unevaluated)
     integrity.verify(registry)
     leaks = label_leaks(data.X, data.y)
     unallowed = [one for one in leaks if one.column not in data.roles.allowed_features]
@@ -206,6 +209,7 @@ def run(
             with_approvals(machine.standing, asked),
             verdicts,
             final.measurement,
+            together.current.measurement if together is not None else None,
             approvals=status != "waiting",
         )
         assert_consistent(found, plugins)
@@ -308,11 +312,16 @@ def _verdicts(
     judge: FinalEvaluator,
     ending: RunOutcome,
     case: Case,
+    together: GateContext | None,
     unevaluated: list[CheckResult],
 ) -> list[CheckResult]:
-    """Evaluate on the test data what the end of a run rests on: the last gate, or the checks of decision 0."""
-    if ending.to == "deploy":
-        return [*judge.gate(case), *unevaluated]
+    """Evaluate on the test data what the end of a run rests on: the last gate, or the checks of decision 0.
+
+    Of the last gate, what the test part cannot tell is decided by all rows held out (``together``).
+    """
+    if together is not None:
+        confirmation = Confirmation(machine.policy, machine.functions, together)
+        return [*map(confirmation.of, judge.gate(case)), *unevaluated]
     if ending.to == "keep":
         return judge.gate(case, only={check.id for check in need_checks(machine.policy)})
     return []

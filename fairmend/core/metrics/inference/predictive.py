@@ -14,7 +14,7 @@ from fairmend.core.types import Floats
 
 
 def predictive_draws(
-    measured: Measurement, name: str, rows: int, *, tuned: bool = False, seed: int = 0
+    measured: Measurement, name: str, rows: int | None, *, tuned: bool = False, seed: int = 0
 ) -> Floats:
     """Return draws of a comparison of groups as new data of that many rows would show it.
 
@@ -24,8 +24,8 @@ def predictive_draws(
         The decisions of a rule on data that it was not fitted on.
     name : str
         A difference or a ratio, such as ``"demographic_parity_ratio"``.
-    rows : int
-        Rows of the new data.
+    rows : int or None
+        Rows of the new data; None for the whole population.
     tuned : bool
         Whether the rule was tuned so that the figure takes its value on these rows.
     seed : int
@@ -55,11 +55,14 @@ def predictive_draws(
     deviates: rates that were made equal on these rows are unequal by chance elsewhere. A draw is then the
     figure of m rows drawn from a resample of n rows. With weights or copies of rows it is R* + (T - R),
     which counts the bias of a ratio near 1 as b(n) + b(m) instead of that of both errors together, and so
-    errs on the safe side.
+    errs on the safe side. In the population T is R.
     """
     found = metric(name)
     if found.ideal is None:
         raise UsageError(f"{name} does not compare groups; ask for one of its forms, such as {name}_ratio")
+    if rows is None:
+        here, resampled = (found.of(t) for t in (measured.table.counts, measured.drawn))
+        return _moved(here, here, resampled, found.form == "difference", tuned)
     *_, rng = generators(seed, 3)  # the first two made the replicates of the measurement
     if tuned and measured.table.moments is None and measured.table.clusters is None:
         counts = measured.drawn
@@ -67,7 +70,12 @@ def predictive_draws(
         return np.asarray(found.of(rng.multinomial(rows, shares).astype(float).reshape(counts.shape)))
     again = replicates(measured.table, len(measured.drawn), rng, rows=rows)
     here, new, resampled = (found.of(t) for t in (measured.table.counts, again, measured.drawn))
-    if found.form == "difference":
+    return _moved(new, here, resampled, found.form == "difference", tuned)
+
+
+def _moved(new: Floats, here: Floats, resampled: Floats, additive: bool, tuned: bool) -> Floats:
+    """Return figures of new data, moved by how far a resample lies from the rows at hand."""
+    if additive:
         return np.asarray(new + (resampled - here if tuned else here - resampled))
     with np.errstate(divide="ignore", invalid="ignore"):
         quotient = resampled / here if tuned else here / resampled
@@ -78,7 +86,7 @@ def probability_to_hold(
     measured: Measurement,
     name: str,
     holds: Callable[[float], bool],
-    rows: int,
+    rows: int | None,
     *,
     tuned: bool = False,
     seed: int = 0,
