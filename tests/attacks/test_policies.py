@@ -391,6 +391,11 @@ WEAKER = {
         ["judgment.margin.probability"],
     ),
     "a margin that may cost nothing": ("judgment: {margin: {at_most: 0.0}}", ["judgment.margin.at_most"]),
+    "held-out rows confirm with less": (
+        "judgment: {confirmation: {probability: 0.6}}",
+        ["judgment.confirmation.probability"],
+    ),
+    "the test part alone confirms": ("judgment: {confirmation: null}", []),
     "harm is kept": ("judgment: {undo: false}", ["judgment.undo"]),
     "no choice": ("judgment: {choice: path}", ["judgment.choice"]),
     "more care": ("judgment: {need: {significance: 0.01}, margin: {probability: 0.95, at_most: 0.05}}", []),

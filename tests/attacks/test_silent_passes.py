@@ -21,8 +21,9 @@ from fairmend.core.data.dataset import PARTS, Dataset, stratified_places
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, MissingColumnError, RunError, UsageError
 from fairmend.pipeline.gates.checks import Value
-from fairmend.pipeline.gates.gates import CheckResult, evaluate_check
+from fairmend.pipeline.gates.gates import CheckResult
 from fairmend.pipeline.run import final_evaluation, state_machine
+from fairmend.pipeline.run.confirmation import ALL_HELD_OUT, evaluate_check
 from fairmend.pipeline.run.consistency import assert_consistent, contradictions
 from fairmend.pipeline.run.decision_zero import NeedRecord
 from fairmend.pipeline.run.record import RunRecord
@@ -443,6 +444,8 @@ FORGED: dict[str, tuple[str, Callable[[list[CheckResult]], list[CheckResult]], s
     "test: failed": ("test", change(".fairness", verdict="failed"), "is failed"),
     "test: dropped": ("test", drop(".calibration"), "was not evaluated"),
     "test: a better value": ("test", change(".fairness", value=0.999), "was evaluated at"),
+    "test: all held-out rows without their figures": (
+        "test", change(".fairness", data=ALL_HELD_OUT), "which the policy does not allow"),
     "test: nothing at all": ("test", lambda judged: [], "was not evaluated"),
 }  # fmt: skip
 
@@ -461,6 +464,18 @@ def test_a_forged_record_contradicts_its_verdict(case: str, sound: RunRecord) ->
     assert any(expected in one for one in found), found
     with pytest.raises(RunError, match=r"plugins loaded: acme 1\.0"):
         assert_consistent(found, ["acme 1.0"])
+
+
+def test_held_out_rows_cannot_outvote_the_test_part(sound: RunRecord) -> None:
+    """Neither with a value of their own, nor where the test part's interval lies beyond the bound."""
+    standing, verdicts = checks_of(sound)
+    policy, notion = load_policy("playbook"), "demographic_parity"
+    forged = change(".fairness", data=ALL_HELD_OUT, value=0.97)(verdicts)
+    found = contradictions(policy, notion, standing, forged, sound.final, sound.final, approvals=True)
+    assert any("was evaluated at 0.97" in one for one in found)
+    forged = change(".fairness", data=ALL_HELD_OUT)(verdicts)
+    found = contradictions(policy, notion, standing, forged, sound.baseline, sound.final, approvals=True)
+    assert any("the test data contradict it with their whole interval" in one for one in found), found
 
 
 def test_what_only_advises_contradicts_nothing(sound: RunRecord) -> None:
