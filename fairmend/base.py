@@ -82,6 +82,12 @@ if TYPE_CHECKING:
         regressors,
         unshared,
     )
+    from fairmend.core.causal.e_values import (
+        bias_factor,
+        e_value,
+        e_value_of_interval,
+        risk_ratio_of_difference,
+    )
     from fairmend.core.causal.graph import Edge, Independence
     from fairmend.core.causal.graph_io import fitted_graph, read_graph, standard_graph
     from fairmend.core.causal.independence import IndependenceTester
@@ -146,6 +152,7 @@ _ON_REQUEST = {
     "barycenter": "fairmend.core.algorithms.quantile_maps",
     "best_temperature": "fairmend.core.algorithms.calibration_maps",
     "between_group_entropy": "fairmend.core.metrics.inequality",
+    "bias_factor": "fairmend.core.causal.e_values",
     "bootstrap": "fairmend.core.metrics.inference",
     "calibration": "fairmend.core.metrics",
     "chosen_covariates": "fairmend.core.causal.covariates",
@@ -159,6 +166,8 @@ _ON_REQUEST = {
     "dependences": "fairmend.core.causal.assumed_graph",
     "design_matrix": "fairmend.core.algorithms.least_squares",
     "differential": "fairmend.core.metrics",
+    "e_value": "fairmend.core.causal.e_values",
+    "e_value_of_interval": "fairmend.core.causal.e_values",
     "encoded": "fairmend.core.data.synthetic_table",
     "epsilon": "fairmend.core.metrics.differential",
     "evaluation_tables": "fairmend.core.metrics",
@@ -193,6 +202,7 @@ _ON_REQUEST = {
     "read_graph": "fairmend.core.causal.graph_io",
     "regressors": "fairmend.core.causal.covariates",
     "rising_fit": "fairmend.core.algorithms.calibration_maps",
+    "risk_ratio_of_difference": "fairmend.core.causal.e_values",
     "standard_graph": "fairmend.core.causal.graph_io",
     "task_cells": "fairmend.core.metrics.tasks.cells",
     "train_against_adversary": "fairmend.core.models.torch_training",
@@ -259,6 +269,7 @@ __all__ = [
     "barycenter",
     "best_temperature",
     "between_group_entropy",
+    "bias_factor",
     "bootstrap",
     "calibration",
     "chosen_covariates",
@@ -272,6 +283,8 @@ __all__ = [
     "dependences",
     "design_matrix",
     "differential",
+    "e_value",
+    "e_value_of_interval",
     "encoded",
     "epsilon",
     "evaluation_tables",
@@ -311,6 +324,7 @@ __all__ = [
     "read_graph",
     "regressors",
     "rising_fit",
+    "risk_ratio_of_difference",
     "row_hash",
     "split_learner",
     "standard_graph",

@@ -56,6 +56,26 @@ def e_value_of_interval(lower: ArrayLike, upper: ArrayLike) -> Floats:
     return e_value(np.where(low > 1, low, np.where(high < 1, high, 1.0)))
 
 
+def bias_factor(with_treatment: ArrayLike, with_outcome: ArrayLike) -> Floats:
+    """Return the largest risk ratio that confounding of given strength can produce (P. Ding & T. VanderWeele 2016).
+
+    Parameters
+    ----------
+    with_treatment, with_outcome : array-like
+        Risk ratios of the confounder with treatment and outcome, at least 1.
+
+    Returns
+    -------
+    ndarray
+        At least 1; with both equal to an E-value, the risk ratio that it belongs to.
+    """
+    treatment, outcome = as_floats(with_treatment), as_floats(with_outcome)
+    require(
+        (treatment >= 1) & (outcome >= 1), "risk ratios of a confounder", "at least 1", (treatment, outcome)
+    )
+    return treatment * outcome / (treatment + outcome - 1)
+
+
 @dataclass(frozen=True)
 class RiskRatio:
     """A ratio of two rates, with its interval."""
@@ -97,3 +117,20 @@ def risk_ratio(
     log_ratio = float(np.log(events / n) - np.log(reference_events / reference_n))
     half = float(ndtri((1 + confidence) / 2) * np.sqrt(np.sum(1 / cells[:, 0] - 1 / cells[:, 1])))
     return RiskRatio(*(float(np.exp(x)) for x in (log_ratio, log_ratio - half, log_ratio + half)))
+
+
+def risk_ratio_of_difference(d: float, std_error: float, *, confidence: float = 0.95) -> RiskRatio:
+    """Return the approximate risk ratio of a standardized difference of means (VD17, table 2).
+
+    Parameters
+    ----------
+    d, std_error : float
+        Difference of the means of the outcome in standard deviations, and its standard error.
+    confidence : float
+        In (0, 1).
+    """
+    from scipy.special import ndtri
+
+    require(np.asarray(0 < confidence < 1), "confidence", "between 0 and 1", confidence)
+    half = float(ndtri((1 + confidence) / 2)) * std_error
+    return RiskRatio(*(float(np.exp(0.91 * x)) for x in (d, d - half, d + half)))
