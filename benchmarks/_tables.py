@@ -8,7 +8,7 @@ from typing import Any
 
 import _cases
 from _reference import METRICS, SURE, met
-from _verdicts import verdict
+from _verdicts import DEPLOYED, short_of_the_bound, verdict
 
 Results = list[dict[str, Any]]
 CLASSES = ("right", "harmful", "missed", "needless")
@@ -43,7 +43,7 @@ def page(found: dict[str, Results]) -> str:
     parts = [HEAD, _counts(found)]
     first = next(iter(found.values()))
     parts += [_listed(name, first) for name in ("harmful", "missed", "needless")]
-    for one in (_null(found), _tuned(found), _support(found), _once_wrong(found), _left_out(first)):
+    for one in (_short_of(first), _null(found), _tuned(found), _support(found), _once_wrong(found), _left_out(first)):
         if one:
             parts.append(one)
     return "\n".join(parts)
@@ -85,6 +85,20 @@ def _listed(kind: str, results: Results) -> str:
                 f"- `{result['case']}` ({result['rows']:,} rows): {reason}. {steps}; *{_short(result['reason'])}*"
             )
     return f"## {kind.capitalize()}\n\n" + ("\n".join(lines) or "None.") + "\n"
+
+
+def _short_of(results: Results) -> str:
+    """Return the deployed rules whose figure on the judged rows is beyond the bound, by no more than is allowed."""
+    lines = [
+        f"- `{r['case']}`: {verdict(r)[1]}; *{_short(r['reason'])}*"
+        for r in results
+        if verdict(r)[0] != "harmful" and short_of_the_bound(r)
+    ]
+    deployed = sum(r["status"] in DEPLOYED for r in results)
+    if not deployed:
+        return ""
+    head = f"## Deployed short of the bound\n\n{len(lines)} of {deployed} deployed rules, each counted above by its class."
+    return "\n".join([head, "", *lines]) + "\n"
 
 
 def _short(text: str, most: int = 300) -> str:

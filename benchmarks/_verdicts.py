@@ -8,8 +8,10 @@ The classes are those of the judgement benchmark:
 * missed: not deployed although the reference meets the target at a tolerable cost;
 * needless: changed what was fine.
 
-Drawn problems are judged by exact figures on a large fresh sample, data sets by the test rows. The
-constants are how much noise and cost that allows.
+Drawn problems are judged by exact figures on a large fresh sample, data sets by the test rows: there a
+deployed rule does not hold if the whole interval of the test rows lies beyond the bound, and one that is
+beyond it by no more than the interval is counted apart (:func:`short_of_the_bound`). The constants are how
+much noise and cost is allowed.
 """
 
 from __future__ import annotations
@@ -37,6 +39,12 @@ DEPLOYED = ("deployable", "passed its policy")
 def verdict(result: dict[str, Any]) -> tuple[Class, str]:
     """Return the class of an outcome and its reason."""
     return _Judge(result).verdict()
+
+
+def short_of_the_bound(result: dict[str, Any]) -> bool:
+    """Whether a rule was deployed although its figure on the judged rows is beyond the bound."""
+    judge = _Judge(result)
+    return judge.status in DEPLOYED and not met(judge.notion, judge.final[judge.metric])
 
 
 class _Judge:
@@ -102,8 +110,12 @@ class _Judge:
             if done[0] == "plain":
                 return "needless", f"costs more than the model as it was, which meets the target: {against}"
             return "missed", f"costs more than the reference's {done[0]}: {against}"
-        short = "" if met(self.notion, final[self.metric]) else ", just short of the bound on fresh data"
-        return "right", f"deployed, {self._both(final)}{short}"
+        if met(self.notion, final[self.metric]):
+            return "right", f"deployed, {self._both(final)}"
+        if self.place == "fresh":
+            return "right", f"deployed, {self._both(final)}, just short of the bound on fresh data"
+        low, high = self.result["interval"]
+        return "right", f"deployed, {self._both(final)}, within noise of the bound: [{low:.3f}, {high:.3f}]"
 
     def _of_nothing_needed(self) -> tuple[Class, str]:
         final = self.final or self.plain
@@ -151,8 +163,10 @@ class _Judge:
         return self.reference["chance"][name] >= EVIDENT and self.reference["least_cell"] >= SUPPORT
 
     def held(self, figures: dict[str, float]) -> bool:
-        slack = SLACK[self.notion] if self.place == "fresh" else 1e-9
-        return self._disparity(figures) <= self._allowed() + slack
+        if self.place == "fresh":
+            return self._disparity(figures) <= self._allowed() + SLACK[self.notion]
+        ends = self.result.get("interval") or ()
+        return any(met(self.notion, one) for one in (figures[self.metric], *ends))
 
     def has_skill(self, figures: dict[str, float]) -> bool:
         """Whether a rule clearly decides better than a constant one."""
