@@ -391,6 +391,10 @@ WEAKER = {
         ["judgment.margin.probability"],
     ),
     "a margin that may cost nothing": ("judgment: {margin: {at_most: 0.0}}", ["judgment.margin.at_most"]),
+    "nothing for the test part": (
+        "judgment: {margin: {for_test_part: 0.0}}",
+        ["judgment.margin.for_test_part"],
+    ),
     "held-out rows confirm with less": (
         "judgment: {confirmation: {probability: 0.6}}",
         ["judgment.confirmation.probability"],
@@ -452,6 +456,7 @@ def test_a_point_is_weaker_than_an_interval():
     assert [w.place for w in found] == [
         "evidence",
         "distinct_approvers",
+        "judgment.confirmation",
         "gate-1.e-value",
         "gate-4.group-calibration",
         "gate-4.worst-group",

@@ -39,13 +39,16 @@ class Setting:
     value : float
         Value of the parameter.
     probability : float
-        With which the target holds on new data.
+        With which the target holds in the population.
+    on_test : float
+        With which it holds on new data of the size of the test part.
     utility : float
         What its decisions are worth.
     """
 
     value: float
     probability: float
+    on_test: float
     utility: float
 
 
@@ -60,7 +63,9 @@ class Aim:
     mildest, value : float
         The parameter without a margin, and with it.
     probability : float
-        With which the target holds on new data of the size of the test part.
+        With which the target holds in the population.
+    on_test : float
+        With which it holds on new data of the size of the test part.
     wanted : float
         What the policy asks for.
     rows : int
@@ -76,6 +81,7 @@ class Aim:
     mildest: float
     value: float
     probability: float
+    on_test: float
     wanted: float
     rows: int
     cost: float
@@ -85,8 +91,8 @@ class Aim:
     def text(self) -> str:
         """What was done, as a sentence."""
         told = (
-            f"{self.parameter} {self.value:g}: the target holds on {self.rows:,} new rows with probability "
-            f"{self.probability:.2f}"
+            f"{self.parameter} {self.value:g}: the target holds in the population with probability "
+            f"{self.probability:.2f}, on {self.rows:,} new rows with {self.on_test:.2f}"
         )
         if not self.limited:
             return told
@@ -171,11 +177,14 @@ def aim(
     cost : float
         Utility given up against the mildest.
     limited : bool
-        Whether the probability is not reached, for the cost or for want of a stricter setting.
+        Whether the probability is not reached in the population, for the cost or for want of a stricter
+        setting.
 
     Notes
     -----
-    Both the probability and the cost grow with the setting, but for noise, so each is found by bisection.
+    The setting suffices for the population first; it is then moved on, as far as that is cheap, so that
+    the target also shows on new data of the size of the test part. The probabilities and the cost grow with
+    the setting, but for noise, so each is found by bisection.
     """
     known: dict[int, Setting] = {}
 
@@ -202,8 +211,14 @@ def aim(
     at(place)
     affordable = [i for i in sorted(known) if cost(i) <= margin.at_most]
     sure = [i for i in affordable if known[i].probability >= margin.probability]
-    chosen = sure[0] if sure else max(affordable, key=lambda i: known[i].probability)
-    return known[chosen], cost(chosen), not sure
+    if not sure:
+        chosen = max(affordable, key=lambda i: known[i].probability)
+        return known[chosen], cost(chosen), True
+    allowed = cost(sure[0]) + margin.for_test_part
+    place = first(lambda i: i >= sure[0] and at(i).on_test >= margin.probability, last)
+    if cost(place) > allowed:
+        place = max(first(lambda i: cost(i) > allowed, place) - 1, sure[0])
+    return at(place), cost(place), False
 
 
 def aimed_step(machine: RunState, applied: StepResult, choice: Choice) -> tuple[Choice, Aim | None]:
@@ -244,10 +259,12 @@ def aimed_step(machine: RunState, applied: StepResult, choice: Choice) -> tuple[
         except FairmendError:
             if value == values[0]:
                 raise
-            return Setting(value, 0.0, -math.inf)
-        rows, seed = machine.test_rows, machine.settings.seed
-        probability = probability_of(evaluation.measurement, target, rows, seed, tuned=True)
-        return Setting(value, probability or 0.0, utility_value(machine.utility, evaluation).value)
+            return Setting(value, 0.0, 0.0, -math.inf)
+        sure, on_test = (
+            probability_of(evaluation.measurement, target, rows, machine.settings.seed, tuned=True) or 0.0
+            for rows in (None, machine.test_rows)
+        )
+        return Setting(value, sure, on_test, utility_value(machine.utility, evaluation).value)
 
     setting, cost, limited = aim(values, measured, margin)
     found = Aim(
@@ -256,6 +273,7 @@ def aimed_step(machine: RunState, applied: StepResult, choice: Choice) -> tuple[
         values[0],
         setting.value,
         setting.probability,
+        setting.on_test,
         margin.probability,
         machine.test_rows,
         cost,

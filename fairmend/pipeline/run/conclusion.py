@@ -14,7 +14,7 @@ def addition(machine: StateMachine, probability: float | None) -> str:
     sure = (
         ""
         if probability is None
-        else f"; the target is met with probability {probability:.2f} on new data of this size"
+        else f"; the target is met with probability {probability:.2f} in the population"
     )
     if any(t.kind == "escalation" for t in machine.transitions):
         sure += (

@@ -63,7 +63,7 @@ def pick(variants: Mapping[str, Variant], over: Compared, wanted: float, at_most
     over : callable
         Compares two of them.
     wanted : float
-        Probability with which the target is to hold on new data.
+        Probability with which the target is to hold in the population.
     at_most : float
         Utility that this may cost.
 
@@ -112,7 +112,7 @@ def choose(machine: StateMachine, candidates: Mapping[str, Candidate]) -> tuple[
     metric = machine.policy.target(machine.spec.notion).metric
     told = f"{metric} {chosen.fairness:.3f} at {machine.utility.text} {chosen.utility:.4f}"
     if chosen.probability is not None:
-        told += f", the target holds on new data with probability {chosen.probability:.2f}"
+        told += f", the target holds in the population with probability {chosen.probability:.2f}"
     if name != FULL and FULL in variants:
         told += f"; the full pipeline has {variants[FULL].fairness:.3f} at {variants[FULL].utility:.4f}"
     reads = "reads" if chosen.reads_protected else "does not read"

@@ -45,7 +45,7 @@ def options_of(
         sure = (
             ""
             if variant.probability is None
-            else f", met on new data with probability {variant.probability:.2f}"
+            else f", met in the population with probability {variant.probability:.2f}"
         )
         after = value(machine.utility, on_test)
         text = (

@@ -87,10 +87,9 @@ class RunState:
         return self._judged[applied.trace]
 
     def probability(self, applied: StepResult) -> float | None:
-        """Return the probability with which a rule meets the target on new data of the size of the test part."""
+        """Return the probability with which a rule meets the target in the population."""
         target, measured = self.policy.target(self.spec.notion), self.judged(applied).measurement
-        tuned = self.aim_of(applied) is not None
-        return probability_of(measured, target, self.test_rows, self.settings.seed, tuned=tuned)
+        return probability_of(measured, target, None, self.settings.seed, tuned=True)
 
     def view(
         self, applied: StepResult, before: StepResult | None = None, changed: Iterable[str] = ()

@@ -12,7 +12,7 @@ from fairmend.core.metrics.inference.predictive import predictive_draws, probabi
 from fairmend.pipeline.run.aim import Setting, aim, probability_of, settings_of, tuned_parameter
 from fairmend.plugins.postprocessing import EqualOpportunityThresholds, GroupThresholds
 
-MARGIN = Margin(probability=0.9, at_most=0.05)
+MARGIN = Margin(probability=0.9, at_most=0.05, for_test_part=0.05)
 RATIO = PolicyCheck(id="t", metric="demographic_parity_ratio", at_least=0.8)
 GAP = PolicyCheck(id="t", metric="equal_opportunity_difference", below=0.1)
 FOLDS = 5
@@ -39,11 +39,8 @@ def tuned(kind, target, y, scores, group, test_rows):
             rule = kind(value).fit(scores[~held], y[~held], sensitive_features=group[~held])
             decisions[held] = rule.predict(scores[held], sensitive_features=group[held])
         measured = measure(y, decisions, sensitive_features=group, n_boot=1000)
-        return Setting(
-            value,
-            probability_of(measured, target, test_rows, 0, tuned=True),
-            measured.figure("accuracy").value,
-        )
+        found = [probability_of(measured, target, rows, 0, tuned=True) for rows in (None, test_rows)]
+        return Setting(value, *found, measured.figure("accuracy").value)
 
     adjustment = tuned_parameter(kind.metadata, target)
     rule = kind(target.threshold)
@@ -75,7 +72,7 @@ def test_what_is_aimed_with_probability_90_holds_on_new_data_in_about_90_percent
         sure = rule.predict(large[1], sensitive_features=large[2])
         truth = measure(large[0], sure, sensitive_features=large[2], n_boot=1).figure(target.metric).value
         held.append(target.holds(new.value))
-        said.append(found.probability)
+        said.append(found.on_test)
         covered.append(new.interval[0] <= truth <= new.interval[1])
     record_property("held", float(np.mean(held)))
     record_property("interval covers after selection", float(np.mean(covered)))
@@ -90,7 +87,8 @@ def test_what_is_aimed_with_probability_90_holds_on_new_data_in_about_90_percent
 
 
 def measured_with(probabilities, utilities):
-    return lambda value: Setting(value, probabilities[round(value)], utilities[round(value)])
+    """Return settings that hold in the population and on test rows with the same probability."""
+    return lambda value: Setting(value, *[probabilities[round(value)]] * 2, utilities[round(value)])
 
 
 SEARCHES = {  # probability and utility by setting, what may be spent: the chosen setting, whether it is limited
@@ -124,6 +122,29 @@ def test_the_mildest_setting_that_suffices_is_found(case):
     assert (setting.value, was_limited) == (expected, limited)
     assert cost == pytest.approx(utilities[0] - utilities[expected])
     assert len(tried) == len(set(tried)) <= 9
+
+
+FOR_THE_TEST_PART = {  # probability on test rows, what may be spent for it: the chosen setting
+    "free": ([0.5, 0.6, 0.95, 0.97], 0.003, 2),
+    "too dear as a whole": ([0.5, 0.6, 0.8, 0.95], 0.0012, 2),
+    "not at all": ([0.5, 0.6, 0.8, 0.95], 0.0, 1),
+    "never reached": ([0.5, 0.6, 0.7, 0.8], 0.1, 3),
+    "reached by the way": ([0.5, 0.95, 0.97, 0.98], 0.003, 1),
+}
+
+
+@pytest.mark.parametrize("case", FOR_THE_TEST_PART)
+def test_beyond_the_population_a_little_is_spent_for_the_test_part(case):
+    on_test, for_test_part, expected = FOR_THE_TEST_PART[case]
+    sure, utilities = [0.8, 0.92, 0.96, 0.99], [0.9, 0.899, 0.898, 0.897]
+    margin = Margin(probability=0.9, at_most=0.01, for_test_part=for_test_part)
+    found, cost, limited = aim(
+        [0.0, 1.0, 2.0, 3.0],
+        lambda value: Setting(value, sure[round(value)], on_test[round(value)], utilities[round(value)]),
+        margin,
+    )
+    assert (found.value, limited) == (expected, False)
+    assert cost == pytest.approx(utilities[0] - utilities[expected])
 
 
 def test_settings_run_from_the_bound_to_the_strict_end():
