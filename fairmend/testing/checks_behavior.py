@@ -124,13 +124,9 @@ def check_column_order(technique: type[Technique]) -> None:
     names = list(p.X.columns)[::-1]
     turned = p.with_(X=p.X[names], X_new=p.X_new[names])
     a, b = outputs(instance(technique), p), outputs(instance(technique), turned)
-    if (
-        "features" in a
-        and a["features"].shape == b["features"].shape
-        and a["features"].shape[1] == len(names)
-    ):
-        b = {**b, "features": b["features"][:, ::-1]}
     fault = differ(a, b, tolerance_of(technique))
+    if fault and "features" in a:  # those that keep their names come in the order of the columns
+        fault = differ(a, {**b, "features": b["features"][:, ::-1]}, tolerance_of(technique))
     assert fault is None, f"with the columns in another order {fault}"
 
 

@@ -45,11 +45,7 @@ def feature_effect(before: pd.DataFrame, after: pd.DataFrame) -> Effect:
     """Say which features changed, in how many rows, and by how many standard deviations."""
     rows = np.zeros(len(before), dtype=bool)
     detail: dict[str, Any] = {}
-    for name in before.columns:
-        if name not in after.columns:
-            detail[str(name)] = {"share": 1.0, "change_sd": None}
-            rows[:] = True
-            continue
+    for name in before.columns.intersection(after.columns, sort=False):
         old, new = before[name], after[name]
         moved = ((old != new) & ~(old.isna() & new.isna())).to_numpy()
         if moved.any():
@@ -64,9 +60,13 @@ def feature_effect(before: pd.DataFrame, after: pd.DataFrame) -> Effect:
         detail[name] = {"share": 1.0, "change_sd": None}
         rows[:] = True
     sizes = [d["change_sd"] for d in detail.values() if d["change_sd"] is not None]
-    text = (
-        f"Changed {', '.join(detail)} in {rows.mean():.1%} of the rows." if detail else "Changed no feature."
-    )
+    parts = [f"Changed {', '.join(detail)} in {rows.mean():.1%} of the rows."] if detail else []
+    removed = [str(c) for c in before.columns if c not in after.columns]
+    if removed:
+        parts.append(f"Removed {', '.join(removed)}.")
+        detail |= {name: {"share": 1.0, "change_sd": None} for name in removed}
+        rows[:] = True
+    text = " ".join(parts) or "Changed no feature."
     return Effect(
         "features", float(rows.mean()), text, float(np.mean(sizes)) if sizes else None, {"features": detail}
     )

@@ -10,6 +10,7 @@ from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
 from fairmend.plugins.preprocessing._massaging import Massaging
 from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSampling
 from fairmend.plugins.preprocessing._smote import Smote
+from fairmend.plugins.preprocessing._suppression import Suppression
 
 __all__ = [
     "CorrelationRemover",
@@ -21,6 +22,7 @@ __all__ = [
     "Massaging",
     "PreferentialSampling",
     "Smote",
+    "Suppression",
 ]
 
 
