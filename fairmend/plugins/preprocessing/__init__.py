@@ -7,6 +7,7 @@ from fairmend.plugins.preprocessing._distribution_alignment import DistributionA
 from fairmend.plugins.preprocessing._fair_balance import FairBalance
 from fairmend.plugins.preprocessing._fairadapt import FairAdapt
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
+from fairmend.plugins.preprocessing._leace import Leace
 from fairmend.plugins.preprocessing._massaging import Massaging
 from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSampling
 from fairmend.plugins.preprocessing._smote import Smote
@@ -19,6 +20,7 @@ __all__ = [
     "FairAdapt",
     "FairBalance",
     "InstanceWeighting",
+    "Leace",
     "Massaging",
     "PreferentialSampling",
     "Smote",

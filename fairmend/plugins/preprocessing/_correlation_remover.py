@@ -142,7 +142,7 @@ class CorrelationRemover(Preprocessor):
             "How do I make the average of each column equal for men and women?",
         ),
         adjustments=(Adjustment(parameter="alpha", stronger=0.2, minimum=0.0, maximum=1.0),),
-        alternatives=(69, 74),
+        alternatives=(70, 69, 74),
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "features": ["array-like", str, None],

@@ -9,19 +9,37 @@ from fairmend.base import DataError, Floats, numeric_columns
 
 
 def matrix_of(X: pd.DataFrame, features: list[str]) -> Floats:
-    """Return numeric features as floats, shape (n, p), NaN where they are missing.
+    """Return numeric features as floats, shape (n, p), NaN where they are missing; a view if possible.
 
     Raises
     ------
     DataError
         A feature is not numeric, or holds infinite values.
     """
-    Z = X[numeric_columns(X, features)].to_numpy(dtype=float, na_value=np.nan)
+    numeric_columns(X, features)
+    table = X if features == list(X.columns) else X[features]
+    nullable = any(not isinstance(kind, np.dtype) for kind in table.dtypes)
+    Z = table.to_numpy(dtype=float, na_value=np.nan) if nullable else table.to_numpy(dtype=float)
     infinite = np.isinf(Z).any(axis=0)
     if infinite.any():
         name = features[int(infinite.argmax())]
         raise DataError(f"feature {name!r} holds infinite values; replace or remove them")
     return np.asarray(Z)
+
+
+def means(Z: Floats, p: Floats) -> Floats:
+    """Return the mean of each column, with rows of weight p that sum to 1; missing values are left out."""
+    there = ~np.isnan(Z)
+    if there.all():
+        return p @ Z
+    return p @ np.nan_to_num(Z) / np.maximum(p @ there.astype(float), np.finfo(float).tiny)
+
+
+def deviations(Z: Floats, mean: Floats) -> Floats:
+    """Return how far values lie from the means; missing ones count as the mean."""
+    D = Z - mean
+    D[np.isnan(D)] = 0.0
+    return D
 
 
 def with_matrix(X: pd.DataFrame, features: list[str], Z: Floats) -> pd.DataFrame:
