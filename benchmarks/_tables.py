@@ -43,7 +43,14 @@ def page(found: dict[str, Results]) -> str:
     parts = [HEAD, _counts(found)]
     first = next(iter(found.values()))
     parts += [_listed(name, first) for name in ("harmful", "missed", "needless")]
-    for one in (_short_of(first), _null(found), _tuned(found), _support(found), _once_wrong(found), _left_out(first)):
+    for one in (
+        _short_of(first),
+        _null(found),
+        _tuned(found),
+        _support(found),
+        _once_wrong(found),
+        _left_out(first),
+    ):
         if one:
             parts.append(one)
     return "\n".join(parts)

@@ -1,6 +1,7 @@
 """Techniques that measure predictions."""
 
 from fairmend.base import hookimpl
+from fairmend.plugins.evaluation._bias_scan import BiasScan
 from fairmend.plugins.evaluation._bootstrap_intervals import BootstrapIntervals
 from fairmend.plugins.evaluation._corrected_cross_validation import CorrectedCrossValidation
 from fairmend.plugins.evaluation._error_rate_audit import ErrorRateAudit
@@ -16,6 +17,7 @@ from fairmend.plugins.evaluation._selection_rate_audit import SelectionRateAudit
 from fairmend.plugins.evaluation._verified_calibration_error import VerifiedCalibrationError
 
 __all__ = [
+    "BiasScan",
     "BootstrapIntervals",
     "CorrectedCrossValidation",
     "ErrorRateAudit",
