@@ -1,4 +1,4 @@
-"""Causal analyses against causal-learn."""
+"""Causal analyses against causal-learn and statsmodels."""
 
 from __future__ import annotations
 
@@ -29,3 +29,45 @@ def causal_discovery_pc(rows: int) -> Calls:
         lambda: technique.analyze(data),
         lambda: pc(values, 0.01, "gsq", stable=True, show_progress=False),
     )
+
+
+@pair("backdoor-adjustment", "statsmodels", 20_000)
+def backdoor_adjustment(rows: int) -> Calls:
+    """A numeric outcome, adjusted for three covariates by regressions in each group, with standard errors."""
+    from statsmodels.api import OLS, Logit, add_constant
+    from statsmodels.treatment.treatment_effects import TreatmentEffect
+
+    data, X, treated = _two_groups(rows)
+    exog = add_constant(X)
+
+    def peer() -> object:
+        selection = Logit(treated, exog).fit(disp=0)
+        return TreatmentEffect(OLS(data.y, exog), treated, results_select=selection).ra()
+
+    technique = ours.BackdoorAdjustment(covariates=list(X.columns))
+    return lambda: technique.analyze(data), peer
+
+
+@pair("oaxaca-blinder", "statsmodels", 20_000)
+def oaxaca_blinder(rows: int) -> Calls:
+    """A numeric outcome and three features, with standard errors; the peer draws 100 bootstrap samples for them."""
+    from statsmodels.stats.oaxaca import OaxacaBlinder
+    from statsmodels.tools import add_constant
+
+    data, X, treated = _two_groups(rows)
+    technique = ours.OaxacaBlinder()
+    exog = add_constant(X.assign(group=treated))
+    return (
+        lambda: technique.analyze(data),
+        lambda: OaxacaBlinder(data.y, exog, "group").three_fold(std=True, n=100),
+    )
+
+
+def _two_groups(rows: int) -> tuple[Dataset, pd.DataFrame, np.ndarray]:
+    """Return a numeric outcome of two groups that differ in three features."""
+    rng = np.random.default_rng(0)
+    treated = (rng.random(rows) < 0.4).astype(int)
+    X = pd.DataFrame(rng.normal(0.5 * treated[:, None], 1, (rows, 3)), columns=["x1", "x2", "x3"])
+    y = X.sum(axis=1) - treated + rng.normal(size=rows)
+    frame = X.assign(group=np.where(treated == 1, "b", "a"), y=y)
+    return Dataset.from_frame(frame, Roles(outcome="y", protected=("group",), task="regression")), X, treated

@@ -138,7 +138,7 @@ def chosen_covariates(
     graph : CausalGraph
         Holds the attribute and the outcome, see :func:`adjustment`.
     covariates : sequence of str, optional
-        What to adjust for instead; all of them are kept, see :func:`unshared`.
+        What to adjust for instead; all of them but the attribute itself are kept, see :func:`unshared`.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def chosen_covariates(
     outcome, frame = data.roles.outcome, data.frame
     chosen, identified = adjustment(graph, attribute, outcome)
     if covariates is not None:
-        chosen = tuple(covariates)
+        chosen = tuple(name for name in covariates if name != attribute)
         for name in chosen:
             if name not in frame.columns:
                 raise unknown("covariate", name, map(str, frame.columns))

@@ -1,13 +1,21 @@
 """Techniques of causal analysis."""
 
 from fairmend.base import hookimpl
+from fairmend.plugins.causal._backdoor_adjustment import BackdoorAdjustment
 from fairmend.plugins.causal._causal_discovery_pc import CausalDiscoveryPC
 from fairmend.plugins.causal._causal_graph_construction import CausalGraphConstruction
 from fairmend.plugins.causal._e_value import EValue
 from fairmend.plugins.causal._oaxaca_blinder import OaxacaBlinder
 from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
 
-__all__ = ["CausalDiscoveryPC", "CausalGraphConstruction", "EValue", "OaxacaBlinder", "SensitivityAnalysis"]
+__all__ = [
+    "BackdoorAdjustment",
+    "CausalDiscoveryPC",
+    "CausalGraphConstruction",
+    "EValue",
+    "OaxacaBlinder",
+    "SensitivityAnalysis",
+]
 
 
 @hookimpl

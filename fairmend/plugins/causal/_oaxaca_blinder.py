@@ -16,6 +16,7 @@ from fairmend.plugins.causal._outcome_means import (
     Mean,
     Regression,
     Rows,
+    clearest,
     contrasts,
     mean_outcome,
     row_weights,
@@ -101,7 +102,7 @@ class OaxacaBlinder(CausalAnalysis):
     >>> roles = Roles(outcome="approved", protected=("race",))
     >>> data = Dataset.from_frame(bank(3_000).drop(columns="application_id"), roles)
     >>> print(OaxacaBlinder(features=["income", "credit_score"]).analyze(data).result["text"])
-    Largest of 3 differences: Black against White -0.182, of which -0.100 is explained by the features and -0.082 [-0.122, -0.042] is not.
+    Clearest of 3 differences: Black against White -0.182, of which -0.100 is explained by the features and -0.082 [-0.122, -0.042] is not.
     """
 
     metadata = TechniqueMetadata(
@@ -205,14 +206,13 @@ class OaxacaBlinder(CausalAnalysis):
 
 
 def summary(found: list[dict[str, Any]]) -> str:
-    """Return a sentence about the largest difference."""
-    measured = [contrast for contrast in found if contrast["status"] == "measured"]
-    if not measured:
+    """Return a sentence about the difference that is farthest from 0."""
+    shown = clearest(found, lambda contrast: contrast["difference"])
+    if shown is None:
         return f"None of {len(found)} contrasts has enough rows for a decomposition."
-    largest = max(measured, key=lambda contrast: abs(contrast["difference"]["estimate"]))
-    low, high = largest["unexplained"]["interval"]
+    low, high = shown["unexplained"]["interval"]
     return (
-        f"Largest of {len(measured)} differences: {largest['group']} against {largest['reference']} "
-        f"{largest['difference']['estimate']:+.3f}, of which {largest['explained']['estimate']:+.3f} is explained by the "
-        f"features and {largest['unexplained']['estimate']:+.3f} [{low:+.3f}, {high:+.3f}] is not."
+        f"Clearest of {len(found)} differences: {shown['group']} against {shown['reference']} "
+        f"{shown['difference']['estimate']:+.3f}, of which {shown['explained']['estimate']:+.3f} is explained by the "
+        f"features and {shown['unexplained']['estimate']:+.3f} [{low:+.3f}, {high:+.3f}] is not."
     )

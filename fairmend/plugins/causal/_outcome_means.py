@@ -271,6 +271,19 @@ def contrasts(
     return found
 
 
+def clearest(
+    found: Sequence[Mapping[str, Any]], figures: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """Return the contrast whose interval lies farthest from 0; None if nothing was measured."""
+    measured = [contrast for contrast in found if contrast["status"] == "measured"]
+
+    def distance(contrast: Mapping[str, Any]) -> float:
+        low, high = figures(contrast)["interval"]
+        return float(max(low, -high))
+
+    return max(measured, key=distance, default=None)
+
+
 def _expit(x: Floats) -> Floats:
     from scipy.special import expit
 

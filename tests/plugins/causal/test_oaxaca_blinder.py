@@ -153,7 +153,7 @@ def test_small_groups_missing_numbers_and_outcomes_of_two_values() -> None:
     rates = frame.groupby("group")["y"].mean()
     assert b["difference"]["estimate"] == pytest.approx(rates["b"] - rates["a"])
     assert "imputed by the median" in result["notes"]["x"]
-    assert result["text"].startswith("Largest of 1 differences: b against a")
+    assert result["text"].startswith("Clearest of 2 differences: b against a")
     json.dumps(result, allow_nan=False)
 
 
