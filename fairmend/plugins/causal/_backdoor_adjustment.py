@@ -58,7 +58,8 @@ def strata(frame: pd.DataFrame, n_bins: int) -> Ints:
             cut[name] = pd.qcut(cut[name], n_bins, labels=False, duplicates="drop")
     if cut.shape[1] == 0:
         return np.zeros(len(frame), dtype=np.int64)
-    return cut.groupby(list(cut.columns), dropna=False, observed=True).ngroup().to_numpy()
+    cells = cut.groupby(list(cut.columns), dropna=False, observed=True).ngroup()
+    return cells.to_numpy(dtype=np.int64)
 
 
 def stratified_mean(z: Ints, y: Floats, group: Rows, population: Rows, weights: Floats) -> Mean:
@@ -201,8 +202,8 @@ class BackdoorAdjustment(CausalAnalysis):
             shared = np.isin(z, z[rows[group]]) & np.isin(z, z[rows[base]])
             if not shared.any():
                 raise InsufficientDataError("no stratum of the covariates has rows of both groups")
-            means = (stratified_mean(z, y, rows[g] & shared, shared, weights) for g in (group, base))
-            return (*means, float(1 - np.average(shared, weights=weights)))
+            own, other = (stratified_mean(z, y, rows[g] & shared, shared, weights) for g in (group, base))
+            return own, other, float(1 - np.average(shared, weights=weights))
 
         def adjusted(group: str) -> dict[str, Any]:
             if self.method == "stratification":
