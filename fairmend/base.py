@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from fairmend.core.causal.independence import IndependenceTester
     from fairmend.core.causal.interventions import failed_claims, intervention_points
     from fairmend.core.causal.orientation import closed_under_meek, leads
+    from fairmend.core.causal.structural_equations import StructuralEquations
     from fairmend.core.data.synthetic_table import decoded, encoded, numeric_mask
     from fairmend.core.metrics import (
         Estimate,
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
     from fairmend.core.metrics.tables import intersections
     from fairmend.core.metrics.tasks.cells import task_cells
     from fairmend.core.metrics.tasks.ranking import adjusted_alpha, minimum_protected
+    from fairmend.core.models.task_learner import learner_for
     from fairmend.core.models.torch_training import train_against_adversary
     from fairmend.core.stages.resampling import ResamplingEvaluator
     from fairmend.core.text.escaping import Markdown, markdown, one_line
@@ -145,6 +147,7 @@ _ON_REQUEST = {
     "ResamplingEvaluator": "fairmend.core.stages.resampling",
     "SCORE_STATISTICS": "fairmend.core.metrics.measurement",
     "ScoreTable": "fairmend.core.metrics",
+    "StructuralEquations": "fairmend.core.causal.structural_equations",
     "UNFAIR": "fairmend.core.causal.column_roles",
     "adjusted_alpha": "fairmend.core.metrics.tasks.ranking",
     "assumed_graph": "fairmend.core.causal.assumed_graph",
@@ -184,6 +187,7 @@ _ON_REQUEST = {
     "intersections": "fairmend.core.metrics.tables",
     "intervention_points": "fairmend.core.causal.interventions",
     "leads": "fairmend.core.causal.orientation",
+    "learner_for": "fairmend.core.models.task_learner",
     "log_probabilities": "fairmend.core.metrics.differential",
     "logit": "fairmend.core.algorithms.calibration_maps",
     "loss_change": "fairmend.core.algorithms.calibration_maps",
@@ -256,6 +260,7 @@ __all__ = [
     "ResamplingEvaluator",
     "Roles",
     "ScoreTable",
+    "StructuralEquations",
     "TableEncoder",
     "Task",
     "Technique",
@@ -304,6 +309,7 @@ __all__ = [
     "intersections",
     "intervention_points",
     "leads",
+    "learner_for",
     "log_probabilities",
     "logit",
     "loss_change",

@@ -4,6 +4,7 @@ from fairmend.base import hookimpl
 from fairmend.plugins.causal._backdoor_adjustment import BackdoorAdjustment
 from fairmend.plugins.causal._causal_discovery_pc import CausalDiscoveryPC
 from fairmend.plugins.causal._causal_graph_construction import CausalGraphConstruction
+from fairmend.plugins.causal._counterfactual_fairness import CounterfactualFairness
 from fairmend.plugins.causal._e_value import EValue
 from fairmend.plugins.causal._oaxaca_blinder import OaxacaBlinder
 from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
@@ -12,6 +13,7 @@ __all__ = [
     "BackdoorAdjustment",
     "CausalDiscoveryPC",
     "CausalGraphConstruction",
+    "CounterfactualFairness",
     "EValue",
     "OaxacaBlinder",
     "SensitivityAnalysis",
