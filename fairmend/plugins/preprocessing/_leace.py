@@ -26,8 +26,8 @@ def whitening(sigma_xx: Floats) -> tuple[Floats, Floats]:
     >>> W.tolist(), W_plus.tolist()
     ([[0.5, 0.0], [0.0, 0.0]], [[2.0, 0.0], [0.0, 0.0]])
     """
-    L, V = np.linalg.eigh(sigma_xx)
-    root = np.sqrt(np.where(L > SMALLEST * L.max(), L, 0.0))
+    values, V = np.linalg.eigh(sigma_xx)
+    root = np.sqrt(np.where(values > SMALLEST * values.max(), values, 0.0))
     inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
     return (V * inverse) @ V.T, (V * root) @ V.T
 
@@ -141,10 +141,10 @@ class Leace(Preprocessor):
         self.features_ = numeric_columns(X, self.features)
         Z, p = matrix_of(X, self.features_), sample_weight / sample_weight.sum()
         self.mean_ = means(Z, p)
-        D = deviations(Z, self.mean_)
-        z = np.eye(groups.n_groups)[groups.codes]
-        p_a, weighted = p @ z, D * p[:, None]
-        sigma_xx, sigma_xz = weighted.T @ D, weighted.T @ (z - p_a)
+        z, root = np.eye(groups.n_groups)[groups.codes], np.sqrt(p)[:, None]
+        p_a, D = p @ z, deviations(Z, self.mean_)
+        D *= root
+        sigma_xx, sigma_xz = D.T @ D, D.T @ (root * (z - p_a))
         scale = np.sqrt(np.diag(sigma_xx))
         scale[scale <= SMALLEST * np.abs(self.mean_)] = 1.0  # of a constant only rounding is left
         sigma_xx, sigma_xz = sigma_xx / np.outer(scale, scale), sigma_xz / scale[:, None]

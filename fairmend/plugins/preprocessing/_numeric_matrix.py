@@ -20,8 +20,7 @@ def matrix_of(X: pd.DataFrame, features: list[str]) -> Floats:
     table = X if features == list(X.columns) else X[features]
     nullable = any(not isinstance(kind, np.dtype) for kind in table.dtypes)
     Z = table.to_numpy(dtype=float, na_value=np.nan) if nullable else table.to_numpy(dtype=float)
-    infinite = np.isinf(Z).any(axis=0)
-    if infinite.any():
+    if not np.isfinite(Z.sum()) and (infinite := np.isinf(Z).any(axis=0)).any():
         name = features[int(infinite.argmax())]
         raise DataError(f"feature {name!r} holds infinite values; replace or remove them")
     return np.asarray(Z)
@@ -29,16 +28,18 @@ def matrix_of(X: pd.DataFrame, features: list[str]) -> Floats:
 
 def means(Z: Floats, p: Floats) -> Floats:
     """Return the mean of each column, with rows of weight p that sum to 1; missing values are left out."""
-    there = ~np.isnan(Z)
-    if there.all():
-        return p @ Z
-    return p @ np.nan_to_num(Z) / np.maximum(p @ there.astype(float), np.finfo(float).tiny)
+    mean = p @ Z
+    if np.isnan(mean).any():
+        there = (~np.isnan(Z)).astype(float)
+        mean = p @ np.nan_to_num(Z) / np.maximum(p @ there, np.finfo(float).tiny)
+    return np.asarray(mean)
 
 
 def deviations(Z: Floats, mean: Floats) -> Floats:
     """Return how far values lie from the means; missing ones count as the mean."""
     D = Z - mean
-    D[np.isnan(D)] = 0.0
+    if np.isnan(D.sum()):
+        D[np.isnan(D)] = 0.0
     return D
 
 
