@@ -59,7 +59,7 @@ def strata(frame: pd.DataFrame, n_bins: int) -> Ints:
     if cut.shape[1] == 0:
         return np.zeros(len(frame), dtype=np.int64)
     cells = cut.groupby(list(cut.columns), dropna=False, observed=True).ngroup()
-    return cells.to_numpy(dtype=np.int64)
+    return np.asarray(cells, dtype=np.int64)
 
 
 def stratified_mean(z: Ints, y: Floats, group: Rows, population: Rows, weights: Floats) -> Mean:
