@@ -6,6 +6,7 @@ schemas, written by ``make schemas``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from fairmend.catalog.policy import PolicyRecord
 from fairmend.core.data.files import write_text
 from fairmend.core.findings import Audit
+from fairmend.core.metrics import Estimate
 from fairmend.core.text.escaping import json_text
 from fairmend.core.utility import UtilityMetric
 from fairmend.core.vocabulary import Notion, Stage
@@ -43,17 +45,11 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class Figure(_Document):
-    """A figure with its interval and the rows behind it."""
+@dataclass(frozen=True)
+class Figure(Estimate):
+    """An estimate with that of each group."""
 
-    value: float | None = Field(description="null where it is not defined")
-    interval: Interval | None = Field(description="95 % interval")
-    support: int = Field(description="rows of the smallest cell behind it")
-    enough: bool = Field(description="whether every cell behind it has enough rows")
-    lacking: list[str] = Field(default=[], description="groups with too few rows")
-    worst_group: str | None = None
-    best_group: str | None = None
-    by_group: dict[str, Figure] = Field(default={}, description="the figure of each group")
+    by_group: dict[str, Estimate] = field(default_factory=dict)
 
 
 class Change(_Document):
@@ -140,8 +136,8 @@ class UtilityDocument(_Document):
     metric: UtilityMetric
     cost_fp: float
     cost_fn: float
-    baseline: Figure
-    final: Figure
+    baseline: Estimate
+    final: Estimate
     retained_skill: RetainedSkill
 
 

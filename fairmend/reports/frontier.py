@@ -90,7 +90,7 @@ def frontier(sweep: Sweep) -> Drawing:
 
 def _point(candidate: SweepCandidate) -> tuple[float, float] | None:
     worth, fairness = candidate.worth, candidate.fairness
-    if worth is None or fairness is None or worth.value is None or fairness.value is None:
+    if worth is None or fairness is None or not (worth.defined and fairness.defined):
         return None
     return worth.value, fairness.value
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import jinja2
 
+from fairmend.core.metrics import Estimate
 from fairmend.core.text.escaping import markdown, visible
 from fairmend.core.text.words import plural
 from fairmend.pipeline.sweep.alternatives.record import Confirmation, LdaSearch
-from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 from fairmend.pipeline.sweep.sweep_record import Sweep, SweepCandidate, ranked
 from fairmend.reports.verdict import OVERALL
 
@@ -90,7 +90,7 @@ def _measure(sweep: Sweep) -> str:
     return name if _impact_column(sweep, "x") else f"{name} ({IMPACT.lower()})"
 
 
-def _text(figure: RecordedEstimate | None, digits: int) -> str:
+def _text(figure: Estimate | None, digits: int) -> str:
     return "" if figure is None else figure.text(digits)
 
 
@@ -247,7 +247,7 @@ def _word(metric: str) -> str:
     return {"auc": "AUC", "cost": "utility at the costs given"}.get(metric, metric.replace("_", " "))
 
 
-def _signed(change: RecordedEstimate | None) -> str:
+def _signed(change: Estimate | None) -> str:
     return "" if change is None else change.signed(4)
 
 

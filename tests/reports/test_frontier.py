@@ -10,8 +10,8 @@ import pytest
 from fairmend.core.constraints import Constraints
 from fairmend.core.data.roles import Roles
 from fairmend.core.findings import Audit
+from fairmend.core.metrics import Estimate
 from fairmend.pipeline.spec import Step
-from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 from fairmend.pipeline.sweep.sweep_record import (
     ExcludedTechnique,
     Sweep,
@@ -38,12 +38,8 @@ def crowded(upward: bool = True, n: int = 40) -> Sweep:
             SweepCandidate(
                 steps=steps,
                 status="measured",
-                accuracy=RecordedEstimate(
-                    value=accuracy, interval=(accuracy - 0.01, accuracy + 0.01), support=900
-                ),
-                fairness=RecordedEstimate(
-                    value=fairness, interval=(fairness - 0.1, fairness + 0.1), support=900
-                ),
+                accuracy=Estimate(accuracy, (accuracy - 0.01, accuracy + 0.01), 900, True),
+                fairness=Estimate(fairness, (fairness - 0.1, fairness + 0.1), 900, True),
                 meets_target=on,
                 on_frontier=on,
                 share_on_frontier=0.5 if on else 0.1,

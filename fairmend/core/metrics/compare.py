@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
 
+from fairmend.core.metrics.estimate import Estimate
 from fairmend.core.metrics.inference import bootstrap
 from fairmend.core.metrics.inference.bootstrap import Interval
 from fairmend.core.metrics.inference.effective_sample_size import effective_support
@@ -67,6 +68,11 @@ class MetricChange:
     support: int
     enough: bool
     lacking: tuple[str, ...]
+
+    @property
+    def difference(self) -> Estimate:
+        """The change as an estimate, without the test of no change."""
+        return Estimate(self.change, self.interval, self.support, self.enough, self.lacking)
 
     def to_json(self) -> dict[str, Any]:
         """Return the change as plain JSON types; NaN becomes null."""

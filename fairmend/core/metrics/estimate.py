@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
 from fairmend.core.metrics.group_comparison import BETWEEN, Form, across, reference_place
-from fairmend.core.metrics.inference.bootstrap import Interval, percentile_interval
+from fairmend.core.metrics.inference.bootstrap import percentile_interval
 from fairmend.core.types import Floats, Ints
+
+
+def _plain(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+Number = Annotated[
+    float,
+    BeforeValidator(lambda raw: math.nan if raw is None else raw),
+    PlainSerializer(_plain, return_type=float | None),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]}),
+]
+"""A number that is null in JSON where it is not finite."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One measured number and what it is worth.
+    """A measured number or difference, with its interval and the rows behind it.
 
     Attributes
     ----------
@@ -33,13 +47,39 @@ class Estimate:
         Of a comparison, the groups at its two ends, from the point of view of a person decided on.
     """
 
-    value: float
-    interval: Interval | None
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    value: Number
+    interval: tuple[Number, Number] | None
     support: int
     enough: bool
     lacking: tuple[str, ...] = ()
     worst_group: str | None = None
     best_group: str | None = None
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is a number."""
+        return math.isfinite(self.value)
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval is on one side of zero."""
+        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+
+    def text(self, digits: int = 3) -> str:
+        """Return the number with its interval, as people read it."""
+        return f"{self._written(f'.{digits}f')}{'' if self.enough or not self.defined else ' (too few rows)'}"
+
+    def signed(self, digits: int = 3) -> str:
+        """Return a difference with its sign and interval, as people read it."""
+        return self._written(f"+.{digits}f")
+
+    def _written(self, form: str) -> str:
+        if not self.defined:
+            return "not defined"
+        ends = "" if self.interval is None else f" [{', '.join(f'{end:{form}}' for end in self.interval)}]"
+        return f"{self.value:{form}}{ends}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the figure as plain JSON types; NaN and infinity become null."""
@@ -109,7 +149,3 @@ class GroupStatistic:
         worst, best = ends if self.high_is_good else ends[::-1]
         interval = None if math.isnan(value) else percentile_interval(replicates, self.level)
         return Estimate(float(value), interval, int(self.rows.sum()), not lacking, lacking, worst, best)
-
-
-def _plain(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None

@@ -12,7 +12,9 @@ from fairmend.core.metrics import Estimate
 
 @dataclass(frozen=True)
 class Value:
-    """A measured quantity.
+    """What a gate check, which may be a third party's, says of a quantity.
+
+    Unlike an :class:`~fairmend.core.metrics.Estimate` it may not apply, or fail on the groups that have enough rows.
 
     Attributes
     ----------

@@ -109,6 +109,9 @@ class Fold:
 class FoldChange:
     """A metric over the folds in which it is defined before and after.
 
+    It summarizes a paired test over folds; an :class:`~fairmend.core.metrics.Estimate` rests on rows and is of one
+    number.
+
     Attributes
     ----------
     before, after, change : float or None

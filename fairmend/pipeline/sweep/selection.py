@@ -34,7 +34,7 @@ def place(
         for place, trial in enumerate(trials)
         if trial.decisions is not None
         and trial.candidate.fairness is not None
-        and trial.candidate.fairness.value is not None
+        and trial.candidate.fairness.defined
     ]
     candidates = [trial.candidate for trial in trials]
     if not known:

@@ -12,6 +12,7 @@ from fairmend.catalog.policy import PolicyCheck
 from fairmend.core.constraints import Constraints
 from fairmend.core.data.roles import Roles
 from fairmend.core.findings import Audit
+from fairmend.core.metrics import Estimate
 from fairmend.core.text.display import Displayed
 from fairmend.core.text.documents import load_document
 from fairmend.core.text.validation import ClosedModel
@@ -20,7 +21,6 @@ from fairmend.core.vocabulary import Notion
 from fairmend.pipeline.spec import Step
 from fairmend.pipeline.sweep.alternatives.record import Alternative, LdaSearch
 from fairmend.pipeline.sweep.model_variants import ModelVariant
-from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 
 PLAIN = "plain model"
 
@@ -37,15 +37,11 @@ class SweepCandidate(ClosedModel):
     )
     status: Literal["measured", "failed"]
     reason: str = Field(default="", description="why it failed")
-    accuracy: RecordedEstimate | None = None
-    utility: RecordedEstimate | None = Field(default=None, description="what its decisions are worth")
-    fairness: RecordedEstimate | None = Field(default=None, description="the figure of the target")
-    accuracy_change: RecordedEstimate | None = Field(
-        default=None, description="against the plain model, paired"
-    )
-    fairness_change: RecordedEstimate | None = Field(
-        default=None, description="against the plain model, paired"
-    )
+    accuracy: Estimate | None = None
+    utility: Estimate | None = Field(default=None, description="what its decisions are worth")
+    fairness: Estimate | None = Field(default=None, description="the figure of the target")
+    accuracy_change: Estimate | None = Field(default=None, description="against the plain model, paired")
+    fairness_change: Estimate | None = Field(default=None, description="against the plain model, paired")
     reads_protected: bool = Field(
         default=False, description="whether a decision needs the protected attributes"
     )
@@ -77,7 +73,7 @@ class SweepCandidate(ClosedModel):
         return {k: v for k, v in raw.items() if k != "name"} if isinstance(raw, dict) else raw
 
     @property
-    def worth(self) -> RecordedEstimate | None:
+    def worth(self) -> Estimate | None:
         """What its decisions are worth: their utility, which is accuracy unless another was named."""
         return self.utility or self.accuracy
 
@@ -228,18 +224,18 @@ class Sweep(Displayed, ClosedModel):
         return {**raw, "candidates": [c.to_json() for c in self.candidates]}
 
 
-def _figures(name: str, figure: RecordedEstimate | None) -> dict[str, float | None]:
-    lower, upper = (None, None) if figure is None or figure.interval is None else figure.interval
-    value = None if figure is None else figure.value
-    return {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
+def _figures(name: str, figure: Estimate | None) -> dict[str, float | None]:
+    raw = {} if figure is None else figure.to_json()
+    lower, upper = raw.get("interval") or (None, None)
+    return {name: raw.get("value"), f"{name}_lower": lower, f"{name}_upper": upper}
 
 
 def ranked(candidates: tuple[SweepCandidate, ...]) -> list[SweepCandidate]:
     """Return candidates in the order to read them: frontier, then others by utility, then failed ones."""
 
     def place(c: SweepCandidate) -> tuple[bool, bool, float, int]:
-        worth = c.worth.value if c.worth is not None else None
-        return c.status == "failed", not c.on_frontier, -(worth or 0.0), len(c.steps)
+        worth = c.worth.value if c.worth is not None and c.worth.defined else 0.0
+        return c.status == "failed", not c.on_frontier, -worth, len(c.steps)
 
     return sorted(candidates, key=place)
 

@@ -28,7 +28,6 @@ from fairmend.pipeline.storage.step_cache import StepCache, StepResult, Trace, m
 from fairmend.pipeline.sweep.alternatives.comparison import as_alternative
 from fairmend.pipeline.sweep.combinations import Combination
 from fairmend.pipeline.sweep.model_variants import ModelVariant
-from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 from fairmend.pipeline.sweep.sweep_record import SweepCandidate
 
 
@@ -203,11 +202,11 @@ def _judged(
     return SweepCandidate(
         **vars(tried),
         status="measured",
-        accuracy=RecordedEstimate.of(figures.figure("accuracy")),
-        utility=RecordedEstimate.of(value(bench.utility, current)),
-        fairness=RecordedEstimate.of(figures.figure(target.metric)),
-        accuracy_change=RecordedEstimate.of(changes["accuracy"]),
-        fairness_change=RecordedEstimate.of(changes[target.metric]),
+        accuracy=figures.figure("accuracy"),
+        utility=value(bench.utility, current),
+        fairness=figures.figure(target.metric),
+        accuracy_change=changes["accuracy"].difference,
+        fairness_change=changes[target.metric].difference,
         reads_protected=model.reads_protected,
         randomized=any(part.metadata.randomized for part in model.parts),
         meets_target=meets,

@@ -87,8 +87,8 @@ def _told(trial: Trial, target: PolicyCheck) -> dict[str, Any]:
         "name": c.name,
         "status": c.status,
         "reason": c.reason,
-        "accuracy": None if c.accuracy is None else c.accuracy.value,
-        "fairness": None if c.fairness is None else c.fairness.value,
+        "accuracy": None if c.accuracy is None else c.accuracy.to_json()["value"],
+        "fairness": None if c.fairness is None else c.fairness.to_json()["value"],
         "measure": target.metric,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from fairmend import api
 from fairmend.core.case import Case
 from fairmend.core.constraints import Constraints
 from fairmend.core.errors import UnknownNameError, UsageError
+from fairmend.core.metrics import Estimate
 from fairmend.core.models.learners import make_learner
 from fairmend.pipeline.spec import Step
 from fairmend.pipeline.storage.run_store import RunStore
@@ -23,7 +25,6 @@ from fairmend.pipeline.sweep.alternatives.choice import settled
 from fairmend.pipeline.sweep.alternatives.record import Alternative
 from fairmend.pipeline.sweep.combinations import Combination
 from fairmend.pipeline.sweep.model_variants import GRIDS, ModelSpace, ModelVariant, parse_monotone
-from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 from fairmend.pipeline.sweep.sweep import sweep
 from fairmend.pipeline.sweep.sweep_record import Sweep, SweepCandidate, Target, load_sweep
 from fairmend.reports import sweep_rows, write_sweep
@@ -226,8 +227,8 @@ def test_constraints_that_contradict_the_search_are_refused(data, registry, cons
 TARGET = Target(measure="demographic_parity_ratio", bound=">= 0.8", threshold=0.8, upward=True)
 
 
-def change(value: float, width: float = 0.002, **more) -> RecordedEstimate:
-    return RecordedEstimate(value=value, interval=(value - width, value + width), support=900, **more)
+def change(value: float, width: float = 0.002, **more) -> Estimate:
+    return Estimate(value, (value - width, value + width), 900, **{"enough": True, **more})
 
 
 def candidate(
@@ -237,9 +238,9 @@ def candidate(
     return SweepCandidate(
         steps=tuple(Step(technique=n, slug=name, stage="post-processing") for n in range(count)),
         status="measured",
-        accuracy=RecordedEstimate(value=0.8 + accuracy),
-        utility=RecordedEstimate(value=0.8 + accuracy),
-        fairness=RecordedEstimate(value=0.7 + disparity),
+        accuracy=Estimate(0.8 + accuracy, None, 900, True),
+        utility=Estimate(0.8 + accuracy, None, 900, True),
+        fairness=Estimate(0.7 + disparity, None, 900, True),
         fairness_change=more.pop("fairness_change", change(disparity, width)),
         alternative=Alternative(
             performance_change={
@@ -247,8 +248,8 @@ def candidate(
                 "auc": change(0.0),
                 "balanced_accuracy": more.pop("balanced_change", change(balanced)),
             },
-            adverse_impact_ratio=RecordedEstimate(value=0.7 + disparity),
-            selection_rate=RecordedEstimate(value=0.5),
+            adverse_impact_ratio=Estimate(0.7 + disparity, None, 900, True),
+            selection_rate=Estimate(0.5, None, 900, True),
             degenerate=degenerate,
         ),
         **more,
@@ -274,7 +275,7 @@ def concluded(*candidates, noise=0.01):
         "too few rows": (
             {"fairness_change": change(0.1, enough=False, lacking=("b",))}, "insufficient evidence", "too few rows in b",
         ),
-        "undefined": ({"fairness_change": RecordedEstimate(value=None)}, "insufficient evidence", "too few rows"),
+        "undefined": ({"fairness_change": Estimate(math.nan, None, 0, False)}, "insufficient evidence", "too few rows"),
         "more disparity": ({"disparity": -0.01}, "no less disparity", "-0.010"),
         "the same disparity": ({"disparity": 0.0}, "no less disparity", "+0.000"),
         "worse": ({"accuracy": -0.02}, "worse performance", "accuracy -0.0200 [-0.0220, -0.0180], beyond the margin"),
@@ -282,7 +283,7 @@ def concluded(*candidates, noise=0.01):
             {"accuracy_change": change(0.0, 0.02)}, "performance not shown", "not shown to be within the margin of 0.01",
         ),
         "no interval": (
-            {"accuracy_change": RecordedEstimate(value=0.0)}, "performance not shown", "not shown to be within",
+            {"accuracy_change": Estimate(0.0, None, 900, True)}, "performance not shown", "not shown to be within",
         ),
         "skill lost": ({"balanced": -0.05}, "worse performance", "balanced_accuracy -0.0500"),
         "skill unsure": ({"balanced_change": change(-0.02, 0.03)}, None, ""),

@@ -21,6 +21,7 @@ from fairmend.core.data.dataset import PARTS, Dataset
 from fairmend.core.data.roles import Roles
 from fairmend.core.errors import DataError, RunError, UnknownNameError, UnseenGroupError, UsageError
 from fairmend.core.findings import Audit, Finding
+from fairmend.core.metrics import Estimate
 from fairmend.pipeline.compose.composer import compose
 from fairmend.pipeline.compose.slots import Chooser
 from fairmend.pipeline.compose.spec_validation import check_spec
@@ -31,7 +32,6 @@ from fairmend.pipeline.storage.run_store import RunStore
 from fairmend.pipeline.sweep import sweep as module
 from fairmend.pipeline.sweep import trial_cache
 from fairmend.pipeline.sweep.combinations import combinations
-from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 from fairmend.pipeline.sweep.selection import choose
 from fairmend.pipeline.sweep.sweep import sweep
 from fairmend.pipeline.sweep.sweep_record import Sweep, SweepCandidate, load_sweep
@@ -440,8 +440,8 @@ def candidate(
         Step(technique=n, slug=slug, stage="post-processing") for n, slug in enumerate(slugs, start=1)
     )
     return SweepCandidate(
-        steps=steps, status="measured", accuracy=RecordedEstimate(value=accuracy), utility=RecordedEstimate(value=accuracy),
-        fairness=RecordedEstimate(value=0.9),
+        steps=steps, status="measured", accuracy=Estimate(accuracy, None, 900, True), utility=Estimate(accuracy, None, 900, True),
+        fairness=Estimate(0.9, None, 900, True),
         meets_target=meets, secure=secure, passes=passes, randomized=randomized,
     )  # fmt: skip
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fairmend.core.metrics import Estimate
 from fairmend.core.types import Floats
 from fairmend.pipeline.sweep.alternatives.record import Alternative, Loss
-from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 from fairmend.pipeline.sweep.selection import within_noise
 from fairmend.pipeline.sweep.sweep_record import SweepCandidate, Target
 
@@ -18,7 +18,7 @@ SIGNIFICANCE = 0.05
 
 
 def losses(
-    changes: Mapping[str, RecordedEstimate], margin: float, performance: Sequence[str]
+    changes: Mapping[str, Estimate], margin: float, performance: Sequence[str]
 ) -> list[tuple[Loss, str]]:
     """Return in which metrics a candidate is worse than the plain model, or not shown to be within the margin.
 
@@ -100,13 +100,8 @@ def compared(candidates: Sequence[SweepCandidate]) -> list[SweepCandidate]:
     return [c for c in candidates if c.alternative is not None and c.changes]
 
 
-def excludes_zero(change: RecordedEstimate) -> bool:
-    """Whether the whole interval of a change is on one side of zero."""
-    return change.interval is not None and (change.interval[0] > 0 or change.interval[1] < 0)
-
-
-def _value(figure: RecordedEstimate | None) -> float:
-    return math.nan if figure is None or figure.value is None else figure.value
+def _value(figure: Estimate | None) -> float:
+    return math.nan if figure is None else figure.value
 
 
 def _corrected(
@@ -131,7 +126,7 @@ def _corrected(
     sign = 1 if target.upward else -1
     p: dict[str, float] = {}
     for c in compared(candidates):
-        if c.name in drawn and c.fairness_change is not None and c.fairness_change.value is not None:
+        if c.name in drawn and c.fairness_change is not None and c.fairness_change.defined:
             spread = float(error[asked.index(c.name)])
             t = sign * c.fairness_change.value / spread if spread > 0 else 0.0
             p[c.name] = float((1 + np.count_nonzero(greatest >= t)) / (1 + len(greatest)))
@@ -162,7 +157,7 @@ def _first_reason(
         return "reads group", "a decision needs the protected attributes"
     if found.degenerate:
         return "degenerate decisions", f"it {found.degenerate}"
-    if change is None or change.value is None or not change.enough:
+    if change is None or not (change.defined and change.enough):
         groups = "" if change is None else ", ".join(change.lacking[:4])
         return "insufficient evidence", f"too few rows in {groups or 'some groups'}"
     told = f"{target.measure} {change.signed(3)}"
@@ -170,7 +165,7 @@ def _first_reason(
         return "no less disparity", told
     if worse := losses(found.performance_change, margin, performance):
         return worse[0]
-    if found.p_value is None or found.p_value >= SIGNIFICANCE or not excludes_zero(change):
+    if found.p_value is None or found.p_value >= SIGNIFICANCE or not change.excludes_zero:
         p = "undefined" if found.p_value is None else f"{found.p_value:.3g}"
         return "within noise", f"{told}, p {p} for all candidates together"
     return None, ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from fairmend.core.metrics import Estimate
 from fairmend.core.metrics.degenerate import degeneracies
 from fairmend.core.utility import Utility
 from fairmend.pipeline.gates.gate_context import ModelEvaluation
 from fairmend.pipeline.gates.utility import BALANCED, difference
 from fairmend.pipeline.sweep.alternatives.record import Alternative
-from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 
 AREA = Utility(metric="auc")
 IMPACT = "demographic_parity_ratio"
@@ -21,13 +21,13 @@ def performance_metrics(utility: Utility) -> tuple[str, ...]:
 
 def performance_change(
     before: ModelEvaluation, after: ModelEvaluation, utility: Utility
-) -> dict[str, RecordedEstimate]:
+) -> dict[str, Estimate]:
     """Return the paired changes of performance and of balanced accuracy.
 
     Where one outcome is rare, accuracy hides the loss of all skill; balanced accuracy shows it.
     """
     named = {one.name: one for one in (utility, AREA, BALANCED)}
-    return {name: RecordedEstimate.of(difference(one, before, after)) for name, one in named.items()}
+    return {name: difference(one, before, after).difference for name, one in named.items()}
 
 
 def as_alternative(before: ModelEvaluation, after: ModelEvaluation, utility: Utility) -> Alternative:
@@ -35,7 +35,7 @@ def as_alternative(before: ModelEvaluation, after: ModelEvaluation, utility: Uti
     weak = degeneracies(after.measurement, after.data.y, after.scores, sample_weight=after.data.weights)
     return Alternative(
         performance_change=performance_change(before, after, utility),
-        adverse_impact_ratio=RecordedEstimate.of(after.measurement.figure(IMPACT)),
-        selection_rate=RecordedEstimate.of(after.measurement.figure("selection_rate")),
+        adverse_impact_ratio=after.measurement.figure(IMPACT),
+        selection_rate=after.measurement.figure("selection_rate"),
         degenerate="; ".join(one.text for one in weak),
     )

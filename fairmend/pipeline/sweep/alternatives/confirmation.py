@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from fairmend.core.data.dataset import Dataset
+from fairmend.core.metrics import Estimate
 from fairmend.pipeline.gates.gate_context import ModelEvaluation
-from fairmend.pipeline.sweep.alternatives.choice import excludes_zero, losses
+from fairmend.pipeline.sweep.alternatives.choice import losses
 from fairmend.pipeline.sweep.alternatives.comparison import IMPACT, performance_change, performance_metrics
 from fairmend.pipeline.sweep.alternatives.record import Confirmation, GroupRates
 from fairmend.pipeline.sweep.combinations import Combination
-from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 from fairmend.pipeline.sweep.trials import Bench
 
 SHOWN = ("accuracy", "balanced_accuracy", "selection_rate")
@@ -28,7 +28,7 @@ def confirm(bench: Bench, chosen: Combination, test: Dataset, margin: float) -> 
     before, after = (ModelEvaluation(case.fitted(), test, bench.settings) for case in rules)
     target = bench.policy.target(bench.start[0].notion)
     performance = performance_change(before, after, bench.utility)
-    disparity = RecordedEstimate.of(after.against(before, n_permutations=1)[target.metric])
+    disparity = after.against(before, n_permutations=1)[target.metric].difference
     failing = [
         *(why for _, why in losses(performance, margin, performance_metrics(bench.utility))),
         *_not_less(disparity, target.upward),
@@ -38,23 +38,23 @@ def confirm(bench: Bench, chosen: Combination, test: Dataset, margin: float) -> 
         confirmed=not failing,
         reason="; ".join(failing) or "no worse in performance, and significantly less disparate",
         rows=len(test),
-        before={name: RecordedEstimate.of(before.measurement.figure(name)) for name in figures},
-        after={name: RecordedEstimate.of(after.measurement.figure(name)) for name in figures},
+        before={name: before.measurement.figure(name) for name in figures},
+        after={name: after.measurement.figure(name) for name in figures},
         performance_change=performance,
         disparity_change=disparity,
         groups=_by_group(before, after),
     )
 
 
-def _not_less(disparity: RecordedEstimate, upward: bool) -> list[str]:
+def _not_less(disparity: Estimate, upward: bool) -> list[str]:
     """Return why less disparity was not shown on the test rows, if it was not."""
     told = f"change {disparity.signed(3)}"
-    if disparity.value is None or not disparity.enough:
+    if not (disparity.defined and disparity.enough):
         groups = ", ".join(disparity.lacking[:4])
         return [f"insufficient evidence on disparity: too few test rows in {groups or 'some groups'}"]
     if disparity.value * (1 if upward else -1) <= 0:
         return [f"disparity is not less: {told}"]
-    if not excludes_zero(disparity):
+    if not disparity.excludes_zero:
         return [f"less disparity is within noise: {told}"]
     return []
 
@@ -69,8 +69,8 @@ def _by_group(before: ModelEvaluation, after: ModelEvaluation) -> dict[str, Grou
 
     return {
         group: GroupRates(
-            before=RecordedEstimate.of(rates[0][group]),
-            after=RecordedEstimate.of(rates[1][group]),
+            before=rates[0][group],
+            after=rates[1][group],
             impact_before=impact(0, group),
             impact_after=impact(1, group),
         )

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from fairmend.core.metrics import Estimate
 from fairmend.core.text.validation import ClosedModel
 from fairmend.pipeline.sweep.model_variants import Sign
-from fairmend.pipeline.sweep.recorded_estimate import RecordedEstimate
 
 Outcome = Literal["found", "not confirmed", "none found"]
 Loss = Literal[
@@ -26,17 +26,15 @@ Loss = Literal[
 class Alternative(ClosedModel):
     """A candidate held against the plain model on the same rows."""
 
-    performance_change: dict[str, RecordedEstimate] = Field(
+    performance_change: dict[str, Estimate] = Field(
         description="change of each metric of performance, paired"
     )
     p_value: float | None = Field(
         default=None,
         description="of no less disparity, corrected for the candidates (max-t, paired bootstrap)",
     )
-    adverse_impact_ratio: RecordedEstimate = Field(
-        description="lowest selection rate of a group over the highest"
-    )
-    selection_rate: RecordedEstimate = Field(description="share of favorable decisions")
+    adverse_impact_ratio: Estimate = Field(description="lowest selection rate of a group over the highest")
+    selection_rate: Estimate = Field(description="share of favorable decisions")
     degenerate: str = Field(default="", description="why its decisions are vacuously fair, if they are")
     lost: Loss | None = Field(
         default=None, description="why it is not the alternative; none of the chosen one"
@@ -54,8 +52,8 @@ class KindCount(ClosedModel):
 class GroupRates(ClosedModel):
     """The selection rate of a group, under the plain model and under the alternative."""
 
-    before: RecordedEstimate
-    after: RecordedEstimate
+    before: Estimate
+    after: Estimate
     impact_before: float | None = Field(description="over the highest rate of a group")
     impact_after: float | None
 
@@ -66,10 +64,10 @@ class Confirmation(ClosedModel):
     confirmed: bool
     reason: str = Field(description="what was shown, or what was not")
     rows: int
-    before: dict[str, RecordedEstimate] = Field(description="figures of the plain model")
-    after: dict[str, RecordedEstimate] = Field(description="figures of the alternative")
-    performance_change: dict[str, RecordedEstimate]
-    disparity_change: RecordedEstimate = Field(description="change of the target's figure, paired")
+    before: dict[str, Estimate] = Field(description="figures of the plain model")
+    after: dict[str, Estimate] = Field(description="figures of the alternative")
+    performance_change: dict[str, Estimate]
+    disparity_change: Estimate = Field(description="change of the target's figure, paired")
     groups: dict[str, GroupRates]
 
 
