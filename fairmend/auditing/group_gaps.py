@@ -165,7 +165,6 @@ def among(measured: Measurement, keep: NDArray[np.intp]) -> Measurement:
         ),
         scores=None,
         drawn=measured.drawn[:, keep],
-        drawn_scores={},
     )
 
 

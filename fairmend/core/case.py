@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -202,9 +203,14 @@ class Case:
         frame, scores = self.fitted().transform_and_score(self.calibration.X, self.calibration.sensitive)
         return OutOfFold(scores, frame)
 
+    @cached_property
+    def validation_decisions(self) -> NDArray[Any]:
+        """Decisions (or classes, or values) of the model on the validation rows."""
+        data = self.validation
+        return self.fitted().predict(data.X, data.sensitive, data.key)
+
     def decisions_changed(self, after: FairModel) -> float:
         """Return the share of validation rows whose decision (or class, or value) another model changes."""
         data = self.validation
-        before = self.fitted().predict(data.X, data.sensitive, data.key)
         now = after.predict(data.X, data.sensitive, data.key)
-        return float(np.mean(~np.isclose(before, now, rtol=0, atol=1e-12)))
+        return float(np.mean(~np.isclose(self.validation_decisions, now, rtol=0, atol=1e-12)))

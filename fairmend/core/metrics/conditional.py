@@ -89,9 +89,7 @@ def conditional_parity(
         part = slice(s * n_groups, (s + 1) * n_groups)
         moments = None if table.moments is None else table.moments[:, part]
         own = GroupTable(group_labels, table.rows[part], moments)
-        by_stratum[label] = Measurement(own, None, level, min_support, "percentile", drawn[:, s], {}).figure(
-            name
-        )
+        by_stratum[label] = Measurement(own, None, level, min_support, "percentile", drawn[:, s]).figure(name)
     counts = table.counts.reshape(n_strata, n_groups, 2, 2)
     values = found.of(counts)
     known = np.isfinite(values)

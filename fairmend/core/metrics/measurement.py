@@ -62,8 +62,8 @@ class Measurement:
         Kind of bootstrap interval.
     drawn : ndarray of shape (B, G, 2, 2)
         Resampled tables.
-    drawn_scores : dict of ndarray of shape (B, G + 1)
-        Resampled calibration figures of each group, then of all rows together.
+    seed : int
+        Seed of the replicates.
     area : Estimate or None
         Area under the ROC curve of all rows, where scores were given in memory.
     """
@@ -74,7 +74,7 @@ class Measurement:
     min_support: int
     method: Method
     drawn: Floats = field(repr=False)
-    drawn_scores: dict[str, Floats] = field(repr=False)
+    seed: int = 0
     area: Estimate | None = None
 
     @classmethod
@@ -89,13 +89,18 @@ class Measurement:
         """Return the figures of tables already counted; ``method`` is that of :func:`.report.measure`."""
         if method not in ("percentile", "bca"):
             raise UsageError(f"method must be 'percentile' or 'bca', got {method!r}")
-        decisions_rng, scores_rng = bootstrap.generators(settings.seed, 2)
+        decisions_rng, _ = bootstrap.generators(settings.seed, 2)
         drawn = bootstrap.replicates(table, settings.n_boot, decisions_rng)
-        drawn_scores = {}
-        if scores is not None:
-            statistics = {name: _with_pooled(of) for name, of in SCORE_STATISTICS.items()}
-            drawn_scores = bootstrap.score_replicates(scores, settings.n_boot, scores_rng, statistics)
-        return cls(table, scores, settings.level, settings.min_support, method, drawn, drawn_scores)
+        return cls(table, scores, settings.level, settings.min_support, method, drawn, settings.seed)
+
+    @cached_property
+    def drawn_scores(self) -> dict[str, Floats]:
+        """Resampled calibration figures of each group, then of all rows together, shape (B, G + 1)."""
+        if self.scores is None:
+            return {}
+        _, scores_rng = bootstrap.generators(self.seed, 2)
+        statistics = {name: _with_pooled(of) for name, of in SCORE_STATISTICS.items()}
+        return bootstrap.score_replicates(self.scores, len(self.drawn), scores_rng, statistics)
 
     @property
     def groups(self) -> tuple[str, ...]:

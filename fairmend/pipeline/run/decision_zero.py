@@ -27,7 +27,7 @@ from fairmend.pipeline.run.guards import skill_remedy
 from fairmend.pipeline.run.run_outcome import RunOutcome
 
 Finding = Literal["no need", "open", "need", "no skill"]
-MOST_ROWS = 10_000_000  # beyond this, no number of rows is named
+MOST_TIMES = 100  # beyond so many times the rows, no number of rows is named
 INTERVENE = "Intervene all the same (fairmend run ... --intervene)"
 
 
@@ -275,4 +275,4 @@ def _rows_needed(rows: int, bound: PolicyCheck, found: CheckResult) -> int | Non
         return None
     needed = rows * (half / gap) ** 2
     digits = 10 ** max(0, len(str(int(needed))) - 2)
-    return None if needed > MOST_ROWS else math.ceil(needed / digits) * digits
+    return None if needed > MOST_TIMES * rows else math.ceil(needed / digits) * digits
