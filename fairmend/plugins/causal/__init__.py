@@ -7,6 +7,7 @@ from fairmend.plugins.causal._causal_graph_construction import CausalGraphConstr
 from fairmend.plugins.causal._counterfactual_fairness import CounterfactualFairness
 from fairmend.plugins.causal._e_value import EValue
 from fairmend.plugins.causal._oaxaca_blinder import OaxacaBlinder
+from fairmend.plugins.causal._proxy_detection import ProxyDetection
 from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "CounterfactualFairness",
     "EValue",
     "OaxacaBlinder",
+    "ProxyDetection",
     "SensitivityAnalysis",
 ]
 
