@@ -78,7 +78,7 @@ def codes(frame: pd.DataFrame, columns: Sequence[str], bins: int) -> Ints:
         if pd.api.types.is_numeric_dtype(column) and column.nunique() > bins:
             column = pd.qcut(column.astype(float), bins, labels=False, duplicates="drop")
         parts[name] = pd.factorize(column, sort=True)[0]
-    return parts.groupby(list(columns)).ngroup().to_numpy()
+    return parts.groupby(list(columns)).ngroup().to_numpy(np.int64)
 
 
 class ProxyDetection(CausalAnalysis):
@@ -196,7 +196,11 @@ class ProxyDetection(CausalAnalysis):
             for attribute in protected:
                 of_attribute = Groups.of(data.sensitive[[attribute]]).codes
                 size, p_value = association(of_component, of_attribute, data.weights)
-                row = {"component": " + ".join(columns), "attribute": attribute, "association": size}
+                row: dict[str, Any] = {
+                    "component": " + ".join(columns),
+                    "attribute": attribute,
+                    "association": size,
+                }
                 found.append({**row, "p_value": p_value, "influence": flips})
         for row, p_holm in zip(found, holm([row["p_value"] for row in found]), strict=True):
             associated = bool(p_holm < self.alpha and row["association"] >= self.min_association)
