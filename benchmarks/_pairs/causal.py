@@ -48,6 +48,24 @@ def backdoor_adjustment(rows: int) -> Calls:
     return lambda: technique.analyze(data), peer
 
 
+@pair("mediation-analysis", "statsmodels", 20_000)
+def mediation_analysis(rows: int) -> Calls:
+    """A numeric outcome, one mediator and two covariates; the peer simulates 100 times for its intervals."""
+    from statsmodels.api import OLS
+    from statsmodels.stats.mediation import Mediation
+
+    data, X, treated = _two_groups(rows)
+    frame = X.assign(group=treated, y=data.y)
+
+    def peer() -> object:
+        outcome = OLS.from_formula("y ~ group * x1 + x2 + x3", frame)
+        mediator = OLS.from_formula("x1 ~ group + x2 + x3", frame)
+        return Mediation(outcome, mediator, "group", "x1").fit(n_rep=100)
+
+    technique = ours.MediationAnalysis(mediators=["x1"], covariates=["x2", "x3"])
+    return lambda: technique.analyze(data), peer
+
+
 @pair("oaxaca-blinder", "statsmodels", 20_000)
 def oaxaca_blinder(rows: int) -> Calls:
     """A numeric outcome and three features, with standard errors; the peer draws 100 bootstrap samples for them."""

@@ -6,6 +6,7 @@ from fairmend.plugins.causal._causal_discovery_pc import CausalDiscoveryPC
 from fairmend.plugins.causal._causal_graph_construction import CausalGraphConstruction
 from fairmend.plugins.causal._counterfactual_fairness import CounterfactualFairness
 from fairmend.plugins.causal._e_value import EValue
+from fairmend.plugins.causal._mediation_analysis import MediationAnalysis
 from fairmend.plugins.causal._oaxaca_blinder import OaxacaBlinder
 from fairmend.plugins.causal._proxy_detection import ProxyDetection
 from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
@@ -16,6 +17,7 @@ __all__ = [
     "CausalGraphConstruction",
     "CounterfactualFairness",
     "EValue",
+    "MediationAnalysis",
     "OaxacaBlinder",
     "ProxyDetection",
     "SensitivityAnalysis",
