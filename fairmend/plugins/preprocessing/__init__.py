@@ -5,6 +5,7 @@ from fairmend.plugins.preprocessing._correlation_remover import CorrelationRemov
 from fairmend.plugins.preprocessing._disparate_impact_remover import DisparateImpactRemover
 from fairmend.plugins.preprocessing._distribution_alignment import DistributionAlignment
 from fairmend.plugins.preprocessing._fair_balance import FairBalance
+from fairmend.plugins.preprocessing._fair_pca import FairPCA
 from fairmend.plugins.preprocessing._fairadapt import FairAdapt
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
 from fairmend.plugins.preprocessing._leace import Leace
@@ -18,6 +19,7 @@ __all__ = [
     "DisparateImpactRemover",
     "DistributionAlignment",
     "FairAdapt",
+    "FairPCA",
     "FairBalance",
     "InstanceWeighting",
     "Leace",
