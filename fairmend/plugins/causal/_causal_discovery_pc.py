@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import Interval
 
@@ -14,14 +13,13 @@ from fairmend.base import (
     CausalAnalysis,
     CausalResult,
     Dataset,
-    Independence,
-    IndependenceTester,
     TechniqueMetadata,
     regressors,
     unshared,
 )
 from fairmend.plugins.causal._background_knowledge import Arrow, Knowledge, background_knowledge
-from fairmend.plugins.causal._cpdag import Skeleton, directed, edge_table, half_samples, skeleton
+from fairmend.plugins.causal._cpdag import directed, skeleton
+from fairmend.plugins.causal._learned_graph import ConditionalTests, LearnedGraph, half_samples
 
 
 class CausalDiscoveryPC(CausalAnalysis):
@@ -172,39 +170,17 @@ class CausalDiscoveryPC(CausalAnalysis):
             first=roles.protected if self.use_roles else (),
             last=(roles.outcome,) if self.use_roles else (),
         )
-        untestable: set[Arrow] = set()
-        found = self._skeleton(frame, knowledge, untestable)
-        graph, contradicted = directed(nodes, found, knowledge)
+        found = self._search(frame, knowledge)
         halves = [
-            directed(nodes, self._skeleton(half, knowledge), knowledge)[0]
+            self._search(half, knowledge).graph
             for half in half_samples(frame, self.n_subsamples, self.random_state or 0)
         ]
-        open_edges = f"{len(graph.undirected)} undirected"
-        if graph.undirected:
-            open_edges += f" ({', '.join(f'{a} -- {b}' for a, b in graph.undirected[:6])})"
-        return CausalResult({
-            "edges": edge_table(graph, halves),
-            "tests": found.n_tests,
-            "contradicted": [f"{a} -> {b} <- {c}" for a, b, c in contradicted],
-            "untestable": [f"{x} -- {y}" for x, y in sorted(untestable) if frozenset((x, y)) in found.adjacent],
-            "notes": {**notes, **left_out},
-            "text": (
-                f"{len(nodes)} columns, {len(found.adjacent)} edges after {found.n_tests} tests: {len(graph.edges)} "
-                f"directed, {len(graph.hidden)} by a hidden common cause, {open_edges}; "
-                f"{len(contradicted)} colliders were overruled."
-            ),
-        }, graph)  # fmt: skip
+        return CausalResult(found.report(halves) | {"notes": {**notes, **left_out}}, found.graph)
 
-    def _skeleton(
-        self, frame: pd.DataFrame, knowledge: Knowledge, untestable: set[Arrow] | None = None
-    ) -> Skeleton:
-        tester = IndependenceTester(frame, tuple(frame.columns))
-
-        def p_value(x: str, y: str, given: tuple[str, ...]) -> float:
-            test = tester.test(Independence(x, y, given))
-            if np.isnan(test.p_value) and untestable is not None:
-                untestable.add((x, y))
-            return 1.0 if test.effect < self.min_effect else test.p_value
-
+    def _search(self, frame: pd.DataFrame, knowledge: Knowledge) -> LearnedGraph:
+        """Remove edges by tests, then direct those that are left."""
+        nodes, tests = list(frame.columns), ConditionalTests(frame, self.min_effect)
         kept = [frozenset(arrow) for arrow in knowledge.required]
-        return skeleton(list(frame.columns), p_value, self.alpha, most=self.max_conditioning, kept=kept)
+        found = skeleton(nodes, tests, self.alpha, most=self.max_conditioning, kept=kept)
+        graph, contradicted = directed(nodes, found, knowledge)
+        return LearnedGraph(graph, found, contradicted, tests.untestable)

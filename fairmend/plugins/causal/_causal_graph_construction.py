@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from fairmend.base import (
-    UNFAIR,
     CausalAnalysis,
     CausalGraph,
     CausalResult,
     Dataset,
-    Dependence,
     Finding,
     TechniqueMetadata,
     assumed_graph,
@@ -27,10 +23,10 @@ from fairmend.base import (
     failed_claims,
     fitted_graph,
     intervention_points,
-    plural,
     read_graph,
     regressors,
 )
+from fairmend.plugins.causal._graph_report import column_table, columns_to_repair, summary
 
 
 class CausalGraphConstruction(CausalAnalysis):
@@ -148,27 +144,14 @@ class CausalGraphConstruction(CausalAnalysis):
         )
         points = intervention_points(data, frame, graph, **levels)
         stages = list(dict.fromkeys(point["stage"] for point in points if point["supported"]))
-        supported = {point["column"] for point in points if point["supported"]}
-        biased = {
-            f.column for f in findings if f.kind == "biased-mediator" and f.severity in ("medium", "high")
-        }
-        numbers = map(str, data.X.select_dtypes("number").columns)
-        repair = [c for c in numbers if roles[c] in UNFAIR and c in (biased or supported)]
         safe = [name for name in joint.non_descendants if name not in data.roles.not_features()]
-        count = Counter(part for role in roles.values() for part in role.split(" and "))
-        text = (
-            f"{plural(len(graph.nodes), 'column')}, {plural(len(graph.edges), 'edge')} ({source}): "
-            f"{plural(count['mediator'], 'mediator')}, {plural(count['proxy'], 'proxy', 'proxies')}, "
-            f"{plural(len(safe), 'safe predictor')}; the data deny {len(claims['failed'])} of {claims['tested']} tested "
-            f"claims; interventions are supported in {', '.join(stages) or 'no stage'}."
-        )
         return CausalResult({
             "source": source,
             "dag": graph.to_mapping(),
             "dot": graph.to_dot(),
             "roles": joint.to_mapping(),
             "by_attribute": by_attribute,
-            "columns": [_row(name, role, found) for name, role in roles.items()],
+            "columns": column_table(roles, found),
             "safe_predictors": safe,
             "not_in_graph": [str(name) for name in data.X.columns if name not in graph.nodes],
             "contradictions": against,
@@ -176,23 +159,5 @@ class CausalGraphConstruction(CausalAnalysis):
             "intervention_points": points,
             "strategy": "hybrid" if len(stages) > 1 else (stages or ["none"])[0],
             "notes": {name: said for name, said in notes.items() if name in graph.nodes},
-            "text": text,
-        }, graph, repair=tuple(repair))  # fmt: skip
-
-
-def _row(column: str, role: str, found: Mapping[tuple[str, str], Dependence]) -> dict[str, Any]:
-    """Return a column with its role and the protected attribute on which it depends most."""
-    known = [
-        one for (_, name), one in found.items() if name == column and not np.isnan(one.of_attribute.p_value)
-    ]
-    row: dict[str, Any] = {
-        "column": column,
-        "role": role,
-        "attribute": None,
-        "dependence": None,
-        "p_holm": None,
-    }
-    if known:
-        test = max((one.of_attribute for one in known), key=lambda test: test.effect)
-        row |= {"attribute": test.claim.x, "dependence": test.effect, "p_holm": test.adjusted_p_value}
-    return row
+            "text": summary(graph, source, roles, len(safe), claims, stages),
+        }, graph, repair=columns_to_repair(data, roles, points, findings))  # fmt: skip

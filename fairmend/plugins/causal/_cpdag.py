@@ -6,14 +6,11 @@ M. H. Maathuis (2014), "Order-independent constraint-based causal structure lear
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
-import pandas as pd
-
-from fairmend.base import CausalGraph, Edge, closed_under_meek, leads, row_hash, uniform_by_row
+from fairmend.base import CausalGraph, Edge, closed_under_meek, leads
 from fairmend.plugins.causal._background_knowledge import Arrow, Knowledge
 
 PValue = Callable[[str, str, tuple[str, ...]], float]
@@ -134,28 +131,6 @@ def _colliders(
     return sorted(paths, key=lambda path: (-found.separators[frozenset((path[0], path[2]))][1], path))
 
 
-def edge_table(graph: CausalGraph, halves: Sequence[CausalGraph]) -> list[dict[str, Any]]:
-    """Return the edges, and the shares of half-samples that have them, and have them in this direction."""
-
-    def kinds(of: CausalGraph) -> dict[Arrow, str]:
-        known = {(edge.cause, edge.effect): "directed" for edge in of.edges}
-        return (
-            known
-            | dict.fromkeys(of.hidden, "hidden common cause")
-            | dict.fromkeys(of.undirected, "undirected")
-        )
-
-    others = [kinds(half) for half in halves]
-    out = []
-    for (a, b), kind in kinds(graph).items():
-        row: dict[str, Any] = {"from": a, "to": b, "kind": kind}
-        if halves:
-            row["adjacent_in"] = sum((a, b) in other or (b, a) in other for other in others) / len(others)
-            row["same_in"] = sum(other.get((a, b)) == kind for other in others) / len(others)
-        out.append(row)
-    return out
-
-
 def _both_ways(pair: frozenset[str]) -> tuple[Arrow, Arrow]:
     a, b = sorted(pair)
     return (a, b), (b, a)
@@ -163,12 +138,3 @@ def _both_ways(pair: frozenset[str]) -> tuple[Arrow, Arrow]:
 
 def _pairs(pairs: Iterable[frozenset[str]]) -> tuple[Arrow, ...]:
     return tuple(sorted(_both_ways(pair)[0] for pair in pairs))
-
-
-def half_samples(frame: pd.DataFrame, n: int, random_state: int) -> Iterator[pd.DataFrame]:
-    """Draw n random half-samples, independent of the row order."""
-    hashes = pd.Series(row_hash(frame))
-    copies = row_hash(hashes.groupby(hashes).cumcount())
-    for place in range(n):
-        drawn = uniform_by_row(hashes.to_numpy() ^ copies, 2 * n * random_state + place) < 0.5
-        yield frame[drawn].reset_index(drop=True)

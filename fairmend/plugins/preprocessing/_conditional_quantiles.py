@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairmend.base import Floats, Groups, Ints
-from fairmend.plugins.preprocessing._adaptation import enough
+from fairmend.base import Floats
 
 GRID = 512
 """Quantiles that represent a whole sample."""
@@ -64,46 +63,6 @@ def fit_conditional(
         _leaf_quantiles(tree, P, v, (place + 0.5) / n_trees) for place, tree in enumerate(forest.estimators_)
     ]
     return {**fitted, "forest": forest, "tables": tables}
-
-
-def fit_by_cell(
-    node: str,
-    v: Floats,
-    P: Floats,
-    cell: Ints,
-    groups: Groups,
-    *,
-    least: int,
-    min_samples_leaf: int,
-    **forest: Any,
-) -> list[dict[str, Any]]:
-    """Return the distribution of ``v`` given the columns of ``P`` in each cell; see :func:`fit_conditional`.
-
-    Parameters
-    ----------
-    node : str
-        Name of the column, for messages.
-    v, P : ndarray of shape (n,), (n, k)
-        Values, NaN where missing, and what they depend on.
-    cell : ndarray of int, shape (n,)
-        Cell of each row.
-    groups : Groups
-        Groups of the rows, for messages.
-    least : int
-        Minimum rows per cell.
-    min_samples_leaf : int
-        Minimum rows per leaf, limited to a quarter of the cell.
-    **forest
-        Other settings of :func:`fit_conditional`.
-    """
-    fitted = []
-    for a in range(int(cell.max()) + 1):
-        rows = (cell == a) & ~np.isnan(v)
-        n = int(rows.sum())
-        enough(node, groups.labels[groups.codes[cell == a][0]], n, least)
-        leaf = min(min_samples_leaf, max(n // 4, 1))
-        fitted.append(fit_conditional(P[rows], v[rows], min_samples_leaf=leaf, **forest))
-    return fitted
 
 
 def _leaf_quantiles(tree: Any, P: Floats, v: Floats, offset: float) -> Floats:
@@ -166,41 +125,6 @@ def quantiles(fitted: dict[str, Any], P: Floats, u: Floats, *, discrete: bool) -
         low = place.astype(int)
         high = np.minimum(low + 1, size - 1)
         out[part] = S[rows, low] + (place - low) * (S[rows, high] - S[rows, low])
-    return out
-
-
-def quantiles_kept(
-    fitted: list[dict[str, Any]],
-    a: Ints,
-    a0: int,
-    v: Floats,
-    pa: Floats,
-    pa_new: Floats,
-    within: Floats,
-    discrete: bool,
-) -> Floats:
-    """Return Q(u | pa', a0) at u = F(v | pa, a) for the rows whose a or pa differs from the baseline.
-
-    Parameters
-    ----------
-    fitted : list of dict
-        The distribution for each group of attributes.
-    a, a0 : ndarray of int of shape (n,), int
-        The group of each row, and the baseline.
-    v, pa, pa_new : ndarray of shape (n,), (n, k), (n, k)
-        Values, causes, and adapted causes.
-    within : ndarray of shape (n,)
-        A number in [0, 1) per row, for values that occur more than once.
-    discrete : bool
-        Whether only observed values are possible.
-    """
-    moved = ((a != a0) | (pa != pa_new).any(axis=1)) & ~np.isnan(v)
-    out = v.copy()
-    for place, told in enumerate(fitted):
-        rows = np.flatnonzero(moved & (a == place))
-        if len(rows):
-            u = ranks(told, pa[rows], v[rows], within[rows])
-            out[rows] = quantiles(fitted[a0], pa_new[rows], u, discrete=discrete)
     return out
 
 

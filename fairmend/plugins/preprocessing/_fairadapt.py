@@ -23,15 +23,13 @@ from fairmend.base import (
 )
 from fairmend.plugins.preprocessing._adaptation import (
     baseline_of,
-    cells_of_groups,
     decoded_column,
     encoded_column,
     fit_column,
     influenced,
     outcome_of,
-    side_by_side,
 )
-from fairmend.plugins.preprocessing._conditional_quantiles import fit_by_cell, quantiles_kept
+from fairmend.plugins.preprocessing._adapted_node import adapted_values, fit_node
 
 
 class FairAdapt(Preprocessor):
@@ -177,19 +175,14 @@ class FairAdapt(Preprocessor):
         self.attribute_values_ = {a: groups.frame[a].tolist()[first] for a in attributes if a in X.columns}
         self.columns_ = {str(c): fit_column(X[c], y) for c in X.columns if str(c) in graph.nodes}
         values = self._encoded(X) | {outcome: y.astype(float)}
-        self.nodes_: dict[str, dict[str, Any]] = {}
-        for node in reached:
-            if node != outcome or self.adapt_labels:
-                parents = graph.parents(node)
-                causes = [p for p in parents if p not in attributes]
-                cells = cells_of_groups(groups, [p for p in parents if p in attributes])
-                fitted = fit_by_cell(
-                    node, values[node], side_by_side(values, causes, self.columns_, len(y)), cells[groups.codes], groups,
-                    least=self.min_group_rows, method=self.method, discrete=self._is_discrete(node),
-                    n_trees=self.n_trees, min_samples_leaf=self.min_samples_leaf, seed=self.random_state or 0,
-                )  # fmt: skip
-                self.nodes_[node] = {"causes": causes, "cell_of_group": cells, "fitted": fitted}
-        self.adapted_ = tuple(node for node in self.nodes_ if node != outcome)
+        self.nodes_ = {
+            name: fit_node(
+                name, values, graph, groups, self.columns_, least=self.min_group_rows, method=self.method,
+                n_trees=self.n_trees, min_samples_leaf=self.min_samples_leaf, seed=self.random_state or 0,
+            )
+            for name in reached if name != outcome or self.adapt_labels
+        }  # fmt: skip
+        self.adapted_ = tuple(name for name in self.nodes_ if name != outcome)
         labels = {outcome: y.astype(float)} if self.adapt_labels else {}
         adapted, now = self._adapt(X, groups, labels)
         return DataChange(X=adapted, y=now[outcome].astype(y.dtype) if labels else None)
@@ -203,30 +196,15 @@ class FairAdapt(Preprocessor):
         """Return the features, and all values as numbers, adapted to the baseline group."""
         before = self._encoded(X) | labels
         hashes, now, out = row_hash(X[sorted(X.columns, key=str)]), dict(before), X.copy()
-        for place, node in enumerate(self.nodes_):
-            if node in before:
+        for place, (name, node) in enumerate(self.nodes_.items()):
+            if name in before:
                 within = uniform_by_row(hashes, (self.random_state or 0) + place)
-                now[node] = self._adapt_node(node, before, now, groups, within)
+                now[name] = adapted_values(
+                    name, node, before, now, groups, self.columns_, baseline=self.baseline_, within=within
+                )
         for name in self.adapted_:
             out[name] = decoded_column(now[name], before[name], X[name], self.columns_[name])
         return out.assign(**self.attribute_values_), now
-
-    def _adapt_node(
-        self, node: str, before: dict[str, Floats], now: dict[str, Floats], groups: Groups, within: Floats
-    ) -> Floats:
-        """Return Q(u | pa', a0) at u = F(v | pa, a) for rows whose a or pa differs from the baseline."""
-        told = self.nodes_[node]
-        cells, a0 = told["cell_of_group"], int(told["cell_of_group"][self.baseline_])
-        pa, pa_new = (
-            side_by_side(values, told["causes"], self.columns_, len(groups)) for values in (before, now)
-        )
-        return quantiles_kept(
-            told["fitted"], cells[groups.codes], a0, before[node], pa, pa_new, within, self._is_discrete(node)
-        )
-
-    def _is_discrete(self, node: str) -> bool:
-        """Return whether only observed values are possible for the node, as for the outcome."""
-        return node not in self.columns_ or bool(self.columns_[node]["discrete"])
 
     def _transform(self, X: pd.DataFrame, groups: Groups) -> pd.DataFrame:
         return self._adapt(X, groups, {})[0]
