@@ -8,6 +8,7 @@ from fairmend.plugins.preprocessing._fair_balance import FairBalance
 from fairmend.plugins.preprocessing._fair_pca import FairPCA
 from fairmend.plugins.preprocessing._fairadapt import FairAdapt
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
+from fairmend.plugins.preprocessing._label_bias_reweighting import LabelBiasReweighting
 from fairmend.plugins.preprocessing._leace import Leace
 from fairmend.plugins.preprocessing._massaging import Massaging
 from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSampling
@@ -22,6 +23,7 @@ __all__ = [
     "FairBalance",
     "FairPCA",
     "InstanceWeighting",
+    "LabelBiasReweighting",
     "Leace",
     "Massaging",
     "PreferentialSampling",
