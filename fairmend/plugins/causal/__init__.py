@@ -3,6 +3,7 @@
 from fairmend.base import hookimpl
 from fairmend.plugins.causal._backdoor_adjustment import BackdoorAdjustment
 from fairmend.plugins.causal._causal_discovery_pc import CausalDiscoveryPC
+from fairmend.plugins.causal._causal_explanation_formula import CausalExplanationFormula
 from fairmend.plugins.causal._causal_graph_construction import CausalGraphConstruction
 from fairmend.plugins.causal._counterfactual_fairness import CounterfactualFairness
 from fairmend.plugins.causal._e_value import EValue
@@ -14,6 +15,7 @@ from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
 __all__ = [
     "BackdoorAdjustment",
     "CausalDiscoveryPC",
+    "CausalExplanationFormula",
     "CausalGraphConstruction",
     "CounterfactualFairness",
     "EValue",

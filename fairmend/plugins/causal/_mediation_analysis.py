@@ -34,7 +34,7 @@ from fairmend.plugins.causal._outcome_means import (
     row_weights,
     rows_by_group,
 )
-from fairmend.plugins.causal._paths import chosen_mediators
+from fairmend.plugins.causal._paths import chosen_mediators, is_identified
 
 EFFECTS = ("total", "direct", "indirect", "pure_indirect", "interaction")
 
@@ -193,17 +193,6 @@ class MediationAnalysis(CausalAnalysis):
         return contrasts(
             attribute, rows, base, self.min_support, (*EFFECTS, "mediated_share", "outside_support"), effects
         )
-
-
-def is_identified(
-    graph: CausalGraph, attribute: str, outcome: str, mediators: list[str], covariates: tuple[str, ...]
-) -> bool:
-    """Return whether the covariates block all confounding of attribute, mediators and outcome."""
-    given = [name for name in covariates if name in graph.nodes]
-    through = [name for name in mediators if name in graph.nodes]
-    return graph.is_adjustment_set(given, [attribute, *through], outcome) and all(
-        graph.is_adjustment_set(given, attribute, mediator) for mediator in through
-    )
 
 
 def summary(found: list[dict[str, Any]]) -> str:

@@ -57,3 +57,14 @@ def chosen_mediators(
     left_out = unshared(data.frame, chosen)
     left_out |= {name: "excluded: it is adjusted for as a covariate" for name in chosen if name in covariates}
     return [name for name in chosen if name not in left_out], left_out
+
+
+def is_identified(
+    graph: CausalGraph, attribute: str, outcome: str, mediators: list[str], covariates: tuple[str, ...]
+) -> bool:
+    """Return whether the covariates block all confounding of attribute, mediators and outcome."""
+    given = [name for name in covariates if name in graph.nodes]
+    through = [name for name in mediators if name in graph.nodes]
+    return graph.is_adjustment_set(given, [attribute, *through], outcome) and all(
+        graph.is_adjustment_set(given, attribute, mediator) for mediator in through
+    )
