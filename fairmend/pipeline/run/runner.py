@@ -36,7 +36,7 @@ from fairmend.pipeline.gates.plugin_checks import gate_functions
 from fairmend.pipeline.operations import with_operations
 from fairmend.pipeline.run.approvals import ASSUMED, Approval, remarks
 from fairmend.pipeline.run.conclusion import addition, conclude
-from fairmend.pipeline.run.confirmation import Confirmation
+from fairmend.pipeline.run.confirmation import ALL_HELD_OUT, Confirmation
 from fairmend.pipeline.run.consistency import assert_consistent, contradictions, kept_contradictions
 from fairmend.pipeline.run.cross_validation import cross_validate
 from fairmend.pipeline.run.cv_results import Repeats
@@ -199,7 +199,8 @@ def run(
     )
     probability = None if ending.to == "wait" else machine.probability(applied)
     if status == "deployable":
-        reason += addition(machine, probability)
+        told = any(check.data == ALL_HELD_OUT and check.decides for check in verdicts)
+        reason += addition(machine, None if told else probability)
     choices, choice_models = options_of(judge, candidates) if status in OPEN_TO_CHOICE else ([], {})
     plugins = third_party(registry)
     if ending.to == "deploy" and status in {"deployable", "passed its policy", "waiting"}:
