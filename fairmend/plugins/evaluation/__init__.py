@@ -10,6 +10,7 @@ from fairmend.plugins.evaluation._generalized_entropy_index import GeneralizedEn
 from fairmend.plugins.evaluation._individual_consistency import IndividualConsistency
 from fairmend.plugins.evaluation._intersectional_bias_audit import IntersectionalBiasAudit
 from fairmend.plugins.evaluation._intersectional_evaluation import IntersectionalEvaluation
+from fairmend.plugins.evaluation._missing_group_bounds import MissingGroupBounds
 from fairmend.plugins.evaluation._pareto_frontier import ParetoFrontier
 from fairmend.plugins.evaluation._permutation_test import PermutationTest
 from fairmend.plugins.evaluation._predictive_parity_audit import PredictiveParityAudit
@@ -26,6 +27,7 @@ __all__ = [
     "IndividualConsistency",
     "IntersectionalBiasAudit",
     "IntersectionalEvaluation",
+    "MissingGroupBounds",
     "ParetoFrontier",
     "PermutationTest",
     "PredictiveParityAudit",

@@ -145,7 +145,8 @@ def scan(
     """
     A = len(cells.sizes)
     subset = [np.array([start[a] for start in starts]) for a in range(A)]
-    outside = np.sum([_excluded(kept, cells, a) for a, kept in enumerate(subset)], axis=0, dtype=np.int8)
+    excluded = [_excluded(kept, cells, a) for a, kept in enumerate(subset)]
+    outside: NDArray[np.int8] = np.asarray(np.sum(excluded, axis=0), dtype=np.int8)
     cost = np.column_stack([_cost(kept, penalty) for kept in subset])
     score = np.full(len(Y), -np.inf)
     active = np.ones(len(Y), dtype=bool)
