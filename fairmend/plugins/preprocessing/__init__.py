@@ -1,6 +1,8 @@
 """Techniques that change the data a model is trained on."""
 
 from fairmend.base import hookimpl
+from fairmend.plugins.preprocessing._causal_database_repair import CausalDatabaseRepair
+from fairmend.plugins.preprocessing._causal_feature_selection import CausalFeatureSelection
 from fairmend.plugins.preprocessing._correlation_remover import CorrelationRemover
 from fairmend.plugins.preprocessing._disparate_impact_remover import DisparateImpactRemover
 from fairmend.plugins.preprocessing._distribution_alignment import DistributionAlignment
@@ -16,6 +18,8 @@ from fairmend.plugins.preprocessing._smote import Smote
 from fairmend.plugins.preprocessing._suppression import Suppression
 
 __all__ = [
+    "CausalDatabaseRepair",
+    "CausalFeatureSelection",
     "CorrelationRemover",
     "DisparateImpactRemover",
     "DistributionAlignment",
