@@ -10,6 +10,7 @@ from fairmend.plugins.causal._e_value import EValue
 from fairmend.plugins.causal._mediation_analysis import MediationAnalysis
 from fairmend.plugins.causal._oaxaca_blinder import OaxacaBlinder
 from fairmend.plugins.causal._proxy_detection import ProxyDetection
+from fairmend.plugins.causal._proxy_discrimination import ProxyDiscrimination
 from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "MediationAnalysis",
     "OaxacaBlinder",
     "ProxyDetection",
+    "ProxyDiscrimination",
     "SensitivityAnalysis",
 ]
 

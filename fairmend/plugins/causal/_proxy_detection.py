@@ -78,7 +78,7 @@ def codes(frame: pd.DataFrame, columns: Sequence[str], bins: int) -> Ints:
         if pd.api.types.is_numeric_dtype(column) and column.nunique() > bins:
             column = pd.qcut(column.astype(float), bins, labels=False, duplicates="drop")
         parts[name] = pd.factorize(column, sort=True)[0]
-    return parts.groupby(list(columns)).ngroup().to_numpy(np.int64)
+    return np.asarray(parts.groupby(list(columns)).ngroup(), dtype=np.int64)
 
 
 class ProxyDetection(CausalAnalysis):
