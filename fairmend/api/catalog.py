@@ -32,7 +32,7 @@ def registry() -> Registry:
 
 
 def list_techniques(*, task: Task | None = None) -> list[dict[str, Any]]:
-    """Return id, slug, stage, name and citation of every technique, or of those that serve a task."""
+    """Return id, slug, stage, name and citation of every technique, or of those that support a task."""
     from fairmend.catalog.listing import listing
 
     return listing(registry(), task)
@@ -159,7 +159,7 @@ def run_technique(
     Raises
     ------
     FairmendError
-        The arguments contradict one another, or the data or record cannot serve them.
+        The arguments contradict one another, or do not fit the data or record.
     """
     from contextlib import nullcontext
 

@@ -167,7 +167,7 @@ def _with_given(
 
 
 def loaded(model: Any) -> Any:
-    """Return a model, loaded from its file if a path is given."""
+    """Return a model, loaded from its file if it is a path."""
     from fairmend.pipeline.model_reading import read_model
 
     return read_model(model, registry().plugin_modules()) if isinstance(model, (str, Path)) else model

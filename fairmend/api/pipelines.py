@@ -226,9 +226,9 @@ def run(
     data, **roles
         As in :func:`dataset`; the roles default to those of the pipeline.
     constraints, notion, learner, seed
-        Inputs for composing a pipeline if none is given.
+        Inputs for composing a pipeline if there is none.
     utility, cost_fp, cost_fn
-        As in :func:`compose`, if no pipeline is given.
+        As in :func:`compose`, if there is no pipeline.
     policy : str or Policy, optional
         Policy to evaluate the run against; default: the one named in the pipeline, else the playbook.
     approvals : sequence of Approval
@@ -252,7 +252,7 @@ def run(
     cv : str, optional
         Cross-validate the whole pipeline at the end, such as ``"5x2"``: five repetitions of two folds.
     operations : sequence of int or str
-        Operations to run on the record once there is a verdict, beside those of the pipeline.
+        Operations to run on the record once there is a verdict, in addition to those of the pipeline.
     stream : path or DataFrame, optional
         Decisions, a row each in the order in which they were made, for operations that read them.
     mlflow : str, optional

@@ -1,4 +1,4 @@
-"""What a run or a sweep is given, checked: outcomes that pipelines serve, scores in place of a model, the audit."""
+"""Checks of the inputs of a run or sweep: supported outcomes, scores in place of a model, the audit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def binary(table: Dataset) -> Dataset:
-    """Return the data, where pipelines serve the kind of outcome that they hold."""
+    """Return the data, where pipelines support their kind of outcome."""
     if table.task != "binary":
         import numpy as np
 
@@ -29,7 +29,7 @@ def binary(table: Dataset) -> Dataset:
 
 
 def not_served(task: Task, outcome: str, example: str = " (--favorable)") -> UsageError:
-    """Return the error that pipelines do not serve a kind of outcome, with the techniques that can be run alone."""
+    """Return the error that pipelines do not support a kind of outcome, with the techniques that can be run on their own."""
     from fairmend.pipeline.compose.slots import ACTING
 
     found = [
@@ -73,7 +73,7 @@ def scored(
 
 
 def audited(table: Dataset, model: FairModel | None, **options: Any) -> Audit:
-    """Return the audit that a run starts with; given scores are audited as decisions and not used as a feature."""
+    """Return the audit that a run starts with; external scores are audited as decisions and not used as a feature."""
     from fairmend.core.models.external_model import PrecomputedScores
 
     if model is None or not isinstance(model.estimator, PrecomputedScores):

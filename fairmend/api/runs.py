@@ -1,4 +1,4 @@
-"""Runs that are kept: how they stand, resume, approve, verify, report, predict."""
+"""Stored runs: status, resume, approve, verify, report, predict."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def status(run_id: str | None = None, *, store: RunStore | None = None) -> list[
     Parameters
     ----------
     run_id : str, optional
-        One run alone, or ``"latest"``; of that one the files are verified, too.
+        A single run, or ``"latest"``; its files are verified, too.
     store : RunStore, optional
-        Where the runs are kept; by default as :func:`run_store` has it.
+        Where the runs are stored; by default :func:`run_store`.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def resume(
     graph : CausalGraph, mapping, sequence of edges, or path, optional
         A revised causal graph, for a run that waits, was escalated or was rejected.
     store : RunStore, optional
-        Where it is kept.
+        Where it is stored.
     observer : callable, optional
         Called with every event as it occurs.
 
@@ -195,9 +195,9 @@ def verify(run_id: str = "latest", *, keys: tuple[str, ...] = (), store: RunStor
     run_id : str
         The run.
     keys : tuple of str
-        Public keys (digits, file, or name of a trusted key) that alone are believed.
+        Public keys (digits, file, or name of a trusted key) that are trusted, and no others.
     store : RunStore, optional
-        Where it is kept.
+        Where it is stored.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def report(
     store : RunStore, optional
         Where the run is stored.
     observer : callable, optional
-        Told of every event, where the run is resumed.
+        Called with every event, if the run is resumed.
 
     Returns
     -------

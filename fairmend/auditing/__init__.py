@@ -63,7 +63,7 @@ def audit(
     model : fitted classifier, optional
         Model whose decisions on ``data.X`` are audited, instead of predictions and scores.
     learner : str or None
-        If none of these is given, the out-of-fold decisions of a reference model of this name are
+        By default, the out-of-fold decisions of a reference model of this name are
         audited (five folds); with None the recorded outcomes are audited as decisions.
     seed : int
         Random seed of folds, bootstrap and permutations.
@@ -163,7 +163,7 @@ def audit(
 
 
 def _with_column_kind(finding: Finding, data: Dataset) -> Finding:
-    """Return the finding with the type of its feature, so that a repair can tell numbers from categories."""
+    """Return the finding with the type of its feature, so that a repair can distinguish numbers from categories."""
     if finding.column is None or finding.column not in data.X.columns:
         return finding
     held = "number" if pd.api.types.is_numeric_dtype(data.X[finding.column]) else "text"

@@ -1,4 +1,4 @@
-"""Finding kinds that bring their own detector and measure: called, contained, and given intervals."""
+"""Finding kinds with their own detector and measure: called in containment, with intervals."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def detected(
     Parameters
     ----------
     kinds : sequence of ContributedKind
-        The kinds; those of other tasks than that of the data are not asked.
+        The kinds; those of other tasks than that of the data are skipped.
     data : Dataset
         The audited data.
     decisions, scores : ndarray

@@ -32,7 +32,7 @@ class Leak:
     column : str
         Its name.
     area : float
-        Area under the ROC curve of the feature alone, at least one half.
+        Area under the ROC curve of this feature, at least one half.
     settled : float
         Share of the rows of one outcome whose value of the feature (almost) never occurs with the other.
     """

@@ -1,4 +1,4 @@
-"""The decisions to audit: given predictions, those of a fitted or a reference model, or the labels."""
+"""The decisions to audit: external predictions, those of a fitted or a reference model, or the labels."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def replaced(modules: Iterable[ModuleType] | None = None) -> Iterator[tuple[str,
     Parameters
     ----------
     modules : iterable of module, optional
-        Where to look; the loaded modules that a verdict rests on if nothing is given.
+        Where to look; by default the loaded modules that a verdict rests on.
     """
     if modules is None:
         loaded = list(sys.modules.items())

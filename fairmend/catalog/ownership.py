@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def claims_of(
     plugin: Plugin, cards: Iterable[TechniqueEntry], names: Mapping[str, Iterable[str]]
 ) -> list[tuple[str, str, str]]:
-    """Return what a plugin calls its own: what it is, its name, and the owner as people say it."""
+    """Return what a plugin claims: what it is, its name, and the owner for messages."""
     owner = f"the plugin {plugin.name}"
     claims = [("plugin", plugin.name, owner)]
     for card in cards:
@@ -36,7 +36,7 @@ def theft(
     claims: list[tuple[str, str, str]],
     owners: Mapping[tuple[str, str], str],
 ) -> str | None:
-    """Return why a plugin may not have what it calls its own, None where it may."""
+    """Return why a plugin may not claim something, None where it may."""
     if plugin.source != PROJECT and f"{plugin.name}.".startswith(f"{PROJECT}."):
         return f"the name {plugin.name!r} belongs to {PROJECT}; name the entry point after its package"
     for card in cards:

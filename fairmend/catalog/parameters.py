@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def parameters_json(technique: type[Technique]) -> list[dict[str, Any]]:
     """Return the parameters of a technique for JSON, in the order of its constructor.
 
-    One without a default, which must be given, has no ``default``.
+    A required one has no ``default``.
     """
     return [
         {

@@ -1,7 +1,7 @@
 """Ask a plugin what it contributes: in this process, or in another one with a time limit.
 
-A plugin is a stranger's code, and importing it may raise, hang or end the process. What is not known
-yet is therefore asked of another process first, which answers with what a listing needs.
+A plugin is third-party code: importing it may raise, hang or end the process. What is not known
+yet is therefore read in another process first, which returns what a listing needs.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def names_in(hook: str, answer: Any) -> list[str]:
     Raises
     ------
     PluginError
-        The answer is not of the type that the hook asks for.
+        The answer is not of the type that the hook requires.
     """
     return _kinds(answer) if hook == KINDS else _keys(hook, answer)
 

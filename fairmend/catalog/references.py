@@ -54,7 +54,7 @@ class Reference:
 def read_bibtex(text: str) -> dict[str, Reference]:
     """Return the entries of a BibTeX text by key.
 
-    The text is plain: one field a line, values in braces, authors as "Family, Given" joined by
+    The text is plain: one field per line, values in braces, authors as "Family, Given" joined by
     "and", UTF-8 in place of TeX accents.
 
     Raises
@@ -93,7 +93,7 @@ def cite(citation: str, *, short: bool = False) -> str:
     Parameters
     ----------
     citation : str
-        Key into the bibliography, or a full reference with a year, which is returned as it is.
+        Key into the bibliography, or a full reference with a year, which is returned unchanged.
     short : bool
         Family names and year only.
 

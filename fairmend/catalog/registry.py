@@ -1,9 +1,9 @@
-"""The plugin manager: who contributes what, found without importing more than is asked for.
+"""The plugin manager: who contributes what, found without importing more than is needed.
 
 Metadata lives in the classes; reading it means importing them, and with them scikit-learn. So the
-registry keeps a card a technique (its metadata and where its class is) and the names of all else that
+registry keeps a card per technique (its metadata and where its class is) and the names of all else that
 a plugin contributes, together with a fingerprint of its source files. While the source is unchanged
-these serve, and a listing imports no plugin at all; when it changes, the plugin is asked anew, a third
+these suffice, and a listing imports no plugin at all; when it changes, the plugin is examined again, a third
 party's in a process of its own with a time limit.
 """
 
@@ -96,7 +96,7 @@ class TechniqueEntry:
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin: where it comes from, and how it fares.
+    """A plugin and where it comes from.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class Registry:
         The plugins, built-in ones first; by default those that are installed.
     cache : Path or None
         File that keeps the cards of third-party plugins (and of built-in ones while their source is
-        being worked on); None keeps nothing.
+        being edited); None stores nothing.
 
     Attributes
     ----------
@@ -244,7 +244,7 @@ class Registry:
         return entries
 
     def _found(self) -> dict[Plugin, dict[str, Any]]:
-        """Return what each plugin contributes, as it was kept where that still holds."""
+        """Return what each plugin contributes, from the cache where it is still valid."""
         stores = [read_json(SNAPSHOT), *([read_json(self.cache)] if self.cache else [])]
         marks = {plugin: fingerprint(plugin.module) for plugin in self.plugins}
         found: dict[Plugin, dict[str, Any]] = {
@@ -295,7 +295,7 @@ class Registry:
         return next((one.function() for one in found if one.plugin_name == plugin.name), None)
 
     def named(self, hook: str) -> dict[str, Any]:
-        """Return what a hook that gives mappings contributes, joined; of a name given twice the first holds."""
+        """Return what a hook that gives mappings contributes, joined; the first of equal names wins."""
         joined: dict[str, Any] = {}
         for _, answer in self.collect(hook):
             joined = {**answer, **joined}
@@ -323,10 +323,10 @@ class Registry:
 
 
 def _holds(entry: Mapping[str, Any], mark: str | None) -> bool:
-    """Whether what was kept of a plugin still holds.
+    """Whether a cached entry of a plugin is still valid.
 
-    A plugin that took too long is asked again once its source has changed or more time is allowed; any
-    other fault may lie in what else is installed, and is asked for each time.
+    A plugin that took too long is examined again once its source has changed or more time is allowed; any
+    other fault may lie in what else is installed, and is checked each time.
     """
     if mark is None or entry.get("fingerprint") != mark:
         return False

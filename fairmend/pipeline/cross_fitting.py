@@ -155,7 +155,7 @@ def undivided(development: Dataset, test: Dataset) -> Division:
 def _folds(data: Dataset, count: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return the fold of each row, and which rows every fold trains on.
 
-    Folds have the same mix of groups and labels, and copies of a row are in one fold. The units of a
+    Folds have the same mix of groups and labels, and duplicate rows are in one fold. The units of a
     small group are dealt to different folds, so that no fold lacks the group in training; the only unit
     of a group is trained on in its own fold, too, where it can decide nothing for lack of support.
     """

@@ -51,7 +51,7 @@ class Tracking:
     MissingExtraError
         MLflow is not installed.
     UsageError
-        No URI was given, or it is not writable; raised before any work is done.
+        There is no URI, or it is not writable; raised before any work is done.
     """
 
     def __init__(self, uri: str = "") -> None:

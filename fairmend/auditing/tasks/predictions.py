@@ -1,4 +1,4 @@
-"""Whose predictions of a task are audited: given ones, a fitted model's, a reference model's, or the labels."""
+"""Whose predictions of a task are audited: external ones, a fitted model's, a reference model's, or the labels."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def task_predictions(
 ) -> TaskPredictions:
     """Return the subject of an audit; see :func:`fairmend.auditing.audit`.
 
-    Predictions of a regression or a ranking may be given as predictions or as scores; of a multiclass outcome
+    Predictions of a regression or a ranking may be passed as predictions or as scores; of a multiclass outcome
     predictions are classes, and scores a matrix of their probabilities.
     """
     if model is not None and (predictions is not None or scores is not None):

@@ -21,7 +21,7 @@ EXPOSURE, TOP = "exposure-gap", "underrepresentation-at-top"
 def ranking_findings(compared: ComparedGroups) -> list[CandidateFinding | Finding]:
     """Compare the groups that have enough rows, and name those that have not.
 
-    Where people want to be at the bottom (``favorable: low``), the group that is most at the top fares worst.
+    Where people want to be at the bottom (``favorable: low``), the group that is most at the top is worst off.
     """
     out: list[CandidateFinding | Finding] = [
         *compared.lacking({EXPOSURE: "exposure_ratio", TOP: "top_share_ratio"})

@@ -45,7 +45,7 @@ Bound = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 class PolicyCheck(ClosedModel):
     """One condition on a measured quantity.
 
-    ``check`` names the quantity; exactly one bound is given, ``approval`` apart. ``level`` says
+    ``check`` names the quantity; exactly one bound is set, except for ``approval``. ``level`` says
     whether it decides (``require``) or is reported only (``advise``).
     """
 

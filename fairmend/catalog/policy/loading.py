@@ -21,9 +21,9 @@ def load_policy(name: str | Path | Policy, registry: Registry | None = None) -> 
     Parameters
     ----------
     name : str, Path or Policy
-        A built-in policy, a file, or a policy, which is returned as it is.
+        A built-in policy, a file, or a policy, which is returned unchanged.
     registry : Registry, optional
-        Where metrics of plugins come from; what is installed, if nothing is given.
+        Where metrics of plugins come from; by default what is installed.
 
     Raises
     ------

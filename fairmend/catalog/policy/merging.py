@@ -34,7 +34,7 @@ def raw_policy(name: str, chain: tuple[str, ...] = ()) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        A built-in policy, or a file; what a file extends is looked for beside it.
+        A built-in policy, or a file; what a file extends is looked up next to it.
     chain : tuple of str
         The policies on the way here.
 
@@ -89,7 +89,7 @@ def _mapping(raw: Any, name: str) -> dict[str, Any]:
 
 
 def merged(base: Any, change: Any, what: str = "the policy") -> Any:
-    """Return raw content with changes laid over it.
+    """Return raw content with changes merged into it.
 
     Raises
     ------

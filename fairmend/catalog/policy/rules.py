@@ -28,7 +28,7 @@ def check_policy(policy: Policy, what: str, registry: Registry | None = None) ->
     what : str
         What it is, as the message begins.
     registry : Registry, optional
-        Where metrics and techniques of plugins come from; what is installed, if nothing is given.
+        Where metrics and techniques of plugins come from; by default what is installed.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def check_policy(policy: Policy, what: str, registry: Registry | None = None) ->
 
 
 class _Reader:
-    """Looks at the checks of a policy; plugins are asked only where a name is not built in."""
+    """Looks at the checks of a policy; plugins are consulted only for names that are not built in."""
 
     def __init__(self, registry: Registry | None) -> None:
         self._registry = registry
@@ -144,7 +144,7 @@ def _of_bound(place: str, check: PolicyCheck, metric: GateMetric, where: Where) 
 
 
 def _parameters_of(function: Callable[..., Any]) -> list[str] | None:
-    """Return what a plugin's metric takes beside what it measures; None where it takes any name."""
+    """Return the parameters of a plugin's metric; None where it takes any name."""
     parameters: Mapping[str, inspect.Parameter] = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return None

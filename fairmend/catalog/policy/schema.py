@@ -20,7 +20,7 @@ from fairmend.core.vocabulary import Notion
 
 
 class Document(ClosedModel):
-    """A document that a stage owes."""
+    """A document that a stage must produce."""
 
     stage: str
     document: str

@@ -42,7 +42,7 @@ def weaker_than(policy: Policy, other: Policy) -> list[Weakness]:
     """Return where a policy requires less than another, in the order of the other.
 
     A check is met by one on the same metric at the same gate that is required, has no looser bound
-    and asks for no less support. Advice of the other policy is not looked at.
+    and requires no less support. Advice of the other policy is ignored.
     """
     return [
         *_of_whole(policy, other),
@@ -91,7 +91,7 @@ def _of_whole(policy: Policy, other: Policy) -> Iterator[Weakness]:
 
 
 def _of_judgment(ours: Judgment, theirs: Judgment) -> Iterator[Weakness]:
-    """Yield where less care is taken than the other policy asks for; what spares a run work is no requirement."""
+    """Yield where the policy is less careful than the other; settings that only save work do not count."""
     if theirs.need is not None:
         if ours.need is None:
             yield Weakness("judgment.need", "every run intervenes", "only where the need is shown")
@@ -171,7 +171,7 @@ def _less(ours: Sequence[PolicyCheck], theirs: PolicyCheck) -> str | None:
 
 
 def _is_looser(ours: PolicyCheck, theirs: PolicyCheck) -> bool:
-    """Whether a check on the same metric lets more pass, or asks for less support."""
+    """Whether a check on the same metric is laxer, or requires less support."""
     if (ours.unsupported, theirs.unsupported) == ("note", "escalate"):
         return True
     if ours.parameters.get("minimum_support", 0) < theirs.parameters.get("minimum_support", 0):

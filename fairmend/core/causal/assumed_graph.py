@@ -1,4 +1,4 @@
-"""The causal graph that is assumed where nobody gave one: declared roles, an audit, and what depends on what."""
+"""The causal graph assumed when none is supplied: from declared roles, an audit, and dependences in the data."""
 
 from __future__ import annotations
 

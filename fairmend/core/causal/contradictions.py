@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FOUND = {"audit", "data"}
 ASSUMED = {"role", *FOUND}
-"""Provenances of edges that nobody drew."""
+"""Provenances of edges that no expert drew."""
 _DETECTABLE = (1.96 + 1.28) ** 2
 """Rows times squared effect from which a test of level 0.05 finds the effect with probability 0.9."""
 
@@ -54,8 +54,8 @@ def contradictions(
 
     Notes
     -----
-    In a graph that nobody drew, covariates are not related to each other; only its claims about protected
-    attributes are held against the data.
+    In an assumed graph, covariates are not related to each other; only its claims about protected
+    attributes are tested against the data.
     """
     protected = set(data.roles.protected)
     drawn = any(edge.provenance not in ASSUMED for edge in graph.edges)

@@ -88,7 +88,7 @@ def adjustment(graph: CausalGraph, attribute: str, outcome: str) -> tuple[tuple[
         criterion; else the smallest set that does. They make the estimate more precise, and are what
         a hidden confounder can be compared with.
     identified : bool
-        False if no set meets the criterion; the covariates are then the best at hand.
+        False if no set meets the criterion; the covariates are then the best available.
     """
     away = {attribute, outcome, *graph.descendants(attribute)}
     causes = tuple(c for c in graph.ancestors(outcome) if c not in away)

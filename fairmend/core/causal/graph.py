@@ -43,7 +43,7 @@ class CausalGraph:
         Bidirected edges: pairs with a common cause that is not among the nodes.
     undirected : tuple of (str, str)
         Pairs of which one causes the other, when it is not known which, as in the class of graphs
-        that data alone can tell apart (a CPDAG). What needs a direction refuses such a graph and
+        that data alone can distinguish (a CPDAG). What needs a direction rejects such a graph and
         names the pairs; :meth:`oriented` gives them one.
 
     Raises
@@ -201,7 +201,7 @@ class CausalGraph:
         MissingColumnError
             If a node is no column.
         UsageError
-            If the outcome has effects that were not asked for.
+            If the outcome has other effects.
         """
         known = list(columns)
         for node in self.nodes:

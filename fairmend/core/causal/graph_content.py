@@ -16,4 +16,4 @@ def _content(value: Any) -> Any:
 
 
 GraphContent = Annotated[dict[str, Any] | None, BeforeValidator(_content)]
-"""A mapping as :meth:`.graph.CausalGraph.to_mapping` returns it; one that is written by hand may be shorter."""
+"""A mapping as :meth:`.graph.CausalGraph.to_mapping` returns it; a handwritten one may be shorter."""

@@ -38,7 +38,7 @@ class IndependenceTest:
     dof : int
         Degrees of freedom of the chi-square, or ``n - k - 3`` for Fisher's z.
     p_value : float
-        NaN if one of the columns does not vary once the others are given: nothing can be tested.
+        NaN if a column does not vary given the others, so that nothing can be tested.
     effect : float
         Strength between 0 and 1, whatever the number of rows: ``sqrt(1 - exp(-2 I))`` with the
         conditional mutual information ``I`` that the test estimates (E. Linfoot 1957). For Fisher's z
@@ -110,7 +110,7 @@ def check_implications(
     frame : pandas.DataFrame
         The data.
     claims : sequence of Independence, optional
-        What to test; all that the graph implies if not given.
+        What to test; by default all that the graph implies.
 
     Returns
     -------

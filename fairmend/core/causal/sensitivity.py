@@ -55,7 +55,7 @@ def robustness_value(t: ArrayLike, dof: ArrayLike, q: ArrayLike = 1.0, alpha: fl
     q : array-like
         Share of the estimate, at least 0.
     alpha : float, optional
-        Level of the two-sided test, in (0, 1); nothing is tested if not given.
+        Level of the two-sided test, in (0, 1); by default nothing is tested.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def benchmark_strength(
     r2yx : float
         Partial R2 of the covariate with the outcome, given treatment and other covariates, in [0, 1).
     kd, ky : float
-        How many times as strong with the treatment and with the outcome; ``ky`` is ``kd`` if not given.
+        How many times as strong with the treatment and with the outcome; ``ky`` defaults to ``kd``.
 
     Returns
     -------
@@ -239,7 +239,7 @@ def benchmark_bounds(
     covariates : sequence of str
         Further regressors.
     benchmarks : sequence of str, optional
-        Covariates to compare with; all if not given. A covariate with many levels counts as one.
+        Covariates to compare with; by default all. A covariate with many levels counts as one.
     multiples : sequence of float
         How many times as strong.
 

@@ -60,7 +60,7 @@ def copies_of(X: pd.DataFrame, sensitive: pd.DataFrame, y: NDArray[np.int64]) ->
     all *other* columns, and ask how often those agree in this column, too: by more than chance would
     have it, scaled from 0 (as two rows at random) to 1 (always). With copies that is near 1 for
     every column; among people it is not for at least one, even where some columns follow from
-    others. Nothing is asked where fewer than 5 % of the rows have an equal one.
+    others. The test is skipped where fewer than 5 % of the rows have an equal one.
 
     A column with a value of its own in every row, such as a running number, is left out.
     """
@@ -98,7 +98,7 @@ def _plain(column: pd.Series[Any]) -> NDArray[Any]:
 
 
 def _mixed(values: Hashes) -> Hashes:
-    """Return the values mixed (the finalizer of SplitMix64), so that their sums tell combinations apart."""
+    """Return the values mixed (the finalizer of SplitMix64), so that their sums distinguish combinations."""
     out = values.copy()
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         out = (out ^ (out >> np.uint64(shift))) * np.uint64(factor)

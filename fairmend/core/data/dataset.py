@@ -151,7 +151,7 @@ class Dataset:
         return replace(self, weights=weights, own_weights=np.ones(len(self)) if own is None else own)
 
     def changed(self, change: DataChange) -> Dataset:
-        """Return training data after a change; weights of the data's own stay known beside new ones."""
+        """Return training data after a change; the data's own weights are kept along with new ones."""
         if change.origin is not None:
             return replace(
                 self,
@@ -229,7 +229,7 @@ class Dataset:
         """Split at random, with the same mix of label and group in every part.
 
         A group of so few rows that chance would leave it out of a part is in the first ones, so that no
-        part holds a group that an earlier one lacks. Copies of a row are all in one part.
+        part holds a group that an earlier one lacks. Duplicate rows are all in one part.
 
         Parameters
         ----------

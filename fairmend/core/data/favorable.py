@@ -45,7 +45,7 @@ def favorable_rows(
     Raises
     ------
     DataError
-        One value alone is named of an outcome that has more than two.
+        A single value is named for an outcome with more than two.
     UsageError
         It is neither a value of the outcome nor an expression that can be read, or all rows or none would be
         favorable.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def replacing(path: str | Path) -> Iterator[Path]:
     """Give a path to write to; it takes the name of the wanted file once all is written.
 
-    On an error nothing is left behind, and a file that was there before stays as it was.
+    On an error nothing is left behind, and an existing file is unchanged.
 
     Raises
     ------

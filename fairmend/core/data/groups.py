@@ -71,7 +71,7 @@ def sensitive_frame(sensitive: Any, n_rows: int | None = None) -> pd.DataFrame:
     Raises
     ------
     DataError
-        When nothing was given, or the number of rows differs.
+        When none were passed, or the number of rows differs.
     """
     if isinstance(sensitive, Groups):
         sensitive = sensitive.frame
@@ -99,11 +99,11 @@ def sensitive_frame(sensitive: Any, n_rows: int | None = None) -> pd.DataFrame:
 
 
 def categories(values: Any) -> Any:
-    """Return an array of texts of fixed width as a Categorical of its few values; anything else as it is.
+    """Return an array of texts of fixed width as a Categorical of its few values; anything else unchanged.
 
     Making an object of every text costs more than all else that is done with groups. So rows of
     characters are hashed, and every row is compared with the first one of its hash; where different
-    texts share a hash, the array is returned as it is.
+    texts share a hash, the array is returned unchanged.
     """
     if not isinstance(values, np.ndarray) or values.dtype.kind != "U" or values.ndim != 1 or not len(values):
         return values
@@ -127,7 +127,7 @@ def categories(values: Any) -> Any:
 
 
 def _telling(rows: NDArray[np.uint64], factors: NDArray[np.uint64]) -> list[int]:
-    """Return the first places of some rows by which all of them can be told apart."""
+    """Return the first positions by which all of some texts can be distinguished."""
     used: list[int] = []
     hashes, distinct = np.zeros(len(rows), dtype=np.uint64), 1
     for place in range(rows.shape[1]):
@@ -150,7 +150,7 @@ def _column_codes(column: pd.Series[Any]) -> tuple[NDArray[np.intp], list[str]]:
 
 
 def encode_groups(sensitive: Any) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Return a code a row and the names of the groups that occur, in alphabetical order.
+    """Return a code per row and the names of the groups that occur, in alphabetical order.
 
     Several attributes are crossed: the groups are the combinations that occur.
 
@@ -203,7 +203,7 @@ class Groups:
     labels : tuple of str
         Names of the groups, alphabetical.
     frame : DataFrame, shape (n, k)
-        The attributes as they were given.
+        The attributes as passed.
     """
 
     codes: NDArray[np.intp]
@@ -230,7 +230,7 @@ class Groups:
 
     @classmethod
     def of(cls, sensitive: Any) -> Groups:
-        """Return the groups that occur in the given attributes; groups that were found are returned as they are."""
+        """Return the groups that occur in the given attributes; existing groups are returned unchanged."""
         if isinstance(sensitive, Groups):
             return sensitive
         codes, labels = encode_groups(sensitive)
@@ -270,7 +270,7 @@ class GroupEncoder:
         Parameters
         ----------
         sensitive : see :func:`sensitive_frame`
-            The attributes; a frame may hold them in any column order, and more columns beside.
+            The attributes; a frame may hold them in any column order, and further columns.
         n_rows : int, optional
             How many rows are expected.
         unseen : {"error", "fallback"}

@@ -65,7 +65,7 @@ def read_outcome(column: pd.Series[Any], roles: Roles) -> Outcome:
     column : Series, shape (n,)
         The outcome, without gaps.
     roles : Roles
-        Task, favorable value and query, where they are given.
+        Task, favorable value and query, where declared.
 
     Raises
     ------

@@ -30,5 +30,5 @@ def uniform_by_row(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.float64]
 
 
 def decide(probability: NDArray[np.float64], hashes: NDArray[np.uint64], seed: int) -> NDArray[np.int64]:
-    """Return decisions of 0 and 1, positive with the given probability, the same for the same row."""
+    """Return decisions of 0 and 1, favorable with the stated probability; equal rows get equal decisions."""
     return (uniform_by_row(hashes, seed) < probability).astype(np.int64)

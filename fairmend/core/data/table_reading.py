@@ -21,7 +21,7 @@ from fairmend.core.errors import DataError, FairmendError, MissingExtraError
 LONGEST_NAME = 500
 MOST_COLUMNS = 100_000
 MOST_DIGITS = 15
-"""Longer whole numbers are not told apart by a float, which is what a column with gaps becomes."""
+"""A float, which is what a column with gaps becomes, cannot distinguish longer whole numbers."""
 NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 WHOLE = re.compile(r"-?(?:0|[1-9]\d*)", re.ASCII)
 GAPS = (
@@ -52,7 +52,7 @@ def read_table(path: str | Path, exact: Collection[str] = ()) -> pd.DataFrame:
     path : str or Path
         The file. A pipe works too, such as ``/dev/stdin``.
     exact : collection of str
-        Columns whose values are names. They keep their text as it stands, so that ``01`` and ``1``, or
+        Columns whose values are names. They keep their text unchanged, so that ``01`` and ``1``, or
         ``NA`` and a blank cell, stay two things; only a column that holds nothing but plain numbers,
         or true and false, becomes numbers or booleans. See :func:`exact_columns`.
 
@@ -219,7 +219,7 @@ def check_names(names: Sequence[str], where: str) -> None:
 
 
 def plain_values(texts: pd.Series[Any]) -> pd.Series[Any]:
-    """Return texts as numbers or booleans if nothing that tells them apart is lost by it.
+    """Return texts as numbers or booleans if different texts stay different.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def plain_values(texts: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number in plain spelling, which a float can tell from others.
+    """Whether a text is a number in plain spelling, which a float can distinguish from others.
 
     Examples
     --------

@@ -53,7 +53,7 @@ def areas(
     Parameters
     ----------
     target : ndarray of bool, shape (n,)
-        The class to be told.
+        The positive class.
     scores : sequence of m ndarrays of float, shape (n,)
         The scores, each on a scale of its own.
     weight : ndarray of float, shape (n,), optional
@@ -131,7 +131,7 @@ def area_change(
     Parameters
     ----------
     target : ndarray of bool, shape (n,)
-        The class to be told.
+        The positive class.
     before, after : ndarray of float, shape (n,)
         The two scores, on any scale.
     level : float

@@ -68,7 +68,7 @@ def conditional_parity(
     Raises
     ------
     UsageError
-        When the metric compares no groups, beside the errors of :func:`.report.measure`.
+        When the metric compares no groups, in addition to the errors of :func:`.report.measure`.
     """
     found = metric(name)
     if found.ideal is None:

@@ -75,7 +75,7 @@ def degeneracies(
 
     Notes
     -----
-    The decision that is given least often is held against the label that calls for it: with a base
+    The rarest decision is compared with the label that calls for it: with a base
     rate of 2 %, selecting 1 % is a decision, with one of 50 % it is none. A share below 1 % that is
     significantly below a fifth of the label's share (binomial test) is degenerate; no variation at
     all among all rows always is. In a group the test is needed in any case, so that a handful of
@@ -115,7 +115,7 @@ def _constant(measured: Measurement) -> list[Degeneracy]:
 
 
 def _rarely(selected: Estimate, told: str, group: str | None = None) -> Degeneracy:
-    """Return that a decision is hardly ever given, with its share."""
+    """Return that a decision is hardly ever made, with its share."""
     share, interval = selected.value, selected.interval
     if share > 0.5:
         share = 1 - share

@@ -36,7 +36,7 @@ class Estimate:
     value : float
         The number, NaN where undefined.
     interval : (float, float) or None
-        Its confidence interval, None where none can be given.
+        Its confidence interval, None where there is none.
     support : int
         Rows it rests on; of a comparison, the rows of all groups together.
     enough : bool

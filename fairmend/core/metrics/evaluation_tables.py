@@ -31,7 +31,7 @@ WHOLE = [Interval(Integral, 1, None, closed="left")]
 
 
 def views(groups: Groups) -> dict[str, Groups]:
-    """Return the groups of each attribute alone and, of several attributes, of their crossing.
+    """Return the groups of each attribute and, for several attributes, of their intersection.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def rate_views(
     rates, comparisons : sequence of str
         Names that :func:`.metrics.metric` knows; comparisons of groups are tested by permutation.
     reference : str or mapping of str to str
-        What each group's rate is held against: ``"to_best"``, ``"to_overall"``, or by attribute the
+        What each group's rate is compared with: ``"to_best"``, ``"to_overall"``, or by attribute the
         label of a group.
     settings : InferenceSettings
         Settings of the tests and intervals.

@@ -1,4 +1,4 @@
-"""Values of groups held against each other, or against a reference."""
+"""Comparison of the values of groups with each other, or with a reference."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def leveling_down(
 
     Examples
     --------
-    The gap closes, and nobody has gained anything:
+    The gap closes, but no group gains:
 
     >>> few, many = np.repeat([1, 0], [40, 60]), np.repeat([1, 0], [80, 20])
     >>> before, after = np.concatenate([few, many]), np.concatenate([few, few])

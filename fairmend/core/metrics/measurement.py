@@ -53,7 +53,7 @@ class Measurement:
     table : GroupTable
         Counts of group x label x decision.
     scores : ScoreTable or None
-        Counts of group x score bin x label, where scores were given.
+        Counts of group x score bin x label, where there are scores.
     level : float
         Coverage of the intervals.
     min_support : int
@@ -65,7 +65,7 @@ class Measurement:
     seed : int
         Seed of the replicates.
     area : Estimate or None
-        Area under the ROC curve of all rows, where scores were given in memory.
+        Area under the ROC curve of all rows, where there are scores in memory.
     """
 
     table: GroupTable
@@ -113,11 +113,11 @@ class Measurement:
         Parameters
         ----------
         name : str
-            Any name that :func:`.metrics.metric` knows, or, where scores were given,
+            Any name that :func:`.metrics.metric` knows, or, where there are scores,
             ``"expected_calibration_error"``, ``"maximum_calibration_error"`` or ``"brier"``, alone
             or with a form such as ``"brier_difference"``, or ``"auc"``, which is of all rows only.
         group : str, optional
-            The group whose rate is asked for; all rows together otherwise.
+            The group whose rate to return; by default all rows together.
         reference : str
             What a comparison compares each group with: ``"between_groups"``, ``"to_overall"``,
             ``"to_best"`` or the label of a group.
@@ -127,7 +127,7 @@ class Measurement:
         UnknownNameError
             When there is no such figure or group.
         UsageError
-            When a comparison is asked of one group, or calibration without scores.
+            When a comparison is requested for one group, or calibration without scores.
         """
         place = None if group is None else self._place(group)
         if name == "auc":
@@ -214,7 +214,7 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """Return the standard figures as plain JSON types, rates with ``by_group``.
 
-        Calibration figures are there where scores were given. NaN is written as null.
+        Calibration figures are included where there are scores. NaN is written as null.
         """
         rates = [*RATE_FIGURES, *([] if self.scores is None else ["expected_calibration_error", "brier"])]
         written: dict[str, Any] = {}

@@ -170,7 +170,7 @@ def value_draws(
     Parameters
     ----------
     frame : DataFrame
-        Models by measures. Beside each measure there may be ``<measure>_replicates``, sequences of
+        Models by measures. A measure may come with ``<measure>_replicates``, sequences of
         equal length, or ``<measure>_low`` and ``<measure>_high``, a 95 % interval, from which ``n``
         independent normal values are drawn.
     names : sequence of str

@@ -6,7 +6,7 @@ stratum in which groups are exchangeable. A metric over groups is a rate (or two
 ``difference``, ``ratio``, ``group_min`` or ``group_max``.
 
 One definition departs from Fairlearn: a rate over an empty cell is undefined (NaN), where Fairlearn
-gives 0, so that a group nobody of which could be selected does not look like one nobody of which was.
+gives 0, so that a group in which nobody could be selected differs from one in which nobody was.
 """
 
 from __future__ import annotations

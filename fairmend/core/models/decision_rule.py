@@ -57,7 +57,7 @@ class FairModel:
 
     @property
     def decides(self) -> bool:
-        """Whether an adjuster makes the decisions, so that the scores alone do not tell them."""
+        """Whether an adjuster makes the decisions, so that scores do not determine them."""
         return any("decisions" in a.metadata.modifies for a in self.postprocessors)
 
     def with_postprocessor(self, adjuster: Any) -> FairModel:
@@ -121,7 +121,7 @@ class FairModel:
 
     @property
     def _asks_estimator(self) -> bool:
-        """Whether the estimator itself decides, by more than its scores: a randomized or a given one."""
+        """Whether the estimator decides by more than its scores, as a randomized or external one does."""
         asks = hasattr(self.estimator, "decision_probability")
         changed = any({"scores", "decisions"} & set(a.metadata.modifies) for a in self.postprocessors)
         return asks and not changed and not getattr(self.estimator, "decides_by_score", False)
@@ -168,7 +168,7 @@ class FairModel:
         return scores, self._drawn(chance, X, key)
 
     def uncertainty(self, X: pd.DataFrame, sensitive: Any = None) -> dict[str, NDArray[Any]]:
-        """Return what it says beside scores and decisions: abstentions, prediction sets, intervals.
+        """Return what it outputs besides scores and decisions: abstentions, prediction sets, intervals.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class FairModel:
         return said
 
     def _inputs(self, part: Any, frame: pd.DataFrame, sensitive: Any) -> dict[str, Any]:
-        """Return what a technique of post-processing reads beside the scores."""
+        """Return what a post-processing technique reads besides the scores."""
         known = _sensitive_for(part, sensitive)
         if part.reads("X", "prediction"):
             known["X"] = frame

@@ -37,7 +37,7 @@ class ExternalModel(ClassifierMixin, BaseEstimator):
 
 
 class FittedModel(ExternalModel):
-    """A fitted classifier as it is, with its favorable class last.
+    """A fitted classifier, unchanged, with its favorable class last.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def ask(model: Any, verb: str, X: pd.DataFrame, dtype: type | None = None) -> ND
     X : DataFrame, shape (n, p)
         The rows.
     dtype : type, optional
-        What the array shall hold.
+        What the array must hold.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def ask(model: Any, verb: str, X: pd.DataFrame, dtype: type | None = None) -> ND
 
 
 class PrecomputedScores(ExternalModel):
-    """Scores that stand in a column, as a classifier that reads this column alone.
+    """Scores in a column, as a classifier that reads only this column.
 
     Parameters
     ----------

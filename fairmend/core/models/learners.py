@@ -174,7 +174,7 @@ def make_learner(name: str = "gradient_boosting", *, seed: int = 0) -> TabularCl
 def split_learner(estimator: Any) -> tuple[Any, Any]:
     """Return unfitted copies of what encodes the features and of the model behind it.
 
-    A method that trains the same learner many times encodes once and trains what is behind alone. A
+    A method that trains the same learner many times encodes once and trains only what follows. A
     learner that is neither a :class:`TabularLearner` nor a scikit-learn pipeline encodes nothing.
     """
     if isinstance(estimator, TabularLearner):
@@ -188,7 +188,7 @@ def fitted_parts(estimator: Any) -> tuple[Any, Any]:
     """Return what encodes the features and the model behind it, of a fitted estimator.
 
     The counterpart of :func:`split_learner`: a technique that reads the inside of a model finds it in a
-    :class:`TabularLearner`, in a scikit-learn pipeline, or as it is.
+    :class:`TabularLearner`, in a scikit-learn pipeline, or unwrapped.
     """
     if isinstance(estimator, TabularLearner):
         return estimator.encoder_, estimator.behind_
@@ -203,7 +203,7 @@ def fit_weighted(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> A
     Raises
     ------
     DataError
-        Weights were given and the estimator does not take any.
+        There are weights, and the estimator does not accept any.
     """
     if sample_weight is None:
         return estimator.fit(X, y)

@@ -1,4 +1,4 @@
-"""What a private verb returned, held against what its base class asks for; the one place where this is checked."""
+"""Checks of what a private method returned against what its base class requires."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Kind = TypeVar("Kind")
 
 
 class RowCountError(PluginError):
-    """A private verb returned another number of rows than it was given."""
+    """A private method returned a different number of rows than it received."""
 
 
 def returned_values(

@@ -78,7 +78,7 @@ class CausalAnalysis(Technique):
         Raises
         ------
         DataError
-            The technique needs a graph and none was given, or too few rows.
+            The technique needs a graph and there is none, or there are too few rows.
         """
         self.check_parameters()
         if self.metadata.needs_graph and graph is None:

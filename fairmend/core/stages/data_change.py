@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class DataChange:
-    """Training data after a change; None stands for what stays as it was.
+    """Training data after a change; None means unchanged.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class DataChange:
     sample_weight : ndarray of float, shape (m,), or None
         Weights.
     sensitive_features : DataFrame, shape (m, k), or None
-        Protected attributes; given where rows were drawn anew.
+        Protected attributes, where rows were resampled.
     origin : ndarray of int, shape (m,), or None
         Where rows were drawn anew: the place of each row in the data before, -1 for a synthetic row. Then
         features, labels, weights and protected attributes are those of the new rows, all of them.

@@ -1,4 +1,4 @@
-"""What a step did to the training data, or to what a model says beside its decisions."""
+"""The effect of a step on the training data, or on the uncertainty that a model states."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ class Evaluator(Technique):
     Write ``_evaluate(...)``; it returns a mapping for JSON. It may name ``y_true``, ``y_pred``,
     ``y_score``, ``groups``, ``sample_weight``, ``baseline`` (decisions of a model to compare with),
     ``candidates`` (models with their measures), ``X`` (the features), ``query``, ``model``, ``task`` (which of
-    those that it serves) and ``classes`` (names of the classes); what it names without a default it cannot do
-    without. Labels and predictions are 0 and 1 of a binary outcome, codes of the classes of a multiclass one,
+    those that it supports) and ``classes`` (names of the classes); what it names without a default is
+    required. Labels and predictions are 0 and 1 of a binary outcome, codes of the classes of a multiclass one,
     and real values of a regression or ranking; scores are probabilities, of each class in a row where there
     are several.
     """
@@ -91,14 +91,14 @@ class Evaluator(Technique):
         model : fitted estimator, optional
             The model itself.
         task : {"binary", "multiclass", "regression", "ranking"}, optional
-            What the outcome is; by default what labels and predictions look like, of the tasks that it serves.
+            What the outcome is; by default inferred from labels and predictions, among the tasks that it supports.
         classes : sequence of str, optional
             Names of the classes that codes from 0 stand for; by default the values that occur.
 
         Raises
         ------
         DataError
-            Something that the evaluation reads was not given, or lengths differ.
+            Something that the evaluation reads is missing, or lengths differ.
         """
         self.check_parameters()
         given = [a for a in (y_true, y_pred, y_score, baseline) if a is not None]
@@ -205,7 +205,7 @@ def _is_chance(y_score: Any) -> bool:
 def _coded(
     outcomes: dict[str, NDArray[Any] | None], y_score: Any, classes: Sequence[str] | None
 ) -> tuple[tuple[str, ...], dict[str, NDArray[Any] | None]]:
-    """Return the classes, and outcomes as their codes; codes from 0 are kept as they are."""
+    """Return the classes, and outcomes as their codes; codes from 0 are unchanged."""
     found = [v for v in outcomes.values() if v is not None]
     occurring = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=int)
     k = len(classes) if classes is not None else (np.shape(y_score)[1] if np.ndim(y_score) == 2 else 0)

@@ -35,13 +35,13 @@ NUMBERS: frozenset[Task] = frozenset({"regression", "ranking"})
 """Tasks whose predictions are real values."""
 
 HELD_BACK = {"train": 0.85, "validation": 0.15}
-"""Parts of the training rows for a technique that asks for validation data, with cross-fitting."""
+"""Parts of the training rows for a technique that needs validation data, with cross-fitting."""
 
 
 class Inprocessor(ClassifierMixin, GroupAware, Technique):
     """Base of the in-processing stage: a model that is trained to be fair.
 
-    Write ``_fit(...)`` and, by the tasks that it serves, ``_predict_proba(X, groups)`` or ``_predict(X, groups)``.
+    Write ``_fit(...)`` and, by the tasks that it supports, ``_predict_proba(X, groups)`` or ``_predict(X, groups)``.
     ``_predict_proba`` gives the probability of the favorable class, shape (n,), or of each of several classes,
     shape (n, k); ``_predict`` the predicted value of a regression or ranking, shape (n,). A randomized rule on
     two classes also writes ``_decision_probability(X, groups)``.

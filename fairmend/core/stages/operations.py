@@ -23,7 +23,7 @@ class OperationResult:
     Attributes
     ----------
     result : mapping
-        What it found or set up, ready for JSON; ``text`` is the sentence for people.
+        What it found or set up, as plain JSON types; ``text`` is a one-sentence summary.
     documents : mapping of str to str
         Contents of files by name.
     """
@@ -58,7 +58,7 @@ class Operation(Technique):
         Raises
         ------
         DataError
-            What the operation reads was not given.
+            What the operation reads is missing.
         """
         self.check_parameters()
         found = self._call("_produce", record=record, stream=stream)

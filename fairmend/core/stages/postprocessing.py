@@ -51,7 +51,7 @@ UNCERTAINTY: Mapping[Modifies, str] = {
 
 
 class RowInputs(TypedDict, total=False):
-    """What a rule may read of rows beside their scores."""
+    """What a rule may read of rows besides their scores."""
 
     sensitive_features: Any
     X: Any
@@ -78,7 +78,7 @@ class Postprocessor(GroupAware, Technique):
     regression and ranking. ``X`` are the features as the model reads them, ``model`` is the fitted
     estimator, ``query`` the query of each row.
 
-    What names neither ``X`` nor ``model`` is fitted on scores alone and so serves any model:
+    What names neither ``X`` nor ``model`` is fitted on scores only and works with any model:
     :class:`~fairmend.core.fair_pipeline.FairPipeline` joins it to an estimator.
     """
 
@@ -126,7 +126,7 @@ class Postprocessor(GroupAware, Technique):
         Raises
         ------
         DataError
-            Something that the technique reads was not given, or is not of the kind that it serves.
+            Something that the technique reads is missing, or of a kind that it does not support.
         """
         self.check_parameters()
         self.task_ = task_of(scores, y, self.metadata.tasks)
@@ -245,7 +245,7 @@ class Postprocessor(GroupAware, Technique):
         return returned_intervals(self, "_predict_interval", out, len(scores))
 
     def uncertainty(self, scores: Any, **inputs: Unpack[RowInputs]) -> dict[Modifies, NDArray[Any]]:
-        """Return what it says beside scores and decisions, by the name of what it modifies.
+        """Return what it outputs besides scores and decisions, by the name of what it modifies.
 
         Parameters
         ----------

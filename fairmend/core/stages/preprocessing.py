@@ -24,7 +24,7 @@ _FIT = ("X", "y", "groups", "sample_weight", "learner", "graph", "proxies")
 
 
 class FitInputs(TypedDict, total=False):
-    """What a technique may learn from beside features and labels; the parameters of :meth:`Preprocessor.fit`."""
+    """What a technique may learn from besides features and labels: the parameters of :meth:`Preprocessor.fit`."""
 
     sensitive_features: Any
     sample_weight: Any
@@ -40,7 +40,7 @@ class Preprocessor(GroupAware, Technique):
 
     - ``_fit(...)`` and ``_transform(X, groups)`` to change features, of the training data and of every row
       to decide on;
-    - ``_change(...)`` to change the training data alone: it returns a
+    - ``_change(...)`` to change only the training data: it returns a
       :class:`~fairmend.core.stages.DataChange` of features, labels, weights, rows, or several of them;
     - ``_change(...)`` and ``_transform(X, groups)`` where new rows are changed otherwise than those of the
       training data.
@@ -162,7 +162,7 @@ class Preprocessor(GroupAware, Technique):
         Returns
         -------
         DataChange
-            Labels are those of the input classes; what stayed as it was is None.
+            Labels are those of the input classes; what did not change is None.
         """
         known = self._known(X, y, **inputs)
         found = self._call("_change", **known)

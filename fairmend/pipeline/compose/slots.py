@@ -127,7 +127,7 @@ class Chooser:
         )
 
     def when(self, metadata: TechniqueMetadata, slot: Slot) -> When:
-        """Return when a technique acts: always, where the decisions of a model at one half do not serve the utility."""
+        """Return when a technique acts: always, where decisions at a threshold of one half do not maximize the utility."""
         serves = slot is DECISION and not self._parameters(metadata).keys().isdisjoint(
             _objective(self.utility)
         )
@@ -155,6 +155,6 @@ def _objective(utility: Utility | None) -> dict[str, str | float]:
 
 
 def chooses_for_utility(spec: PipelineSpec) -> bool:
-    """Whether a pipeline always chooses decisions, since those of a model at one half do not serve its utility."""
+    """Whether a pipeline always chooses decisions, since a threshold of one half does not maximize its utility."""
     wanted = _objective(spec.utility)
     return any(step.when == "always" and not wanted.keys().isdisjoint(step.parameters) for step in spec.steps)

@@ -71,7 +71,7 @@ def steered(
     registry : Registry
         Where techniques come from.
     data : Dataset, optional
-        Tells which mediators are numeric; without data, the causal step finds them in the run.
+        Says which mediators are numeric; without data, the causal step finds them in the run.
     """
     graph = spec.causal_graph
     if graph is None:
@@ -84,7 +84,7 @@ def steered(
     steps = [step for one in spec.steps for step in steering.step(one)]
     if not any(step.stage == "causal" for step in steps):
         metadata = registry.card(CONSTRUCTION).metadata
-        reason = "holds the given causal graph against the data"
+        reason = "tests the supplied causal graph against the data"
         first = Step(technique=CONSTRUCTION, slug=metadata.slug, stage="causal", reason=reason)
         steps.insert(0, first)
     return spec.model_copy(update={"steps": tuple(steps)}), steering.notes
@@ -121,7 +121,7 @@ class _Steering:
         return [step.model_copy(update={**best.model_dump(), "alternatives": tuple(rest)})]
 
     def choice(self, choice: Choice) -> Choice | None:
-        """Return a technique that repairs what it may; None if nothing is left to it."""
+        """Return a technique restricted to the features that it may repair; None if there are none."""
         card = self.registry.card(choice.technique)
         names = {parameter["name"] for parameter in card.parameters}
         if "features" not in card.metadata.modifies or REPAIRS not in names:

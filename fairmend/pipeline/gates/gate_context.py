@@ -139,7 +139,7 @@ class GateContext:
     changed : frozenset of str
         Features that the steps of the stage declare they change.
     notion : str
-        Notion of fairness that the run's target speaks of.
+        Fairness notion of the run's target.
     measure_of_target : str
         Name of the figure that the target is about.
     target_upward : bool

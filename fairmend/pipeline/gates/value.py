@@ -32,7 +32,7 @@ class Value:
         Whether the value itself rests on cells with enough support though others lack it: then it
         can fail a check, and cannot pass it.
     applies : bool
-        Whether the question arises at all; thresholds are not asked about where there are none. A
+        Whether the check applies; one about thresholds does not where there are none. A
         check that does not apply passes; the target of a run always applies.
     """
 

@@ -137,7 +137,7 @@ def _serves(technique: Any, data: Dataset) -> None:
 def _evaluated(
     technique: Any, data: Dataset, given: Any, probabilities: Any, learner: str, seed: int
 ) -> TechniqueResult:
-    """Evaluate given predictions, or those of a reference model."""
+    """Evaluate external predictions, or those of a reference model."""
     known = {
         "y_true": data.y,
         "sensitive_features": data.sensitive,

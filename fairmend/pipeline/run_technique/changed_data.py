@@ -1,4 +1,4 @@
-"""A technique of pre-processing alone: the changed table."""
+"""A pre-processing technique on its own: the changed table."""
 
 from __future__ import annotations
 

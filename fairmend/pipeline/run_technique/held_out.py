@@ -1,4 +1,4 @@
-"""A technique of in- or post-processing alone: scores and decisions of rows that trained nothing."""
+"""An in- or post-processing technique on its own: scores and decisions of rows that trained nothing."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _decided(model: FairModel, data: Dataset) -> dict[str, Any]:
 
 
 def adjust(technique: Any, data: Dataset, scores: Any, seed: int) -> TechniqueResult:
-    """Fit a post-processing technique on the given scores of one half, and adjust the other half."""
+    """Fit a post-processing technique on the scores of one half, and adjust the other half."""
     if technique.stage != "post-processing":
         raise UsageError(
             f"{technique.metadata.name} trains its own model; --scores is only for post-processing and evaluation"

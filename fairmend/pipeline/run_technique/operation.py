@@ -1,4 +1,4 @@
-"""One operation alone: documents from the record of a run."""
+"""An operation on its own: documents from the record of a run."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def load_record(
     Parameters
     ----------
     source : mapping, path or str
-        The record itself, a file that holds it, or the id of a run that is kept (or ``latest``); the latter
+        The record itself, a file that holds it, or the id of a stored run (or ``latest``); the latter
         is verified and comes with what people decided since.
     store : RunStore
-        Where runs are kept.
+        Where runs are stored.
     registry : Registry
         What is installed.
 

@@ -64,7 +64,7 @@ class TechniqueResult(Displayed):
         return {"technique": f"{self.slug} ({self.technique_id})", "text": self.text, **table}
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the figures without and with the technique, else what it found, a row for each name."""
+        """Return the figures without and with the technique, else what it found, one row per name."""
         if self.before is None or self.after is None:
             return [{"name": name, "value": value} for name, value in to_plain(self.figures).items()]
         return [

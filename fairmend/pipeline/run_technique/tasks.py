@@ -1,4 +1,4 @@
-"""One technique of in- or post-processing alone, on an outcome of regression, ranking or several classes."""
+"""An in- or post-processing technique on its own, for regression, ranking or several classes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run_on_task(
     Parameters
     ----------
     technique : Inprocessor or Postprocessor
-        Unfitted; it must serve the task of the data.
+        Unfitted; it must support the task of the data.
     data : Dataset
         The data, of a task other than binary.
     given : array of shape (n,) or None
@@ -58,7 +58,7 @@ def run_on_task(
     DataError
         The predictions are not numbers, one per row.
     UsageError
-        Predictions were given to a technique that trains its own model, or those of several classes as one column.
+        There are predictions for a technique that trains its own model, or those of several classes as one column.
     """
     if technique.stage == "in-processing":
         if given is not None:
@@ -72,7 +72,7 @@ def run_on_task(
 def _trained(
     technique: Any, data: Dataset, learner: str, seed: int, graph: CausalGraph | None
 ) -> TechniqueResult:
-    """Train a technique of in-processing and, beside it, the plain learner."""
+    """Train an in-processing technique and, for comparison, the plain learner."""
     places = row_numbers(data, {"train": 0.75, "test": 0.25}, seed)
     train, test = data.take(places["train"]), data.take(places["test"])
     plain = learner_for(data.task, learner, seed=seed).fit(train.X, train.y, sample_weight=train.weights)
@@ -188,7 +188,7 @@ def _table(test: Dataset, rows: NDArray[np.int64], columns: Columns) -> pd.DataF
 def rank_unlabeled(
     technique: Any, frame: pd.DataFrame, roles: Mapping[str, Any], given: Any
 ) -> tuple[pd.DataFrame, str, dict[str, Any]]:
-    """Rank all rows of a table by given scores; a technique that reads no labels needs no outcome and no split.
+    """Rank all rows of a table by their scores; a technique that reads no labels needs no outcome and no split.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def _queries(technique: Any, data: Dataset) -> NDArray[np.int64] | None:
 
 
 def _uncertain(test: Dataset, predicted: NDArray[np.float64], said: Columns) -> dict[str, Any]:
-    """Return the figures of sets, intervals and abstentions, and of the predictions alone."""
+    """Return the figures of sets, intervals and abstentions, and of the predictions without them."""
     decided = predicted.argmax(axis=1) if test.task == "multiclass" else predicted
     known = {"sensitive_features": test.sensitive, "sample_weight": test.weights}
     found = compare_uncertainty(test.y, decided, said, y_score=predicted, **known)

@@ -1,6 +1,6 @@
 """Keys that sign records: the user's own, and those of other people whose records are trusted.
 
-They are kept in the user's configuration folder, never in a run store: whoever can write to a store can
+They are kept in the user's configuration folder, never in a run store: anyone who can write to a store could
 rewrite all of it, but cannot sign the changes.
 """
 
@@ -152,7 +152,7 @@ class Keyring:
         return self.signing()
 
     def export(self, path: str | Path) -> None:
-        """Write the own public key to a file, for people who are to trust what it signs."""
+        """Write the user's public key to a file, for people who will trust what it signs."""
         write_text(path, f"{self.signing().public}\n")
 
     # -- keys of others ---------------------------------------------------------------------------
@@ -233,7 +233,7 @@ class Keyring:
         return others if own is None else {**others, own.public: OWN}
 
     def named(self, words: tuple[str, ...]) -> dict[str, str]:
-        """Return public keys given as a trusted name, hexadecimal digits, or a file."""
+        """Return public keys from a trusted name, hexadecimal digits, or a file."""
         known = self.trusted()
         return {known[w] if w in known else read_public(w): w for w in words}
 

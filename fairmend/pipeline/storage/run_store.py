@@ -215,7 +215,7 @@ class RunStore:
     # -- the audit log ----------------------------------------------------------------------------
 
     def log(self, run_id: str, entry: dict[str, Any], status: str | None = None) -> None:
-        """Add an entry to the log of a run, and change the status if one is given."""
+        """Add an entry to the log of a run, and change its status if there is one."""
         with self.database.change() as db:
             if status is not None:
                 db.execute("UPDATE runs SET status = ? WHERE run_id = ?", (status, run_id))
@@ -240,7 +240,7 @@ class RunStore:
     def respond(
         self, run_id: str, place: int, response: str, changes: dict[str, Any], *, met: bool | None = None
     ) -> None:
-        """Record what is done about a rejection, given by its place among the decisions.
+        """Record what is done about a rejection, by its position among the decisions.
 
         Parameters
         ----------

@@ -13,7 +13,7 @@ from fairmend.pipeline.storage.stored_run import StoredRun
 from fairmend.pipeline.stored_runs.data_source import read_again
 
 OPEN_TO_GRAPH = ("waiting", "escalated", "rejected")
-"""Statuses of a run that can be given a revised causal graph."""
+"""Statuses of a run that accepts a revised causal graph."""
 
 
 def revise_graph(store: RunStore, stored: StoredRun, source: Any) -> None:

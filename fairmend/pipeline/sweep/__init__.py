@@ -1,1 +1,1 @@
-"""Try techniques and their combinations, and keep those that no other beats."""
+"""Try techniques and their combinations, and keep those that no other dominates."""

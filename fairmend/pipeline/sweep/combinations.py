@@ -20,21 +20,21 @@ from fairmend.pipeline.sweep.model_variants import ModelVariant
 Steps = tuple[Step, ...]
 DEEPEST = 3
 AROUND = (("stronger", 2), ("weaker", 1))
-"""Settings to try of a step beside the one that it starts with: how many in which direction."""
+"""Further settings of a step to try: how many in which direction."""
 
 
 @dataclass(frozen=True)
 class Combination:
-    """What a sweep tries: steps behind the given model, or behind a variant of it.
+    """What a sweep tries: steps after the plain model, or after a variant of it.
 
     Attributes
     ----------
     steps : tuple of Step
-        The techniques, in order; none for the model alone.
+        The techniques, in order; empty for the model itself.
     settings : tuple of str
         Parameters of them that differ from those that target and findings set.
     variant : ModelVariant or None
-        What takes the place of the given model.
+        What takes the place of the plain model.
     """
 
     steps: Steps = ()
@@ -78,15 +78,15 @@ def combinations(
     without : iterable of int or str
         Techniques to leave out on request, by id or slug.
     varied : iterable of Slot
-        Slots whose techniques are, alone, tried at a few settings of the parameter that a rollback would
+        Slots whose techniques are, on their own, tried at a few settings of the parameter that a rollback would
         adjust, so that the frontier has more than one point of each.
 
     Returns
     -------
     list of Combination
-        Each technique alone, then combinations of at most one technique a slot in the order of the
+        Each technique on its own, then combinations of at most one technique per slot in the order of the
         slots: pre-processing, in-processing, calibration, decision. Calibration is combined only with
-        the rule of decision behind it: it serves that rule, and moves no target itself.
+        the decision rule after it: it improves that rule's input, and moves no target itself.
     list of Excluded
         With the reason for each.
 
@@ -156,8 +156,8 @@ def _combination(row: tuple[tuple[Step, str] | None, ...]) -> Combination:
 def _sensible(row: tuple[tuple[Step, str] | None, ...]) -> bool:
     """Whether a row is to be tried.
 
-    Calibration, where there is any, stands alone or before a rule of decision; a step at another setting than
-    that it starts with stands alone.
+    Calibration is on its own or before a decision rule; a step at another setting than
+    the first is on its own.
     """
     steps = [one for one in row if one is not None]
     calibrates = row[SLOTS.index(CALIBRATION)] is not None

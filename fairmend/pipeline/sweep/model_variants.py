@@ -1,4 +1,4 @@
-"""Variants of the given model that a modeler would try: features, settings, monotone constraints, seeds."""
+"""Variants of the plain model that a modeler would try: features, settings, monotone constraints, seeds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIGNS: dict[str, Sign] = {"+": 1, "-": -1}
 STRONGEST = 8
 """Proxies that are left out one at a time; of the strongest, groups of two and more are left out."""
 CLEAR = 0.01
-"""P-value below which the sign of an association with the outcome is taken to be known."""
+"""P-value below which the sign of an association with the outcome counts as known."""
 MOST_PARTS = 4
 
 Settings = Mapping[str, Any]
@@ -66,7 +66,7 @@ GRIDS: dict[str, dict[VariantKind, tuple[Settings, ...]]] = {
 
 
 class ModelVariant(ClosedModel):
-    """What is done otherwise than in the given model; it reads the same protected attributes: none."""
+    """How a model differs from the plain one; neither reads protected attributes."""
 
     kind: VariantKind
     without: tuple[str, ...] = Field(default=(), description="features left out")
@@ -110,7 +110,7 @@ class ModelVariant(ClosedModel):
         )
 
     def applied(self, case: Case) -> Case:
-        """Return a case of the given model with this variant trained in its place."""
+        """Return a case with this variant trained in place of its model."""
         parts = {
             name: getattr(case, name).without(self.without) for name in ("train", "calibration", "validation")
         }
@@ -224,7 +224,7 @@ class ModelSpace:
         yield from (pair for pair in itertools.combinations(strongest, 2) if pair != tuple(strongest[:2]))
 
     def _constraints(self) -> Iterator[dict[str, Sign]]:
-        """Yield the monotone constraints: those demanded, all known signs, then the strongest proxies alone."""
+        """Yield the monotone constraints: those requested, all known signs, then only the strongest proxies."""
         if not self.takes_monotone:
             return
         if self.demanded:
@@ -237,7 +237,7 @@ class ModelSpace:
 
 
 def _proxies(data: Dataset, features: Mapping[str, Binned]) -> dict[str, float]:
-    """Return the association of each feature with the attribute that it tells most of, the strongest first."""
+    """Return the association of each feature with the attribute that it predicts best, the strongest first."""
     attributes = [Groups.of(data.sensitive[[a]]).codes for a in data.sensitive.columns]
     found = {name: max(association(feature, a) for a in attributes) for name, feature in features.items()}
     return dict(sorted(found.items(), key=lambda one: -one[1]))
@@ -256,7 +256,7 @@ def _sign(feature: Binned, data: Dataset) -> Sign | None:
 
 
 def parse_monotone(words: Sequence[str]) -> dict[str, Sign]:
-    """Return the constraints that words of the form ``COLUMN=+`` or ``COLUMN=-`` ask for.
+    """Return the constraints that texts of the form ``COLUMN=+`` or ``COLUMN=-`` ask for.
 
     Raises
     ------

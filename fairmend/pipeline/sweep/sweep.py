@@ -106,7 +106,7 @@ def sweep(
     n_boot : int
         Replicates of intervals and of the frontier.
     lda : LdaSettings, optional
-        Search a less discriminatory alternative to the plain model: variants of it beside the techniques
+        Search a less discriminatory alternative to the plain model: variants of it in addition to the techniques
         that read no protected attribute for a decision.
 
     Returns
@@ -293,7 +293,7 @@ def check_audit(audit: Audit, roles: Roles) -> None:
 
 
 def _basis(data: Dataset, registry: Registry) -> dict[str, Any]:
-    """Return what figures depend on whatever is asked: the data, the split and the code that measures."""
+    """Return what all figures depend on: the data, the split and the code that measures."""
     gates = {name for name, given in registry.numbers().items() if given.get("fairmend_gate_checks")}
     modules = {plugin.module for plugin in registry.plugins if plugin.name in gates}
     return {

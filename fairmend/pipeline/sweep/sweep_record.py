@@ -1,4 +1,4 @@
-"""The record of a sweep: what was tried, how it fared, what is on the frontier and what was chosen."""
+"""The record of a sweep: candidates, their figures, the frontier and the choice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLAIN = "plain model"
 
 
 class SweepCandidate(ClosedModel):
-    """A combination of techniques and how it fared on the validation data."""
+    """A combination of techniques with its figures on the validation data."""
 
     steps: tuple[Step, ...] = Field(description="the techniques, in order; none for the plain model")
     settings: tuple[str, ...] = Field(
@@ -149,7 +149,7 @@ class Sweep(Displayed, ClosedModel):
     lda: LdaSearch | None = Field(
         default=None, description="the search for a less discriminatory alternative, if this was one"
     )
-    computed: int = Field(default=0, description="candidates computed in this call; the others were kept")
+    computed: int = Field(default=0, description="candidates computed in this call; the others were stored")
     seconds: float = Field(default=0.0, description="duration of this call")
     versions: dict[str, str] = Field(default_factory=dict)
 

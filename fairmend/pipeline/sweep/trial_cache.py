@@ -1,4 +1,4 @@
-"""What a sweep leaves in the run store, so that it can be resumed after an interruption."""
+"""Results of a sweep in the run store, so that it can be resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ CONFIRMATION = "confirmation-"
 
 
 class TrialCache:
-    """What the store holds of a sweep; without a store, nothing.
+    """The stored results of a sweep; without a store, none.
 
     Parameters
     ----------
     store : RunStore or None
-        Where it is kept.
+        Where they are stored.
     basis : mapping
-        All that the figures depend on, the candidates apart; the sweep is kept under its hash.
+        All that the figures depend on, except the candidates; the sweep is stored under its hash.
     fresh : bool
-        Whether what is there is to be forgotten.
+        Whether to discard stored results.
     """
 
     def __init__(self, store: RunStore | None, basis: Mapping[str, Any], fresh: bool) -> None:
@@ -42,7 +42,7 @@ class TrialCache:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep the sweep to this process, and enter it in the store."""
+        """Lock the sweep for this process, and add it to the store."""
         with nullcontext() if self.store is None else self.store.locks.lock(self.sweep_id):
             if self.store is not None:
                 if self.fresh:
@@ -51,7 +51,7 @@ class TrialCache:
             yield
 
     def audit(self, make: Callable[[], Audit]) -> Audit:
-        """Return the audit that is kept, or make it and keep it."""
+        """Return the stored audit, or make and store it."""
         raw = None if self.store is None else self.store.trials.get(self.sweep_id).get("audit")
         if raw is not None:
             return Audit(**raw)
@@ -63,7 +63,7 @@ class TrialCache:
     def trials(
         self, candidates: Sequence[Combination], identities: Sequence[str], rows: int
     ) -> list[Trial | None]:
-        """Return the trial of each candidate that is kept, None for the others."""
+        """Return the stored trial of each candidate, None where there is none."""
         raw = {} if self.store is None else self.store.trials.get(self.sweep_id)
         found: list[Trial | None] = []
         for tried, identity in zip(candidates, identities, strict=True):
@@ -74,7 +74,7 @@ class TrialCache:
         return found
 
     def confirmation(self, identity: str, margin: float, make: Callable[[], Confirmation]) -> Confirmation:
-        """Return the confirmation of a candidate that is kept, or make it and keep it."""
+        """Return the stored confirmation of a candidate, or make and store it."""
         name = f"{CONFIRMATION}{identity}"
         held = {} if self.store is None else self.store.trials.get(self.sweep_id).get(name, {})
         if str(margin) in held:
@@ -91,7 +91,7 @@ class TrialCache:
         return sum(name.startswith(CONFIRMATION) and name != f"{CONFIRMATION}{identity}" for name in kept)
 
     def put(self, identity: str, trial: Trial) -> None:
-        """Keep a trial."""
+        """Store a trial."""
         if self.store is not None and trial.lasting:
             self.store.trials.put(self.sweep_id, {identity: trial.to_json()})
 
@@ -102,9 +102,9 @@ def digest(value: Any) -> str:
 
 
 def identities(candidates: Sequence[Combination], registry: Registry) -> list[str]:
-    """Return what each candidate is kept under: its trace, and the source of its techniques.
+    """Return the key of each candidate: a hash of its trace and of the source of its techniques.
 
-    A source that cannot be found is never taken to be the same as before.
+    A source that cannot be found never counts as unchanged.
     """
     modules = {plugin.name: plugin.module for plugin in registry.plugins}
     used = {step.technique: registry.card(step.technique).plugin for one in candidates for step in one.steps}

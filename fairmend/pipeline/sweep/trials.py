@@ -88,7 +88,7 @@ class Trial:
     Attributes
     ----------
     candidate : SweepCandidate
-        What was tried, and how it fared.
+        What was tried, with its figures.
     decisions : ndarray of uint8, shape (n,), or None
         Decisions on the n validation rows; None where it failed.
     lasting : bool
@@ -126,7 +126,7 @@ def try_together(bench: Bench, unit: Sequence[Combination]) -> list[Trial]:
     """Try candidates of one model one after another; steps that they share at their beginning are computed once.
 
     A technique that raises makes every candidate that begins with its steps a failed one, with the reason.
-    Nothing inside asks joblib for workers: these are taken by the units themselves.
+    Nothing inside asks joblib for workers: the units themselves occupy them.
     """
     broken: dict[Trace, Trial] = {}
     with joblib.parallel_config(backend="sequential"):

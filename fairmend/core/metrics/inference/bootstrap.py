@@ -26,7 +26,7 @@ _CHUNK = 4_000_000  # numbers drawn at once: 32 MB
 
 
 def generators(seed: int, n: int) -> list[Generator]:
-    """Return n independent generators; the k-th depends on the seed and on k alone."""
+    """Return n independent generators; the k-th depends only on the seed and k."""
     return [Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(seed).spawn(n)]
 
 
@@ -42,7 +42,7 @@ def replicates(table: CountTable, n_boot: int, rng: Generator, *, rows: int | No
     rng : Generator
         Source of randomness.
     rows : int, optional
-        Number of rows drawn each time; as many as the table has, if not given.
+        Number of rows drawn each time; by default as many as the table has.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def _score_draws(table: ScoreTable, n_boot: int, rng: Generator) -> Iterator[Flo
 def _score_atoms(table: ScoreTable) -> tuple[Floats, Floats]:
     """Return what one row adds to the three sums, shape (3, U), and how many rows do so, shape (U,).
 
-    Scores and weights of a cell are each stood for by two values; inside a bin they are taken to be
+    Scores and weights of a cell are each represented by two values; within a bin they are assumed to be
     independent of each other.
     """
     total = np.where(table.counts > 0, table.counts, 1.0)
@@ -130,7 +130,7 @@ def _score_atoms(table: ScoreTable) -> tuple[Floats, Floats]:
 def unit_draws(n_units: int, n_boot: int, rng: Generator, drawn_units: int | None = None) -> Iterator[Floats]:
     """Yield how often each of K rows or clusters is drawn, in blocks of replicates, shape (B', K).
 
-    As many are drawn as there are, if ``drawn_units`` is not given.
+    By default as many are drawn as there are.
     """
     for part in chunks(n_boot, n_units):
         block = part.stop - part.start

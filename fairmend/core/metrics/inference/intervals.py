@@ -94,7 +94,7 @@ def minimum_detectable_difference(
     -------
     float
         The difference, up or down from ``rate``, at which the normal approximation of the test
-        with pooled variance has the power asked in either direction that [0, 1] has room for; NaN
+        with pooled variance has the requested power in either direction that [0, 1] has room for; NaN
         when it has room for none.
 
     Raises

@@ -79,7 +79,7 @@ def permutation_test(
         Number of permutations.
     studentized : bool
         The plain test's null is that rows are exchangeable between groups, which is more than an
-        equal rate; the studentized one stays valid in large samples for equal rates alone.
+        equal rate; the null of the studentized one is equal rates only, in large samples.
     seed : int
         The same seed gives the same p-value.
 
@@ -90,7 +90,7 @@ def permutation_test(
     Raises
     ------
     UsageError
-        When the metric compares no groups, a studentized ratio is asked for, or clusters were given.
+        When the metric compares no groups, or for a studentized test of a ratio or with clusters.
     InsufficientDataError
         When there are fewer than two groups with rows.
 
@@ -155,7 +155,7 @@ def permuted(table: GroupTable, found: Metric, n: int, rng: Generator) -> tuple[
         The counts.
     found : Metric
         Names the strata within which groups are exchangeable, and the cells that count the same:
-        these are pooled into the first of their kind, since the metric cannot tell them apart.
+        these are pooled into the first of their kind, since the metric cannot distinguish them.
     n : int
         Number of permutations P.
     rng : Generator
@@ -193,7 +193,7 @@ def permuted(table: GroupTable, found: Metric, n: int, rng: Generator) -> tuple[
 
 
 def redistributed(group_sizes: Ints, categories: Ints, n: int, rng: Generator) -> Ints:
-    """Return n random tables of group x category with the given margins.
+    """Return n random tables of group x category with fixed margins.
 
     Parameters
     ----------

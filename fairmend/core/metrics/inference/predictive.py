@@ -1,4 +1,4 @@
-"""With which probability a bound holds on new data of a given size (cf. Thomas et al. 2019)."""
+"""The probability that a bound holds on new data of a given size (cf. Thomas et al. 2019)."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def predictive_draws(
 
     Notes
     -----
-    Let R be the figure on the n rows at hand, R* that of a resample of n rows, and T that of a resample
-    of m rows, the new data's number, both drawn from the table at hand; of a ratio, their logarithms. A
+    Let R be the figure on the n observed rows, R* that of a resample of n rows, and T that of a resample
+    of m rows, the new data's number, both drawn from the observed table; of a ratio, their logarithms. A
     draw is R + (T - R*). Its variance is that of the figure at n rows, for what is not known of the
     rule, plus that at m rows and at the groups' sizes there, for the new sample. Its mean corrects for a
     bias that a percentile interval doubles: the ratio of the lowest to the highest of several measured
     rates lies below that of the true rates, by b(n), and resampling lowers it by about b(n) once more. So
     b(n) is taken off and b(m), which a figure of m rows does have, is put on.
 
-    Of a rule that was tuned, it is the measured figure that is what was asked for, and the true one that
+    For a tuned rule, the measured figure is what was requested, and the true one
     deviates: rates that were made equal on these rows are unequal by chance elsewhere. A draw is then the
     figure of m rows drawn from a resample of n rows. With weights or copies of rows it is R* + (T - R),
     which counts the bias of a ratio near 1 as b(n) + b(m) instead of that of both errors together, and so
@@ -74,7 +74,7 @@ def predictive_draws(
 
 
 def _moved(new: Floats, here: Floats, resampled: Floats, additive: bool, tuned: bool) -> Floats:
-    """Return figures of new data, moved by how far a resample lies from the rows at hand."""
+    """Return figures of new data, shifted by the distance of a resample from the observed rows."""
     if additive:
         return np.asarray(new + (resampled - here if tuned else here - resampled))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -236,9 +236,9 @@ class ScoreTable:
         Raises
         ------
         DataError
-            Beside what :meth:`GroupTable.from_arrays` raises, on scores outside [0, 1] or missing.
+            In addition to the cases of :meth:`GroupTable.from_arrays`, on scores outside [0, 1] or missing.
         UsageError
-            On edges that do not rise from 0 to 1, or equal mass asked of a query engine.
+            On edges that do not rise from 0 to 1, or bins of equal mass for a query engine.
         """
         if ibis_backend.is_expression(y_score):
             if strategy == "mass" and isinstance(bins, int):
@@ -304,7 +304,7 @@ def _count(
 
 
 def _edges(bins: int | Sequence[float], score: Floats | None) -> Floats:
-    """Return the edges of the bins; of equal mass where scores are given."""
+    """Return the edges of the bins; of equal mass where there are scores."""
     if not isinstance(bins, (int, np.integer)):
         edges = np.asarray(bins, dtype=np.float64)
         if (

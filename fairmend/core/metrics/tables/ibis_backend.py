@@ -18,7 +18,7 @@ _BAD = 2  # the key of a row whose label or decision is neither 0 nor 1
 
 @dataclass(frozen=True, eq=False)
 class Counted:
-    """What a GROUP BY brings back, laid out as a table.
+    """The result of a GROUP BY as a table.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Counted:
 
 
 def is_expression(values: object) -> bool:
-    """Tell whether something is an Ibis expression, without importing Ibis."""
+    """Whether something is an Ibis expression, without importing Ibis."""
     return type(values).__module__.partition(".")[0] == "ibis"
 
 
@@ -51,7 +51,7 @@ def count_decisions(decisions: Mapping[str, Any], groups: Any, sample_weight: An
     DataError
         When a binary column holds anything but 0 and 1, or a weight is negative or missing.
     UsageError
-        When columns come from different tables, or clusters are asked for.
+        When columns come from different tables, or clusters are requested.
     """
     keys = {name: _binary_key(_column(values, name)) for name, values in decisions.items()}
     return _group_by(keys, [2] * len(keys), groups, sample_weight, cluster, None)
@@ -72,7 +72,7 @@ def count_scores(
 def _group_by(
     keys: dict[str, Any], sizes: list[int], groups: Any, sample_weight: Any, cluster: Any, score: Any
 ) -> Counted:
-    """Run one GROUP BY and lay its few rows out as arrays."""
+    """Run one GROUP BY and return its few rows as arrays."""
     if cluster is not None:
         raise UsageError("cluster= needs the rows in memory; collect the columns from the engine first")
     attributes = _attributes(groups)

@@ -150,7 +150,7 @@ def groups(values: Any) -> tuple[NDArray[np.intp], tuple[str, ...]]:
     Parameters
     ----------
     values : Groups, Series, DataFrame, mapping or array
-        A :class:`fairmend.core.data.groups.Groups` is taken as it is, so that a group without rows
+        A :class:`fairmend.core.data.groups.Groups` is used unchanged, so that a group without rows
         stays in view, and rows of a group that was not there at fit form the group ``unseen``.
         Anything else goes through :func:`fairmend.core.data.groups.encode_groups`.
     """
@@ -164,7 +164,7 @@ def groups(values: Any) -> tuple[NDArray[np.intp], tuple[str, ...]]:
 
 
 def same_length(**columns: Any) -> int:
-    """Return the number of rows that all given columns share; None is passed over.
+    """Return the number of rows that all columns share; None is ignored.
 
     Raises
     ------

@@ -126,7 +126,7 @@ def ks_distance(
     -------
     distance : float
         The largest difference of two cumulative distributions; NaN with one group only. Weighted
-        where weights are given.
+        where there are weights.
     pair : (str, str)
         The group with the lower scores there and the one with the higher.
     """

@@ -47,7 +47,7 @@ class TaskMeasurement:
         Parameters
         ----------
         name : str
-            A name of ``statistics``, alone or with a form such as ``r2_difference``.
+            A name of ``statistics``, optionally with a form such as ``r2_difference``.
         group : str, optional
             The group; all rows together otherwise.
         reference : str
@@ -58,7 +58,7 @@ class TaskMeasurement:
         UnknownNameError
             When there is no such figure or group.
         UsageError
-            When a comparison is asked of one group.
+            When a comparison is requested for one group.
         """
         stem, form = (name, None) if name in self.statistics else split_form(name)
         if stem not in self.statistics:

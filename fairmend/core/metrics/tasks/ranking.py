@@ -1,6 +1,6 @@
 """Rankings: exposure, representation at the top, and the ranked group fairness test.
 
-Rankings are given as the groups of the people in order, best first, or with scores to order them by.
+A ranking is the groups of the people in order, best first, or with scores to order them by.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def exposure(
     Parameters
     ----------
     groups : Groups, array, Series, DataFrame or mapping, n rows
-        Groups, best ranked first unless ``scores`` are given.
+        Groups, best ranked first if there are no ``scores``.
     scores : array-like of shape (n,), optional
         Rank by these, highest first; ties stay in order.
     relevance : array-like of shape (n,), optional

@@ -175,10 +175,10 @@ def compare_uncertainty(
     sensitive_features: Any,
     **settings: Any,
 ) -> dict[str, tuple[UncertaintyMeasurement, UncertaintyMeasurement]]:
-    """Measure what a model says beside its decisions, and what the decisions alone would say.
+    """Measure the uncertainty that a model states, and its decisions without it.
 
     Without an abstention every row is decided; without sets and intervals a set holds the class decided
-    on and an interval the predicted value, each alone.
+    on, and an interval the predicted value.
 
     Parameters
     ----------

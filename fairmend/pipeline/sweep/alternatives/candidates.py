@@ -30,7 +30,7 @@ class LdaSettings:
     Attributes
     ----------
     candidates : int
-        Number of candidates beside the plain model.
+        Number of candidates besides the plain model.
     margin : float
         Loss of performance that counts as none.
     monotone : mapping of str to {1, -1}
@@ -88,7 +88,7 @@ def lda_candidates(
 ) -> list[Combination]:
     """Return the plain model and so many candidates, of each kind in turn.
 
-    A larger count gives the same candidates and more, so that what was computed can be kept. Kinds that
+    A larger count gives the same candidates and more, so that results can be reused. Kinds that
     are exhausted leave their turns to the others; variants in several ways, and techniques on variants,
     are drawn at random.
 
@@ -101,7 +101,7 @@ def lda_candidates(
     registry : Registry
         Where techniques come from.
     count : int
-        Number of candidates beside the plain model.
+        Number of candidates besides the plain model.
     seed : int
         Seed of what is drawn.
     """

@@ -110,7 +110,7 @@ def _corrected(
     """Return the candidates with the p-value of less disparity, corrected for their number.
 
     The single-step max-t method of Westfall and Young (1993): the change of each, over its standard error,
-    is held against the greatest of all candidates in the same resamples. It keeps the family-wise error and
+    is compared with the greatest of all candidates in the same resamples. It keeps the family-wise error and
     costs less than Holm's method where candidates are alike, as they are here.
     """
     plain = next((drawn[c.name] for c in candidates if not c.changes and c.name in drawn), None)

@@ -24,7 +24,7 @@ Loss = Literal[
 
 
 class Alternative(ClosedModel):
-    """A candidate held against the plain model on the same rows."""
+    """A candidate compared with the plain model on the same rows."""
 
     performance_change: dict[str, Estimate] = Field(
         description="change of each metric of performance, paired"
@@ -75,7 +75,7 @@ class LdaSearch(ClosedModel):
     """What was searched, by which rule an alternative was chosen, and what came of it."""
 
     outcome: Outcome
-    budget: int = Field(description="number of candidates asked for")
+    budget: int = Field(description="requested number of candidates")
     searched: dict[str, KindCount] = Field(description="candidates by kind")
     performance: tuple[str, ...] = Field(description="metrics in which an alternative must be no worse")
     margin: float = Field(description="loss of performance that counts as none")
