@@ -9,6 +9,7 @@ from fairmend.plugins.preprocessing._distribution_alignment import DistributionA
 from fairmend.plugins.preprocessing._fair_balance import FairBalance
 from fairmend.plugins.preprocessing._fair_pca import FairPCA
 from fairmend.plugins.preprocessing._fairadapt import FairAdapt
+from fairmend.plugins.preprocessing._geometric_repair import GeometricRepair
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
 from fairmend.plugins.preprocessing._label_bias_reweighting import LabelBiasReweighting
 from fairmend.plugins.preprocessing._leace import Leace
@@ -26,6 +27,7 @@ __all__ = [
     "FairAdapt",
     "FairBalance",
     "FairPCA",
+    "GeometricRepair",
     "InstanceWeighting",
     "LabelBiasReweighting",
     "Leace",
