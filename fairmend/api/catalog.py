@@ -153,8 +153,8 @@ def run_technique(
     features, parameters, predictions, scores, graph, learner, seed
         As in :func:`fairmend.pipeline.run_technique.run_technique`.
     output : path, optional
-        Output file: the table (CSV or Parquet) or the document; if there is none, JSON, or the causal
-        graph for a ``.dot`` or ``.gv`` file.
+        Output file: the table (CSV or Parquet) or the document; if there is none, JSON, the causal
+        graph for a ``.dot`` or ``.gv`` file, or a picture of what was found for a ``.png`` or ``.svg`` file.
 
     Raises
     ------
@@ -233,6 +233,16 @@ def _write(done: TechniqueResult, name: str, output: str | Path) -> None:
         if done.graph is None:
             raise UsageError(f"{name} makes no causal graph for {output}; name a .json file")
         write_text(output, done.graph.to_dot())
+    elif Path(output).suffix in {".png", ".svg"}:
+        from fairmend.reports.technique_pictures import write_picture
+
+        write_picture(done, output)
+    elif Path(output).suffix in {".csv", ".parquet"}:
+        from fairmend.reports.technique_pictures import reliability_table
+
+        if (found := reliability_table(done.figures)) is None:
+            raise UsageError(f"{name} makes no table for {output}; name a .json file")
+        write_table(output, found)
     else:
         write_text(output, json_text(done.to_json()) + "\n")
 

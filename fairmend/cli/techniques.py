@@ -146,7 +146,10 @@ def _text(value: Any) -> str:
 @learner_option
 @seed_option
 @click.option(
-    "--output", "-o", metavar="FILE", help="Write the result to this file: a table, or JSON for metrics."
+    "--output",
+    "-o",
+    metavar="FILE",
+    help="Write the result to this file: a table; for metrics JSON, or a picture (.png, .svg).",
 )
 @as_json
 @spares_inputs("output")

@@ -150,3 +150,41 @@ def test_causal_graph_goes_from_one_technique_to_the_next(cli, bank_csv, tmp_pat
     assert {"nodes", "edges"} <= set(json.loads(graph.read_text())["graph"])
     done = cli("technique", "run", "56", "--data", bank_csv, *roles, "--graph", graph, "--json")
     assert done.code == 0, done.err
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_calibration_error_writes_its_reliability_diagram_and_table(cli, jobs_csv, tmp_path):
+    run = ("technique", "run", "45", "--data", jobs_csv, *JOBS, *LIGHT, "-p", "n_boot=20")
+    assert cli(*run, "-o", tmp_path / "reliability.png").code == 0
+    assert (tmp_path / "reliability.png").read_bytes().startswith(PNG)
+    assert cli(*run, "-o", tmp_path / "reliability.svg").code == 0
+    assert "sex: F" in (tmp_path / "reliability.svg").read_text()
+    assert cli(*run, "-o", tmp_path / "reliability.csv").code == 0
+    table = pd.read_csv(tmp_path / "reliability.csv")
+    assert table.columns.tolist() == ["attribute", "group", "bin", "support", "mean_score", "share"]
+    assert table.groupby("group").size().to_dict() == {"F": 10, "M": 10}
+    found = cli(*run, "--json").json["by_attribute"]["sex"]["reliability"]["by_group"]["F"]
+    assert table.loc[table["group"] == "F", "support"].tolist() == found["support"]
+
+
+def test_the_pareto_frontier_reads_a_table_of_models_and_draws_it(cli, tmp_path):
+    models = tmp_path / "models.csv"
+    models.write_text(
+        "model,accuracy,demographic_parity_ratio\nplain,0.86,0.4\nfair,0.85,0.8\nworse,0.81,0.7\n"
+    )
+    done = cli(
+        "technique", "run", "pareto-frontier", "--data", models, "-o", tmp_path / "found.svg", "--json"
+    )
+    assert done.json["frontier"] == ["plain", "fair"]
+    assert "2 models of 3 on the Pareto frontier" in (tmp_path / "found.svg").read_text()
+
+
+def test_an_evaluation_without_picture_or_table_says_so(cli, jobs_csv, tmp_path):
+    run = ("technique", "run", "1", "--data", jobs_csv, *JOBS, *LIGHT, "-o")
+    for name, said in (("a.png", "there is no picture"), ("a.csv", "makes no table")):
+        done = cli(*run, tmp_path / name)
+        assert done.code == 2
+        assert said in done.errors[0]
+        assert not (tmp_path / name).exists()
