@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from fairmend import api
-from fairmend.base import DataChange, Evaluator, Inprocessor, Postprocessor, Preprocessor
+from fairmend.base import CausalAnalysis, DataChange, Evaluator, Inprocessor, Postprocessor, Preprocessor
 from fairmend.catalog import code_integrity as integrity
 from fairmend.catalog.policy import PolicyCheck, load_policy
 from fairmend.catalog.registry import Plugin, Registry
@@ -235,6 +235,13 @@ class Look(Evaluator):
         return answer(y_pred)
 
 
+class Analyze(CausalAnalysis):
+    metadata = about("causal")
+
+    def _analyze(self, data):
+        return answer(data)
+
+
 def weights_of(X, groups, y, w):
     return np.ones(len(y))
 
@@ -426,6 +433,56 @@ def test_an_evaluation_alone_is_contained(answering):
     answering(lambda *given: os._exit(0))
     with pytest.raises(PluginError, match="exited with code 0 before it finished"):
         run_technique(Look, scored(), roles=SCORED_ROLES, scores="score")
+
+
+CHANGES_ALONE: dict[str, tuple[type, Any, str]] = {
+    "raises": (Weigh, lambda *g: refuse(), "acme-pre-processing of the plugin tests raised ZeroDivisionError: by zero"),
+    "exits": (Weigh, lambda *g: sys.exit(0), "raised SystemExit: 0"),
+    "ends its process": (Weigh, lambda *g: os._exit(0), "exited with code 0 before it finished"),
+    "ends its process in a transformation": (Change, lambda X: os._exit(7), "exited with code 7"),
+    "too few weights": (Weigh, lambda *g: np.ones(3), "returned 3 values for 600 rows"),
+    "changes a value in place": (Weigh, in_place, "changed the data in place; it must return a changed copy"),
+    "our error": (Weigh, lambda *g: refuse(DataError, "no such rows"), "^no such rows$"),
+    "too much memory": (Weigh, lambda *g: np.ones(10**10), "raised MemoryError"),
+    "ends its process in an analysis": (Analyze, lambda d: os._exit(0), "exited with code 0 before it finished"),
+    "raises in an analysis": (Analyze, lambda d: refuse(), "acme-causal of the plugin tests raised ZeroDivisionError"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHANGES_ALONE)
+def test_changes_and_analyses_alone_are_contained(case, answering, capfd):
+    kind, function, message = CHANGES_ALONE[case]
+    answering(function)
+    with pytest.raises(FairmendError, match=message):
+        run_technique(kind, scored(), roles={**SCORED_ROLES, "ignored": ("score",)})
+    assert capfd.readouterr().out == ""
+
+
+def test_memory_of_the_caller_is_out_of_reach_of_a_change_alone(answering):
+    seen: list[str] = []
+
+    def remember(X, groups, y, w):
+        seen.append("here")
+        return 1.0 + groups.codes
+
+    answering(remember)
+    done = run_technique(Weigh, scored(), roles={**SCORED_ROLES, "ignored": ("score",)})
+    assert seen == []
+    assert sorted(done.table["fairmend_weight"].unique()) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [(Weigh, lambda X, g, y, w: 1.0 + g.codes), (Change, lambda X: X * 2), (Relabel, lambda y: 1 - y)],
+)
+def test_a_sound_change_alone_gives_what_it_gives_in_this_process(kind, function, answering, monkeypatch):
+    answering(function)
+    roles = {**SCORED_ROLES, "ignored": ("score",)}
+    apart = run_technique(kind, scored(), roles=roles)
+    monkeypatch.setattr("fairmend.pipeline.run_technique.contained.strangers", lambda technique: [])
+    here = run_technique(kind, scored(), roles=roles)
+    assert apart.table.equals(here.table)
+    assert apart.to_json() == here.to_json()
 
 
 SCORED_ROLES = {"outcome": "label", "favorable": "1", "protected": ("group",)}

@@ -6,9 +6,7 @@ reader that rejects unknown types. Nothing is unpickled.
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -29,6 +27,7 @@ from fairmend.core.stages.postprocessing import UNCERTAINTY
 from fairmend.core.technique import Technique
 from fairmend.pipeline.storage.frames import dump_frame, load_frame
 from fairmend.pipeline.storage.model_files import dump_model, load_model
+from fairmend.pipeline.storage.parts import array_bytes, array_of, json_bytes, unzipped, zipped
 from fairmend.pipeline.storage.training_data import dump_data, load_data
 
 PARTS = ("train", "calibration", "validation")
@@ -93,12 +92,12 @@ def decided(
         return call()
     slug = theirs[0].metadata.slug
     content = contained(
-        lambda: _zipped(dict(zip(("scores", "decisions"), map(_array, call()), strict=True))),
+        lambda: zipped(dict(zip(("scores", "decisions"), map(array_bytes, call()), strict=True))),
         plugin=package_of(theirs[0]),
         what=f"the prediction of {slug}",
     )
-    parts = _unzipped(content)
-    scores, decisions = (np.load(io.BytesIO(parts[n]), allow_pickle=False) for n in ("scores", "decisions"))
+    parts = unzipped(content)
+    scores, decisions = (array_of(parts[n]) for n in ("scores", "decisions"))
     if scores.shape != (n_rows,) or decisions.shape != (n_rows,) or not np.isin(decisions, (0, 1)).all():
         raise PluginError(f"the rule with {slug} must return one decision (0 or 1) per row ({n_rows} rows)")
     return scores.astype(float), decisions.astype(np.int64)
@@ -118,11 +117,11 @@ def transform_and_score(model: FairModel, data: Dataset) -> tuple[pd.DataFrame, 
 
     def packed() -> bytes:
         frame, scores = model.transform_and_score(data.X, data.sensitive)
-        return _zipped({"frame": dump_frame(frame.reset_index(drop=True)), "scores": _array(scores)})
+        return zipped({"frame": dump_frame(frame.reset_index(drop=True)), "scores": array_bytes(scores)})
 
     slug = theirs[0].metadata.slug
-    parts = _unzipped(contained(packed, plugin=package_of(theirs[0]), what=f"the scores of {slug}"))
-    frame, scores = load_frame(parts["frame"]), np.load(io.BytesIO(parts["scores"]), allow_pickle=False)
+    parts = unzipped(contained(packed, plugin=package_of(theirs[0]), what=f"the scores of {slug}"))
+    frame, scores = load_frame(parts["frame"]), array_of(parts["scores"])
     if len(frame) != len(data) or scores.shape[:1] != (len(data),):
         raise PluginError(f"the rule with {slug} must return one score per row ({len(data)} rows)")
     return frame, scores.astype(float)
@@ -141,11 +140,11 @@ def uncertainty(model: FairModel, data: Dataset) -> dict[str, NDArray[Any]]:
         return model.uncertainty(data.X, data.sensitive)
     slug = theirs[0].metadata.slug
     content = contained(
-        lambda: _zipped({n: _array(v) for n, v in model.uncertainty(data.X, data.sensitive).items()}),
+        lambda: zipped({n: array_bytes(v) for n, v in model.uncertainty(data.X, data.sensitive).items()}),
         plugin=package_of(theirs[0]),
         what=f"the uncertainty of {slug}",
     )
-    said = {n: np.load(io.BytesIO(part), allow_pickle=False) for n, part in _unzipped(content).items()}
+    said = {n: array_of(part) for n, part in unzipped(content).items()}
     short = [n for n, values in said.items() if n not in UNCERTAINTY or values.shape[:1] != (len(data),)]
     if short:
         raise PluginError(f"the rule with {slug} gave no {short[0]} for each of {len(data)} rows")
@@ -190,15 +189,14 @@ def isolated(
 
     def packed() -> bytes:
         arrays, figures = plain()
-        return _zipped({"figures": _json(figures), **{f"array {n}": _array(v) for n, v in arrays.items()}})
+        return zipped(
+            {"figures": json_bytes(figures), **{f"array {n}": array_bytes(v) for n, v in arrays.items()}}
+        )
 
     slug = technique.metadata.slug
-    parts = _unzipped(contained(packed, plugin=package_of(technique), what=str(slug)))
+    parts = unzipped(contained(packed, plugin=package_of(technique), what=str(slug)))
     figures = json.loads(parts.pop("figures"))
-    arrays = {
-        name.removeprefix("array "): np.load(io.BytesIO(part), allow_pickle=False)
-        for name, part in parts.items()
-    }
+    arrays = {name.removeprefix("array "): array_of(part) for name, part in parts.items()}
     for name, values in arrays.items():
         if values.shape[:1] != (n_rows,):
             raise PluginError(f"{slug} gave {name} of shape {values.shape} for {n_rows} rows")
@@ -259,9 +257,9 @@ def drawn(
 
     def packed() -> bytes:
         frame, roles = call()
-        return _zipped({"frame": dump_frame(frame), "roles": _json(roles)})
+        return zipped({"frame": dump_frame(frame), "roles": json_bytes(roles)})
 
-    parts = _unzipped(contained(packed, plugin=plugin, what=f"the data set {name}"))
+    parts = unzipped(contained(packed, plugin=plugin, what=f"the data set {name}"))
     return load_frame(parts["frame"]), dict(json.loads(parts["roles"]))
 
 
@@ -275,7 +273,7 @@ def _load_formats() -> None:
 
 def _packed(before: Case, after: Case, effect: Effect) -> bytes:
     parts = {
-        "step": _json(
+        "step": json_bytes(
             {
                 "effect": effect.to_json(),
                 "graph": None if after.graph is None else after.graph.to_mapping(),
@@ -289,11 +287,11 @@ def _packed(before: Case, after: Case, effect: Effect) -> bytes:
         parts["model"] = dump_model(after.model)
     if after.train is not before.train:
         parts["train"] = dump_data(after.train)
-    return _zipped(parts)
+    return zipped(parts)
 
 
 def _unpacked(content: bytes, before: Case, packages: Iterable[str]) -> tuple[Case, Effect]:
-    parts = _unzipped(content)
+    parts = unzipped(content)
     step = json.loads(parts["step"])
     case = before.replace(
         results={**before.results, **step["results"]},
@@ -322,26 +320,3 @@ def _sharing(train: Dataset, former: Dataset) -> Dataset:
         if one is not None and other is not None and np.array_equal(one, other):
             same[name] = other
     return replace(train, **same)
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(to_plain(value)).encode()
-
-
-def _array(values: NDArray[Any]) -> bytes:
-    out = io.BytesIO()
-    np.save(out, values, allow_pickle=False)
-    return out.getvalue()
-
-
-def _zipped(parts: Mapping[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return out.getvalue()
-
-
-def _unzipped(content: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}

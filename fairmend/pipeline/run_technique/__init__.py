@@ -24,6 +24,7 @@ from fairmend.core.technique import Technique
 from fairmend.core.text.validation import check_seed, validated
 from fairmend.pipeline.run.third_party import evaluated
 from fairmend.pipeline.run_technique.changed_data import change, transform_unlabeled
+from fairmend.pipeline.run_technique.contained import analyzed
 from fairmend.pipeline.run_technique.held_out import adjust, train
 from fairmend.pipeline.run_technique.result import TechniqueResult, told
 from fairmend.pipeline.run_technique.tasks import rank_unlabeled, run_on_task
@@ -104,7 +105,7 @@ def run_technique(
         data = data.without([c for c in data.X.columns if c not in set(features)])
     if ready.stage == "causal":
         known_graph = _graph(graph, data) if graph is not None or ready.metadata.needs_graph else None
-        return _analyzed(ready, ready.analyze(data, known_graph))
+        return _analyzed(ready, analyzed(ready, data, known_graph))
     if ready.stage == "evaluation":
         return _evaluated(ready, data, given, probabilities, learner, seed)
     if ready.stage == "pre-processing":

@@ -15,6 +15,7 @@ from fairmend.core.data.group_names import protected_groups
 from fairmend.core.errors import DataError, MissingColumnError, UsageError, unknown
 from fairmend.core.stages import DataChange
 from fairmend.core.stages.effects import change_effect, feature_effect
+from fairmend.pipeline.run_technique.contained import changed, transformed
 from fairmend.pipeline.run_technique.result import TechniqueResult
 
 WEIGHT, ORIGIN = "fairmend_weight", "fairmend_origin"
@@ -43,22 +44,20 @@ def _transform(
     sensitive: pd.DataFrame,
     known: Mapping[str, Any],
 ) -> TechniqueResult:
-    changed = technique.fit_transform(X, y, sensitive_features=sensitive, **known)
-    dropped = [c for c in X.columns if c not in changed.columns]
-    table = frame.drop(columns=dropped).assign(**{str(c): changed[c].to_numpy() for c in changed.columns})
-    return _changed(technique, feature_effect(X, changed), table)
+    after, diagnostics = transformed(technique, X, y, sensitive, known)
+    dropped = [c for c in X.columns if c not in after.columns]
+    table = frame.drop(columns=dropped).assign(**{str(c): after[c].to_numpy() for c in after.columns})
+    return _result(technique, feature_effect(X, after), diagnostics, table)
 
 
 def change(technique: Any, frame: pd.DataFrame, data: Dataset, known: Mapping[str, Any]) -> TechniqueResult:
     """Return the table with features repaired, weights added, labels changed, or rows resampled."""
     if not hasattr(technique, "_change"):
         return _transform(technique, frame, data.X, data.y, data.sensitive, known)
-    change = technique.change(
-        data.X, data.y, sensitive_features=data.sensitive, sample_weight=data.weights, **known
-    )
+    change, diagnostics = changed(technique, data, known)
     effect = change_effect(data, change)
     if change.origin is not None:
-        return _changed(technique, effect, _drawn_anew(frame, data, change))
+        return _result(technique, effect, diagnostics, _drawn_anew(frame, data, change))
     table = frame
     if change.X is not None:
         dropped = [c for c in data.X.columns if c not in change.X.columns]
@@ -69,7 +68,7 @@ def change(technique: Any, frame: pd.DataFrame, data: Dataset, known: Mapping[st
     if change.y is not None:
         values, outcome = _outcome_values(frame, data), data.roles.outcome
         table = table.assign(**{outcome: np.where(change.y == data.y, frame[outcome], values[change.y])})
-    return _changed(technique, effect, table)
+    return _result(technique, effect, diagnostics, table)
 
 
 def _drawn_anew(frame: pd.DataFrame, data: Dataset, rows: DataChange) -> pd.DataFrame:
@@ -105,7 +104,9 @@ def _outcome_values(frame: pd.DataFrame, data: Dataset) -> Any:
     return np.array([v[0] for v in values], dtype=object)
 
 
-def _changed(technique: Any, effect: Effect, table: pd.DataFrame) -> TechniqueResult:
+def _result(
+    technique: Any, effect: Effect, diagnostics: Mapping[str, Any], table: pd.DataFrame
+) -> TechniqueResult:
     about = technique.metadata
-    effect = replace(effect, detail={**effect.detail, **getattr(technique, "diagnostics_", {})})
+    effect = replace(effect, detail={**effect.detail, **diagnostics})
     return TechniqueResult(about.technique_id, about.slug, effect.text, {"effect": effect.to_json()}, table)
