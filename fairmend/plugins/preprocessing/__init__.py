@@ -8,6 +8,7 @@ from fairmend.plugins.preprocessing._disparate_impact_remover import DisparateIm
 from fairmend.plugins.preprocessing._distribution_alignment import DistributionAlignment
 from fairmend.plugins.preprocessing._fair_balance import FairBalance
 from fairmend.plugins.preprocessing._fair_pca import FairPCA
+from fairmend.plugins.preprocessing._fair_smote import FairSmote
 from fairmend.plugins.preprocessing._fairadapt import FairAdapt
 from fairmend.plugins.preprocessing._geometric_repair import GeometricRepair
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
@@ -27,6 +28,7 @@ __all__ = [
     "FairAdapt",
     "FairBalance",
     "FairPCA",
+    "FairSmote",
     "GeometricRepair",
     "InstanceWeighting",
     "LabelBiasReweighting",

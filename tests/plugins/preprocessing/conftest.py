@@ -92,3 +92,14 @@ def published_adult(adult: pd.DataFrame, data_dir: Path) -> SimpleNamespace:
 
     parts = [SimpleNamespace(X=X.iloc[rows], y=y[rows], women=women[rows]) for rows in (train, test)]
     return SimpleNamespace(train=parts[0], test=parts[1], tested=tested)
+
+
+@pytest.fixture(scope="session")
+def average_odds() -> Callable[[Any, Any, Any], float]:
+    """Measure the largest difference between groups of the mean of true and false positive rate."""
+
+    def measure(groups: Any, y: Any, said: Any) -> float:
+        rates = pd.Series(np.asarray(said)).groupby([Groups.of(groups).codes, np.asarray(y)]).mean()
+        return float(np.ptp(rates.groupby(level=0).mean()))
+
+    return measure
