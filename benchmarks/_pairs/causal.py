@@ -1,4 +1,4 @@
-"""Causal analyses against causal-learn and statsmodels."""
+"""Causal analyses against causal-learn, statsmodels and DoubleML."""
 
 from __future__ import annotations
 
@@ -46,6 +46,20 @@ def backdoor_adjustment(rows: int) -> Calls:
 
     technique = ours.BackdoorAdjustment(covariates=list(X.columns))
     return lambda: technique.analyze(data), peer
+
+
+@pair("double-ml-effect", "doubleml", 20_000)
+def double_ml_effect(rows: int) -> Calls:
+    """A numeric outcome and three covariates, adjusted with shallow boosted trees in five folds."""
+    import doubleml
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    data, X, treated = _two_groups(rows)
+    shape = {"max_depth": 2, "max_iter": 60, "early_stopping": False}
+    learners = HistGradientBoostingRegressor(**shape), HistGradientBoostingClassifier(**shape)
+    theirs = doubleml.DoubleMLData(X.assign(y=data.y, d=treated), "y", "d")
+    technique = ours.DoubleMLEffect(outcome_learner=learners[0], group_learner=learners[1])
+    return lambda: technique.analyze(data), lambda: doubleml.DoubleMLIRM(theirs, *learners).fit()
 
 
 @pair("mediation-analysis", "statsmodels", 20_000)
