@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
+from itertools import groupby
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
 import jinja2
@@ -27,6 +30,7 @@ NEEDS = {
     "needs_protected_at_fit": "the protected attribute, to fit",
     "needs_protected_at_prediction": "the protected attribute, for every decision",
 }
+FIGURES = ("before", "after", "accuracy_before", "accuracy_after")
 SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
 PARAMETER = re.compile(r"^(\w+(?:, \w+)*) : .*\n((?:(?: {4}.*)?(?:\n|\Z))*)", re.MULTILINE)
 ROLE = re.compile(r":\w+:`~?(?:[\w.]+\.)?(\w+)`")
@@ -70,6 +74,33 @@ def command(card: TechniqueEntry) -> str:
     return " \\\n  ".join([parts[0], " ".join(parts[1:])]) if parts[1:] else parts[0]
 
 
+def evidence(slug: str) -> list[dict[str, str]]:
+    """Return what a technique achieved by data set, attribute and metric: means over the seeds."""
+    path = EVIDENCE / f"{slug}.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
+    out = []
+    for (data, attribute, notion), same in groupby(rows, lambda r: (r["data"], r["attribute"], r["notion"])):
+        every = list(same)
+        done = [row for row in every if row["status"] == "measured"]
+        said = {
+            "data": f"{data}, by {attribute}",
+            "metric": f"{notion.replace('_', ' ')} ({every[0]['metric'].replace('_', ' ')} {every[0]['bound']})",
+            "reached": f"{sum(row['reached'] for row in done)} of {len(every)}",
+            "seconds": f"{median(row['seconds'] for row in done):.1f}" if done else "",
+            **{name: mean_estimate([row[name] for row in done]) for name in FIGURES},
+        }
+        out.append(said)
+    return out
+
+
+def mean_estimate(figures: list[dict[str, Any]]) -> str:
+    """Return the mean of figures and of the ends of their intervals."""
+    values = [f["value"] for f in figures if f["value"] is not None]
+    ends = [f["interval"] for f in figures if f["interval"] is not None and None not in f["interval"]]
+    interval = f" [{', '.join(f'{mean(side):.3f}' for side in zip(*ends, strict=True))}]" if ends else ""
+    return f"{mean(values):.3f}{interval}" if values else "not defined"
+
+
 def facts(card: TechniqueEntry, titles: dict[str, str], slugs: dict[Any, str]) -> dict[str, Any]:
     """Return all that a page says of a technique."""
     metadata, said = card.metadata, sections(inspect.getdoc(card.load()) or "")
@@ -85,7 +116,7 @@ def facts(card: TechniqueEntry, titles: dict[str, str], slugs: dict[Any, str]) -
         "alternatives": [(key, slugs.get(key)) for key in metadata.alternatives],
         "command": command(card),
         "reference": cite(metadata.citation),
-        "measured": (EVIDENCE / f"{metadata.slug}.json").is_file(),
+        "evidence": evidence(metadata.slug),
     }
 
 

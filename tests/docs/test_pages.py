@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import doctest
+import json
 import re
 import runpy
 import shlex
@@ -106,3 +107,23 @@ def test_the_command_of_a_page_runs(pages, slug, tables, monkeypatch, cli):
     done = cli(*words[1:], *quick)
     assert done.code == 0, done.err
     assert done.out
+
+
+def test_measured_effects_are_of_techniques_that_exist_and_stand_on_their_pages(pages):
+    files = sorted((ROOT / "fairmend" / "catalog" / "evidence").glob("*.json"))
+    assert {path.stem for path in files} <= CARDS.keys()
+    for path in files:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        assert content["technique"] == path.stem
+        for row in content["rows"]:
+            assert (
+                f"| {row['data']}, by {row['attribute']} | {row['notion'].replace('_', ' ')} ("
+                in pages[f"{path.stem}.md"]
+            )
+
+
+def test_figures_of_several_seeds_are_averaged():
+    figures = [{"value": 0.2, "interval": [0.0, 0.4]}, {"value": 0.4, "interval": [0.2, 0.8]}]
+    undefined = {"value": None, "interval": None}
+    assert PAGES["mean_estimate"]([*figures, undefined]) == "0.300 [0.100, 0.600]"
+    assert PAGES["mean_estimate"]([undefined]) == "not defined"
