@@ -15,6 +15,7 @@ from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
 from fairmend.plugins.preprocessing._label_bias_reweighting import LabelBiasReweighting
 from fairmend.plugins.preprocessing._leace import Leace
 from fairmend.plugins.preprocessing._massaging import Massaging
+from fairmend.plugins.preprocessing._pairwise_fair_representations import PairwiseFairRepresentations
 from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSampling
 from fairmend.plugins.preprocessing._smote import Smote
 from fairmend.plugins.preprocessing._suppression import Suppression
@@ -34,6 +35,7 @@ __all__ = [
     "LabelBiasReweighting",
     "Leace",
     "Massaging",
+    "PairwiseFairRepresentations",
     "PreferentialSampling",
     "Smote",
     "Suppression",
