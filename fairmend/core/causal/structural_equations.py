@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from zlib import crc32
 
@@ -185,7 +185,7 @@ class StructuralEquations:
         DataFrame
             With the same rows and columns.
         """
-        there = pd.DataFrame({name: pd.Series(value, index=frame.index) for name, value in changed.items()})
+        there = _columns(changed, frame)
         hashes = row_hash(frame[sorted(set(frame.columns) - set(there.columns), key=str)])
         if separately:
             hashes = hashes ^ row_hash(pd.Series(hashes).groupby(hashes).cumcount())
@@ -193,15 +193,41 @@ class StructuralEquations:
         for node, rule in self.equations.items():
             if node in there.columns:
                 continue
-            causes = self.parents[node]
-            passed = [c for c in causes if c in there and (edges is None or (c, node) in edges)]
-            after = world[causes].assign(**{c: there[c] for c in passed})
-            before = frame[causes]
+            before, after = frame[self.parents[node]], self._causes(node, world, there, edges)
             if after.equals(before):
                 continue
             u = uniform_by_row(hashes, crc32(node.encode()))
             world = world.assign(**{node: rule.moved(frame[node], before, after, u)})
         return world
+
+    def expected(
+        self,
+        column: str,
+        frame: pd.DataFrame,
+        changed: Mapping[str, Any],
+        *,
+        edges: Collection[Arrow] | None = None,
+    ) -> Floats:
+        """Return the mean of a column for each row, as it would be had columns had other values.
+
+        Parameters
+        ----------
+        column : str
+            A number, or a category with two values, of which the mean is the probability of the larger.
+        frame, changed, edges
+            As for :meth:`counterfactual`.
+        """
+        above = {node: rule for node, rule in self.equations.items() if node != column}
+        world = replace(self, equations=above).counterfactual(frame, changed, edges=edges)
+        return self.equations[column].expected(self._causes(column, world, _columns(changed, frame), edges))
+
+    def _causes(
+        self, node: str, world: pd.DataFrame, there: pd.DataFrame, edges: Collection[Arrow] | None
+    ) -> pd.DataFrame:
+        """Return the causes of a column, with the other values of those that count along their edge."""
+        causes = self.parents[node]
+        passed = [c for c in causes if c in there and (edges is None or (c, node) in edges)]
+        return world[causes].assign(**{c: there[c] for c in passed})
 
     def residuals(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the noise of the numbers: what their causes leave unexplained."""
@@ -210,6 +236,10 @@ class StructuralEquations:
             {c: frame[c] - rule.expected(frame[self.parents[c]]) for c, rule in linear.items()},
             index=frame.index,
         )
+
+
+def _columns(changed: Mapping[str, Any], frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(value, index=frame.index) for name, value in changed.items()})
 
 
 def is_discrete(column: pd.Series[Any]) -> bool:

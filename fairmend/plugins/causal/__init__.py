@@ -10,6 +10,7 @@ from fairmend.plugins.causal._double_ml_effect import DoubleMLEffect
 from fairmend.plugins.causal._e_value import EValue
 from fairmend.plugins.causal._mediation_analysis import MediationAnalysis
 from fairmend.plugins.causal._oaxaca_blinder import OaxacaBlinder
+from fairmend.plugins.causal._path_specific_effects import PathSpecificEffects
 from fairmend.plugins.causal._proxy_detection import ProxyDetection
 from fairmend.plugins.causal._proxy_discrimination import ProxyDiscrimination
 from fairmend.plugins.causal._sensitivity_analysis import SensitivityAnalysis
@@ -24,6 +25,7 @@ __all__ = [
     "EValue",
     "MediationAnalysis",
     "OaxacaBlinder",
+    "PathSpecificEffects",
     "ProxyDetection",
     "ProxyDiscrimination",
     "SensitivityAnalysis",
