@@ -146,7 +146,7 @@ class BackdoorAdjustment(CausalAnalysis):
             "Do the numbers change when we compare like with like in strata of age and region?",
             "How do I standardize rates by group for a causal question?",
         ),
-        alternatives=(56, 66),
+        alternatives=(63, 56, 66),
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "covariates": [list, tuple, None],

@@ -112,7 +112,7 @@ class MediationAnalysis(CausalAnalysis):
             "Should we repair the features or the decision itself?",
             "How do I estimate the natural direct effect and its confidence interval?",
         ),
-        alternatives=(66, 54),
+        alternatives=(60, 66),
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "mediators": [list, tuple, None],

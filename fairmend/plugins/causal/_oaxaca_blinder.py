@@ -128,7 +128,7 @@ class OaxacaBlinder(CausalAnalysis):
             "How do labor economists decompose a salary gap into explained and unexplained parts?",
             "How do I run a pay equity analysis with regressions for each group?",
         ),
-        alternatives=(56,),
+        alternatives=(60, 54),
     )
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "features": [list, tuple, None],

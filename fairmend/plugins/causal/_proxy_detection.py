@@ -146,7 +146,7 @@ class ProxyDetection(CausalAnalysis):
             "A feature correlates with ethnicity, but does the model rely on it?",
             "How do I test a black box for redlining through proxies?",
             "Do two harmless columns together act as a proxy?",
-            "Which columns encode the protected group even though we removed it?",
+            "Sex was removed from the model; does it still infer it from others?",
         ),
         alternatives=(53, 58),
     )
