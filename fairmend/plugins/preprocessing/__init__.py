@@ -14,6 +14,7 @@ from fairmend.plugins.preprocessing._geometric_repair import GeometricRepair
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
 from fairmend.plugins.preprocessing._label_bias_reweighting import LabelBiasReweighting
 from fairmend.plugins.preprocessing._leace import Leace
+from fairmend.plugins.preprocessing._learning_fair_representations import LearningFairRepresentations
 from fairmend.plugins.preprocessing._massaging import Massaging
 from fairmend.plugins.preprocessing._pairwise_fair_representations import PairwiseFairRepresentations
 from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSampling
@@ -34,6 +35,7 @@ __all__ = [
     "InstanceWeighting",
     "LabelBiasReweighting",
     "Leace",
+    "LearningFairRepresentations",
     "Massaging",
     "PairwiseFairRepresentations",
     "PreferentialSampling",
