@@ -90,17 +90,20 @@ def returned_change(technique: Any, verb: str, found: Any, X: pd.DataFrame, *, n
 
 
 def _drawn_anew(technique: Any, verb: str, change: DataChange, n_rows: int) -> DataChange:
-    """Return rows drawn anew, each part of the same length."""
-    X, sensitive = change.X, change.sensitive_features
-    for part, name in ((X, "X"), (sensitive, "sensitive_features")):
+    """Return rows drawn anew, each part of the same length; protected attributes where some were given."""
+    parts = {"X": change.X, "sensitive_features": change.sensitive_features}
+    if change.sensitive_features is None and not hasattr(technique, "group_encoder_"):
+        del parts["sensitive_features"]
+    for name, part in parts.items():
         if not isinstance(part, pd.DataFrame):
             _refuse(technique, verb, f"{_kind(part)} as {name}; expected a DataFrame")
         _columns(technique, verb, part)
-    X, sensitive = pd.DataFrame(X), pd.DataFrame(sensitive)
+    X, sensitive = pd.DataFrame(change.X), change.sensitive_features
     rows = len(X)
     if rows == 0:
         _refuse(technique, verb, "no rows")
-    _count(technique, f"{verb} (sensitive_features)", len(sensitive), "rows", rows)
+    if sensitive is not None:
+        _count(technique, f"{verb} (sensitive_features)", len(sensitive), "rows", rows)
     labels = returned_labels(technique, f"{verb} (y)", change.y, rows)
     weights = returned_weights(technique, f"{verb} (sample_weight)", change.sample_weight, rows)
     origin = returned_values(technique, f"{verb} (origin)", change.origin, rows, low=-1, high=n_rows - 1)

@@ -26,7 +26,8 @@ class DataChange:
         Protected attributes, where rows were resampled.
     origin : ndarray of int, shape (m,), or None
         Where rows were drawn anew: the place of each row in the data before, -1 for a synthetic row. Then
-        features, labels, weights and protected attributes are those of the new rows, all of them.
+        features, labels, weights and protected attributes are those of the new rows, all of them; protected
+        attributes may be left out by a technique that was given none.
     """
 
     X: pd.DataFrame | None = None

@@ -7,6 +7,7 @@ from fairmend.plugins.preprocessing._correlation_remover import CorrelationRemov
 from fairmend.plugins.preprocessing._disparate_impact_remover import DisparateImpactRemover
 from fairmend.plugins.preprocessing._distribution_alignment import DistributionAlignment
 from fairmend.plugins.preprocessing._fair_balance import FairBalance
+from fairmend.plugins.preprocessing._fair_class_balancing import FairClassBalancing
 from fairmend.plugins.preprocessing._fair_pca import FairPCA
 from fairmend.plugins.preprocessing._fair_smote import FairSmote
 from fairmend.plugins.preprocessing._fairadapt import FairAdapt
@@ -29,6 +30,7 @@ __all__ = [
     "DistributionAlignment",
     "FairAdapt",
     "FairBalance",
+    "FairClassBalancing",
     "FairPCA",
     "FairSmote",
     "GeometricRepair",
