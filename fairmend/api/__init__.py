@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         run_technique,
         technique,
     )
+    from fairmend.api.causal import causes, check_causes_name, save_causes
     from fairmend.api.data import audit, dataset, list_datasets, load_audit, load_dataset
     from fairmend.api.pipelines import compose, draw, explain, recommend, run
     from fairmend.api.policies import compare_policies, identify_policy, load_policy, not_deployable
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from fairmend.core.fair_pipeline import FairPipeline
     from fairmend.core.findings import Audit, Finding
     from fairmend.index.answer import Answer, Recommendation
+    from fairmend.pipeline.causal_assessment import CausalAssessment
     from fairmend.pipeline.compose.explanation import Explanation
     from fairmend.pipeline.run.approvals import Approval
     from fairmend.pipeline.run.record import RunRecord
@@ -69,6 +71,7 @@ _NAMES = {
             "technique",
         ),
     ),
+    "fairmend.api.causal": ("causes", "check_causes_name", "save_causes"),
     "fairmend.api.data": ("audit", "dataset", "list_datasets", "load_audit", "load_dataset"),
     "fairmend.api.pipelines": ("compose", "draw", "explain", "recommend", "run"),
     "fairmend.api.policies": ("compare_policies", "identify_policy", "load_policy", "not_deployable"),
@@ -93,6 +96,7 @@ _NAMES = {
     "fairmend.core.fair_pipeline": ("FairPipeline",),
     "fairmend.core.findings": ("Audit", "Finding"),
     "fairmend.index.answer": ("Answer", "Recommendation"),
+    "fairmend.pipeline.causal_assessment": ("CausalAssessment",),
     "fairmend.pipeline.compose.explanation": ("Explanation",),
     "fairmend.pipeline.run.approvals": ("Approval",),
     "fairmend.pipeline.run.record": ("RunRecord",),
@@ -108,6 +112,9 @@ __all__ = [  # noqa: RUF022 - functions in the order of the work, then what they
     "query",
     "audit",
     "load_audit",
+    "causes",
+    "save_causes",
+    "check_causes_name",
     "recommend",
     "explain",
     "compose",
@@ -145,6 +152,7 @@ __all__ = [  # noqa: RUF022 - functions in the order of the work, then what they
     "conformance_checks",
     "constraint_keys",
     "check_drawing_name",
+    "CausalAssessment",
     "check_spared",
     "formula_note",
     "Answer",

@@ -22,6 +22,7 @@ from fairmend.core.text.escaping import one_line, shown
 COMMANDS = {
     "query": ("fairmend.cli.discover", "Find techniques for a question in plain words."),
     "audit": ("fairmend.cli.audit", "Audit data or decisions for differences between groups."),
+    "causes": ("fairmend.cli.causes", "Say how disparities come about, and where to intervene."),
     "recommend": ("fairmend.cli.discover", "Rank the techniques that address the findings of an audit."),
     "explain": ("fairmend.cli.discover", "Say why a technique is, or is not, in the pipeline of an audit."),
     "compose": ("fairmend.cli.pipelines", "Compose a pipeline from an audit, as YAML."),

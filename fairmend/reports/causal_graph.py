@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
@@ -45,7 +46,35 @@ def causal_graph(graph: CausalGraph, record: RunRecord) -> Drawing:
     record : RunRecord
         Its roles color the nodes; features that its final rule repairs have a frame.
     """
-    roles, marked = roles_of(record), repaired(record)
+    return drawn(graph, roles_of(record), record.spec.roles.protected, marked=repaired(record))
+
+
+def drawn(
+    graph: CausalGraph,
+    roles: Mapping[str, str],
+    protected: Collection[str],
+    *,
+    marked: Collection[str] = (),
+    captions: Mapping[str, str] = MappingProxyType({}),
+    widths: Mapping[tuple[str, str], float] = MappingProxyType({}),
+) -> Drawing:
+    """Draw a causal graph.
+
+    Parameters
+    ----------
+    graph : CausalGraph
+        The graph.
+    roles : mapping of str to str
+        Role of each column, which colors its node.
+    protected : collection of str
+        Protected attributes; what starts from them is drawn strongly.
+    marked : collection of str
+        Repaired features, which have a frame.
+    captions : mapping of str to str
+        A line under the name of a column.
+    widths : mapping of (str, str) to float
+        Width of arrows, in points.
+    """
     places = _layers(graph)
     depth = max(x for x, _ in places.values()) + 1
     widest = max(y for _, y in places.values()) * 2 + 1
@@ -56,15 +85,16 @@ def causal_graph(graph: CausalGraph, record: RunRecord) -> Drawing:
     axes.set_ylim(-(widest / 2), widest / 2)
     # Arrows end at the edge of a box that has been drawn before them; a second layer of boxes covers
     # the arrows that pass behind.
-    boxes = _boxes(axes, places, roles, marked, zorder=1)
-    _boxes(axes, places, roles, marked, zorder=4)
+    boxes = _boxes(axes, places, roles, marked, captions, zorder=1)
+    _boxes(axes, places, roles, marked, captions, zorder=4)
     for edge in graph.edges:
-        unfair = edge.cause in record.spec.roles.protected or roles.get(edge.cause) in UNFAIR
+        unfair = edge.cause in protected or roles.get(edge.cause) in UNFAIR
         look: dict[str, Any] = (
             {"color": STRONG, "linewidth": 1.2} if unfair else {"color": FAINT, "linewidth": 0.8}
         )
         if edge.provenance in {"audit", "data"}:
             look["linestyle"] = "dashed"
+        look["linewidth"] = widths.get((edge.cause, edge.effect), look["linewidth"])
         _arrow(
             axes, boxes[edge.cause], boxes[edge.effect], zorder=3 if unfair else 2, arrowstyle="-|>", **look
         )
@@ -96,14 +126,17 @@ def _boxes(
     axes: Axes,
     places: Mapping[str, tuple[float, float]],
     roles: Mapping[str, str],
-    marked: set[str],
+    marked: Collection[str],
+    captions: Mapping[str, str],
     zorder: int,
 ) -> dict[str, Text]:
     return {
         node: axes.text(
             x,
             y,
-            one_line(node, LONGEST_NAME) + (" (repaired)" if node in marked else ""),
+            one_line(node, LONGEST_NAME)
+            + (" (repaired)" if node in marked else "")
+            + (f"\n{captions[node]}" if node in captions else ""),
             ha="center",
             va="center",
             fontsize=9,

@@ -42,19 +42,13 @@ def draw(spec: PipelineSpec, policy: Policy, path: str | Path) -> Path:
     if target.suffix == ".mmd":
         write_text(target, mermaid(spec, policy))
         return target
-    import matplotlib as mpl
-
+    from fairmend.reports.figure_files import save_figure
     from fairmend.reports.flowchart import flowchart
 
     notion = spec.notion.replace("_", " ")
     judged_by = f"Target: {notion}. Policy: {policy.title} ({policy.policy}), decides on the {EVIDENCE[policy.evidence]}."
     figure = flowchart(outline(spec, policy), (f"Pipeline: {spec.name}", judged_by), _ends(policy))
-    metadata = {"Software": None} if target.suffix == ".png" else {"Date": None}
-    try:
-        with mpl.rc_context({"svg.hashsalt": "fairmend"}):  # the same pipeline gives the same file
-            figure.savefig(target, dpi=144, facecolor="white", metadata=metadata)
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror or error}") from error
+    save_figure(figure, target, dpi=144)
     return target
 
 

@@ -16,6 +16,7 @@ from fairmend.core.metrics.inference.intervals import wilson
 from fairmend.core.text.escaping import one_line
 from fairmend.core.text.words import plural
 from fairmend.pipeline.run_technique import TechniqueResult
+from fairmend.reports.figure_files import save_figure
 from fairmend.reports.plots import AFTER, BEFORE, LEAST_ROWS_OF_A_BIN, LONGEST_NAME, MOST_PANELS, MUTED, STYLE
 
 PICTURES = (".png", ".svg")
@@ -44,18 +45,14 @@ def write_picture(done: TechniqueResult, path: str | Path) -> None:
     import matplotlib as mpl
 
     table = reliability_table(done.figures)
-    with mpl.rc_context(rc={**STYLE, "svg.hashsalt": "fairmend", "svg.fonttype": "none"}):
+    with mpl.rc_context(rc={**STYLE, "svg.fonttype": "none"}):
         if table is not None:
             figure = reliability(table)
         elif "frontier" in done.figures and "objectives" in done.figures:
             figure = models(done.figures)
         else:
             raise UsageError(f"there is no picture of the results of {done.slug}; name a .json file")
-        about: dict[str, Any] = {"Software": None} if Path(path).suffix == ".png" else {"Date": None}
-        try:
-            figure.savefig(path, bbox_inches="tight", facecolor="white", metadata=about)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+        save_figure(figure, path, bbox_inches="tight")
 
 
 def reliability(table: pd.DataFrame) -> Drawing:
