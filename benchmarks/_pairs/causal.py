@@ -31,6 +31,20 @@ def causal_discovery_pc(rows: int) -> Calls:
     )
 
 
+@pair("direct-lingam", "causal-learn", 5_000)
+def direct_lingam(rows: int) -> Calls:
+    """Eight numbers in a chain with uniform noise, and an outcome and groups that the peer does not see."""
+    from causallearn.search.FCMBased.lingam import DirectLiNGAM
+
+    rng = np.random.default_rng(0)
+    X = np.cumsum(rng.uniform(-1, 1, (rows, 8)), axis=1)
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(8)])
+    frame = frame.assign(group=rng.choice(["a", "b"], rows), y=(X[:, -1] > 0).astype(int))
+    data = Dataset.from_frame(frame, Roles(outcome="y", protected=("group",)))
+    technique = ours.DirectLiNGAM(n_subsamples=0)
+    return lambda: technique.analyze(data), lambda: DirectLiNGAM().fit(X)
+
+
 @pair("backdoor-adjustment", "statsmodels", 20_000)
 def backdoor_adjustment(rows: int) -> Calls:
     """A numeric outcome, adjusted for three covariates by regressions in each group, with standard errors."""

@@ -6,6 +6,7 @@ from fairmend.plugins.causal._causal_discovery_pc import CausalDiscoveryPC
 from fairmend.plugins.causal._causal_explanation_formula import CausalExplanationFormula
 from fairmend.plugins.causal._causal_graph_construction import CausalGraphConstruction
 from fairmend.plugins.causal._counterfactual_fairness import CounterfactualFairness
+from fairmend.plugins.causal._direct_lingam import DirectLiNGAM
 from fairmend.plugins.causal._double_ml_effect import DoubleMLEffect
 from fairmend.plugins.causal._e_value import EValue
 from fairmend.plugins.causal._mediation_analysis import MediationAnalysis
@@ -21,6 +22,7 @@ __all__ = [
     "CausalExplanationFormula",
     "CausalGraphConstruction",
     "CounterfactualFairness",
+    "DirectLiNGAM",
     "DoubleMLEffect",
     "EValue",
     "MediationAnalysis",
