@@ -18,6 +18,7 @@ from fairmend.index.answer import Answer, Excluded, Result
 from fairmend.index.encoders import Encoder, encoder_named, unit_vectors
 from fairmend.index.lexical import Lexicon, stems
 from fairmend.index.passages import Catalog, Passage
+from fairmend.index.stated_limits import with_stated
 from fairmend.index.store import Vectors, topic_texts, vectors
 
 DENSE, LEXICAL, STRUCTURE = 0.50, 0.50, 0.10  # weights of the three kinds of evidence
@@ -217,8 +218,8 @@ def query(
     registry : Registry
         What is installed.
     constraints : Constraints, optional
-        Hard limits. A technique that violates one is listed under ``excluded`` with the reason, if it
-        would have been among the first ``top``.
+        Hard limits, in addition to those that the text states, such as "we cannot retrain". A technique that
+        violates one is listed under ``excluded`` with the reason, if it would have been among the first ``top``.
     top : int
         Maximum number of results.
     encoder : Encoder or str, optional
@@ -239,7 +240,7 @@ def query(
         raise UsageError(f"the query must have at least one word, got {text!r}")
     if top < 1:
         raise UsageError(f"top must be at least 1, got {top}")
-    return index_of(registry, encoder).query(text, constraints or Constraints(), top)
+    return index_of(registry, encoder).query(text, with_stated(constraints or Constraints(), text), top)
 
 
 _indexes: dict[tuple[str, str], Index] = {}

@@ -35,6 +35,12 @@ MEASURES: dict[str, Callable[[Finding, BeforeAfter], FindingChange | NotMeasurab
     "no-skill": skill,
     "degenerate-decisions": skill,
 }
+"""How each built-in kind is measured before and after.
+
+They have no ``detect`` and ``measure`` of their own, as kinds of plugins have: those see rows and are resampled row
+by row, while built-in kinds are measured together, from one table of counts whose resamples cost the same for any
+number of rows.
+"""
 OF_ALL_ROWS = {"class-imbalance", "no-skill", "degenerate-decisions"}
 """Kinds whose findings may be about all rows, whatever the protected attributes."""
 
