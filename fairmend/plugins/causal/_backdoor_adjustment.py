@@ -8,7 +8,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fairmend.base import (
@@ -16,9 +15,7 @@ from fairmend.base import (
     CausalGraph,
     Covariates,
     Dataset,
-    Floats,
     InsufficientDataError,
-    Ints,
     TechniqueMetadata,
     chosen_covariates,
     fitted_graph,
@@ -28,8 +25,7 @@ from fairmend.plugins.causal._outcome_means import (
     Design,
     Mean,
     Regression,
-    Rows,
-    clearest,
+    adjusted_summary,
     contrasts,
     group_mean,
     link_for,
@@ -37,6 +33,7 @@ from fairmend.plugins.causal._outcome_means import (
     row_weights,
     rows_by_group,
 )
+from fairmend.plugins.causal._strata import strata, stratified_mean
 
 FIGURES = (
     "estimate",
@@ -48,30 +45,6 @@ FIGURES = (
     "confounded",
     "outside_support",
 )
-
-
-def strata(frame: pd.DataFrame, n_bins: int) -> Ints:
-    """Return the stratum of each row, shape (n,): a cell of all columns, numbers cut at their quantiles."""
-    cut = frame.copy()
-    for name in cut.columns:
-        if pd.api.types.is_numeric_dtype(cut[name]) and cut[name].nunique() > n_bins:
-            cut[name] = pd.qcut(cut[name], n_bins, labels=False, duplicates="drop")
-    if cut.shape[1] == 0:
-        return np.zeros(len(frame), dtype=np.int64)
-    cells = cut.groupby(list(cut.columns), dropna=False, observed=True).ngroup()
-    return np.asarray(cells, dtype=np.int64)
-
-
-def stratified_mean(z: Ints, y: Floats, group: Rows, population: Rows, weights: Floats) -> Mean:
-    """Return the sum over strata z of E[Y | g, z] P(z); every stratum of the population has rows of the group."""
-    size = int(z.max()) + 1
-    share = np.bincount(z, weights * population, size) / weights[population].sum()
-    rows = np.bincount(z, weights * group, size)
-    inverse = np.divide(1.0, rows, out=np.zeros(size), where=rows > 0)
-    rates = np.bincount(z, weights * group * y, size) * inverse
-    value = float(share @ rates)
-    of_share = weights * population / weights[population].sum() * (rates[z] - value)
-    return Mean(value, of_share + weights * group * (y - rates[z]) * (share * inverse)[z])
 
 
 class BackdoorAdjustment(CausalAnalysis):
@@ -183,7 +156,7 @@ class BackdoorAdjustment(CausalAnalysis):
             chosen = chosen_covariates(data, attribute, graph, self.covariates)
             found += [contrast | chosen.to_json() for contrast in self._of(data, attribute, chosen)]
             sets[attribute] = [list(names) for names in graph.adjustment_sets(attribute, data.roles.outcome)]
-        return {"contrasts": found, "minimal_adjustment_sets": sets, "text": summary(found)}
+        return {"contrasts": found, "minimal_adjustment_sets": sets, "text": adjusted_summary(found)}
 
     def _of(self, data: Dataset, attribute: str, chosen: Covariates) -> list[dict[str, Any]]:
         """Return the adjusted contrasts of an attribute."""
@@ -222,16 +195,3 @@ class BackdoorAdjustment(CausalAnalysis):
             return {**(own - other).figures(self.alpha, data.units), **figures, "outside_support": outside}
 
         return contrasts(attribute, rows, base, self.min_support, FIGURES, adjusted)
-
-
-def summary(found: list[dict[str, Any]]) -> str:
-    """Return a sentence about the adjusted difference that is farthest from 0."""
-    shown = clearest(found, lambda contrast: contrast)
-    if shown is None:
-        return f"None of {len(found)} contrasts has enough rows for an adjusted difference."
-    low, high = shown["interval"]
-    doubt = "" if shown["identified"] else ", which the graph does not identify"
-    return (
-        f"Clearest of {len(found)} adjusted differences: {shown['group']} against {shown['reference']} "
-        f"{shown['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]{doubt}; unadjusted {shown['unadjusted']['estimate']:+.3f}."
-    )

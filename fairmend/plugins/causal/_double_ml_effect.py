@@ -25,7 +25,7 @@ from fairmend.plugins.causal._cross_fitting import cross_fitted, fold_of_rows, l
 from fairmend.plugins.causal._outcome_means import (
     Mean,
     Rows,
-    clearest,
+    adjusted_summary,
     contrasts,
     group_mean,
     row_weights,
@@ -103,7 +103,7 @@ class DoubleMLEffect(CausalAnalysis):
     >>> graph = CausalGraph.from_mapping(bank_graph())
     >>> learners = {"outcome_learner": "logistic_regression", "group_learner": "logistic_regression"}
     >>> print(DoubleMLEffect(**learners).analyze(data, graph).result["text"])
-    Clearest of 4 effects: Black against White -0.184 [-0.236, -0.132]; unadjusted -0.197.
+    Clearest of 4 adjusted differences: Black against White -0.184 [-0.236, -0.132]; unadjusted -0.197.
     """
 
     metadata = TechniqueMetadata(
@@ -180,7 +180,7 @@ class DoubleMLEffect(CausalAnalysis):
         for attribute in data.roles.protected:
             chosen = chosen_covariates(data, attribute, graph, self.covariates)
             found += [contrast | chosen.to_json() for contrast in self._of(data, attribute, chosen)]
-        return {"contrasts": found, "model": self.model, "text": summary(found)}
+        return {"contrasts": found, "model": self.model, "text": adjusted_summary(found)}
 
     def _of(self, data: Dataset, attribute: str, chosen: Covariates) -> list[dict[str, Any]]:
         """Return the effects of an attribute."""
@@ -236,21 +236,3 @@ class DoubleMLEffect(CausalAnalysis):
             for g in rows
         }
         return {g: (rates[g] - rates[base], share) for g, share in zip(others, shares, strict=True)}
-
-
-def summary(found: list[dict[str, Any]]) -> str:
-    """Return a sentence about the effect that is farthest from 0."""
-    shown = clearest(found, lambda contrast: contrast)
-    if shown is None:
-        return f"None of {len(found)} contrasts has enough rows for an adjusted effect."
-    low, high = shown["interval"]
-    doubt = "" if shown["identified"] else ", which the graph does not identify"
-    overlap = (
-        f"; {shown['trimmed_share']:.1%} of the rows have no counterpart"
-        if shown["trimmed_share"] > 0.01
-        else ""
-    )
-    return (
-        f"Clearest of {len(found)} effects: {shown['group']} against {shown['reference']} {shown['estimate']:+.3f} "
-        f"[{low:+.3f}, {high:+.3f}]{doubt}; unadjusted {shown['unadjusted']['estimate']:+.3f}{overlap}."
-    )

@@ -284,6 +284,22 @@ def clearest(
     return max(measured, key=distance, default=None)
 
 
+def adjusted_summary(found: Sequence[Mapping[str, Any]]) -> str:
+    """Return a sentence about the adjusted difference that is farthest from 0."""
+    shown = clearest(found, lambda contrast: contrast)
+    if shown is None:
+        return f"None of {len(found)} contrasts has enough rows for an adjusted difference."
+    low, high = shown["interval"]
+    doubt = "" if shown["identified"] else ", which the graph does not identify"
+    trimmed = shown.get("trimmed_share", 0.0)
+    overlap = f"; {trimmed:.1%} of the rows have no counterpart" if trimmed > 0.01 else ""
+    return (
+        f"Clearest of {len(found)} adjusted differences: {shown['group']} against {shown['reference']} "
+        f"{shown['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]{doubt}; unadjusted "
+        f"{shown['unadjusted']['estimate']:+.3f}{overlap}."
+    )
+
+
 def _expit(x: Floats) -> Floats:
     from scipy.special import expit
 

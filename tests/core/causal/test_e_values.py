@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from fairmend.core.causal.e_values import e_value, e_value_of_interval, risk_ratio
+from fairmend.core.causal.e_values import (
+    bias_factor,
+    e_value,
+    e_value_of_interval,
+    risk_ratio,
+    risk_ratio_of_difference,
+)
 from fairmend.core.errors import InsufficientDataError, ParameterError
 
 
@@ -34,11 +40,28 @@ def test_risk_ratio_agrees_with_statsmodels() -> None:
     assert (ours.lower, ours.upper) == pytest.approx(table.riskratio_confint(alpha=0.1))
 
 
+def test_a_confounder_as_strong_as_the_e_value_explains_the_ratio() -> None:
+    for ratio in (1.0, 1.5, 3.9):
+        assert bias_factor(e_value(ratio), e_value(ratio)) == pytest.approx(ratio)
+    assert bias_factor(1.0, 7.0) == 1
+    assert bias_factor(2.0, 3.0) == bias_factor(3.0, 2.0) == 1.5
+
+
+def test_a_standardized_difference_as_a_risk_ratio() -> None:
+    found = risk_ratio_of_difference(0.5, 0.1)
+    assert found.value == pytest.approx(np.exp(0.455))
+    assert (found.lower, found.upper) == pytest.approx(
+        (np.exp(0.455 - 0.178), np.exp(0.455 + 0.178)), rel=1e-3
+    )
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda: e_value(0), ParameterError, "risk_ratio must be above 0; got 0"),
         (lambda: e_value(float("nan")), ParameterError, "got nan"),
+        (lambda: bias_factor(0.5, 2.0), ParameterError, "risk ratios of a confounder must be at least 1"),
+        (lambda: risk_ratio_of_difference(1, 1, confidence=1.5), ParameterError, "between 0 and 1; got 1.5"),
         (lambda: e_value_of_interval(2, 1), ParameterError, "not above upper"),
         (lambda: risk_ratio(0, 10, 5, 10), InsufficientDataError, "events in both groups; got 0 of 10"),
         (lambda: risk_ratio(11, 10, 5, 10), ParameterError, "at most the people"),
