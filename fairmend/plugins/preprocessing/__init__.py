@@ -19,6 +19,7 @@ from fairmend.plugins.preprocessing._learning_fair_representations import Learni
 from fairmend.plugins.preprocessing._massaging import Massaging
 from fairmend.plugins.preprocessing._pairwise_fair_representations import PairwiseFairRepresentations
 from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSampling
+from fairmend.plugins.preprocessing._situation_testing import SituationTesting
 from fairmend.plugins.preprocessing._smote import Smote
 from fairmend.plugins.preprocessing._suppression import Suppression
 
@@ -41,6 +42,7 @@ __all__ = [
     "Massaging",
     "PairwiseFairRepresentations",
     "PreferentialSampling",
+    "SituationTesting",
     "Smote",
     "Suppression",
 ]
