@@ -20,7 +20,7 @@ from fairmend.reports.causal_picture import contradiction_texts, picture_rows
 from fairmend.reports.drawing import draw
 from fairmend.reports.findings import finding_rows, fold_rows, rest_of
 from fairmend.reports.plots import write_plots
-from fairmend.reports.verdict import p_text, rule_text, verdict_rows, worse
+from fairmend.reports.verdict import final_rule, p_text, rule_text, verdict_rows, worse
 
 if TYPE_CHECKING:
     from fairmend.pipeline.run.record import RunRecord
@@ -54,8 +54,8 @@ def write_report(record: RunRecord, folder: str | Path) -> Path:
     -------
     Path
         The report in Markdown; next to it are ``report.html`` (the same with embedded plots),
-        ``run.json`` (the record), ``pipeline.yaml``, ``pipeline.svg`` (its drawing), and the documents
-        that operations of the pipeline made.
+        ``run.json`` (the record), ``pipeline.yaml``, ``pipeline.svg`` (its drawing), ``final_rule.yaml`` (the
+        final rule as a pipeline), and the documents that operations of the pipeline made.
 
     Raises
     ------
@@ -92,6 +92,7 @@ def _write_parts(record: RunRecord, folder: Path) -> None:
         write_text(folder / name, _template(name).render(**facts, **shown))
     write_text(folder / "run.json", json_text(record.to_json()) + "\n")
     write_text(folder / "pipeline.yaml", record.spec.to_yaml())
+    write_text(folder / "final_rule.yaml", final_rule(record).to_yaml())
 
 
 def report_facts(record: RunRecord) -> dict[str, Any]:

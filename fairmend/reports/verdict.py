@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fairmend.core.metrics import Comparison, Estimate, Measurement
+from fairmend.core.serialization import to_plain
 from fairmend.core.text.escaping import one_line
+from fairmend.pipeline.spec import PipelineSpec, Step
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,6 +71,26 @@ def rule_text(record: RunRecord) -> str:
         told = ", ".join(f"{name}={one_line(str(value), limit=60)}" for name, value in parameters.items())
         steps.append(f"{slug} ({told})" if told else slug)
     return " -> ".join(steps) or "the baseline, unchanged"
+
+
+def final_rule(record: RunRecord) -> PipelineSpec:
+    """Return the final rule as a pipeline: its steps with the parameters that they ended with, each acting always."""
+    ran = {step.slug: step for step in record.steps if step.status == "ran"}
+    steps = tuple(
+        Step.model_validate(
+            {
+                "technique": ran[slug].technique_id,
+                "slug": slug,
+                "stage": ran[slug].stage,
+                "parameters": to_plain(ran[slug].parameters),
+                "reason": f"part of the final rule of {record.run_id}",
+            }
+        )
+        for slug in record.deployed_steps()
+        if slug in ran
+    )
+    name = f"final rule of {record.run_id}"
+    return record.spec.model_copy(update={"name": name, "steps": steps, "simplify": False})
 
 
 def verdict_rows(

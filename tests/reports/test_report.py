@@ -150,3 +150,12 @@ def test_nothing_is_left_when_a_plot_fails(record, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="no ink"):
         write_report(record, tmp_path / "report")
     assert list((tmp_path / "report").iterdir()) == []
+
+
+def test_the_final_rule_is_written_as_a_pipeline(record, report):
+    rule = load_spec(report / "final_rule.yaml")
+    assert tuple(step.slug for step in rule.steps) == record.deployed_steps()
+    ran = {step.slug: step.parameters for step in record.steps if step.status == "ran"}
+    assert rule.steps
+    assert all(step.parameters == ran[step.slug] and step.when == "always" for step in rule.steps)
+    assert (rule.roles, rule.seed, rule.learner) == (record.spec.roles, record.spec.seed, record.spec.learner)
