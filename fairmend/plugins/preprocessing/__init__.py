@@ -12,6 +12,7 @@ from fairmend.plugins.preprocessing._fair_pca import FairPCA
 from fairmend.plugins.preprocessing._fair_smote import FairSmote
 from fairmend.plugins.preprocessing._fairadapt import FairAdapt
 from fairmend.plugins.preprocessing._geometric_repair import GeometricRepair
+from fairmend.plugins.preprocessing._ifair import IFair
 from fairmend.plugins.preprocessing._instance_weighting import InstanceWeighting
 from fairmend.plugins.preprocessing._label_bias_reweighting import LabelBiasReweighting
 from fairmend.plugins.preprocessing._leace import Leace
@@ -35,6 +36,7 @@ __all__ = [
     "FairPCA",
     "FairSmote",
     "GeometricRepair",
+    "IFair",
     "InstanceWeighting",
     "LabelBiasReweighting",
     "Leace",
