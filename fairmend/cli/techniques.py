@@ -158,8 +158,9 @@ def run_(
 ) -> None:
     """Run a single technique; ID is its number or slug.
 
-    Pre-processing writes the transformed table. In- and post-processing train on a seeded split and
-    write the score and decision of each held-out row. Evaluation and causal analysis print their
+    Pre-processing writes the transformed table, and compares models trained with and without it on a
+    seeded split. In- and post-processing train on such a split and write the score and decision of each
+    held-out row. Evaluation and causal analysis print their
     results. Operations write documents from the record of a run, or watch decisions (--stream).
     """
     roles = roles_of(options)

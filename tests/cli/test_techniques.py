@@ -188,3 +188,34 @@ def test_an_evaluation_without_picture_or_table_says_so(cli, jobs_csv, tmp_path)
         assert done.code == 2
         assert said in done.errors[0]
         assert not (tmp_path / name).exists()
+
+
+def test_pre_processing_alone_measures_features_and_model_before_and_after(cli, tmp_path, jobs_csv):
+    run = (
+        "technique",
+        "run",
+        "69",
+        "--data",
+        jobs_csv,
+        *JOBS,
+        *LIGHT,
+        "-p",
+        "repair_level=1.0",
+        "-p",
+        "ties=spread",
+    )
+    done = cli(*run, "-o", tmp_path / "repaired.csv", "--json").json
+    assert all(now["after"] < now["before"] for now in done["ks_distance"].values())
+    for name in ("accuracy", "demographic_parity_ratio", "demographic_parity_difference"):
+        assert done["baseline"][name]["value"] != done["final"][name]["value"]
+    shown = cli(*run).out
+    for words in ("Largest KS distance between groups", "Demographic parity ratio", "Accuracy"):
+        assert words in " ".join(shown.split())
+
+
+def test_where_models_cannot_be_compared_it_says_why(cli, tmp_path, jobs_csv):
+    few = tmp_path / "few.csv"
+    pd.read_csv(jobs_csv).groupby(["sex", "hired"]).head(6).to_csv(few, index=False)
+    done = cli("technique", "run", "41", "--data", few, *JOBS, *LIGHT, "--json").json
+    assert "were not compared" in done["text"]
+    assert "baseline" not in done

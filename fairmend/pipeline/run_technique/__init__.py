@@ -26,6 +26,7 @@ from fairmend.pipeline.run.third_party import evaluated
 from fairmend.pipeline.run_technique.changed_data import change, transform_unlabeled
 from fairmend.pipeline.run_technique.contained import analyzed
 from fairmend.pipeline.run_technique.held_out import adjust, train
+from fairmend.pipeline.run_technique.measured_change import measured
 from fairmend.pipeline.run_technique.result import TechniqueResult, told
 from fairmend.pipeline.run_technique.tasks import rank_unlabeled, run_on_task
 
@@ -109,12 +110,15 @@ def run_technique(
     if ready.stage == "evaluation":
         return _evaluated(ready, data, given, probabilities, learner, seed)
     if ready.stage == "pre-processing":
-        known = {
+        known: dict[str, Any] = {
             "learner": learner_for(data.task, learner, seed=seed) if ready.metadata.needs_learner else None,
             "graph": _graph(graph, data) if ready.reads("graph") else None,
             "proxies": data.roles.proxies or None,
         }
-        return change(ready, frame, data, known)
+        done = change(ready, frame, data, known)
+        if data.task != "binary":
+            return done
+        return measured(done, ready, data, learner, seed, known["graph"])
     known_graph = _graph(graph, data) if ready.reads("graph") else None
     if data.task != "binary":
         values = given if probabilities is None else probabilities
