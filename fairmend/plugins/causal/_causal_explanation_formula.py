@@ -25,6 +25,7 @@ from fairmend.plugins.causal._outcome_means import (
     Regression,
     clearest,
     contrasts,
+    extrapolation,
     group_mean,
     link_for,
     mean_outcome,
@@ -69,7 +70,8 @@ class CausalExplanationFormula(CausalAnalysis):
     In the model in which Z confounds and W mediates, P(y(x0, W(x1)) | x1) is the mean, over the rows of group x1, of
     E[Y | x0, w, z], and P(y(x0) | x1) that of E[Y | x0, z]; both are regressions in group x0. The three
     parts add up exactly. ``identified`` is false if the graph leaves attribute, mediators or outcome confounded.
-    Sample weights are used.
+    ``outside_support`` is the share of the rows of group x1 outside the range of group x0, to which its
+    regression is extrapolated. Sample weights are used.
 
     References
     ----------
@@ -184,5 +186,5 @@ def summary(found: list[dict[str, Any]]) -> str:
     doubt = "" if shown["identified"] else "; the graph does not identify the parts"
     return (
         f"Clearest of {len(found)} disparities: {shown['group']} against {shown['reference']} {total:+.3f}, of which "
-        f"{direct:+.3f} [{low:+.3f}, {high:+.3f}] is direct, {indirect:+.3f} indirect and {spurious:+.3f} spurious{doubt}."
+        f"{direct:+.3f} [{low:+.3f}, {high:+.3f}] is direct, {indirect:+.3f} indirect and {spurious:+.3f} spurious{doubt}{extrapolation(shown['outside_support'])}."
     )

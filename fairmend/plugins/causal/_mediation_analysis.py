@@ -28,6 +28,7 @@ from fairmend.plugins.causal._outcome_means import (
     Regression,
     clearest,
     contrasts,
+    extrapolation,
     link_for,
     mean_outcome,
     nested_mean,
@@ -72,7 +73,9 @@ class MediationAnalysis(CausalAnalysis):
     Mediators are taken together: the indirect effects of single mediators do not add up. ``identified`` is
     false if the graph leaves attribute, mediators or outcome confounded, for instance by a column that the
     attribute influences and that is no mediator. Changing an attribute such as race means changing everything that it
-    influences, which the graph alone does not define. Sample weights are used.
+    influences, which the graph alone does not define. ``outside_support`` is the share of the reference group's
+    rows whose mediators or covariates lie outside the range of the group, to which its regression is
+    extrapolated. Sample weights are used.
 
     References
     ----------
@@ -205,5 +208,5 @@ def summary(found: list[dict[str, Any]]) -> str:
     return (
         f"Clearest of {len(found)} effects: {shown['group']} against {shown['reference']} {shown['total']['estimate']:+.3f} "
         f"in all, {shown['indirect']['estimate']:+.3f} through {plural(len(shown['mediators']), 'mediator')} and "
-        f"{shown['direct']['estimate']:+.3f} [{low:+.3f}, {high:+.3f}] directly{doubt}."
+        f"{shown['direct']['estimate']:+.3f} [{low:+.3f}, {high:+.3f}] directly{doubt}{extrapolation(shown['outside_support'])}."
     )

@@ -18,6 +18,7 @@ from fairmend.plugins.causal._outcome_means import (
     Rows,
     clearest,
     contrasts,
+    extrapolation,
     mean_outcome,
     row_weights,
     rows_by_group,
@@ -214,5 +215,5 @@ def summary(found: list[dict[str, Any]]) -> str:
     return (
         f"Clearest of {len(found)} differences: {shown['group']} against {shown['reference']} "
         f"{shown['difference']['estimate']:+.3f}, of which {shown['explained']['estimate']:+.3f} is explained by the "
-        f"features and {shown['unexplained']['estimate']:+.3f} [{low:+.3f}, {high:+.3f}] is not."
+        f"features and {shown['unexplained']['estimate']:+.3f} [{low:+.3f}, {high:+.3f}] is not{extrapolation(shown['outside_support'])}."
     )

@@ -79,9 +79,21 @@ class Design:
         return Design(self.matrix * kept, self.places)
 
     def outside(self, of: Rows, fitted: Rows) -> float:
-        """Return the share of some rows that lie outside the range of others in any regressor."""
-        low, high = self.matrix[fitted].min(axis=0) - 1e-9, self.matrix[fitted].max(axis=0) + 1e-9
-        return float(((self.matrix[of] < low) | (self.matrix[of] > high)).any(axis=1).mean())
+        """Return the share of some rows with values that others lack.
+
+        A number lies outside the range of the others; a level is had by none of them, or by so few (1 %, at
+        most 10 rows) that a coefficient for it says nothing.
+        """
+        X, few = self.matrix, min(int(fitted.sum()) // 100, 10)
+        low, high = X[fitted].min(axis=0) - 1e-9, X[fitted].max(axis=0) + 1e-9
+        lacking = ((low > X) | (high < X)).any(axis=1)
+        for at in self.places.values():
+            values = X[:, at]
+            has = values > values.min(axis=0) + 1e-9
+            if np.allclose(values[has], np.broadcast_to(values.max(axis=0), values.shape)[has]):  # indicators
+                level = np.where(has.any(axis=1), has.argmax(axis=1) + 1, 0)  # 0 is the omitted one
+                lacking |= np.bincount(level[fitted], minlength=len(at) + 1)[level] <= few
+        return float(lacking[of].mean())
 
 
 @dataclass(frozen=True)
@@ -284,6 +296,11 @@ def clearest(
     return max(measured, key=distance, default=None)
 
 
+def extrapolation(share: float) -> str:
+    """Return what a sentence says about rows outside the support; nothing if there are few."""
+    return f"; {share:.1%} of the rows are extrapolated to" if share > 0.1 else ""
+
+
 def adjusted_summary(found: Sequence[Mapping[str, Any]]) -> str:
     """Return a sentence about the adjusted difference that is farthest from 0."""
     shown = clearest(found, lambda contrast: contrast)
@@ -296,7 +313,7 @@ def adjusted_summary(found: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"Clearest of {len(found)} adjusted differences: {shown['group']} against {shown['reference']} "
         f"{shown['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]{doubt}; unadjusted "
-        f"{shown['unadjusted']['estimate']:+.3f}{overlap}."
+        f"{shown['unadjusted']['estimate']:+.3f}{overlap}{extrapolation(shown.get('outside_support', 0.0))}."
     )
 
 

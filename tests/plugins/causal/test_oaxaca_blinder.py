@@ -167,6 +167,19 @@ def test_columns_that_the_reference_group_lacks_are_extrapolated_and_said_so() -
     assert contrast["outside_support"] == pytest.approx(1 - (inside & (b["level"] == "both")).mean())
 
 
+@pytest.mark.parametrize("own", ["absent", "own", "zero"])
+def test_a_level_that_one_row_of_the_reference_group_has_is_no_support(own: str) -> None:
+    # the levels are both, other and this one, so that each place in their order has its turn, the omitted first one too
+    frame = synthetic(900, 8).assign(level=lambda f: np.where(f["z"] == 2, "other", "both"))
+    frame.loc[(frame["group"] == "b") & (frame["z"] == 0), "level"] = own
+    frame.loc[frame.index[frame["group"] == "a"][0], "level"] = own
+    contrast = one(OaxacaBlinder(features=["level"]), frame, task="regression")
+    assert contrast["outside_support"] == pytest.approx((frame.loc[frame["group"] == "b", "z"] == 0).mean())
+    data = Dataset.from_frame(frame, Roles(outcome="y", protected=("group",), task="regression"))
+    text = OaxacaBlinder(features=["level"]).analyze(data).result["text"]
+    assert f"{contrast['outside_support']:.1%} of the rows are extrapolated to" in text
+
+
 def test_refuses_unknown_names() -> None:
     data = Dataset.from_frame(synthetic(200, 0), Roles(outcome="y", protected=("group",), task="regression"))
     with pytest.raises(UnknownNameError, match="feature"):
