@@ -29,7 +29,7 @@ def binary(table: Dataset) -> Dataset:
 
 
 def not_served(task: Task, outcome: str, example: str = " (--favorable)") -> UsageError:
-    """Return the error that pipelines do not support a kind of outcome, with the techniques that can be run on their own."""
+    """Return the error that pipelines do not support a kind of outcome, with what can be run on its own."""
     from fairmend.pipeline.compose.slots import ACTING
 
     found = [
@@ -38,12 +38,12 @@ def not_served(task: Task, outcome: str, example: str = " (--favorable)") -> Usa
         if one["stage"] in ACTING
     ]
     alone = (
-        f"run alone (fairmend technique run): {', '.join(found[:8])}"
+        f"run one technique with fairmend technique run, such as {found[0]}; fairmend technique list --task {task} lists them"
         if found
-        else "no technique serves it yet"
+        else "no technique supports it yet"
     )
     return UsageError(
-        f"pipelines, with their gates and policies, serve binary outcomes so far, and {outcome!r} was read as {task}; "
+        f"pipelines, with their gates and policies, support only binary outcomes so far, and {outcome!r} was read as {task}; "
         f"{alone}; or make it binary{example}"
     )
 

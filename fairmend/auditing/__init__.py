@@ -102,7 +102,7 @@ def audit(
     if data.task != "binary":
         if graph is not None:
             raise UsageError(
-                f"a causal graph serves audits of binary outcomes, and {data.roles.outcome!r} was read as {data.task}; "
+                f"a causal graph requires a binary outcome, and {data.roles.outcome!r} was read as {data.task}; "
                 "leave the graph out, or make the outcome binary (--favorable)"
             )
         return audit_task(

@@ -31,7 +31,7 @@ def technique() -> None:
 
 @technique.command("list")
 @click.option("--stage", type=click.Choice(STAGES), help="Restrict to this stage.")
-@click.option("--task", type=click.Choice(TASKS), help="Only what serves this kind of outcome.")
+@click.option("--task", type=click.Choice(TASKS), help="Only what supports this kind of outcome.")
 @as_json
 def list_(stage: str | None, task: Task | None, as_json: bool) -> None:
     """List the installed techniques."""

@@ -117,7 +117,7 @@ class Constraints(ClosedModel):
             ),
             (
                 self.task is not None and self.task not in technique.tasks,
-                f"does not serve the task {self.task}",
+                f"does not support the task {self.task}",
             ),
             (
                 self.notion is not None and self.notion not in technique.targets,

@@ -6,7 +6,7 @@ subclasses the builtin that a caller would catch::
     FairmendError (Exception)
     ├── UsageError (ValueError)              the request contradicts itself: exit code 2
     │   └── ParameterError                   a technique's parameter is out of range
-    ├── DataError (ValueError)               the data cannot serve the request
+    ├── DataError (ValueError)               the data do not allow the request
     │   ├── MissingColumnError               a named column is not there
     │   ├── UnseenGroupError                 a group that was not there at fit
     │   └── InsufficientDataError            too few rows, one class, one group, an empty cell
@@ -40,7 +40,7 @@ class ParameterError(UsageError):
 
 
 class DataError(FairmendError, ValueError):
-    """The data cannot serve the request."""
+    """The data do not allow the request."""
 
 
 class MissingColumnError(DataError):

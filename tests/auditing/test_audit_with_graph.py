@@ -50,5 +50,5 @@ def test_a_pipeline_of_the_audit_has_its_graph(jobs_csv, tmp_path):
 
 def test_other_tasks_take_no_graph(jobs_csv):
     roles = {**ROLES, "outcome": "years", "task": "regression", "favorable": "high"}
-    with pytest.raises(ValueError, match="serves audits of binary outcomes"):
+    with pytest.raises(ValueError, match="requires a binary outcome"):
         api.audit(jobs_csv, graph=[("sex", "years")], **roles)

@@ -26,7 +26,7 @@ def metadata(**changes) -> TechniqueMetadata:
         (["randomized=false"], {"randomized": True}, "at random"),
         (["max_complexity=low"], {"complexity": "medium"}, "complexity is medium"),
         (["stage=causal"], {}, "its stage is post-processing"),
-        (["task=ranking"], {}, "does not serve the task ranking"),
+        (["task=ranking"], {}, "does not support the task ranking"),
         (["rows=50"], {"minimum_rows": 100}, "at least 100 rows"),
         (["groups=3"], {"arity": ("binary",)}, "supports exactly two groups"),
         (["max_weeks=1"], {"duration_weeks": (2, 3)}, "at least 2 weeks"),

@@ -83,7 +83,7 @@ def test_a_third_partys_technique_is_found_at_once(registry, encoder):
     [
         ({"retraining": False}, "needs retraining"),
         ({"stage": "post-processing"}, "its stage is pre-processing"),
-        ({"task": "ranking"}, "does not serve the task ranking"),
+        ({"task": "ranking"}, "does not support the task ranking"),
         ({"rows": 10}, "needs at least 50 rows"),
         ({"groups": 3}, "supports exactly two groups, got 3"),
         ({"notion": "calibration"}, "does not target calibration"),

@@ -106,7 +106,7 @@ class Evaluator(Technique):
         tasks = self.metadata.tasks if task is None else (task,)
         if task is not None and task not in self.metadata.tasks:
             raise DataError(
-                f"{self.metadata.name} serves {' and '.join(self.metadata.tasks)} outcomes, not {task}"
+                f"{self.metadata.name} supports {' and '.join(self.metadata.tasks)} outcomes, not {task}"
             )
         outcomes = {"y_true": y_true, "y_pred": y_pred, "baseline": baseline}
         outcomes = {name: _outcomes(name, v, n_rows, tasks) for name, v in outcomes.items()}

@@ -133,7 +133,7 @@ def _serves(technique: Any, data: Dataset) -> None:
     about = technique.metadata
     if data.task not in about.tasks:
         raise UsageError(
-            f"{about.name} serves {' and '.join(about.tasks)} outcomes, and {data.roles.outcome!r} was read as "
+            f"{about.name} supports {' and '.join(about.tasks)} outcomes, and {data.roles.outcome!r} was read as "
             f"{data.task}; see fairmend technique list --task {data.task}, or make the outcome binary (--favorable '>=10' "
             "or '==a,b')"
         )

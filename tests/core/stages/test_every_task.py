@@ -181,5 +181,5 @@ def test_a_task_that_it_does_not_serve_is_refused():
     class Two(Told):
         metadata = about("two", "binary")
 
-    with pytest.raises(DataError, match="two serves binary outcomes, not regression"):
+    with pytest.raises(DataError, match="two supports binary outcomes, not regression"):
         Two().evaluate(y_pred=[0.5, 2.0], task="regression")
