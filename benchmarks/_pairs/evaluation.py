@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from _pairs.data import Sample, adult, drawn
 from _pairs.pair import Calls, pair
@@ -99,3 +100,23 @@ def permutation_test(rows: int) -> Calls:
         lambda: technique.evaluate(data.y, data.decisions, sensitive_features=data.sensitive),
         lambda: peer(parts, difference, vectorized=True, n_resamples=1000, batch=50, rng=0),
     )
+
+
+@pair("bias-scan", "aif360", 2_000)
+def bias_scan(rows: int) -> Calls:
+    """Scan four attributes for overestimated scores and for underestimated ones, two starts each, without a test."""
+    from aif360.detectors import bias_scan as peer
+
+    data = adult(rows)
+    cut = data.X[["education-num", "hours-per-week"]].apply(lambda c: pd.cut(c, 4).astype(str))
+    people = pd.concat([data.sensitive.astype(str), cut], axis=1)
+    labels, scores = pd.Series(data.y), pd.Series(data.scores * 0.5)
+    technique = ours.BiasScan(penalty=1.0, n_starts=2, n_simulations=0)
+
+    def theirs() -> Any:
+        return [
+            peer(people, labels, scores, overpredicted=over, num_iters=2, penalty=1.0)
+            for over in (True, False)
+        ]
+
+    return lambda: technique.evaluate(data.y, y_score=data.scores * 0.5, sensitive_features=people), theirs
