@@ -1,4 +1,4 @@
-"""Pre-processing against AIF360 and imbalanced-learn."""
+"""Pre-processing against AIF360, Fairlearn, imbalanced-learn and concept-erasure."""
 
 from __future__ import annotations
 
@@ -52,4 +52,42 @@ def disparate_impact_remover(rows: int) -> Calls:
     return (
         lambda: technique.fit_transform(data.X, sensitive_features=data.sensitive),
         lambda: peer.fit_transform(theirs),
+    )
+
+
+@pair("correlation-remover", "fairlearn", 45_000)
+def correlation_remover(rows: int) -> Calls:
+    from fairlearn.preprocessing import CorrelationRemover
+
+    data, technique = drawn(rows, features=50), ours.CorrelationRemover()
+    theirs, peer = data.X.assign(group=data.codes), CorrelationRemover(sensitive_feature_ids=["group"])
+    return (
+        lambda: technique.fit_transform(data.X, sensitive_features=data.sensitive),
+        lambda: peer.fit_transform(theirs),
+    )
+
+
+@pair("leace", "concept-erasure", 45_000)
+def leace(rows: int) -> Calls:
+    import torch
+    from concept_erasure import LeaceFitter
+
+    data, technique = drawn(rows, features=50), ours.Leace()
+    x, z = torch.tensor(data.X.to_numpy()), torch.nn.functional.one_hot(torch.tensor(data.codes))
+    return (
+        lambda: technique.fit_transform(data.X, sensitive_features=data.sensitive),
+        lambda: LeaceFitter.fit(x, z).eraser(x),
+    )
+
+
+@pair("learning-fair-representations", "aif360", 1_000)
+def learning_fair_representations(rows: int) -> Calls:
+    """Ours to convergence from two starts; AIF360 stops after 5,000 evaluations, before it converges."""
+    from aif360.algorithms.preprocessing import LFR
+
+    data, technique = drawn(rows), ours.LearningFairRepresentations(random_state=0)
+    theirs, peer = labeled(data), LFR([{"group": 1}], [{"group": 0}], seed=0)
+    return (
+        lambda: technique.fit(data.X, data.y, sensitive_features=data.sensitive),
+        lambda: peer.fit(theirs),
     )

@@ -32,11 +32,11 @@ def not_served(task: Task, outcome: str, example: str = " (--favorable)") -> Usa
     """Return the error that pipelines do not support a kind of outcome, with what can be run on its own."""
     from fairmend.pipeline.compose.slots import ACTING
 
-    found = [
-        f"{one['technique_id']} ({one['slug']})"
-        for one in list_techniques(task=task)
-        if one["stage"] in ACTING
-    ]
+    acting = [one for one in list_techniques(task=task) if one["stage"] in ACTING]
+    of_two = {one["slug"] for one in list_techniques(task="binary")}
+    # Those for this kind of outcome alone come first, and last those that change only the data.
+    acting.sort(key=lambda one: (one["slug"] in of_two, one["stage"] == "pre-processing"))
+    found = [f"{one['technique_id']} ({one['slug']})" for one in acting]
     alone = (
         f"run one technique with fairmend technique run, such as {found[0]}; fairmend technique list --task {task} lists them"
         if found
