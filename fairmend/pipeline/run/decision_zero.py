@@ -22,6 +22,7 @@ from fairmend.core.metrics.degenerate import degeneracies
 from fairmend.core.metrics.rates import split_form
 from fairmend.pipeline.gates.gate_context import GateContext
 from fairmend.pipeline.gates.gates import CheckResult, evaluate_check
+from fairmend.pipeline.gates.utility import comparison
 from fairmend.pipeline.gates.value import CheckFunction
 from fairmend.pipeline.run.guards import skill_remedy
 from fairmend.pipeline.run.run_outcome import RunOutcome
@@ -114,14 +115,19 @@ def assess_need(
     current = view.current
     rows = len(current.data)
     dull = [
-        one
+        one.text
         for one in degeneracies(
             current.measurement, current.data.y, current.scores, sample_weight=current.data.weights
         )
         if one.group is None
     ]
+    worth = comparison(view.utility, current, current)
+    if worth.before <= worth.constant:
+        dull.append(
+            f"is no better than a constant rule by {view.utility.text} ({worth.before:.4f} against {worth.constant:.4f})"
+        )
     if dull:
-        told = "; ".join(one.text for one in dull)
+        told = "; ".join(dull)
         reason = f"the baseline {told}; figures of fairness are not meaningful for it, and nothing was built"
         remedy = skill_remedy(current)
         return NeedRecord("no skill", reason, [], None, rows, overruled=intervene, remedy=remedy)

@@ -141,3 +141,12 @@ def test_a_stricter_significance_intervenes_less():
     bold, careful = ([assess(c, policy=p).finding == "need" for c in cases] for p in (PLAYBOOK, cautious))
     assert sum(careful) < sum(bold)
     assert all(b for b, c in zip(bold, careful, strict=True) if c)
+
+
+def test_a_model_worse_than_a_constant_rule_by_the_utility_has_no_skill():
+    """Its decisions separate the labels, but cost more than giving everyone the same one."""
+    found = assess(drawn(20_000, 0, base=0.1, threshold=0.2))
+    assert found.finding == "no skill"
+    assert found.ending.to == "escalate"
+    assert "no better than a constant rule by accuracy" in found.reason
+    assert "--utility balanced_accuracy" in found.remedy
