@@ -8,7 +8,7 @@ noise of a row is what is observed less what its causes predict, and it stays.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from zlib import crc32
@@ -58,6 +58,33 @@ class LinearEquation:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """The shares of categories within each combination of some discrete causes.
+
+    Attributes
+    ----------
+    values : dict of str to list
+        The values of each cause.
+    table : ndarray of shape (combinations, categories)
+        The shares.
+    """
+
+    values: dict[str, list[Any]]
+    table: Floats
+
+    def cells(self, causes: pd.DataFrame) -> Ints:
+        """Return the place of each row in the table."""
+        place = np.zeros(len(causes), dtype=np.int64)
+        for name, known in self.values.items():
+            place = place * len(known) + pd.Index(known).get_indexer(pd.Index(causes[name]))
+        return place
+
+    def predict_proba(self, causes: pd.DataFrame) -> Floats:
+        """Return the share of each category, shape (n, categories)."""
+        return np.asarray(self.table[self.cells(causes)])
+
+
+@dataclass(frozen=True)
 class CategoricalEquation:
     """A category, with a probability for each of its values that depends on its causes.
 
@@ -65,12 +92,16 @@ class CategoricalEquation:
     ----------
     levels : ndarray
         The values; missing ones are NaN.
-    probability : callable
-        From causes to the probability of each level, shape (n, levels).
+    model : Shares or fitted classifier
+        Gives the probability of each level, shape (n, levels).
     """
 
     levels: Any
-    probability: Callable[[pd.DataFrame], Floats]
+    model: Any
+
+    def probability(self, causes: pd.DataFrame) -> Floats:
+        """Return the probability of each level given the causes."""
+        return np.asarray(self.model.predict_proba(causes))
 
     def expected(self, causes: pd.DataFrame) -> Floats:
         """Return the probability of the last level: of two numbers, the larger one."""
@@ -100,15 +131,12 @@ class StructuralEquations:
 
     Attributes
     ----------
-    graph : CausalGraph
-        The graph.
     equations : dict of str to Equation
         By column, causes before effects.
     parents : dict of str to list of str
         The direct causes of these columns.
     """
 
-    graph: CausalGraph
     equations: dict[str, Equation]
     parents: dict[str, list[str]]
 
@@ -155,7 +183,29 @@ class StructuralEquations:
         order = [node for node in nx.topological_sort(graph.network) if node in below]
         parents = {node: list(graph.parents(node)) for node in order}
         equations = {node: equation(frame[node], frame[parents[node]], weights) for node in order}
-        return cls(graph, equations, parents)
+        return cls(equations, parents)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the equations in plain types and fitted models, which a model file may hold."""
+        state: dict[str, Any] = {}
+        for node, rule in self.equations.items():
+            model = getattr(rule, "model", None)
+            held = {"values": model.values, "table": model.table} if isinstance(model, Shares) else model
+            levels = rule.levels.tolist() if isinstance(rule, CategoricalEquation) else None
+            state[node] = {"parents": self.parents[node], "levels": levels, "model": held}
+        return state
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> StructuralEquations:
+        """Return the equations that :meth:`to_state` described."""
+        equations: dict[str, Equation] = {}
+        for node, one in state.items():
+            model: Any = Shares(**one["model"]) if isinstance(one["model"], dict) else one["model"]
+            if one["levels"] is None:
+                equations[node] = LinearEquation(model)
+            else:
+                equations[node] = CategoricalEquation(pd.Index(one["levels"]).to_numpy(), model)
+        return cls(equations, {node: list(one["parents"]) for node, one in state.items()})
 
     def counterfactual(
         self,
@@ -263,47 +313,35 @@ def equation(values: pd.Series[Any], causes: pd.DataFrame, weights: Floats | Non
         known = values.notna().to_numpy()
         if not known.any():
             raise InsufficientDataError(f"the equation of {values.name!r} needs values; all are missing")
-        model = TabularRegressor(LinearRegression(), "one-hot")
-        return LinearEquation(model.fit(causes[known], values[known], _rows(weights, known)))
+        linear = TabularRegressor(LinearRegression(), "one-hot")
+        return LinearEquation(linear.fit(causes[known], values[known], _rows(weights, known)))
     levels = pd.Index(values.value_counts(dropna=False).index[:MOST_LEVELS])
     levels = levels.sort_values(na_position="first")
     codes = levels.get_indexer(pd.Index(values))
     known = codes >= 0
     if len(levels) == 1:
-        return CategoricalEquation(levels.to_numpy(), lambda causes: np.ones((len(causes), 1)))
-    shares = _shares(causes[known], codes[known], len(levels), _rows(weights, known))
-    if shares is None:
-        fitted = make_learner("logistic_regression").fit(causes[known], codes[known], _rows(weights, known))
-        shares = fitted.predict_proba
-    return CategoricalEquation(levels.to_numpy(), shares)
+        return CategoricalEquation(levels.to_numpy(), Shares({}, np.ones((1, 1))))
+    model: Any = _shares(causes[known], codes[known], len(levels), _rows(weights, known))
+    if model is None:
+        model = make_learner("logistic_regression").fit(causes[known], codes[known], _rows(weights, known))
+    return CategoricalEquation(levels.to_numpy(), model)
 
 
 def _rows(weights: Floats | None, known: Any) -> Floats | None:
     return None if weights is None else weights[known]
 
 
-def _shares(
-    causes: pd.DataFrame, codes: Ints, n_levels: int, weights: Floats | None
-) -> Callable[[pd.DataFrame], Floats] | None:
+def _shares(causes: pd.DataFrame, codes: Ints, n_levels: int, weights: Floats | None) -> Shares | None:
     """Return the shares of each category within each combination of causes; None where some are too rare."""
     if not all(is_discrete(causes[c]) for c in causes):
         return None
-    values = [pd.Index(causes[c].unique()) for c in causes]
-    sizes = [len(one) for one in values]
-    cells = math.prod(sizes)
+    values = {str(c): causes[c].unique().tolist() for c in causes}
+    cells = math.prod(map(len, values.values()))
     if cells * LEAST_IN_CELL > len(causes):
         return None
-
-    def cell(rows: pd.DataFrame) -> Ints:
-        place = np.zeros(len(rows), dtype=np.int64)
-        for name, known, size in zip(causes, values, sizes, strict=True):
-            place = place * size + known.get_indexer(pd.Index(rows[name]))
-        return place
-
-    at = cell(causes)
+    at = Shares(values, np.empty((0, 0))).cells(causes)
     if np.bincount(at, minlength=cells).min() < LEAST_IN_CELL:
         return None
     table = np.bincount(at * n_levels + codes, weights, minlength=cells * n_levels).reshape(cells, n_levels)
-    if not (total := table.sum(axis=1, keepdims=True)).all():
-        return None
-    return lambda rows: np.asarray((table / total)[cell(rows)])
+    total = table.sum(axis=1, keepdims=True)
+    return Shares(values, table / total) if total.all() else None

@@ -114,7 +114,7 @@ class CounterfactualFairness(CausalAnalysis):
         family="counterfactuals",
         summary="Measures how scores and decisions of the same people would change, had they belonged to another group.",
         citation="kusner2017counterfactual",
-        addresses=("outcome-disparity", "biased-mediator", "proxy-variable"),
+        addresses=("outcome-disparity", "proxy-variable"),
         targets=("counterfactual_fairness",),
         tasks=("binary", "regression"),
         minimum_rows=100,

@@ -129,7 +129,7 @@ class ProxyDiscrimination(CausalAnalysis):
         family="graphs",
         summary="Traces which paths from a protected attribute pass a proxy or no accepted reason, and measures the effect of proxies on scores.",
         citation="kilbertus2017avoiding",
-        addresses=("proxy-variable", "biased-mediator"),
+        addresses=("proxy-variable",),
         targets=("counterfactual_fairness",),
         tasks=("binary", "regression"),
         minimum_rows=100,

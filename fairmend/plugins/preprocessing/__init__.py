@@ -19,6 +19,7 @@ from fairmend.plugins.preprocessing._leace import Leace
 from fairmend.plugins.preprocessing._learning_fair_representations import LearningFairRepresentations
 from fairmend.plugins.preprocessing._massaging import Massaging
 from fairmend.plugins.preprocessing._pairwise_fair_representations import PairwiseFairRepresentations
+from fairmend.plugins.preprocessing._path_specific_counterfactual import PathSpecificCounterfactual
 from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSampling
 from fairmend.plugins.preprocessing._situation_testing import SituationTesting
 from fairmend.plugins.preprocessing._smote import Smote
@@ -43,6 +44,7 @@ __all__ = [
     "LearningFairRepresentations",
     "Massaging",
     "PairwiseFairRepresentations",
+    "PathSpecificCounterfactual",
     "PreferentialSampling",
     "SituationTesting",
     "Smote",
