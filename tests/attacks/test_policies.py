@@ -391,10 +391,6 @@ WEAKER = {
         ["judgment.margin.probability"],
     ),
     "a margin that may cost nothing": ("judgment: {margin: {at_most: 0.0}}", ["judgment.margin.at_most"]),
-    "nothing for the test part": (
-        "judgment: {margin: {for_test_part: 0.0}}",
-        ["judgment.margin.for_test_part"],
-    ),
     "held-out rows confirm with less": (
         "judgment: {confirmation: {probability: 0.6}}",
         ["judgment.confirmation.probability"],

@@ -33,7 +33,7 @@ class Margin(ClosedModel):
         gt=0.5,
         lt=1,
         strict=True,
-        description="probability with which the bound is to hold in the population",
+        description="probability with which the bound is to hold in the population, and then on as many new rows as the test part has",
     )
     at_most: float = Field(
         default=0.01,
@@ -41,14 +41,6 @@ class Margin(ClosedModel):
         le=1,
         strict=True,
         description="utility that the margin may cost, against the same rule without one",
-    )
-    for_test_part: float = Field(
-        default=0.003,
-        ge=0,
-        le=1,
-        strict=True,
-        description="utility that may be given up beyond it for the bound to hold with the same probability on as "
-        "many new rows as the test part has",
     )
     source: str = ""
     reading: str = ""

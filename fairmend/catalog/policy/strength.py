@@ -103,7 +103,7 @@ def _of_judgment(ours: Judgment, theirs: Judgment) -> Iterator[Weakness]:
         if ours.margin is None:
             yield Weakness("judgment.margin", "rules aim at the bound itself", "with a margin")
         else:
-            for name in ("probability", "at_most", "for_test_part"):
+            for name in ("probability", "at_most"):
                 mine, wanted = getattr(ours.margin, name), getattr(theirs.margin, name)
                 if mine < wanted:
                     yield Weakness(f"judgment.margin.{name}", f"{mine:g}", f"{wanted:g}")

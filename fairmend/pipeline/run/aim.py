@@ -182,7 +182,7 @@ def aim(
 
     Notes
     -----
-    The setting suffices for the population first; it is then moved on, as far as that is cheap, so that
+    The setting suffices for the population first; it is then moved on, as far as the cost allows, so that
     the target also shows on new data of the size of the test part. The probabilities and the cost grow with
     the setting, but for noise, so each is found by bisection.
     """
@@ -214,10 +214,9 @@ def aim(
     if not sure:
         chosen = max(affordable, key=lambda i: known[i].probability)
         return known[chosen], cost(chosen), True
-    allowed = cost(sure[0]) + margin.for_test_part
     place = first(lambda i: i >= sure[0] and at(i).on_test >= margin.probability, last)
-    if cost(place) > allowed:
-        place = max(first(lambda i: cost(i) > allowed, place) - 1, sure[0])
+    if cost(place) > margin.at_most:
+        place = max(first(lambda i: cost(i) > margin.at_most, place) - 1, sure[0])
     return at(place), cost(place), False
 
 
