@@ -69,6 +69,7 @@ def command(card: TechniqueEntry) -> str:
     if metadata.needs_model:
         parts.append("--learner decision_tree")
     defaults = {p["name"]: p.get("default") for p in card.parameters}
+    parts += [f"-p {name}={name}.csv" for name in metadata.required_parameters]
     for adjustment in metadata.adjustments[:1]:
         parts.append(f"-p {adjustment.parameter}={defaults[adjustment.parameter]}")
     return " \\\n  ".join([parts[0], " ".join(parts[1:])]) if parts[1:] else parts[0]
@@ -110,7 +111,8 @@ def facts(card: TechniqueEntry, titles: dict[str, str], slugs: dict[Any, str]) -
         "notes": said.get("Notes", ""),
         "example": said.get("Examples", ""),
         "needs": ["the record of a run"] * card.load().reads("record")
-        + [text for field, text in NEEDS.items() if getattr(metadata, field)],
+        + [text for field, text in NEEDS.items() if getattr(metadata, field)]
+        + [f"the parameter `{name}`" for name in metadata.required_parameters],
         "findings": [f"{titles[kind]} (`{kind}`)" for kind in metadata.addresses],
         "parameters": [{**p, "meaning": meaning.get(p["name"], "")} for p in card.parameters],
         "alternatives": [(key, slugs.get(key)) for key in metadata.alternatives],

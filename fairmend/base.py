@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from fairmend.core.causal.orientation import closed_under_meek, leads
     from fairmend.core.causal.structural_equations import StructuralEquations
     from fairmend.core.data.synthetic_table import decoded, encoded, numeric_mask
+    from fairmend.core.data.table_reading import read_table
     from fairmend.core.metrics import (
         Estimate,
         InferenceSettings,
@@ -204,6 +205,7 @@ _ON_REQUEST = {
     "platt_fit": "fairmend.core.algorithms.calibration_maps",
     "plural": "fairmend.core.text.words",
     "read_graph": "fairmend.core.causal.graph_io",
+    "read_table": "fairmend.core.data.table_reading",
     "regressors": "fairmend.core.causal.covariates",
     "rising_fit": "fairmend.core.algorithms.calibration_maps",
     "risk_ratio_of_difference": "fairmend.core.causal.e_values",
@@ -328,6 +330,7 @@ __all__ = [
     "platt_fit",
     "plural",
     "read_graph",
+    "read_table",
     "regressors",
     "rising_fit",
     "risk_ratio_of_difference",

@@ -103,6 +103,9 @@ class TechniqueMetadata(ClosedModel):
     notion_parameters: dict[Notion, dict[str, Any]] = Field(
         default_factory=dict, description="parameters to set for each fairness notion that a run may target"
     )
+    required_parameters: tuple[str, ...] = Field(
+        default=(), description="parameters that only a person can give, and without which it changes nothing"
+    )
     target_parameters: dict[str, str] = Field(
         default_factory=dict,
         description="parameter that takes the bound of a policy, by metric",

@@ -126,6 +126,8 @@ def reason_against(card: TechniqueMetadata, constraints: Constraints, audit: Aud
     attributes = len(audit.roles.protected)
     if attributes > 1 and "several attributes" not in card.arity:
         return f"supports exactly one protected attribute, got {attributes}"
+    if card.required_parameters:
+        return f"needs {' and '.join(card.required_parameters)}, which only a person can give"
     absent = next((extra for extra in card.extras if is_missing(extra)), None)
     if absent is not None:
         return f"needs the extra {absent!r}, which is not installed: pip install 'fairmend[{absent}]'"

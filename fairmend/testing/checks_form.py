@@ -44,6 +44,8 @@ def check_metadata_complete(technique: type[Technique]) -> None:
         assert adjustment.parameter in known, (
             f"adjustment of {adjustment.parameter!r}, which is not a parameter"
         )
+    for parameter in metadata.required_parameters:
+        assert parameter in known, f"it requires {parameter!r}, which is not a parameter"
     for measure, parameter in metadata.target_parameters.items():
         assert parameter in known, f"the bound on {measure} goes to {parameter!r}, which is not a parameter"
     for notion, parameters in metadata.notion_parameters.items():

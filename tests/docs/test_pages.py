@@ -89,6 +89,7 @@ def test_an_example_is_whole(pages, slug):
 def tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     bank(600).to_csv(folder / "loans.csv", index=False)
+    bank(900).drop(columns="approved").to_csv(folder / "population.csv", index=False)
     pd.DataFrame(MODELS).to_csv(folder / "models.csv", index=False)
     sample = resources.files("fairmend.testing").joinpath("sample_record.json")
     (folder / "run.json").write_text(sample.read_text(encoding="utf-8"), encoding="utf-8")

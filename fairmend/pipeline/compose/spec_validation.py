@@ -62,6 +62,9 @@ def _of_choices(spec: PipelineSpec, registry: Registry) -> Iterator[str]:
                 yield f"{metadata.slug} violates the constraints: it {reason}"
             if metadata.needs_graph and metadata.stage != "causal" and not graph:
                 yield f"{metadata.slug} requires a causal graph; put a causal step before it"
+            for name in metadata.required_parameters:
+                if choice.parameters.get(name) is None:
+                    yield f"{metadata.slug} requires the parameter {name}; set it in its step"
 
 
 def _of_name(choice: Choice, metadata: TechniqueMetadata) -> Iterator[str]:

@@ -129,8 +129,11 @@ def run_technique(
 
 
 def _serves(technique: Any, data: Dataset) -> None:
-    """Refuse a technique that does not declare the task of the data."""
+    """Refuse a technique that lacks a parameter it requires, or does not declare the task of the data."""
     about = technique.metadata
+    for name in about.required_parameters:
+        if getattr(technique, name) is None:
+            raise UsageError(f"{about.name} requires the parameter {name}; give --param {name}=VALUE")
     if data.task not in about.tasks:
         raise UsageError(
             f"{about.name} supports {' and '.join(about.tasks)} outcomes, and {data.roles.outcome!r} was read as "

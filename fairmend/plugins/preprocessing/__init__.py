@@ -21,6 +21,7 @@ from fairmend.plugins.preprocessing._massaging import Massaging
 from fairmend.plugins.preprocessing._pairwise_fair_representations import PairwiseFairRepresentations
 from fairmend.plugins.preprocessing._path_specific_counterfactual import PathSpecificCounterfactual
 from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSampling
+from fairmend.plugins.preprocessing._selection_bias_weighting import SelectionBiasWeighting
 from fairmend.plugins.preprocessing._situation_testing import SituationTesting
 from fairmend.plugins.preprocessing._smote import Smote
 from fairmend.plugins.preprocessing._suppression import Suppression
@@ -46,6 +47,7 @@ __all__ = [
     "PairwiseFairRepresentations",
     "PathSpecificCounterfactual",
     "PreferentialSampling",
+    "SelectionBiasWeighting",
     "SituationTesting",
     "Smote",
     "Suppression",
