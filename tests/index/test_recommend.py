@@ -149,6 +149,12 @@ def test_a_technique_whose_extra_is_not_installed_is_excluded(advise, make_audit
     assert "smote" not in {r.slug for r in found.results}
 
 
+def test_a_technique_that_needs_what_only_a_person_can_give_is_excluded(advise, make_audit):
+    found = advise(make_audit(("error-rate-disparity", "high")))
+    reasons = {e.slug: e.reason for e in found.excluded}
+    assert reasons["selection-bias-weighting"] == "needs population, which only a person can give"
+
+
 def test_an_extra_that_is_installed_excludes_nothing(advise, make_audit):
     is_missing.cache_clear()
     assert not is_missing("resampling")

@@ -40,11 +40,24 @@ def test_a_sound_pipeline_passes(registry):
             (DECIDE.model_copy(update={"stage": "in-processing"}),),
             "is a technique of post-processing, expected in-processing",
         ),
+        (
+            (Step(technique=39, slug="selection-bias-weighting", stage="pre-processing"),),
+            "selection-bias-weighting requires the parameter population; set it in its step",
+        ),
     ],
 )
 def test_what_cannot_stand_is_named(registry, steps, fault):
     with pytest.raises(UsageError, match=fault):
         check_spec(spec(*steps), registry)
+
+
+def test_a_step_with_what_only_a_person_can_give_passes(registry):
+    given = {
+        "technique": 39,
+        "slug": "selection-bias-weighting",
+        "parameters": {"population": "everyone.csv"},
+    }
+    assert check_spec(spec(Step(**given, stage="pre-processing")), registry) is None
 
 
 def test_all_faults_come_at_once(registry):
