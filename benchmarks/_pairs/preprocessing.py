@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
 from _pairs.data import Sample, drawn
 from _pairs.pair import Calls, pair
 from fairmend.plugins import preprocessing as ours
@@ -91,3 +93,25 @@ def learning_fair_representations(rows: int) -> Calls:
         lambda: technique.fit(data.X, data.y, sensitive_features=data.sensitive),
         lambda: peer.fit(theirs),
     )
+
+
+@pair("optimized-preprocessing", "aif360", 3_000)
+def optimized_preprocessing(rows: int) -> Calls:
+    """The same program: two features of four values, the same distance and limits; ours draws the rows as well."""
+    from aif360.algorithms.preprocessing.optim_preproc_helpers.opt_tools import OptTools
+
+    data = drawn(rows)
+    X = data.X[["x0", "x1"]].apply(lambda x: pd.qcut(x, 4, labels=False))
+    theirs = X.assign(group=data.codes, y=data.y)
+    technique = ours.OptimizedPreprocessing(["x0", "x1"], random_state=0)
+
+    def distance(old: Any, new: Any) -> float:
+        return float(sum(abs(old[name] - new[name]) for name in ("x0", "x1", "y")))
+
+    def solved() -> Any:
+        program = OptTools(df=theirs, features=["x0", "x1", "y", "group"])
+        program.set_features(D=["group"], X=["x0", "x1"], Y=["y"])
+        program.set_distortion(distance, clist=[1, 2])
+        return program.optimize(epsilon=0.05, dlist=[0.3, 0], verbose=False)
+
+    return lambda: technique.change(X, data.y, sensitive_features=data.sensitive), solved

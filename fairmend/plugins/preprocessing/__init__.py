@@ -18,6 +18,7 @@ from fairmend.plugins.preprocessing._label_bias_reweighting import LabelBiasRewe
 from fairmend.plugins.preprocessing._leace import Leace
 from fairmend.plugins.preprocessing._learning_fair_representations import LearningFairRepresentations
 from fairmend.plugins.preprocessing._massaging import Massaging
+from fairmend.plugins.preprocessing._optimized_preprocessing import OptimizedPreprocessing
 from fairmend.plugins.preprocessing._pairwise_fair_representations import PairwiseFairRepresentations
 from fairmend.plugins.preprocessing._path_specific_counterfactual import PathSpecificCounterfactual
 from fairmend.plugins.preprocessing._preferential_sampling import PreferentialSampling
@@ -44,6 +45,7 @@ __all__ = [
     "Leace",
     "LearningFairRepresentations",
     "Massaging",
+    "OptimizedPreprocessing",
     "PairwiseFairRepresentations",
     "PathSpecificCounterfactual",
     "PreferentialSampling",
