@@ -125,7 +125,7 @@ if TYPE_CHECKING:
     from fairmend.core.metrics.tasks.cells import task_cells
     from fairmend.core.metrics.tasks.ranking import adjusted_alpha, minimum_protected
     from fairmend.core.models.task_learner import learner_for
-    from fairmend.core.models.torch_training import train_against_adversary
+    from fairmend.core.models.torch_training import minimize_by_batches, train_against_adversary
     from fairmend.core.stages.resampling import ResamplingEvaluator
     from fairmend.core.text.escaping import Markdown, markdown, one_line
     from fairmend.core.text.words import plural
@@ -196,6 +196,7 @@ _ON_REQUEST = {
     "markdown": "fairmend.core.text.escaping",
     "measure": "fairmend.core.metrics",
     "metric": "fairmend.core.metrics",
+    "minimize_by_batches": "fairmend.core.models.torch_training",
     "minimum_protected": "fairmend.core.metrics.tasks.ranking",
     "numbers": "fairmend.core.algorithms.quantile_maps",
     "numeric_mask": "fairmend.core.data.synthetic_table",
@@ -320,6 +321,7 @@ __all__ = [
     "markdown",
     "measure",
     "metric",
+    "minimize_by_batches",
     "minimum_protected",
     "numbers",
     "numeric_columns",

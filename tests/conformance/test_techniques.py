@@ -10,6 +10,8 @@ TECHNIQUES = [card.load() for card in Registry.installed().cards() if card.plugi
 EXEMPT = {
     ("adversarial-debiasing", "integer_weights"),
     ("adversarial-debiasing", "row_order"),
+    ("causal-database-repair", "integer_weights"),
+    ("variational-fair-autoencoder", "integer_weights"),
 }
 
 

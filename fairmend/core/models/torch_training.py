@@ -1,8 +1,8 @@
-"""Two players trained in turn by mini-batches: a model, and an adversary that reads its output."""
+"""Training by mini-batches: of one model, or of a model in turn with an adversary that reads its output."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,79 @@ Direction = Callable[[Any, Any, float], Any]
 
 _ADVERSARY_RATE = 0.01
 _SETTLED = 0.02
+
+
+@dataclass(frozen=True)
+class BatchFit:
+    """What the training of one model ended with.
+
+    Attributes
+    ----------
+    parameters : list of tensor
+        What was minimized over, in the order given.
+    losses : list of float
+        Mean loss of the batches, an epoch.
+    steps : int
+        Mini-batches that the parameters were moved by.
+    """
+
+    parameters: list[Any]
+    losses: list[float]
+    steps: int
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return how the training went: convergence, steps and loss curve."""
+        return {"converged": _settled(self.losses), "iterations": self.steps, "losses": self.losses}
+
+
+def minimize_by_batches(
+    loss: Callable[[list[Any], Any], Any],
+    parameters: Sequence[Any],
+    n_rows: int,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    generator: Any,
+) -> BatchFit:
+    """Minimize a loss by Adam, over mini-batches.
+
+    Parameters
+    ----------
+    loss : callable
+        Takes the parameters and places of rows; returns a tensor with one element.
+    parameters : sequence of tensor of float
+        First values; they are not changed in place.
+    n_rows : int
+        Number of rows.
+    epochs, batch_size : int
+        Passes over the rows, and rows a step.
+    learning_rate : float
+        Adam's step.
+    generator : torch.Generator
+        Source of the order of rows.
+
+    Raises
+    ------
+    NotFeasibleError
+        A loss is no longer finite.
+    """
+    import torch
+
+    moved = [one.clone().requires_grad_() for one in parameters]
+    optimizer = torch.optim.Adam(moved, lr=learning_rate)
+    history: list[float] = []
+    for epoch in range(1, epochs + 1):
+        total = 0.0
+        for rows in torch.randperm(n_rows, generator=generator).split(batch_size):
+            optimizer.zero_grad()
+            value = loss(moved, rows)
+            value.backward()
+            optimizer.step()
+            total += len(rows) / n_rows * float(value.detach())
+        history.append(total)
+        _require_finite([total, *(float(one.detach().sum()) for one in moved)], epoch, epochs, learning_rate)
+    return BatchFit([one.detach() for one in moved], history, epochs * -(-n_rows // batch_size))
 
 
 @dataclass(frozen=True)
@@ -45,9 +118,7 @@ class AdversarialFit:
     @property
     def converged(self) -> bool:
         """Whether the loss of the model changed by at most 2 % in the last fifth of the epochs."""
-        mine = [loss for loss, _ in self.losses]
-        recent = mine[-1 - max(1, len(mine) // 5) :]
-        return len(recent) > 1 and max(recent) - min(recent) <= _SETTLED * recent[-1]
+        return _settled([loss for loss, _ in self.losses])
 
     def diagnostics(self) -> dict[str, Any]:
         """Return how the training went: convergence, steps, gradient norm and both loss curves."""
@@ -113,10 +184,7 @@ def train_against_adversary(
             adversary.step()
             sums += len(rows) / n_rows * torch.stack(pair).detach()
         history.append((float(sums[0]), float(sums[1])))
-        if not np.isfinite(history[-1]).all():
-            raise NotFeasibleError(
-                f"the training diverged in epoch {epoch} of {epochs}; set a smaller learning_rate (it was {learning_rate:g})"
-            )
+        _require_finite(history[-1], epoch, epochs, learning_rate)
     pair = losses(W, U, slice(None))
     g_P, g_A, _ = _gradients(pair, W, U)
     norm = float(direction(g_P, g_A, epochs**0.5).abs().max())
@@ -128,6 +196,18 @@ def train_against_adversary(
         norm,
         epochs * -(-n_rows // batch_size),
     )
+
+
+def _settled(curve: Sequence[float]) -> bool:
+    recent = curve[-1 - max(1, len(curve) // 5) :]
+    return len(recent) > 1 and max(recent) - min(recent) <= _SETTLED * abs(recent[-1])
+
+
+def _require_finite(values: Sequence[float], epoch: int, epochs: int, learning_rate: float) -> None:
+    if not np.isfinite(values).all():
+        raise NotFeasibleError(
+            f"the training diverged in epoch {epoch} of {epochs}; set a smaller learning_rate (it was {learning_rate:g})"
+        )
 
 
 def _gradients(pair: tuple[Any, Any], W: Any, U: Any) -> tuple[Any, Any, Any]:

@@ -26,6 +26,7 @@ from fairmend.plugins.preprocessing._selection_bias_weighting import SelectionBi
 from fairmend.plugins.preprocessing._situation_testing import SituationTesting
 from fairmend.plugins.preprocessing._smote import Smote
 from fairmend.plugins.preprocessing._suppression import Suppression
+from fairmend.plugins.preprocessing._variational_fair_autoencoder import VariationalFairAutoencoder
 
 __all__ = [
     "CausalDatabaseRepair",
@@ -53,6 +54,7 @@ __all__ = [
     "SituationTesting",
     "Smote",
     "Suppression",
+    "VariationalFairAutoencoder",
 ]
 
 
