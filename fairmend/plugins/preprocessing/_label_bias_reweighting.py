@@ -132,7 +132,7 @@ class LabelBiasReweighting(Preprocessor):
         modifies=("weights",),
         minimum_rows=500,
         complexity="medium",
-        compute="medium",
+        compute="high",
         duration_weeks=(1, 2),
         use_when="Labels were assigned with prejudice, no label may be edited, and weights from counts alone leave a disparity in the decisions.",
         avoid_when="The learner ignores sample weights or reproduces its training labels, or training it dozens of times is too expensive.",
