@@ -138,7 +138,7 @@ def _check_sweep(sweep: Sweep, recommendation: Recommendation, policy: Policy) -
 def _reserve(metadata: TechniqueMetadata, slot: Slot) -> tuple[bool, bool, bool]:
     """Return by what a technique stands behind others that are ranked lower.
 
-    Randomized rules come last. Where decisions may read the protected attribute, a rule that reads it reaches
+    What trains a model many times comes last, then randomized rules. Where decisions may read the protected attribute, a rule that reads it reaches
     a target at less cost than one that must infer it; where they may not, only the latter are ranked.
     """
     costly = metadata.compute == "high"  # it trains a model many times, in every fold
