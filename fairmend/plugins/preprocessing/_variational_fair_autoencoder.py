@@ -192,7 +192,7 @@ class VariationalFairAutoencoder(Preprocessor):
         family="representation",
         summary="Replaces all features by latent numbers of an autoencoder that is told the group, with a penalty on what groups still differ in.",
         citation="louizos2016variational",
-        addresses=("proxy-variable", "biased-mediator", "outcome-disparity"),
+        addresses=("proxy-variable", "outcome-disparity"),
         targets=("demographic_parity",),
         tasks=("binary", "multiclass"),
         minimum_rows=2000,
