@@ -115,7 +115,7 @@ def test_run_prints_the_verdict_and_writes_the_report(cli, light, tmp_path):
     ):
         assert words in done.out
     assert {p.name for p in (tmp_path / "report").iterdir()} == {
-        *("report.md", "report.html", "run.json", "pipeline.yaml", "pipeline.svg"),
+        *("report.md", "report.html", "run.json", "pipeline.yaml", "final_rule.yaml", "pipeline.svg"),
         *("selection-rates.png", "reliability.png", "trade-off.png"),
     }
 

@@ -212,7 +212,7 @@ def aim(
     affordable = [i for i in sorted(known) if cost(i) <= margin.at_most]
     sure = [i for i in affordable if known[i].probability >= margin.probability]
     if not sure:
-        chosen = max(affordable, key=lambda i: known[i].probability)
+        chosen = max(affordable, key=lambda i: (known[i].probability, known[i].on_test))
         return known[chosen], cost(chosen), True
     place = first(lambda i: i >= sure[0] and at(i).on_test >= margin.probability, last)
     if cost(place) > margin.at_most:

@@ -146,6 +146,14 @@ def test_once_the_population_is_sure_the_margin_goes_on_for_the_test_part(case):
     assert cost == pytest.approx(utilities[0] - utilities[expected])
 
 
+def test_where_the_population_is_never_sure_the_setting_that_may_hold_on_test_rows_is_taken():
+    on_test = [0.0, 0.02, 0.1]
+    found, _, limited = aim(
+        [0.0, 1.0, 2.0], lambda value: Setting(value, 0.0, on_test[round(value)], 0.9), MARGIN
+    )
+    assert (found.value, limited) == (2.0, True)
+
+
 def test_settings_run_from_the_bound_to_the_strict_end():
     adjustment = tuned_parameter(GroupThresholds.metadata, RATIO)
     given = settings_of(adjustment, GroupThresholds(0.8), True, RATIO)
